@@ -1,0 +1,55 @@
+"""The contract between the two data-set readers and the ingest: a raw tree is a plan of trials.
+
+A reader lists its trials without reading frames; every :class:`PlannedTrial` can then be read on its own, on
+any Dask worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from preprocessing.errors import RawDataError
+from storage.schema import Dataset, Trial, TrialKey
+
+RESTAGED_MARKER = "RESTAGED.json"
+"""A file at a raw tree's root that says: made by :mod:`preprocessing.motion.restage`, from which motion."""
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A trial that the raw tree offers.
+
+    Attributes
+    ----------
+    key : where it will lie in the store.
+    sources : its raw files, absolute; the ingest digests them to know whether anything changed.
+    read : reads the files into a Trial; picklable; raises RawDataError.
+    """
+
+    key: TrialKey
+    sources: tuple[Path, ...]
+    read: Callable[[], Trial]
+
+
+@dataclass(frozen=True)
+class RawPlan:
+    """Everything that a raw tree offers, and what is wrong with it already by name and place.
+
+    Attributes
+    ----------
+    dataset : which data set.
+    root : the raw tree's root; source paths are stored relative to it.
+    trials : what can be read.
+    problems : unknown names, missing cameras: found without opening the frames.
+    options : reader options that change what is written, recorded in the store and part of the change digest.
+    restaged_from : description of the motion when the tree was restaged, else None.
+    """
+
+    dataset: Dataset
+    root: Path
+    trials: tuple[PlannedTrial, ...]
+    problems: tuple[RawDataError, ...]
+    options: dict[str, str]
+    restaged_from: str | None = None

@@ -1,0 +1,97 @@
+"""What a pose store holds: names, axes, dtypes, units, and the metadata of one trial.
+
+A store is a Zarr format 3 hierarchy ``/<subject>/<trial>`` whose arrays carry dimension names. This module
+is the contract between readers (which make a :class:`Trial`) and :mod:`storage.store` (which writes it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geometry.camera import Camera
+
+FORMAT = "poseshift"
+FORMAT_VERSION = 1
+FRAMES_PER_CHUNK = 4096
+
+Float32 = NDArray[np.float32]
+Dataset = Literal["human36m", "mpi_inf_3dhp_train", "mpi_inf_3dhp_test"]
+
+
+@dataclass(frozen=True, order=True)
+class TrialKey:
+    """Where a trial lies in a store: ``/<subject>/<trial>``."""
+
+    subject: str
+    trial: str
+
+    @property
+    def path(self) -> str:
+        """The group's path inside the store."""
+        return f"{self.subject}/{self.trial}"
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A raw file that a trial was read from: path relative to the raw tree's root, size and digest."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial on the 17 joints of Human3.6M, seen by several cameras.
+
+    Attributes
+    ----------
+    key : subject and trial name.
+    action, subaction : the data set's names; 3DHP training uses the sequence name as its action.
+    fps : frames per second.
+    cameras : calibrated cameras, in the order of ``keypoints_2d``.
+    positions_world : (frames, joints, 3), metres, world z up, origin on the floor.
+    keypoints_2d : (cameras, frames, joints, 2), pixels, x right, y down.
+    positions_universal : (frames, joints, 3), metres, height-normalised about the same pelvis; 3DHP only.
+    detections : detector name to (cameras, frames, joints, 3), pixels and confidence.
+    valid : (frames,) bool; 3DHP test set only.
+    activity : (frames,) int8, 1 to 7; 3DHP test set only.
+    quality : figures of :mod:`preprocessing.quality` (name to number).
+    options : named corrections that the reader applied, e.g. ``{"s9_drift": "keep"}``.
+    sources : the raw files, filled in by the ingest.
+    """
+
+    key: TrialKey
+    action: str
+    subaction: str
+    fps: float
+    cameras: tuple[Camera, ...]
+    positions_world: Float32
+    keypoints_2d: Float32
+    positions_universal: Float32 | None = None
+    detections: Mapping[str, Float32] = field(default_factory=dict)
+    valid: NDArray[np.bool_] | None = None
+    activity: NDArray[np.int8] | None = None
+    quality: Mapping[str, float] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[SourceFile, ...] = ()
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return int(self.positions_world.shape[0])
+
+
+def require_shape(name: str, array: NDArray[Any], shape: tuple[int | None, ...]) -> None:
+    """Raise ValueError unless ``array`` has ``shape`` (None matches any length)."""
+    matches = array.ndim == len(shape) and all(
+        want is None or want == have for want, have in zip(shape, array.shape, strict=True)
+    )
+    if not matches:
+        wanted = tuple("any" if size is None else size for size in shape)
+        raise ValueError(f"{name} has shape {array.shape}; expected {wanted}")
