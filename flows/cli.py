@@ -1,0 +1,28 @@
+"""The command line ``poseshift``: assembles the commands and starts them."""
+
+from __future__ import annotations
+
+import typer
+
+from flows.commands import data, learning
+
+app = typer.Typer(
+    name="poseshift",
+    help="Move 2D-to-3D human pose lifters from one camera domain to another, reproducibly.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+app.add_typer(data.prepare_app, name="prepare")
+for command in (data.restage, data.inspect, data.verify, data.history):
+    app.command()(command)
+for command in learning.COMMANDS:
+    app.command(command.name)(command.function)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The commands of ``poseshift``, grouped by what a user wants to do."""

@@ -1,0 +1,213 @@
+"""Commands about data: make raw trees, prepare stores from them, and look at what a store holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
+from rich.table import Table
+
+from flows.cluster import ClusterUnreachableError
+from flows.console import console, error_console, fail, print_json, user_errors
+from flows.prepare import PrepareFailedError, PrepareRequest, prepare, quality_warnings
+from flows.progress import listening
+from preprocessing.errors import RawDataError
+from preprocessing.human36m.read import Human36MOptions
+from preprocessing.ingest import IngestReport, Progress
+from preprocessing.motion.motion import load
+from preprocessing.motion.restage import restage as restage_motions
+from storage.errors import StoreError
+from storage.inspection import describe
+from storage.store import PoseStore
+
+prepare_app = typer.Typer(
+    help="Parse a raw release, as downloaded, into a versioned Zarr store.", no_args_is_help=True
+)
+
+Store = Annotated[str, typer.Argument(help="The store: a folder, or s3://bucket/prefix.")]
+Snapshot = Annotated[str | None, typer.Option(help="Look at this snapshot instead of the newest (see history).")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Dask = Annotated[
+    str | None, typer.Option(help="Address of a Dask scheduler (tcp://host:8786); by default this machine's threads.")
+]
+KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Commit the good files when some are bad.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Remove stored trials that the raw tree no longer has.")]
+Raw = Annotated[Path, typer.Argument(help="The raw tree, as downloaded.", exists=True, file_okay=False)]
+
+
+@prepare_app.command("human36m")
+def prepare_human36m(
+    raw: Raw,
+    store: Store,
+    s9_drift: Annotated[
+        Literal["keep", "shift_200mm", "drop"],
+        typer.Option(help="S9 Greeting, SittingDown 1 and Waiting 1 have shifted labels: what to do with them."),
+    ] = "keep",
+    s11_directions: Annotated[
+        Literal["keep", "drop_camera_54138969", "drop"],
+        typer.Option(help="S11 Directions has a corrupt video in the old release: what to do with its poses."),
+    ] = "keep",
+    dask: Dask = None,
+    keep_going: KeepGoing = False,
+    prune: Prune = False,
+    as_json: Json = False,
+) -> None:
+    """Human3.6M: the official tree, the flattened one of h36m-fetch, or a folder of official archives."""
+    request = PrepareRequest(
+        kind="human36m",
+        raw=raw,
+        store=store,
+        human36m=Human36MOptions(s9_drift=s9_drift, s11_directions=s11_directions),
+        on_failure="keep-going" if keep_going else "abort",
+        on_vanished="prune" if prune else "keep",
+        dask=dask,
+    )
+    _prepare([request], as_json=as_json)
+
+
+@prepare_app.command("mpi-inf-3dhp")
+def prepare_mpi_inf_3dhp(
+    raw: Raw,
+    store: Annotated[str, typer.Argument(help="Where the two stores go: STORE/train and STORE/test.")],
+    part: Annotated[
+        Literal["both", "train", "test"], typer.Option(help="Which part of the release to prepare.")
+    ] = "both",
+    dask: Dask = None,
+    keep_going: KeepGoing = False,
+    prune: Prune = False,
+    as_json: Json = False,
+) -> None:
+    """MPI-INF-3DHP: training sequences S1 to S8 and test sequences TS1 to TS6, in two stores."""
+    parts: tuple[Literal["train", "test"], ...] = ("train", "test") if part == "both" else (part,)
+    requests = [
+        PrepareRequest(
+            kind="mpi-inf-3dhp-train" if name == "train" else "mpi-inf-3dhp-test",
+            raw=raw,
+            store=f"{store.rstrip('/')}/{name}",
+            on_failure="keep-going" if keep_going else "abort",
+            on_vanished="prune" if prune else "keep",
+            dask=dask,
+        )
+        for name in parts
+    ]
+    _prepare(requests, as_json=as_json)
+
+
+def restage(
+    out: Annotated[Path, typer.Option(help="Folder for the two raw trees: OUT/human36m and OUT/mpi_inf_3dhp.")],
+    motion: Annotated[
+        str, typer.Option(help="An npz bundle, a folder of CMU's ASF/AMC files, or 'procedural'.")
+    ] = "procedural",
+    seed: Annotated[int, typer.Option(help="Seed of the placement in the capture volume.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Put free motion before the true cameras of both data sets and write raw trees in the true layouts."""
+    with user_errors(RawDataError, FileExistsError):
+        report = restage_motions(load(motion), out, seed=seed)
+    if as_json:
+        print_json(report)
+        return
+    console.print(f"Restaged [bold]{motion}[/] to {out}: human36m and mpi_inf_3dhp.")
+
+
+def inspect(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> None:
+    """Show what a store holds: trials, frames, cameras, and where they came from."""
+    with user_errors(StoreError):
+        description = describe(PoseStore.open(store, snapshot))
+    if as_json:
+        print_json(description)
+        return
+    table = Table(title=f"{description.dataset} at {description.snapshot}")
+    for column in ("subject", "trials", "frames", "cameras"):
+        table.add_column(column, justify="left" if column == "subject" else "right")
+    for subject in description.subjects:
+        table.add_row(subject.subject, str(subject.trials), f"{subject.frames:,}", str(subject.cameras))
+    console.print(table)
+    if description.restaged_from:
+        console.print(f"[yellow]Restaged motion, not the original recordings:[/] {description.restaged_from}")
+
+
+def verify(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> None:
+    """Read every array again and compare it with the digest that was stored when it was written."""
+    with user_errors(StoreError):
+        report = PoseStore.open(store, snapshot).verify()
+    if as_json:
+        print_json(report)
+    elif report.succeeded:
+        console.print(f"[green]All {report.arrays} arrays of {report.trials} trials are as they were written.[/]")
+    if not report.succeeded:
+        fail("; ".join(report.problems) + ". Prepare the store again from its raw tree.")
+
+
+def history(store: Store, as_json: Json = False) -> None:
+    """List the snapshots of a store, newest first."""
+    with user_errors(StoreError):
+        commits = PoseStore.open(store).history()
+    if as_json:
+        for commit in commits:
+            typer.echo(commit.model_dump_json())
+        return
+    table = Table("snapshot", "written", "message")
+    for commit in commits:
+        table.add_row(commit.snapshot, f"{commit.written_at:%Y-%m-%d %H:%M:%S}", commit.message)
+    console.print(table)
+
+
+def _prepare(requests: list[PrepareRequest], *, as_json: bool) -> None:
+    failed = False
+    for request in requests:
+        with user_errors(RawDataError, StoreError, ClusterUnreachableError), _progress_bars():
+            try:
+                report = prepare(request)
+            except PrepareFailedError as error:
+                report, failed = error.report, True
+        if as_json:
+            print_json(report)
+        else:
+            _print_report(report)
+    if failed:
+        raise typer.Exit(code=1)
+
+
+@contextmanager
+def _progress_bars() -> Iterator[None]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with ProgressBar(*columns, console=error_console, transient=True) as bars:
+        rows = {}
+
+        def show(progress: Progress) -> None:
+            if progress.stage not in rows:
+                rows[progress.stage] = bars.add_task(progress.stage, total=progress.total)
+            bars.update(rows[progress.stage], completed=progress.done)
+
+        with listening(show):
+            yield
+
+
+def _print_report(report: IngestReport) -> None:
+    if report.failures:
+        table = Table("file", "found", "expected", "what to do", title="Bad files")
+        for failure in report.failures:
+            table.add_row(failure.path, failure.found, failure.expected, failure.remedy)
+        error_console.print(table)
+    for warning in quality_warnings(report):
+        error_console.print(f"[yellow]Look at[/] {warning}")
+    for trial in report.vanished:
+        if trial not in report.pruned:
+            error_console.print(f"[yellow]No longer in the raw tree, kept:[/] {trial} (--prune removes it)")
+    if report.committed:
+        console.print(
+            f"[green]{report.dataset}[/]: {len(report.written)} trials with {report.frames:,} frames written, "
+            f"{len(report.unchanged)} unchanged, {len(report.pruned)} removed; snapshot {report.snapshot}"
+        )
+    elif report.failures:
+        console.print(f"[red]{report.dataset}[/]: nothing was committed; the store is as it was.")
+    else:
+        console.print(f"[green]{report.dataset}[/]: nothing changed ({len(report.unchanged)} trials).")
+    if report.restaged_from:
+        console.print(f"Restaged motion, not the original recordings: {report.restaged_from}")

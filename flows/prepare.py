@@ -1,0 +1,118 @@
+"""Raw releases into versioned stores: the flow behind ``poseshift prepare``.
+
+The work is done by the readers and by :mod:`preprocessing.ingest`; this module opens the store, finds the
+cluster, and shows the result in Prefect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows.cluster import dask_client
+from flows.progress import reporter
+from preprocessing import quality
+from preprocessing.human36m.read import Human36MOptions, plan_human36m
+from preprocessing.ingest import IngestPolicy, IngestReport, Progress, ingest
+from preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions, plan_test, plan_train
+from preprocessing.raw import RawPlan
+from storage.store import PoseStore
+
+RawKind = Literal["human36m", "mpi-inf-3dhp-train", "mpi-inf-3dhp-test"]
+
+
+class PrepareRequest(BaseModel):
+    """One raw tree to be brought into one store."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: RawKind = Field(description="Which release the raw tree is.")
+    raw: Path = Field(description="The raw tree as downloaded (for Human3.6M also a folder of its archives).")
+    store: str = Field(description="Folder or Icechunk location (s3://bucket/prefix) of the store.")
+    human36m: Human36MOptions = Field(
+        default_factory=Human36MOptions, description="Named corrections for known faults of Human3.6M."
+    )
+    mpi_inf_3dhp: MpiInf3dhpOptions = Field(
+        default_factory=MpiInf3dhpOptions, description="Options of the MPI-INF-3DHP readers."
+    )
+    on_failure: Literal["abort", "keep-going"] = Field(
+        default="abort", description="With a bad file: commit nothing, or commit the good ones."
+    )
+    on_vanished: Literal["keep", "prune"] = Field(
+        default="keep", description="What happens to stored trials that the raw tree no longer has."
+    )
+    dask: str | None = Field(default=None, description="Address of a Dask scheduler; by default local threads.")
+
+
+class PrepareFailedError(RuntimeError):
+    """Some raw files were bad; the report names each with its reason."""
+
+    def __init__(self, report: IngestReport) -> None:
+        self.report = report
+        kept = "the good ones were committed" if report.committed else "nothing was committed"
+        super().__init__(f"{len(report.failures)} raw files of {report.dataset} are bad; {kept}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Rebuild from the report: Prefect pickles the exceptions of its tasks."""
+        return (type(self), (self.report,))
+
+
+def read_plan(request: PrepareRequest) -> RawPlan:
+    """List what the raw tree offers, without reading frames."""
+    if request.kind == "human36m":
+        return plan_human36m(request.raw, request.human36m)
+    if request.kind == "mpi-inf-3dhp-train":
+        return plan_train(request.raw, request.mpi_inf_3dhp)
+    return plan_test(request.raw, request.mpi_inf_3dhp)
+
+
+def prepare_store(
+    request: PrepareRequest, on_progress: Callable[[Progress], None] = lambda progress: None
+) -> IngestReport:
+    """Bring one store up to date with one raw tree. Bad files are in the report, not raised."""
+    plan = read_plan(request)
+    store = PoseStore.open_or_create(request.store, plan.dataset, restaged_from=plan.restaged_from)
+    policy = IngestPolicy(on_failure=request.on_failure, on_vanished=request.on_vanished)
+    with dask_client(request.dask) as client:
+        return ingest(plan, store, client, policy, on_progress)
+
+
+@task(name="ingest")
+def _ingest(request: PrepareRequest) -> IngestReport:
+    return prepare_store(request, reporter(f"prepare {request.kind}"))
+
+
+@flow(name="prepare")
+def prepare(request: PrepareRequest) -> IngestReport:
+    """Parse a raw release into a store; fails when a file is bad, after showing which and why."""
+    report = _ingest(request)
+    show(report)
+    if not report.succeeded:
+        raise PrepareFailedError(report)
+    return report
+
+
+def show(report: IngestReport) -> None:
+    """Put failures, or else the quality figures, into the Prefect UI as a table."""
+    if report.failures:
+        create_table_artifact(
+            key=f"bad-files-{report.dataset.replace('_', '-')}",
+            table=[failure.model_dump() for failure in report.failures],
+            description=f"Raw files of {report.dataset} that could not be read.",
+        )
+    if report.quality:
+        create_table_artifact(
+            key=f"quality-{report.dataset.replace('_', '-')}",
+            table=[{"trial": row.trial, **row.figures} for row in report.quality],
+            description=f"Quality figures of the trials written to {report.store} at {report.snapshot}.",
+        )
+
+
+def quality_warnings(report: IngestReport) -> tuple[quality.QualityWarning, ...]:
+    """Figures of the written trials that deserve a second look."""
+    return tuple(warning for row in report.quality for warning in quality.warnings(row.trial, row.figures))

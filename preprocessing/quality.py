@@ -1,0 +1,102 @@
+"""Checks that hold for a trial of any data set, as figures that are stored beside it.
+
+The readers add what only they can know (duplicate joints, expected rows). Nothing here rejects a trial:
+a figure that is out of its usual range becomes a :class:`QualityWarning` for the report, and a person decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geometry.bones import bone_lengths
+from geometry.camera import Camera, project, world_to_camera
+from geometry.skeleton import Skeleton
+from storage.schema import Trial
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values of a quality figure that need no second look."""
+
+    low: float
+    high: float
+
+
+USUAL_RANGES = {
+    # MPI-INF-3DHP blends hips and spine separately in 2D and 3D, up to about 2 px apart.
+    "reprojection_median_px": Range(0.0, 2.5),
+    "bone_length_variation_max": Range(0.0, 0.15),
+    "bone_asymmetry_max_mm": Range(0.0, 40.0),
+    "height_over_floor_min_m": Range(-0.5, 1.0),
+    "rows_missing": Range(0.0, 0.0),
+}
+"""Figures outside these are shown as warnings. Thighs of 3DHP vary by 20 to 40 mm over time, hence 15 %."""
+
+
+@dataclass(frozen=True)
+class QualityWarning:
+    """A quality figure outside its usual range."""
+
+    trial: str
+    figure: str
+    value: float
+    usual: Range
+
+    def __str__(self) -> str:
+        return f"{self.trial}: {self.figure} is {self.value:.4g}, usually {self.usual.low:g} to {self.usual.high:g}"
+
+
+def assess(trial: Trial, skeleton: Skeleton) -> Trial:
+    """Return the trial with the general quality figures added to those of its reader.
+
+    Figures: ``frames``; ``reprojection_median_px`` and ``reprojection_max_px`` (projected ``positions_world``
+    against ``keypoints_2d``, all cameras); ``bone_length_variation_max`` (largest standard deviation over mean
+    of a bone); ``bone_asymmetry_max_mm`` (largest difference of mean length between paired bones);
+    ``height_over_floor_min_m`` (lowest joint, world z).
+    """
+    errors_px = reprojection_errors_px(trial)
+    lengths = np.asarray(bone_lengths(trial.positions_world.astype(np.float64), skeleton))
+    means = lengths.mean(axis=0)
+    figures = {
+        "frames": float(trial.frames),
+        "reprojection_median_px": float(np.median(errors_px)),
+        "reprojection_max_px": float(errors_px.max()),
+        "bone_length_variation_max": float((lengths.std(axis=0) / means).max()),
+        "bone_asymmetry_max_mm": 1000.0 * _largest_asymmetry(means, skeleton),
+        "height_over_floor_min_m": float(trial.positions_world[..., 2].min()),
+    }
+    return replace(trial, quality={**figures, **trial.quality})
+
+
+def reprojection_errors_px(trial: Trial) -> NDArray[np.float64]:
+    """Distance in pixels between projected 3D and annotated 2D, (cameras, frames, joints)."""
+    positions = trial.positions_world.astype(np.float64)
+    projected = np.stack([_project_world(positions, camera) for camera in trial.cameras])
+    distances: NDArray[np.float64] = np.linalg.norm(projected - trial.keypoints_2d, axis=-1)
+    return distances
+
+
+def warnings(trial_name: str, quality: dict[str, float]) -> tuple[QualityWarning, ...]:
+    """The figures of one trial that lie outside their usual range."""
+    return tuple(
+        QualityWarning(trial_name, figure, quality[figure], usual)
+        for figure, usual in USUAL_RANGES.items()
+        if figure in quality and not usual.low <= quality[figure] <= usual.high
+    )
+
+
+def _project_world(positions_world: NDArray[np.float64], camera: Camera) -> NDArray[np.float64]:
+    rotation, translation = np.asarray(camera.rotation), np.asarray(camera.translation)
+    in_camera = world_to_camera(positions_world, rotation, translation)
+    return np.asarray(project(in_camera, camera.intrinsics))
+
+
+def _largest_asymmetry(mean_lengths: NDArray[np.float64], skeleton: Skeleton) -> float:
+    bone_of_child = {child: bone for bone, (_, child) in enumerate(skeleton.bones)}
+    pairs = zip(skeleton.left, skeleton.right, strict=True)
+    return max(
+        float(abs(mean_lengths[bone_of_child[left]] - mean_lengths[bone_of_child[right]])) for left, right in pairs
+    )
