@@ -21,7 +21,7 @@ from preprocessing.human36m.read import Human36MOptions, plan_human36m
 from preprocessing.ingest import IngestPolicy, IngestReport, Progress, ingest
 from preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions, plan_test, plan_train
 from preprocessing.raw import RawPlan
-from storage.store import PoseStore
+from storage.store import PoseStore, StoreError
 
 RawKind = Literal["human36m", "mpi-inf-3dhp-train", "mpi-inf-3dhp-test"]
 
@@ -76,10 +76,23 @@ def prepare_store(
 ) -> IngestReport:
     """Bring one store up to date with one raw tree. Bad files are in the report, not raised."""
     plan = read_plan(request)
-    store = PoseStore.open_or_create(request.store, plan.dataset, restaged_from=plan.restaged_from)
+    store = _open_or_create(request.store, plan)
     policy = IngestPolicy(on_failure=request.on_failure, on_vanished=request.on_vanished)
     with dask_client(request.dask) as client:
         return ingest(plan, store, client, policy, on_progress)
+
+
+def _open_or_create(location: str, plan: RawPlan) -> PoseStore:
+    if not PoseStore.exists(location):
+        return PoseStore.create(location, plan.dataset, restaged_from=plan.restaged_from)
+    store = PoseStore.open(location)
+    if (store.dataset, store.attributes.restaged_from) != (plan.dataset, plan.restaged_from):
+        raise StoreError(
+            f"{location}: holds {store.dataset} ({store.attributes.restaged_from or 'original recordings'}), but "
+            f"{plan.root} is {plan.dataset} ({plan.restaged_from or 'original recordings'}). "
+            "Give each raw tree a store of its own."
+        )
+    return store
 
 
 @task(name="ingest")

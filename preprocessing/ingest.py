@@ -20,9 +20,10 @@ from geometry.skeleton import skeleton
 from preprocessing.errors import RawDataError
 from preprocessing.quality import assess
 from preprocessing.raw import PlannedTrial, RawPlan
-from storage.provenance import digest_file
+from storage.provenance import digest_file, software_versions
 from storage.schema import SourceFile, TrialKey
-from storage.store import PoseStore, StoreFork
+from storage.store import PoseStore
+from storage.transaction import Fork
 
 logger = logging.getLogger(__name__)
 
@@ -161,24 +162,22 @@ def ingest(
     quality: list[TrialQuality] = []
     committed = False
     if _may_commit(failures, policy) and (changed or pruned):
-        with store.transaction(_message(plan, len(changed), len(pruned))) as transaction:
-            for key in pruned:
-                transaction.remove(key)
+        with store.transaction(_message(plan, len(changed), len(pruned)), software_versions()) as transaction:
             forks = []
             for fork, outcomes in _write_all(changed, plan, options, transaction.fork, client, on_progress):
                 forks.append(fork)
                 quality += [outcome.quality for outcome in outcomes if outcome.quality]
                 failures += [outcome.failure for outcome in outcomes if outcome.failure]
-            if _may_commit(failures, policy) and (quality or pruned):
+            committed = _may_commit(failures, policy) and bool(quality or pruned)
+            if committed:  # a transaction in which nothing was merged commits nothing
                 transaction.merge(forks)
-                committed = True
-            else:
-                transaction.abandon()
+                for key in pruned:
+                    transaction.remove(key)
     written = {figures.trial for figures in quality} if committed else set()
     return IngestReport(
         dataset=plan.dataset,
         store=str(store.location),
-        snapshot=store.latest().snapshot,
+        snapshot=store.snapshot,
         committed=committed,
         restaged_from=plan.restaged_from,
         written=tuple(sorted(written)),
@@ -205,7 +204,7 @@ def _has_changed(
     key = trial.planned.key
     if key not in stored:
         return True
-    recorded = store.trial_options(key)
+    recorded = store.trial_attributes(key).options
     same_options = all(recorded.get(name) == value for name, value in options.items())
     return not same_options or store.sources(key) != trial.sources
 
@@ -227,10 +226,10 @@ def _write_all(
     changed: Sequence[_DigestedTrial],
     plan: RawPlan,
     options: dict[str, str],
-    new_fork: Callable[[], StoreFork],
+    new_fork: Callable[[], Fork],
     client: Client,
     on_progress: Callable[[Progress], None],
-) -> Iterator[tuple[StoreFork, tuple[_Outcome, ...]]]:
+) -> Iterator[tuple[Fork, tuple[_Outcome, ...]]]:
     batches = list(_batches(changed, lambda trial: _files_of(trial.planned)))
     futures = [client.submit(_write_batch, new_fork(), batch, plan.root, options, pure=False) for batch in batches]
     done = 0
@@ -268,12 +267,12 @@ def _digest_batch(batch: tuple[PlannedTrial, ...], root: Path) -> list[_Digested
 
 
 def _write_batch(
-    fork: StoreFork, batch: tuple[_DigestedTrial, ...], root: Path, options: dict[str, str]
-) -> tuple[StoreFork, tuple[_Outcome, ...]]:
+    fork: Fork, batch: tuple[_DigestedTrial, ...], root: Path, options: dict[str, str]
+) -> tuple[Fork, tuple[_Outcome, ...]]:
     return fork, tuple(_write_one(fork, trial, root, options) for trial in batch)
 
 
-def _write_one(fork: StoreFork, digested: _DigestedTrial, root: Path, options: dict[str, str]) -> _Outcome:
+def _write_one(fork: Fork, digested: _DigestedTrial, root: Path, options: dict[str, str]) -> _Outcome:
     planned = digested.planned
     try:
         trial = planned.read()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from pydantic import TypeAdapter
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
@@ -21,9 +22,9 @@ from preprocessing.human36m.read import Human36MOptions
 from preprocessing.ingest import IngestReport, Progress
 from preprocessing.motion.motion import load
 from preprocessing.motion.restage import restage as restage_motions
-from storage.errors import StoreError
 from storage.inspection import describe
-from storage.store import PoseStore
+from storage.lock import StoreLockedError
+from storage.store import Commit, PoseStore, StoreError
 
 prepare_app = typer.Typer(
     help="Parse a raw release, as downloaded, into a versioned Zarr store.", no_args_is_help=True
@@ -126,7 +127,9 @@ def inspect(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> N
     for column in ("subject", "trials", "frames", "cameras"):
         table.add_column(column, justify="left" if column == "subject" else "right")
     for subject in description.subjects:
-        table.add_row(subject.subject, str(subject.trials), f"{subject.frames:,}", str(subject.cameras))
+        table.add_row(
+            subject.subject, str(len(subject.trials)), f"{subject.frames:,}", str(len(subject.cameras))
+        )
     console.print(table)
     if description.restaged_from:
         console.print(f"[yellow]Restaged motion, not the original recordings:[/] {description.restaged_from}")
@@ -149,19 +152,18 @@ def history(store: Store, as_json: Json = False) -> None:
     with user_errors(StoreError):
         commits = PoseStore.open(store).history()
     if as_json:
-        for commit in commits:
-            typer.echo(commit.model_dump_json())
+        typer.echo(TypeAdapter(tuple[Commit, ...]).dump_json(commits, indent=2).decode())
         return
     table = Table("snapshot", "written", "message")
     for commit in commits:
-        table.add_row(commit.snapshot, f"{commit.written_at:%Y-%m-%d %H:%M:%S}", commit.message)
+        table.add_row(commit.id, f"{commit.written_at:%Y-%m-%d %H:%M:%S}", commit.message)
     console.print(table)
 
 
 def _prepare(requests: list[PrepareRequest], *, as_json: bool) -> None:
     failed = False
     for request in requests:
-        with user_errors(RawDataError, StoreError, ClusterUnreachableError), _progress_bars():
+        with user_errors(RawDataError, StoreError, StoreLockedError, ClusterUnreachableError), _progress_bars():
             try:
                 report = prepare(request)
             except PrepareFailedError as error:
