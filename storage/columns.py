@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 
-from geometry.camera import Camera, Intrinsics
+from geometry.camera import Camera, Intrinsics, world_to_camera
+from storage.arrays import DETECTION_PREFIX, read_array, read_attributes, trial_group
 from storage.schema import Float32, TrialKey
+from storage.store import PoseStore
 
 
 @dataclass(frozen=True)
@@ -104,3 +107,118 @@ class CameraPoses:
             radial=np.stack([table.radial for table in tables]),
             tangential=np.stack([table.tangential for table in tables]),
         )
+
+
+_EVERYTHING = Selection()
+
+
+def read_camera_poses(store: PoseStore, selection: Selection = _EVERYTHING) -> CameraPoses:
+    """Read the selected frames of every selected camera, poses turned into camera axes.
+
+    Parameters
+    ----------
+    store : the store, at the snapshot that it was opened at.
+    selection : which rows are wanted.
+
+    Returns
+    -------
+    CameraPoses
+        Rows sorted by trial, then camera (in the trial's own order), then frame. The tables hold the trials
+        and cameras that have rows; equal calibrations share one row of the camera table.
+
+    Raises
+    ------
+    ValueError
+        When nothing is selected, or a selected trial has no universal positions or no such detections.
+    """
+    pieces = [piece for key in store.keys() if (piece := _select(store.root, key, selection)) is not None]
+    if not pieces:
+        raise ValueError(f"{store.location}: no trial, camera or frame matches {selection}")
+    skeleton_joints = pieces[0].positions.shape[1]
+    total = sum(piece.rows for piece in pieces)
+    columns = CameraPoses(
+        positions_camera=np.empty((total, skeleton_joints, 3), dtype=np.float32),
+        keypoints_px=np.empty((total, skeleton_joints, 2), dtype=np.float32),
+        camera=np.empty(total, dtype=np.int32),
+        trial=np.empty(total, dtype=np.int32),
+        frame=np.empty(total, dtype=np.int32),
+        activity=np.zeros(total, dtype=np.int8),
+        cameras=tuple(dict.fromkeys(camera for piece in pieces for camera in piece.cameras)),
+        trials=tuple(piece.info for piece in pieces),
+        skeleton=store.skeleton,
+        snapshot=store.snapshot,
+    )
+    camera_rows = {camera: row for row, camera in enumerate(columns.cameras)}
+    start = 0
+    for trial, piece in enumerate(pieces):
+        for number, camera in enumerate(piece.cameras):
+            rows = slice(start, start + len(piece.frames))
+            columns.positions_camera[rows] = world_to_camera(
+                piece.positions, np.asarray(camera.rotation), np.asarray(camera.translation)
+            )
+            columns.keypoints_px[rows] = piece.keypoints[number]
+            columns.camera[rows] = camera_rows[camera]
+            columns.trial[rows] = trial
+            columns.frame[rows] = piece.frames
+            columns.activity[rows] = piece.activity
+            start = rows.stop
+    return columns
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """The selected part of one trial: positions (f, joints, 3) float64, keypoints (cameras, f, joints, 2)."""
+
+    info: TrialInfo
+    cameras: tuple[Camera, ...]
+    positions: NDArray[np.float64]
+    keypoints: Float32
+    frames: NDArray[np.intp]
+    activity: NDArray[np.int8]
+
+    @property
+    def rows(self) -> int:
+        return len(self.cameras) * len(self.frames)
+
+
+def _select(root: zarr.Group, key: TrialKey, selection: Selection) -> _Piece | None:
+    if not _wanted(key.subject, selection.subjects):
+        return None
+    group = trial_group(root, key)
+    attributes = read_attributes(group)
+    if not _wanted(attributes.action, selection.actions):
+        return None
+    numbers = [i for i, camera in enumerate(attributes.cameras) if _wanted(camera.name, selection.cameras)]
+    positions_name = "positions_world" if selection.positions == "annotated" else "positions_universal"
+    keypoints_name = (
+        "keypoints_2d" if selection.keypoints == "ground_truth" else DETECTION_PREFIX + selection.keypoints
+    )
+    for name in (positions_name, keypoints_name):
+        if name not in attributes.digests:
+            raise ValueError(
+                f"trial {key.path!r} has no {name}; it has {', '.join(sorted(attributes.digests))}"
+            )
+    positions = read_array(group, positions_name)
+    frames = np.arange(0, len(positions), selection.frame_step)
+    if selection.valid_only and "valid" in attributes.digests:
+        frames = frames[read_array(group, "valid")[frames]]
+    if not numbers or not len(frames):
+        return None
+    activity = (
+        read_array(group, "activity")[frames]
+        if "activity" in attributes.digests
+        else np.zeros(len(frames), dtype=np.int8)
+    )
+    keypoints = np.stack([read_array(group, keypoints_name, number)[frames, :, :2] for number in numbers])
+    return _Piece(
+        info=TrialInfo(key, attributes.action, attributes.subaction, attributes.fps),
+        cameras=tuple(attributes.cameras[number] for number in numbers),
+        positions=positions[frames].astype(np.float64),
+        keypoints=keypoints,
+        frames=frames,
+        activity=activity,
+    )
+
+
+def _wanted(name: str, names: tuple[str, ...] | None) -> bool:
+    return names is None or name in names

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from geometry.camera import Camera
 
@@ -20,7 +21,7 @@ FORMAT_VERSION = 1
 FRAMES_PER_CHUNK = 4096
 
 Float32 = NDArray[np.float32]
-Dataset = Literal["human36m", "mpi_inf_3dhp_train", "mpi_inf_3dhp_test"]
+Dataset = Literal["human36m", "mpi_inf_3dhp_train", "mpi_inf_3dhp_test", "augmented", "adapted"]
 
 
 @dataclass(frozen=True, order=True)
@@ -85,6 +86,56 @@ class Trial:
     def frames(self) -> int:
         """Number of frames."""
         return int(self.positions_world.shape[0])
+
+
+class StoreAttributes(BaseModel):
+    """Attributes of a store's root group.
+
+    A store of another format, or of a newer version, does not validate.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["poseshift"] = Field("poseshift", description="Marks the hierarchy as a pose store.")
+    format_version: Literal[1] = Field(1, description="Version of this layout.")
+    dataset: Dataset = Field(description="Which data set the trials belong to.")
+    skeleton: str = Field("human36m_17", description="Registry name of the joint set of all arrays.")
+    created_by: str = Field("", description="Program and version that wrote the store.")
+    restaged_from: str | None = Field(
+        None, description="The motion behind a restaged set; None for recordings of real people."
+    )
+    options: dict[str, str] = Field(
+        default_factory=dict, description="Reader options that changed what was written."
+    )
+
+
+class TrialAttributes(BaseModel):
+    """Attributes of a trial's group: everything about a trial that is not an array."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    action: str = Field(description="The data set's name of the action.")
+    subaction: str = Field(description="The data set's name of the repetition.")
+    fps: float = Field(gt=0, description="Frames per second.")
+    cameras: tuple[Camera, ...] = Field(description="Calibrations, in the order of the camera axis.")
+    sources: tuple[SourceFile, ...] = Field(description="Raw files that the trial was read from.")
+    quality: dict[str, float] = Field(description="Figures of the quality checks.")
+    options: dict[str, str] = Field(description="Named corrections that the reader applied.")
+    digests: dict[str, str] = Field(description="SHA-256 of every array: dtype, shape and C-ordered bytes.")
+
+    @classmethod
+    def of(cls, trial: Trial, digests: Mapping[str, str]) -> TrialAttributes:
+        """The attributes under which ``trial`` is stored."""
+        return cls(
+            action=trial.action,
+            subaction=trial.subaction,
+            fps=trial.fps,
+            cameras=trial.cameras,
+            sources=trial.sources,
+            quality=dict(trial.quality),
+            options=dict(trial.options),
+            digests=dict(digests),
+        )
 
 
 def require_shape(name: str, array: NDArray[Any], shape: tuple[int | None, ...]) -> None:

@@ -1,0 +1,75 @@
+"""One writer at a time on a local disk, where Icechunk does not promise safe concurrent commits.
+
+The operating system's file lock decides (it vanishes with its process); a small file beside it names the
+holder for the error message. Object stores need no lock: there a lost race is an error at the commit.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+logger = logging.getLogger(__name__)
+
+
+class StoreLockedError(RuntimeError):
+    """Another writer is at work on the store.
+
+    Attributes
+    ----------
+    lock : the lock file.
+    holder : process, machine, time and purpose of the other writer, as far as it is known.
+    """
+
+    def __init__(self, lock: Path, holder: str) -> None:
+        self.lock = lock
+        self.holder = holder
+        super().__init__(
+            f"{lock}: another writer is at work on this store ({holder}). "
+            "Wait until it has finished; the lock vanishes with its process."
+        )
+
+    def __reduce__(self) -> tuple[type[StoreLockedError], tuple[Path, str]]:
+        return (type(self), (self.lock, self.holder))
+
+
+@contextmanager
+def writer_lock(path: Path | None, purpose: str) -> Iterator[None]:
+    """Hold the lock file ``path`` for the length of a ``with`` block; None locks nothing.
+
+    Raises
+    ------
+    StoreLockedError
+        At once, when another process or thread holds it.
+    """
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    holder_path = path.with_suffix(".holder")
+    lock = FileLock(path, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise StoreLockedError(path, _holder(holder_path)) from None
+    try:
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        holder_path.write_text(f"process {os.getpid()} on {socket.gethostname()} since {started}: {purpose}")
+        yield
+    finally:
+        holder_path.unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return "holder unknown"

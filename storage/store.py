@@ -1,0 +1,250 @@
+"""PoseStore: a versioned store of trials, on Icechunk and Zarr format 3.
+
+Readers see one snapshot; a run's changes appear together, with a message, or not at all. The layout is that
+of :mod:`storage.schema`; any Zarr or xarray program can read it without this project through
+:attr:`PoseStore.zarr_store`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import icechunk
+import xarray
+import zarr
+from icechunk.store import IcechunkStore
+from pydantic import ValidationError
+
+from storage import arrays
+from storage.location import Location
+from storage.lock import writer_lock
+from storage.schema import Dataset, SourceFile, StoreAttributes, Trial, TrialAttributes, TrialKey
+from storage.transaction import Transaction
+
+BRANCH = "main"
+
+
+class StoreError(RuntimeError):
+    """A place that is not the pose store it should be."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One entry of a store's history."""
+
+    id: str
+    message: str
+    written_at: datetime
+    metadata: Mapping[str, str]
+
+
+class PoseStore:
+    """A store of trials at one snapshot; made by :meth:`create` and :meth:`open`, picklable.
+
+    See Also
+    --------
+    storage.columns.read_camera_poses : all frames of all cameras as columns.
+    """
+
+    def __init__(
+        self,
+        location: Location,
+        repository: icechunk.Repository,
+        session: icechunk.Session,
+        pinned: str | None,
+    ) -> None:
+        self.location = location
+        self._repository = repository
+        self._session = session
+        self._pinned = pinned
+        self.attributes = _read_store_attributes(location, session)
+
+    @classmethod
+    def create(
+        cls,
+        location: str | Path,
+        dataset: Dataset,
+        skeleton: str = "human36m_17",
+        *,
+        restaged_from: str | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> PoseStore:
+        """Create an empty store.
+
+        Parameters
+        ----------
+        location : a folder, ``s3://bucket/prefix`` or ``gs://bucket/prefix``.
+        dataset : which data set the trials belong to.
+        skeleton : registry name of the joint set.
+        restaged_from : the motion behind a restaged raw tree.
+        options : reader options that change what is written.
+
+        Raises
+        ------
+        StoreError
+            When there is a store already.
+        StoreLockedError
+            When another writer is at work there.
+        """
+        place = Location.parse(location)
+        attributes = StoreAttributes(
+            dataset=dataset,
+            skeleton=skeleton,
+            created_by=f"poseshift {version('poseshift')}",
+            restaged_from=restaged_from,
+            options=dict(options or {}),
+        )
+        with writer_lock(place.lock_path, "create the store"):
+            storage = place.icechunk_storage()
+            if icechunk.Repository.exists(storage):
+                raise StoreError(f"{place}: there is a store already; open it, or choose another place")
+            repository = icechunk.Repository.create(storage)
+            session = repository.writable_session(BRANCH)
+            zarr.create_group(session.store, zarr_format=3, attributes=attributes.model_dump(mode="json"))
+            session.commit(f"Create store for {dataset}")
+        return cls(place, repository, repository.readonly_session(BRANCH), None)
+
+    @classmethod
+    def open(cls, location: str | Path, snapshot: str | None = None) -> PoseStore:
+        """Open a store at its newest snapshot, or at a given one (which then cannot be written to).
+
+        Raises
+        ------
+        StoreError
+            When there is no pose store, or no such snapshot.
+        """
+        place = Location.parse(location)
+        if place.scheme == "file" and not Path(place.path).is_dir():
+            raise StoreError(f"{place}: there is no store; create one with `poseshift prepare`")
+        try:
+            repository = icechunk.Repository.open(place.icechunk_storage())
+        except icechunk.IcechunkError as error:
+            raise StoreError(f"{place}: cannot be opened as a store ({_first_line(error)})") from error
+        try:
+            session = (
+                repository.readonly_session(BRANCH)
+                if snapshot is None
+                else repository.readonly_session(snapshot_id=snapshot)
+            )
+        except (icechunk.IcechunkError, ValueError) as error:
+            raise StoreError(f"{place}: no snapshot {snapshot!r} ({_first_line(error)})") from error
+        return cls(place, repository, session, snapshot)
+
+    @classmethod
+    def exists(cls, location: str | Path) -> bool:
+        """Whether a repository lies at ``location``."""
+        place = Location.parse(location)
+        if place.scheme == "file" and not Path(place.path).is_dir():
+            return False
+        return icechunk.Repository.exists(place.icechunk_storage())
+
+    @property
+    def snapshot(self) -> str:
+        """Identifier of the snapshot that is being read."""
+        return self._session.snapshot_id
+
+    @property
+    def dataset(self) -> Dataset:
+        """Which data set the trials belong to."""
+        return self.attributes.dataset
+
+    @property
+    def skeleton(self) -> str:
+        """Registry name of the joint set."""
+        return self.attributes.skeleton
+
+    @property
+    def zarr_store(self) -> IcechunkStore:
+        """The snapshot as a read-only Zarr store, for zarr and xarray."""
+        return self._session.store
+
+    @property
+    def root(self) -> zarr.Group:
+        """The snapshot's root group, read-only."""
+        return zarr.open_group(self.zarr_store, mode="r", zarr_format=3)
+
+    def keys(self) -> tuple[TrialKey, ...]:
+        """All trials, sorted by subject and name."""
+        return tuple(arrays.list_trials(self.root))
+
+    def read(self, key: TrialKey) -> Trial:
+        """Read one trial; KeyError when there is none."""
+        return arrays.read_trial(self.root, key)
+
+    def trial_attributes(self, key: TrialKey) -> TrialAttributes:
+        """What is known of a trial without reading its arrays; KeyError when there is none."""
+        return arrays.read_attributes(arrays.trial_group(self.root, key))
+
+    def sources(self, key: TrialKey) -> tuple[SourceFile, ...]:
+        """The raw files that a trial was read from; KeyError when there is no such trial."""
+        return self.trial_attributes(key).sources
+
+    def open_dataset(self, key: TrialKey) -> xarray.Dataset:
+        """One trial as a lazily read xarray data set; KeyError when there is none."""
+        arrays.trial_group(self.root, key)
+        return xarray.open_dataset(
+            self.zarr_store, engine="zarr", group=key.path, consolidated=False, zarr_format=3
+        )
+
+    def history(self) -> tuple[Commit, ...]:
+        """The commits that led to this snapshot, newest first."""
+        return tuple(
+            Commit(entry.id, entry.message, entry.written_at, dict(entry.metadata))
+            for entry in self._repository.ancestry(snapshot_id=self.snapshot)
+            if entry.parent_id is not None
+        )
+
+    @contextmanager
+    def transaction(self, message: str, metadata: Mapping[str, str] | None = None) -> Iterator[Transaction]:
+        """Change the store: everything in the ``with`` block is committed at its end, or nothing.
+
+        The store then reads the new snapshot. An exception leaves it as it was.
+
+        Parameters
+        ----------
+        message : what the commit says.
+        metadata : further facts for the history (versions, recipe digest).
+
+        Raises
+        ------
+        StoreError
+            When this store was opened at a fixed snapshot, or lost a race for the commit.
+        StoreLockedError
+            When another writer is at work.
+        """
+        if self._pinned is not None:
+            raise StoreError(
+                f"{self.location}: opened at snapshot {self._pinned}, which cannot change; "
+                "open the store without a snapshot to write to it"
+            )
+        with writer_lock(self.location.lock_path, message):
+            session = self._repository.writable_session(BRANCH)
+            transaction = Transaction(session, _read_store_attributes(self.location, session))
+            yield transaction
+            try:
+                transaction.commit(message, metadata or {})
+            except icechunk.ConflictError as error:
+                raise StoreError(
+                    f"{self.location}: another writer committed first; nothing was written. Run it again."
+                ) from error
+        self._session = self._repository.readonly_session(BRANCH)
+        self.attributes = _read_store_attributes(self.location, self._session)
+
+
+def _read_store_attributes(location: Location, session: icechunk.Session) -> StoreAttributes:
+    try:
+        root = zarr.open_group(session.store, mode="r", zarr_format=3)
+        return StoreAttributes.model_validate(dict(root.attrs))
+    except (FileNotFoundError, ValidationError) as error:
+        raise StoreError(
+            f"{location}: an Icechunk repository, but not a pose store of format version 1 ({error})"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].strip(" x") if str(error).strip() else type(error).__name__

@@ -1,0 +1,112 @@
+"""Writing into a store: forks for workers, and the transaction that commits them together.
+
+A fork is a picklable copy of the transaction's session; a worker writes trials into it (the chunks go straight
+to the store, invisible) and sends it back. Nothing is seen by a reader until the transaction has merged
+all forks and committed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import icechunk
+import zarr
+from icechunk.session import ForkSession
+
+from storage.arrays import remove_trial, write_trial
+from storage.schema import StoreAttributes, Trial, TrialKey
+
+
+@dataclass
+class Fork:
+    """A worker's share of a transaction; picklable both ways.
+
+    Attributes
+    ----------
+    session : the worker's fork of the Icechunk session.
+    attributes : the store's attributes, against which trials are checked.
+    touched : keys that this fork has written or removed.
+    """
+
+    session: ForkSession
+    attributes: StoreAttributes
+    touched: set[TrialKey] = field(default_factory=set)
+
+    def write(self, trial: Trial) -> None:
+        """Write a trial, replacing one of the same key."""
+        write_trial(self._root, trial)
+        self.touched.add(trial.key)
+
+    def remove(self, key: TrialKey) -> None:
+        """Remove a trial.
+
+        Raises
+        ------
+        KeyError
+            When the store has no such trial.
+        """
+        remove_trial(self._root, key)
+        self.touched.add(key)
+
+    @property
+    def _root(self) -> zarr.Group:
+        return zarr.open_group(self.session.store, mode="r+", zarr_format=3)
+
+
+class Transaction:
+    """A set of changes that is committed whole or not at all; made by :meth:`PoseStore.transaction`."""
+
+    def __init__(self, session: icechunk.Session, attributes: StoreAttributes) -> None:
+        self._session = session
+        self._before = attributes
+        self._attributes = attributes
+        self._own = self.fork()
+        self._merged: list[Fork] = []
+
+    def fork(self) -> Fork:
+        """A fork for one worker, with the store as it was when the transaction began."""
+        return Fork(self._session.fork(), self._before)
+
+    def write(self, trial: Trial) -> None:
+        """Write a trial in this process, replacing one of the same key."""
+        self._own.write(trial)
+
+    def remove(self, key: TrialKey) -> None:
+        """Remove a trial in this process; KeyError when there is none."""
+        self._own.remove(key)
+
+    def set_attributes(self, attributes: StoreAttributes) -> None:
+        """Replace the store's own attributes with the same commit."""
+        self._attributes = attributes
+
+    def merge(self, forks: Iterable[Fork]) -> None:
+        """Take up what the workers' forks have written.
+
+        Raises
+        ------
+        ValueError
+            When two forks touched the same trial: one of them would be lost without a word.
+        """
+        for fork in forks:
+            taken = set().union(self._own.touched, *(other.touched for other in self._merged))
+            both = sorted(key.path for key in taken & fork.touched)
+            if both:
+                raise ValueError(f"trials written by more than one worker: {', '.join(both)}")
+            self._merged.append(fork)
+
+    def commit(self, message: str, metadata: Mapping[str, str]) -> str:
+        """Merge all forks and commit once; with nothing changed, commit nothing.
+
+        Returns
+        -------
+        str
+            Identifier of the new snapshot, or of the old one when there was nothing to commit.
+        """
+        self._session.merge(self._own.session, *(fork.session for fork in self._merged))
+        if self._attributes != self._before:
+            root = zarr.open_group(self._session.store, mode="r+", zarr_format=3)
+            root.attrs.put(self._attributes.model_dump(mode="json"))
+        if not self._session.has_uncommitted_changes:
+            return self._session.snapshot_id
+        return self._session.commit(message, metadata=dict(metadata))
