@@ -1,0 +1,157 @@
+"""Poses on the training device, and the batches that are cut out of them by index.
+
+A data set's columns are moved to the device once; a batch is then an index, not a loader. Clips are windows of
+rows inside one run (one camera's view of consecutive frames), padded by repeating the run's first or last frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geometry.camera import Intrinsics
+from geometry.skeleton import Skeleton
+from storage.columns import CameraPoses
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips of poses before their cameras.
+
+    Attributes
+    ----------
+    positions_camera : (batch, frames, joints, 3), metres, camera axes, absolute.
+    keypoints_px : (batch, frames, joints, 2), pixels.
+    intrinsics : leading dimensions (batch,).
+    """
+
+    positions_camera: Tensor
+    keypoints_px: Tensor
+    intrinsics: Intrinsics
+
+    def __len__(self) -> int:
+        return int(self.positions_camera.shape[0])
+
+    def root_relative(self, skeleton: Skeleton) -> Tensor:
+        """Positions minus the root joint, (batch, frames, joints, 3) metres."""
+        root = skeleton.root
+        return self.positions_camera - self.positions_camera[..., root : root + 1, :]
+
+
+BatchTransform = Callable[[Batch, torch.Generator], Batch]
+"""Anything that turns a batch into another one: mirroring, augmentation, position alignment.
+
+Random numbers come from the generator alone, which lives on the batch's device.
+"""
+
+
+@dataclass(frozen=True)
+class DevicePoses:
+    """A data set's poses on one device.
+
+    Attributes
+    ----------
+    positions_camera : (n, joints, 3), metres.
+    keypoints_px : (n, joints, 2), pixels.
+    camera : (n,) int64, row of ``intrinsics``.
+    intrinsics : leading dimension (cameras,), float32.
+    run_first, run_last : (n,) int64, first and last row of the run that each row belongs to.
+    frames : clip length of the batches.
+    skeleton : name of the joint set.
+    snapshot : identifier of the store snapshot that the poses were read from.
+    """
+
+    positions_camera: Tensor
+    keypoints_px: Tensor
+    camera: Tensor
+    intrinsics: Intrinsics
+    run_first: Tensor
+    run_last: Tensor
+    frames: int
+    skeleton: str
+    snapshot: str
+
+    @classmethod
+    def from_columns(cls, poses: CameraPoses, device: torch.device | str, frames: int) -> DevicePoses:
+        """Move columns to a device, for batches of ``frames`` frames.
+
+        Raises
+        ------
+        ValueError
+            When there are no rows or ``frames`` is not positive.
+        """
+        if len(poses) == 0:
+            raise ValueError("the selection holds no poses; widen its subjects, actions or cameras")
+        if frames < 1:
+            raise ValueError(f"a clip has at least one frame; got {frames}")
+        first, last = _runs(poses)
+
+        def move(values: NDArray[Any], dtype: torch.dtype) -> Tensor:
+            return torch.as_tensor(np.ascontiguousarray(values), dtype=dtype, device=device)
+
+        return cls(
+            positions_camera=move(poses.positions_camera, torch.float32),
+            keypoints_px=move(poses.keypoints_px, torch.float32),
+            camera=move(poses.camera, torch.int64),
+            intrinsics=poses.intrinsics.map(lambda field: move(field, torch.float32)),
+            run_first=move(first, torch.int64),
+            run_last=move(last, torch.int64),
+            frames=frames,
+            skeleton=poses.skeleton,
+            snapshot=poses.snapshot,
+        )
+
+    def __len__(self) -> int:
+        return int(self.positions_camera.shape[0])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the poses lie."""
+        return self.positions_camera.device
+
+    def to(self, device: torch.device) -> DevicePoses:
+        """The same poses on another device; these, when they are there already."""
+        if device == self.device:
+            return self
+        return replace(
+            self,
+            positions_camera=self.positions_camera.to(device),
+            keypoints_px=self.keypoints_px.to(device),
+            camera=self.camera.to(device),
+            intrinsics=self.intrinsics.map(lambda field: field.to(device)),
+            run_first=self.run_first.to(device),
+            run_last=self.run_last.to(device),
+        )
+
+    def batch(self, rows: Tensor) -> Batch:
+        """Cut out the clips whose middle frames (index ``frames // 2``) are these rows.
+
+        Parameters
+        ----------
+        rows : (batch,) int64 on this device.
+        """
+        clips = rows[:, None]
+        if self.frames > 1:
+            offsets = torch.arange(self.frames, device=rows.device) - self.frames // 2
+            clips = (clips + offsets).clamp(self.run_first[rows, None], self.run_last[rows, None])
+        return Batch(
+            positions_camera=self.positions_camera[clips],
+            keypoints_px=self.keypoints_px[clips],
+            intrinsics=self.intrinsics[self.camera[rows]],
+        )
+
+
+def _runs(poses: CameraPoses) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """First and last row of each row's run: same trial, same camera, evenly spaced frames."""
+    step = np.diff(poses.frame)
+    same_view = (np.diff(poses.trial) == 0) & (np.diff(poses.camera) == 0) & (step > 0)
+    spacing = step[same_view].min() if same_view.any() else 1
+    starts = np.flatnonzero(np.concatenate([[True], ~(same_view & (step == spacing))]))
+    lengths = np.diff(np.append(starts, len(poses)))
+    return np.repeat(starts, lengths), np.repeat(starts + lengths - 1, lengths)

@@ -1,0 +1,145 @@
+"""Files of a training run: the trained lifter (safetensors and JSON) and the state to resume from.
+
+A trained lifter is a folder with ``lifter.safetensors`` and ``lifter.json`` (configuration, encoding, skeleton,
+provenance); nothing in it can run code when it is loaded. The resume state is a torch file of tensors and plain
+numbers, read with ``weights_only=True``. Both are written beside their place and moved there, so that a crash
+leaves the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from safetensors.torch import load, save
+
+from training.encoding import Encoding, EncodingName, encoding
+from training.lifters.lifter import Lifter
+from training.lifters.registry import LifterConfig, build
+
+WEIGHTS_FILE = "lifter.safetensors"
+DESCRIPTION_FILE = "lifter.json"
+
+
+class LifterFile(BaseModel):
+    """The JSON beside a lifter's weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["poseshift-lifter"] = "poseshift-lifter"
+    format_version: Literal[1] = 1
+    lifter: LifterConfig
+    encoding: EncodingName
+    skeleton: str
+    provenance: dict[str, JsonValue]
+
+
+@dataclass(frozen=True)
+class TrainedLifter:
+    """A lifter with what is needed to use it.
+
+    Attributes
+    ----------
+    lifter : in evaluation mode, on the device asked for.
+    encoding : the one that it was trained with.
+    config : what it was built from.
+    provenance : how it came about: recipe, data snapshot, seed, versions.
+    """
+
+    lifter: Lifter
+    encoding: Encoding
+    config: LifterConfig
+    provenance: Mapping[str, JsonValue]
+
+
+def save_lifter(
+    folder: Path,
+    config: LifterConfig,
+    encoding_name: EncodingName,
+    lifter: Lifter,
+    provenance: Mapping[str, JsonValue],
+) -> None:
+    """Write a trained lifter to a folder, making it if need be.
+
+    Parameters
+    ----------
+    folder : an earlier lifter there is replaced.
+    config : what the lifter was built from.
+    encoding_name : the encoding that it was trained with.
+    lifter : its weights and buffers are written, from any device.
+    provenance : anything that JSON can hold.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    description = LifterFile(
+        lifter=config, encoding=encoding_name, skeleton=lifter.skeleton, provenance=dict(provenance)
+    )
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in lifter.state_dict().items()}
+    write_atomically(folder / WEIGHTS_FILE, save(weights))
+    write_atomically(folder / DESCRIPTION_FILE, description.model_dump_json(indent=2).encode() + b"\n")
+
+
+def load_lifter(folder: Path, device: torch.device | str = "cpu") -> TrainedLifter:
+    """Read a trained lifter that :func:`save_lifter` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the folder does not hold a lifter.
+    ValueError
+        When its description is not valid or the weights do not fit it.
+    """
+    description_path, weights_path = folder / DESCRIPTION_FILE, folder / WEIGHTS_FILE
+    for path in (description_path, weights_path):
+        if not path.is_file():
+            raise FileNotFoundError(f"{folder} is not a trained lifter: {path.name} is missing")
+    try:
+        description = LifterFile.model_validate_json(description_path.read_bytes())
+    except ValidationError as error:
+        raise ValueError(f"{description_path} does not describe a lifter of this version: {error}") from error
+    chosen = encoding(description.encoding)
+    lifter = build(description.lifter, chosen.channels)
+    try:
+        lifter.load_state_dict(load(weights_path.read_bytes()))
+    except RuntimeError as error:
+        raise ValueError(
+            f"the weights in {weights_path} do not fit {description_path.name}: {error}"
+        ) from error
+    return TrainedLifter(lifter.to(device).eval(), chosen, description.lifter, description.provenance)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file beside its place and move it there, so that readers see the old one or the new one."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read a resume state; a file that holds anything but tensors and plain values is refused.
+
+    Raises
+    ------
+    ValueError
+        When the file is damaged or holds objects that loading would have to run code for.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(
+            f"{path} is not a state of this trainer (damaged, or it holds more than tensors and numbers): "
+            f"{error}; delete it to train from the start"
+        ) from error
+    return state

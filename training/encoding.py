@@ -1,0 +1,117 @@
+"""What a lifter sees of the keypoints: screen coordinates, rays, or rays after a perspective rotation.
+
+``screen`` is VideoPose3D's normalisation. ``ray`` undistorts and applies the inverse intrinsics, so that the
+focal length and the image's size no longer show. ``perspective`` follows PersPose (ICCV 2025), carried over from
+images to keypoints: the camera is turned until it looks at the person, the extent is divided out and given as a
+channel of its own; the 3D targets turn with the camera and predictions are turned back. An encoding is part of a
+trained lifter: another one makes its weights meaningless.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from geometry.camera import Intrinsics, normalise, to_screen
+
+EncodingName = Literal["screen", "ray"]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A lifter's input, and the frame in which it answers.
+
+    Attributes
+    ----------
+    inputs : (batch, frames, joints, channels).
+    rotation : (batch, 3, 3) from camera axes to the encoding's axes; None when they are the same.
+    """
+
+    inputs: Tensor
+    rotation: Tensor | None = None
+
+
+class Encoding(ABC):
+    """How keypoints become a lifter's input, and its output a pose in camera axes."""
+
+    name: EncodingName
+    channels: int
+
+    @abstractmethod
+    def encode(
+        self, keypoints_px: Tensor, intrinsics: Intrinsics, generator: torch.Generator | None = None
+    ) -> Encoded:
+        """Encode clips of keypoints.
+
+        Parameters
+        ----------
+        keypoints_px : (batch, frames, joints, 2), pixels.
+        intrinsics : leading dimensions (batch,).
+        generator : given in training only; encodings with a random part draw from it.
+        """
+
+    def to_target_frame(self, relative: Tensor, encoded: Encoded) -> Tensor:
+        """Turn root-relative targets (batch, frames, joints, 3) from camera axes to the encoding's."""
+        if encoded.rotation is None:
+            return relative
+        return relative @ encoded.rotation.mT[:, None]
+
+    def from_target_frame(self, prediction: Tensor, encoded: Encoded) -> Tensor:
+        """Turn predictions (batch, frames, joints, 3) from the encoding's axes to the camera's."""
+        if encoded.rotation is None:
+            return prediction
+        return prediction @ encoded.rotation[:, None]
+
+
+@dataclass(frozen=True)
+class ScreenEncoding(Encoding):
+    """Two channels: ``2 x / width - 1`` and ``2 y / width - height / width`` of the distorted pixels."""
+
+    name: EncodingName = "screen"
+    channels: int = 2
+
+    def encode(
+        self, keypoints_px: Tensor, intrinsics: Intrinsics, generator: torch.Generator | None = None
+    ) -> Encoded:
+        """Normalise by the image's width; see :meth:`Encoding.encode`."""
+        del generator
+        return Encoded(inputs=to_screen(keypoints_px, intrinsics.size_px))
+
+
+@dataclass(frozen=True)
+class RayEncoding(Encoding):
+    """Two channels: x / z and y / z of the undistorted viewing rays."""
+
+    name: EncodingName = "ray"
+    channels: int = 2
+
+    def encode(
+        self, keypoints_px: Tensor, intrinsics: Intrinsics, generator: torch.Generator | None = None
+    ) -> Encoded:
+        """Undistort and apply the inverse intrinsics; see :meth:`Encoding.encode`."""
+        del generator
+        return Encoded(inputs=normalise(keypoints_px, intrinsics))
+
+
+_ENCODINGS: Mapping[EncodingName, Encoding] = MappingProxyType(
+    {"screen": ScreenEncoding(), "ray": RayEncoding()}
+)
+
+
+def encoding(name: EncodingName) -> Encoding:
+    """Return the encoding of that name.
+
+    Raises
+    ------
+    ValueError
+        When there is none; the message lists those that there are.
+    """
+    if name not in _ENCODINGS:
+        raise ValueError(f"no encoding {name!r}; there are {', '.join(_ENCODINGS)}")
+    return _ENCODINGS[name]

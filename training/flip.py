@@ -1,0 +1,102 @@
+"""Mirroring of poses: as an augmentation in training, and averaged with the plain answer in the test.
+
+The mirror image of a person before a camera is seen by the mirror image of the camera: the principal point and
+the tangential distortion along x are mirrored with the keypoints, so that projection and mirroring commute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from geometry.camera import Intrinsics
+from geometry.skeleton import Skeleton
+from training.batches import Batch
+from training.encoding import Encoding
+from training.lifters.lifter import Lifter
+
+
+def mirror_positions(positions: Tensor, skeleton: Skeleton) -> Tensor:
+    """Negate x of (..., joints, 3) and exchange left and right."""
+    return positions[..., list(skeleton.mirrored), :] * positions.new_tensor([-1.0, 1.0, 1.0])
+
+
+def mirror_keypoints(keypoints_px: Tensor, intrinsics: Intrinsics, skeleton: Skeleton) -> Tensor:
+    """Mirror (batch, frames, joints, 2) pixels about the middle of the image and exchange left and right."""
+    swapped = keypoints_px[..., list(skeleton.mirrored), :]
+    width = intrinsics.size_px[:, None, None, 0]
+    return torch.stack([width - swapped[..., 0], swapped[..., 1]], dim=-1)
+
+
+def mirror_intrinsics(intrinsics: Intrinsics) -> Intrinsics:
+    """Mirror the camera: the principal point about the image's middle, p2 (the x part) in sign."""
+    centre, tangential = intrinsics.centre_px, intrinsics.tangential
+    return replace(
+        intrinsics,
+        centre_px=torch.stack([intrinsics.size_px[..., 0] - centre[..., 0], centre[..., 1]], dim=-1),
+        tangential=torch.stack([tangential[..., 0], -tangential[..., 1]], dim=-1),
+    )
+
+
+def mirror(batch: Batch, skeleton: Skeleton) -> Batch:
+    """Mirror every clip of a batch with its camera; twice is the batch itself."""
+    return Batch(
+        positions_camera=mirror_positions(batch.positions_camera, skeleton),
+        keypoints_px=mirror_keypoints(batch.keypoints_px, batch.intrinsics, skeleton),
+        intrinsics=mirror_intrinsics(batch.intrinsics),
+    )
+
+
+@dataclass(frozen=True)
+class RandomFlip:
+    """Mirror each clip with the given probability: a :data:`~training.batches.BatchTransform`."""
+
+    skeleton: Skeleton
+    probability: float
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Draw once per clip and mirror those that are chosen."""
+        device = batch.keypoints_px.device
+        chosen = torch.rand(len(batch), generator=generator, device=device) < self.probability
+        mirrored = mirror(batch, self.skeleton)
+        clip = chosen[:, None, None, None]
+        row = chosen[:, None]
+        return Batch(
+            positions_camera=torch.where(clip, mirrored.positions_camera, batch.positions_camera),
+            keypoints_px=torch.where(clip, mirrored.keypoints_px, batch.keypoints_px),
+            intrinsics=replace(
+                batch.intrinsics,
+                centre_px=torch.where(row, mirrored.intrinsics.centre_px, batch.intrinsics.centre_px),
+                tangential=torch.where(row, mirrored.intrinsics.tangential, batch.intrinsics.tangential),
+            ),
+        )
+
+
+def lift(lifter: Lifter, encoding: Encoding, keypoints_px: Tensor, intrinsics: Intrinsics) -> Tensor:
+    """Lift keypoints to root-relative metres in camera axes.
+
+    Parameters
+    ----------
+    lifter, encoding : trained together.
+    keypoints_px : (batch, frames, joints, 2), pixels.
+    intrinsics : leading dimensions (batch,).
+
+    Returns
+    -------
+    (batch, frames or 1, joints, 3), metres.
+    """
+    encoded = encoding.encode(keypoints_px, intrinsics)
+    prediction: Tensor = lifter(encoded.inputs)
+    return encoding.from_target_frame(prediction, encoded)
+
+
+def lift_flip_averaged(
+    lifter: Lifter, encoding: Encoding, keypoints_px: Tensor, intrinsics: Intrinsics, skeleton: Skeleton
+) -> Tensor:
+    """Mean of the plain answer and of the mirrored answer to the mirrored keypoints; shapes as :func:`lift`."""
+    plain = lift(lifter, encoding, keypoints_px, intrinsics)
+    mirrored_px = mirror_keypoints(keypoints_px, intrinsics, skeleton)
+    mirrored = lift(lifter, encoding, mirrored_px, mirror_intrinsics(intrinsics))
+    return (plain + mirror_positions(mirrored, skeleton)) / 2

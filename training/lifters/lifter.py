@@ -1,0 +1,74 @@
+"""The contract of every 2D-to-3D lifter: encoded keypoints in, root-relative metres out.
+
+A lifter sees no pixels and no cameras; :mod:`training.encoding` prepares its input and turns its output back
+into camera axes. Each lifter lives in one file of this package, beside its own configuration, and is named
+once in :mod:`training.lifters.registry`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from geometry.skeleton import skeleton as skeleton_named
+
+Output = Literal["all", "centre"]
+"""Which frames of a clip a lifter answers for: every one, or the one in the middle."""
+
+
+class Lifter(nn.Module, ABC):
+    """A network from a clip of encoded keypoints to root-relative 3D.
+
+    Parameters
+    ----------
+    frames : clip length that the network expects; 1 for a single-frame lifter.
+    output : ``"all"`` frames or the ``"centre"`` one.
+    channels : input channels per joint, as the encoding provides them.
+    skeleton : name of the joint set of input and output.
+    """
+
+    def __init__(self, *, frames: int, output: Output, channels: int, skeleton: str) -> None:
+        super().__init__()
+        joint_set = skeleton_named(skeleton)
+        self.frames = frames
+        self.output: Output = output
+        self.channels = channels
+        self.skeleton = skeleton
+        self.joints = joint_set.joints
+        not_root = torch.ones(joint_set.joints, 1)
+        not_root[joint_set.root] = 0.0
+        self.register_buffer("not_root", not_root, persistent=False)
+
+    @abstractmethod
+    def lift(self, keypoints: Tensor) -> Tensor:
+        """Map (batch, frames, joints, channels) to (batch, frames or 1, joints, 3); the root may be anything."""
+
+    def forward(self, keypoints: Tensor) -> Tensor:
+        """Lift a batch of clips.
+
+        Parameters
+        ----------
+        keypoints : (batch, frames, joints, channels), encoded.
+
+        Returns
+        -------
+        (batch, frames or 1, joints, 3), metres, relative to the root in the encoding's axes. The root joint is
+        exactly zero, in training as in test, so that no loss and no metric has to treat it apart.
+
+        Raises
+        ------
+        ValueError
+            When the clip's shape is not the one that this lifter was built for.
+        """
+        expected = (self.frames, self.joints, self.channels)
+        if keypoints.ndim != 4 or tuple(keypoints.shape[1:]) != expected:
+            raise ValueError(
+                f"{type(self).__name__} was built for keypoints of shape (batch, {self.frames}, {self.joints}, "
+                f"{self.channels}) but was given {tuple(keypoints.shape)}; take the clip length from "
+                "`lifter.frames` and the channels from the encoding it was trained with"
+            )
+        not_root: Tensor = self.get_buffer("not_root")
+        return self.lift(keypoints) * not_root

@@ -1,0 +1,55 @@
+"""Losses on root-relative poses. All take (batch, frames, joints, 3) metres and return a scalar in metres
+(squared metres for ``mse``); the root, where both sides are zero, counts in the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+LossName = Literal["mpjpe", "mse", "weighted-mpjpe"]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+JOINT_WEIGHTS = (1.0, 1.0, 2.5, 2.5, 1.0, 2.5, 2.5, 1.0, 1.0, 1.0, 1.5, 1.5, 4.0, 4.0, 1.5, 4.0, 4.0)
+"""MixSTE's weights of Human3.6M's 17 joints: the farther from the trunk, the heavier."""
+
+
+def mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean over joints, frames and clips of the Euclidean distance."""
+    return torch.linalg.vector_norm(prediction - target, dim=-1).mean()
+
+
+def mse(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean of the squared differences of the coordinates."""
+    return torch.nn.functional.mse_loss(prediction, target)
+
+
+def weighted_mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean of the Euclidean distances, each times its joint's entry of :data:`JOINT_WEIGHTS`.
+
+    Raises
+    ------
+    ValueError
+        When the poses do not have the 17 joints that the weights are for.
+    """
+    joints = prediction.shape[-2]
+    if joints != len(JOINT_WEIGHTS):
+        raise ValueError(
+            f"the joint weights are for {len(JOINT_WEIGHTS)} joints but the poses have {joints}; use loss 'mpjpe'"
+        )
+    distance = torch.linalg.vector_norm(prediction - target, dim=-1)
+    return (distance * distance.new_tensor(JOINT_WEIGHTS)).mean()
+
+
+_LOSSES: Mapping[LossName, Loss] = MappingProxyType(
+    {"mpjpe": mpjpe, "mse": mse, "weighted-mpjpe": weighted_mpjpe}
+)
+
+
+def loss(name: LossName) -> Loss:
+    """Return the loss of that name."""
+    return _LOSSES[name]
