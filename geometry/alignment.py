@@ -1,0 +1,170 @@
+"""Aligning poses: to each other (Procrustes, scale, root) and to the rays of their keypoints.
+
+The similarity is Umeyama's least-squares solution (PAMI 1991), always a rotation and never a reflection.
+The closed-form root is the linear least-squares position from which a root-relative pose projects onto given
+rays. Errors and metrics are not computed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from array_api_compat import array_namespace
+
+from geometry.arrays import Array, like
+from geometry.rotation import compose, rotate
+
+
+def root_relative(points: Array, root_index: int) -> Array:
+    """Points minus one of them, (..., joints, d) -> (..., joints, d)."""
+    return points - points[..., root_index : root_index + 1, :]
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """The map ``x -> scale R x + translation``, one per pose.
+
+    Attributes
+    ----------
+    scale : (...).
+    rotation : (..., 3, 3), determinant +1.
+    translation : (..., 3).
+    """
+
+    scale: Array
+    rotation: Array
+    translation: Array
+
+    def apply(self, points: Array) -> Array:
+        """Map points (..., joints, 3)."""
+        return self.scale[..., None, None] * rotate(points, self.rotation) + self.translation[..., None, :]
+
+
+def fit_similarity(predicted: Array, target: Array) -> Similarity:
+    """Least-squares similarity from predicted to target (Umeyama 1991).
+
+    Parameters
+    ----------
+    predicted, target : (..., joints, 3), of one shape; at least three joints that are not on a line.
+        A pose whose joints all coincide gets scale zero.
+
+    Raises
+    ------
+    ValueError : the shapes differ.
+    """
+    return _fit(predicted, target, scaled=_least_squares_scale)
+
+
+def fit_rigid(predicted: Array, target: Array) -> Similarity:
+    """Least-squares rotation and translation from predicted to target (Kabsch); the scale is one."""
+    return _fit(predicted, target, scaled=_unit_scale)
+
+
+def similarity_align(predicted: Array, target: Array) -> Array:
+    """Predicted poses after `fit_similarity` to the target, the alignment of PA-MPJPE.
+
+    Parameters
+    ----------
+    predicted, target : (..., joints, 3).
+
+    Returns
+    -------
+    array (..., joints, 3), in the unit of the target.
+    """
+    return fit_similarity(predicted, target).apply(predicted)
+
+
+def rigid_align(predicted: Array, target: Array) -> Array:
+    """Predicted poses after `fit_rigid` to the target; shapes as in `similarity_align`."""
+    return fit_rigid(predicted, target).apply(predicted)
+
+
+def scale_align(predicted: Array, target: Array) -> Array:
+    """Predicted poses times the least-squares factor, the alignment of N-MPJPE (Rhodin et al., CVPR 2018).
+
+    Both are taken about the origin: make them root-relative first. A pose of zeros stays as it is.
+
+    Parameters
+    ----------
+    predicted, target : (..., joints, d).
+
+    Returns
+    -------
+    array (..., joints, d).
+    """
+    xp = array_namespace(predicted, target)
+    _check_same_shape(predicted, target)
+    overlap = xp.sum(predicted * target, axis=(-2, -1), keepdims=True)
+    size = xp.sum(predicted * predicted, axis=(-2, -1), keepdims=True)
+    return predicted * overlap / xp.where(size == 0, xp.ones_like(size), size)
+
+
+def root_from_keypoints(relative: Array, rays: Array, weights: Array) -> Array:
+    """Root position from which a root-relative pose projects onto the rays of its keypoints.
+
+    Minimises ``sum_j w_j |(X_j + t_x, Y_j + t_y) - (Z_j + t_z) (x_j, y_j)|^2``, which is linear in t. Solved
+    in closed form and differentiable. The residual is a distance in space, not in pixels: far joints weigh
+    as near ones do.
+
+    Parameters
+    ----------
+    relative : (..., joints, 3), metres, camera axes, root at the origin.
+    rays : (..., joints, 2), undistorted ray coordinates ``(x/z, y/z)`` (`geometry.camera.normalise`).
+    weights : (..., joints), such as detector confidences; zero leaves a joint out. At least two joints with
+        different rays need a weight above zero, otherwise the depth is undetermined (NaN or infinite).
+
+    Returns
+    -------
+    array (..., 3), metres. Its z is negative when pose and rays contradict each other.
+    """
+    xp = array_namespace(relative)
+    rays, weights = like(rays, relative), like(weights, relative)
+    weights = (weights / xp.sum(weights, axis=-1, keepdims=True))[..., None]
+    # Each joint asks for t_xy - ray t_z = offset; the weighted means eliminate t_xy.
+    offset = rays * relative[..., 2:3] - relative[..., :2]
+    mean_ray = xp.sum(weights * rays, axis=-2)
+    mean_offset = xp.sum(weights * offset, axis=-2)
+    centred = rays - mean_ray[..., None, :]
+    spread = xp.sum(weights * centred * centred, axis=(-2, -1))
+    depth = -xp.sum(weights * centred * (offset - mean_offset[..., None, :]), axis=(-2, -1)) / spread
+    return xp.concat([mean_offset + mean_ray * depth[..., None], depth[..., None]], axis=-1)
+
+
+def _unit_scale(overlap: Array, size: Array) -> Array:
+    return array_namespace(overlap).ones_like(overlap)
+
+
+def _least_squares_scale(overlap: Array, size: Array) -> Array:
+    xp = array_namespace(overlap)
+    return xp.where(size == 0, xp.zeros_like(size), overlap / xp.where(size == 0, xp.ones_like(size), size))
+
+
+def _fit(predicted: Array, target: Array, scaled: Callable[[Array, Array], Array]) -> Similarity:
+    """Umeyama's solution; ``scaled(overlap, size)`` gives the scale for the rotation found."""
+    xp = array_namespace(predicted, target)
+    _check_same_shape(predicted, target)
+    predicted_mean = xp.mean(predicted, axis=-2)
+    target_mean = xp.mean(target, axis=-2)
+    source = predicted - predicted_mean[..., None, :]
+    goal = target - target_mean[..., None, :]
+    # Column by column: the whole (..., joints, 3, 3) product would be three times the poses in memory, and a
+    # matrix product may run in reduced precision on a GPU.
+    covariance = xp.stack([xp.sum(goal * source[..., k : k + 1], axis=-2) for k in range(3)], axis=-1)
+    left, singular, right = xp.linalg.svd(covariance, full_matrices=False)
+    # The least important direction is flipped where the best orthogonal map would be a reflection.
+    handedness = xp.linalg.det(left) * xp.linalg.det(right)
+    ones = xp.ones_like(handedness)
+    signs = xp.stack([ones, ones, xp.where(handedness < 0, -ones, ones)], axis=-1)
+    rotation = compose(left * signs[..., None, :], right)
+    scale = scaled(xp.sum(singular * signs, axis=-1), xp.sum(source * source, axis=(-2, -1)))
+    moved = rotate(predicted_mean[..., None, :], rotation)[..., 0, :]
+    return Similarity(scale, rotation, target_mean - scale[..., None] * moved)
+
+
+def _check_same_shape(predicted: Array, target: Array) -> None:
+    if tuple(predicted.shape) != tuple(target.shape):
+        raise ValueError(
+            f"predicted {tuple(predicted.shape)} and target {tuple(target.shape)} must have one shape: "
+            "poses are compared one to one"
+        )

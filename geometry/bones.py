@@ -1,0 +1,150 @@
+"""Bones: poses as directions and lengths, back again, and the statistics of lengths over frames.
+
+A bone is the edge from a joint's parent to the joint; bones stand in the order of ``Skeleton.bones``
+(ordered by child). What is done to bones (augmentation, length transfer) belongs to other rooms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from array_api_compat import array_namespace
+
+from geometry.arrays import Array, norm
+from geometry.skeleton import Skeleton
+
+
+def bone_vectors(points: Array, skeleton: Skeleton) -> Array:
+    """Vector from parent to child of every bone.
+
+    Parameters
+    ----------
+    points : (..., joints, d).
+    skeleton : names the parents.
+
+    Returns
+    -------
+    array (..., bones, d), in the unit of the points.
+
+    Raises
+    ------
+    ValueError : the number of joints is not the skeleton's.
+    """
+    if points.ndim < 2 or points.shape[-2] != skeleton.joints:
+        raise ValueError(
+            f"points of shape {tuple(points.shape)} cannot be {skeleton.name}: expected "
+            f"(..., {skeleton.joints}, d)"
+        )
+    xp = array_namespace(points)
+    return xp.stack(
+        [points[..., child, :] - points[..., parent, :] for parent, child in skeleton.bones], axis=-2
+    )
+
+
+def bone_lengths(points: Array, skeleton: Skeleton) -> Array:
+    """Length of every bone, (..., joints, d) -> (..., bones), in the unit of the points."""
+    return norm(bone_vectors(points, skeleton))
+
+
+def bone_directions(points: Array, skeleton: Skeleton) -> Array:
+    """Direction of every bone, (..., joints, d) -> (..., bones, d): a unit vector, or zero without length."""
+    xp = array_namespace(points)
+    vectors = bone_vectors(points, skeleton)
+    lengths = norm(vectors)[..., None]
+    return vectors / xp.where(lengths == 0, xp.ones_like(lengths), lengths)
+
+
+def from_bones(root: Array, directions: Array, lengths: Array, skeleton: Skeleton) -> Array:
+    """Pose from its root, bone directions and bone lengths.
+
+    Parameters
+    ----------
+    root : (..., d), position of the root joint.
+    directions : (..., bones, d), unit vectors.
+    lengths : (..., bones), in the unit of the root; leading dimensions broadcast.
+    skeleton : names the parents; they need not precede their children.
+
+    Returns
+    -------
+    array (..., joints, d).
+    """
+    xp = array_namespace(root, directions, lengths)
+    vectors = directions * lengths[..., None]
+    origin = root + xp.zeros_like(vectors[..., 0, :])
+    bone_of = {child: bone for bone, (_, child) in enumerate(skeleton.bones)}
+    placed = {skeleton.root: origin}
+    for joint in root_first(skeleton):
+        if joint != skeleton.root:
+            placed[joint] = placed[skeleton.parents[joint]] + vectors[..., bone_of[joint], :]
+    return xp.stack([placed[joint] for joint in range(skeleton.joints)], axis=-2)
+
+
+def root_first(skeleton: Skeleton) -> tuple[int, ...]:
+    """Joints in an order in which every parent comes before its children."""
+
+    def depth(joint: int) -> int:
+        parent = skeleton.parents[joint]
+        return 0 if parent < 0 else 1 + depth(parent)
+
+    return tuple(sorted(range(skeleton.joints), key=depth))
+
+
+@dataclass(frozen=True)
+class BoneStatistics:
+    """Bone lengths over many poses.
+
+    Attributes
+    ----------
+    skeleton : whose bones.
+    poses : number of poses behind the figures.
+    mean, deviation : (bones,), mean and population standard deviation of each length, in the poses' unit.
+    """
+
+    skeleton: Skeleton
+    poses: int
+    mean: Array
+    deviation: Array
+
+    @property
+    def variation(self) -> Array:
+        """Standard deviation over mean (bones,): zero for a rigid skeleton."""
+        return self.deviation / self.mean
+
+    @property
+    def asymmetry(self) -> Array:
+        """Relative difference of left and right, ``(l - r) / ((l + r) / 2)``, (pairs,).
+
+        One entry per bone that has a mirror image, in the order of the skeleton's ``left`` joints.
+        """
+        xp = array_namespace(self.mean)
+        bone_of = {child: bone for bone, (_, child) in enumerate(self.skeleton.bones)}
+        pairs = zip(self.skeleton.left, self.skeleton.right, strict=True)
+        left, right = (
+            xp.stack([self.mean[bone_of[joint]] for joint in side]) for side in zip(*pairs, strict=True)
+        )
+        return 2 * (left - right) / (left + right)
+
+
+def bone_statistics(points: Array, skeleton: Skeleton) -> BoneStatistics:
+    """Mean and spread of every bone length over all poses.
+
+    Parameters
+    ----------
+    points : (..., joints, 3), at least one pose, no NaN.
+    skeleton : names the parents.
+
+    Raises
+    ------
+    ValueError : no pose, or not this skeleton's joints.
+    """
+    xp = array_namespace(points)
+    lengths = bone_lengths(points, skeleton)
+    lengths = xp.reshape(lengths, (-1, lengths.shape[-1]))
+    if lengths.shape[0] == 0:
+        raise ValueError("no poses: bone statistics need at least one")
+    return BoneStatistics(
+        skeleton=skeleton,
+        poses=int(lengths.shape[0]),
+        mean=xp.mean(lengths, axis=0),
+        deviation=xp.std(lengths, axis=0),
+    )
