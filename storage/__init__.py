@@ -1,0 +1,1 @@
+"""Versioned Zarr stores of trials: schema, transactions, provenance, columns and exchange files."""

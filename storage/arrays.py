@@ -17,7 +17,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
-from storage.schema import FRAMES_PER_CHUNK, SourceFile, Trial, TrialAttributes, TrialKey
+from storage.schema import FRAMES_PER_CHUNK, Trial, TrialAttributes, TrialKey
 
 DETECTION_PREFIX = "keypoints_2d_"
 
@@ -43,16 +43,23 @@ _DETECTIONS = ArraySpec(("camera", "frame", "joint", "xyc"), "float32", "px")
 
 def array_spec(name: str) -> ArraySpec:
     """Form of the array ``name``; any ``keypoints_2d_<detector>`` holds detections."""
-    return ARRAYS[name] if name in ARRAYS else _DETECTIONS
+    return ARRAYS.get(name, _DETECTIONS)
 
 
 def trial_arrays(trial: Trial) -> dict[str, NDArray[Any]]:
-    """The arrays that a trial has, by stored name, C-ordered and in their stored dtype."""
-    present = {name: getattr(trial, name) for name in ARRAYS if getattr(trial, name) is not None}
+    """Collect the arrays that a trial has by stored name, C-ordered."""
+    stored = {
+        "positions_world": trial.positions_world,
+        "positions_universal": trial.positions_universal,
+        "keypoints_2d": trial.keypoints_2d,
+        "valid": trial.valid,
+        "activity": trial.activity,
+    }
     detections = {DETECTION_PREFIX + name: array for name, array in trial.detections.items()}
     return {
-        name: np.ascontiguousarray(array, dtype=array_spec(name).dtype)
-        for name, array in (present | detections).items()
+        name: np.ascontiguousarray(array)
+        for name, array in (stored | detections).items()
+        if array is not None
     }
 
 
@@ -64,7 +71,7 @@ def array_digest(array: NDArray[Any]) -> str:
 
 
 def write_trial(root: zarr.Group, trial: Trial) -> None:
-    """Write ``trial`` under ``root``, in place of whatever lies there."""
+    """Write a valid ``trial`` under ``root``, in place of whatever lies there."""
     arrays = trial_arrays(trial)
     attributes = TrialAttributes.of(trial, {name: array_digest(array) for name, array in arrays.items()})
     group = root.create_group(trial.key.path, overwrite=True, attributes=attributes.model_dump(mode="json"))
@@ -110,7 +117,7 @@ def list_trials(root: zarr.Group) -> Iterator[TrialKey]:
 
 
 def trial_group(root: zarr.Group, key: TrialKey) -> zarr.Group:
-    """The group of one trial.
+    """Find the group of one trial.
 
     Raises
     ------
@@ -124,7 +131,7 @@ def trial_group(root: zarr.Group, key: TrialKey) -> zarr.Group:
 
 
 def read_attributes(group: zarr.Group) -> TrialAttributes:
-    """The attributes of a trial's group."""
+    """Read the attributes of a trial's group."""
     return TrialAttributes.model_validate(dict(group.attrs))
 
 
@@ -162,6 +169,9 @@ def read_trial(root: zarr.Group, key: TrialKey) -> Trial:
     )
 
 
-def read_sources(root: zarr.Group, key: TrialKey) -> tuple[SourceFile, ...]:
-    """The raw files that a trial was read from."""
-    return read_attributes(trial_group(root, key)).sources
+def count_frames(group: zarr.Group) -> int:
+    """Count a trial's frames from its metadata."""
+    stored = group["positions_world"]
+    if not isinstance(stored, zarr.Array):
+        raise TypeError(f"{group.path}/positions_world is a group; expected an array")
+    return int(stored.shape[0])

@@ -12,7 +12,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from geometry.camera import Camera, Intrinsics, world_to_camera
+from geometry.camera import Camera, Intrinsics, stack_intrinsics, world_to_camera
 from storage.arrays import DETECTION_PREFIX, read_array, read_attributes, trial_group
 from storage.schema import Float32, TrialKey
 from storage.store import PoseStore
@@ -82,7 +82,7 @@ class CameraPoses:
         return int(self.positions_camera.shape[0])
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> CameraPoses:
-        """The given rows, with the tables unchanged."""
+        """Take the given rows, with the tables unchanged."""
         return CameraPoses(
             positions_camera=self.positions_camera[rows],
             keypoints_px=self.keypoints_px[rows],
@@ -99,14 +99,7 @@ class CameraPoses:
     @property
     def intrinsics(self) -> Intrinsics:
         """Intrinsics of the camera table, arrays of shape (cameras, ...); index with ``camera``."""
-        tables = [camera.intrinsics for camera in self.cameras]
-        return Intrinsics(
-            focal_px=np.stack([table.focal_px for table in tables]),
-            centre_px=np.stack([table.centre_px for table in tables]),
-            size_px=np.stack([table.size_px for table in tables]),
-            radial=np.stack([table.radial for table in tables]),
-            tangential=np.stack([table.tangential for table in tables]),
-        )
+        return stack_intrinsics(self.cameras)
 
 
 _EVERYTHING = Selection()
@@ -131,7 +124,9 @@ def read_camera_poses(store: PoseStore, selection: Selection = _EVERYTHING) -> C
     ValueError
         When nothing is selected, or a selected trial has no universal positions or no such detections.
     """
-    pieces = [piece for key in store.keys() if (piece := _select(store.root, key, selection)) is not None]
+    root = store.root
+    keys = store.keys()
+    pieces = [piece for key in keys if (piece := _select(root, key, selection)) is not None]
     if not pieces:
         raise ValueError(f"{store.location}: no trial, camera or frame matches {selection}")
     skeleton_joints = pieces[0].positions.shape[1]

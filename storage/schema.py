@@ -96,13 +96,15 @@ class StoreAttributes(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal["poseshift"] = Field("poseshift", description="Marks the hierarchy as a pose store.")
-    format_version: Literal[1] = Field(1, description="Version of this layout.")
+    format: Literal["poseshift"] = Field(
+        default="poseshift", description="Marks the hierarchy as a pose store."
+    )
+    format_version: Literal[1] = Field(default=1, description="Version of this layout.")
     dataset: Dataset = Field(description="Which data set the trials belong to.")
-    skeleton: str = Field("human36m_17", description="Registry name of the joint set of all arrays.")
-    created_by: str = Field("", description="Program and version that wrote the store.")
+    skeleton: str = Field(default="human36m_17", description="Registry name of the joint set of all arrays.")
+    created_by: str = Field(default="", description="Program and version that wrote the store.")
     restaged_from: str | None = Field(
-        None, description="The motion behind a restaged set; None for recordings of real people."
+        default=None, description="The motion behind a restaged set; None for recordings of real people."
     )
     options: dict[str, str] = Field(
         default_factory=dict, description="Reader options that changed what was written."
@@ -125,7 +127,7 @@ class TrialAttributes(BaseModel):
 
     @classmethod
     def of(cls, trial: Trial, digests: Mapping[str, str]) -> TrialAttributes:
-        """The attributes under which ``trial`` is stored."""
+        """Collect the attributes under which ``trial`` is stored."""
         return cls(
             action=trial.action,
             subaction=trial.subaction,

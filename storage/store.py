@@ -23,8 +23,10 @@ from pydantic import ValidationError
 from storage import arrays
 from storage.location import Location
 from storage.lock import writer_lock
+from storage.provenance import digest_json
 from storage.schema import Dataset, SourceFile, StoreAttributes, Trial, TrialAttributes, TrialKey
 from storage.transaction import Transaction
+from storage.verification import StoreContent, TrialContent, VerifyReport, verify_trials
 
 BRANCH = "main"
 
@@ -177,27 +179,45 @@ class PoseStore:
         return arrays.read_trial(self.root, key)
 
     def trial_attributes(self, key: TrialKey) -> TrialAttributes:
-        """What is known of a trial without reading its arrays; KeyError when there is none."""
+        """Read what is known of a trial besides its arrays; KeyError when there is none."""
         return arrays.read_attributes(arrays.trial_group(self.root, key))
 
     def sources(self, key: TrialKey) -> tuple[SourceFile, ...]:
-        """The raw files that a trial was read from; KeyError when there is no such trial."""
+        """List the raw files that a trial was read from; KeyError when there is no such trial."""
         return self.trial_attributes(key).sources
 
+    def frames(self, key: TrialKey) -> int:
+        """Count a trial's frames without reading them; KeyError when there is no such trial."""
+        return arrays.count_frames(arrays.trial_group(self.root, key))
+
     def open_dataset(self, key: TrialKey) -> xarray.Dataset:
-        """One trial as a lazily read xarray data set; KeyError when there is none."""
+        """Open one trial as a lazily read xarray data set; KeyError when there is none."""
         arrays.trial_group(self.root, key)
-        return xarray.open_dataset(
-            self.zarr_store, engine="zarr", group=key.path, consolidated=False, zarr_format=3
+        dataset: xarray.Dataset = xarray.open_zarr(
+            self.zarr_store, group=key.path, chunks=None, consolidated=False, zarr_format=3
         )
+        return dataset
 
     def history(self) -> tuple[Commit, ...]:
-        """The commits that led to this snapshot, newest first."""
+        """List the commits that led to this snapshot, newest first."""
         return tuple(
             Commit(entry.id, entry.message, entry.written_at, dict(entry.metadata))
             for entry in self._repository.ancestry(snapshot_id=self.snapshot)
             if entry.parent_id is not None
         )
+
+    def verify(self) -> VerifyReport:
+        """Read every array again and compare it with the digest that was stored when it was written."""
+        return verify_trials(self.root, self.snapshot)
+
+    def digest(self) -> str:
+        """Digest the store's content: equal stores are equal however, when and by whom they were written.
+
+        SHA-256 over data set, skeleton and, for every trial, its names, frame rate, cameras and the digests
+        of its arrays. Sources, quality figures and the history do not enter.
+        """
+        trials = {key.path: TrialContent.of(self.trial_attributes(key)) for key in self.keys()}
+        return digest_json(StoreContent(dataset=self.dataset, skeleton=self.skeleton, trials=trials))
 
     @contextmanager
     def transaction(self, message: str, metadata: Mapping[str, str] | None = None) -> Iterator[Transaction]:

@@ -1,8 +1,8 @@
 """Writing into a store: forks for workers, and the transaction that commits them together.
 
-A fork is a picklable copy of the transaction's session; a worker writes trials into it (the chunks go straight
-to the store, invisible) and sends it back. Nothing is seen by a reader until the transaction has merged
-all forks and committed once.
+A fork is a picklable copy of the transaction's session; a worker writes trials into it (the chunks go
+straight to the store, invisible) and sends it back. Nothing is seen by a reader until the transaction has
+merged all forks and committed once.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from icechunk.session import ForkSession
 
 from storage.arrays import remove_trial, write_trial
 from storage.schema import StoreAttributes, Trial, TrialKey
+from storage.validation import require_valid
 
 
 @dataclass
@@ -34,7 +35,14 @@ class Fork:
     touched: set[TrialKey] = field(default_factory=set)
 
     def write(self, trial: Trial) -> None:
-        """Write a trial, replacing one of the same key."""
+        """Write a trial, replacing one of the same key.
+
+        Raises
+        ------
+        ValueError
+            When the trial is not one that a store can hold (:func:`storage.validation.require_valid`).
+        """
+        require_valid(trial, self.attributes.skeleton)
         write_trial(self._root, trial)
         self.touched.add(trial.key)
 
@@ -65,11 +73,11 @@ class Transaction:
         self._merged: list[Fork] = []
 
     def fork(self) -> Fork:
-        """A fork for one worker, with the store as it was when the transaction began."""
+        """Make a fork for one worker, with the store as it was when the transaction began."""
         return Fork(self._session.fork(), self._before)
 
     def write(self, trial: Trial) -> None:
-        """Write a trial in this process, replacing one of the same key."""
+        """Write a trial in this process, replacing one of the same key; ValueError when it is not valid."""
         self._own.write(trial)
 
     def remove(self, key: TrialKey) -> None:

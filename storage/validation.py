@@ -1,0 +1,80 @@
+"""Refusing trials that a store must not hold: wrong shapes, dtypes, names, or numbers that are not finite.
+
+A reader's mistake is caught here, before a byte is written, with the trial and the array in the message.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geometry.skeleton import skeleton
+from storage.arrays import array_spec, trial_arrays
+from storage.schema import Trial, require_shape
+
+
+def require_valid(trial: Trial, skeleton_name: str) -> None:
+    """Check a trial against the store's layout.
+
+    Parameters
+    ----------
+    trial : what is to be written.
+    skeleton_name : registry name of the store's joint set.
+
+    Raises
+    ------
+    ValueError
+        Naming the trial, the array, what was found and what was expected.
+    LookupError
+        When there is no such skeleton.
+    """
+    try:
+        for name in (trial.key.subject, trial.key.trial):
+            _require_group_name(name)
+        _require_cameras(trial)
+        sizes = {
+            "frame": max(trial.frames, 1),
+            "camera": len(trial.cameras),
+            "joint": skeleton(skeleton_name).joints,
+            "xy": 2,
+            "xyz": 3,
+            "xyc": 3,
+        }
+        for name, array in trial_arrays(trial).items():
+            spec = array_spec(name)
+            require_shape(name, array, tuple(sizes[axis] for axis in spec.dimensions))
+            _require_dtype(name, array, spec.dtype)
+            _require_finite(name, array)
+        for detector in trial.detections:
+            _require_group_name(detector)
+    except ValueError as error:
+        raise ValueError(f"trial {trial.key.path!r}: {error}") from None
+
+
+def _require_group_name(name: str) -> None:
+    """Zarr format 3, "Node names": not empty, no slash, not dots alone, no leading double underscore."""
+    if not name or "/" in name or not name.strip(".") or name.startswith("__") or name == "zarr.json":
+        raise ValueError(f"{name!r} cannot name a Zarr node; use a name without '/', other than dots")
+
+
+def _require_cameras(trial: Trial) -> None:
+    names = [camera.name for camera in trial.cameras]
+    if not names:
+        raise ValueError("no cameras; expected at least one")
+    if len(set(names)) < len(names):
+        raise ValueError(f"cameras {names}: expected each name once")
+
+
+def _require_dtype(name: str, array: NDArray[Any], expected: str) -> None:
+    if array.dtype != np.dtype(expected):
+        raise ValueError(f"{name} has dtype {array.dtype}; expected {expected}")
+
+
+def _require_finite(name: str, array: NDArray[Any]) -> None:
+    finite = np.isfinite(array)
+    if not finite.all():
+        first = tuple(int(index) for index in np.argwhere(~finite)[0])
+        count = int(array.size - np.count_nonzero(finite))
+        raise ValueError(f"{name} has {count} numbers that are not finite, the first at {first}")
