@@ -1,0 +1,1 @@
+"""Motion that may be used freely, and its staging before the true cameras of both data sets."""
