@@ -1,22 +1,23 @@
 """``camera.calibration``: the text in which every training sequence keeps its fourteen cameras.
 
-A Skeletool file: one header line, then seven lines per camera. The 3DHP world (y up, millimetres) is turned into the
-project's while reading and back while writing. Test sequences use another format, see :mod:`.captury`.
+A Skeletool file: one header line, then seven lines per camera. The 3DHP world (y up, millimetres) is turned
+into the project's while reading and back while writing. Test sequences use another format, see
+:mod:`.captury`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from geometry.camera import Camera
 from preprocessing.errors import RawDataError
+from preprocessing.mpi_inf_3dhp import layout
 from preprocessing.mpi_inf_3dhp.world import Float64, camera_from_3dhp, extrinsics_to_3dhp
 
 HEADER = "Skeletool Camera Calibration File V1.0"
-CAMERAS = 14
 
 _FIELDS = ("name", "sensor", "size", "animated", "intrinsic", "extrinsic", "radial")
 _ORTHONORMAL_TOLERANCE = 1e-4  # the originals keep seven digits and are orthonormal to 1.4e-7
@@ -35,8 +36,8 @@ def read_calibration(path: Path) -> tuple[Camera, ...]:
     Raises
     ------
     RawDataError
-        When the text departs from the layout: header, order of fields and cameras, number of values, rotations that
-        are none, lens distortion (the original has none).
+        When the text departs from the layout: header, order of fields and cameras, number of values,
+        rotations that are none, lens distortion (the original has none).
     """
     try:
         text = path.read_text(encoding="ascii")
@@ -51,14 +52,13 @@ def parse_calibration(text: str, path: Path) -> tuple[Camera, ...]:
     if not lines or lines[0] != HEADER.split():
         raise _error(path, f"first line {' '.join(lines[0]) if lines else ''!r}", repr(HEADER))
     body = lines[1:]
-    wanted = CAMERAS * len(_FIELDS)
+    wanted = layout.CAMERAS * len(_FIELDS)
     if len(body) != wanted:
-        raise _error(
-            path, f"{len(body)} lines after the header", f"{wanted} ({CAMERAS} cameras of {len(_FIELDS)})"
-        )
+        expected = f"{wanted} ({layout.CAMERAS} cameras of {len(_FIELDS)})"
+        raise _error(path, f"{len(body)} lines after the header", expected)
     return tuple(
         _parse_camera(body[index * len(_FIELDS) : (index + 1) * len(_FIELDS)], index, path)
-        for index in range(CAMERAS)
+        for index in range(layout.CAMERAS)
     )
 
 
@@ -91,7 +91,7 @@ def _row_major(matrix: Float64) -> str:
 
 
 def _parse_camera(block: Sequence[Sequence[str]], index: int, path: Path) -> Camera:
-    fields = {}
+    fields: dict[str, Sequence[str]] = {}
     for line, field in zip(block, _FIELDS, strict=True):
         if line[0] != field:
             raise _error(path, f"'{line[0]}' in camera {index}", f"'{field}' (order: {', '.join(_FIELDS)})")
@@ -128,8 +128,8 @@ def _parse_camera(block: Sequence[Sequence[str]], index: int, path: Path) -> Cam
     )
 
 
-def _numbers(fields: dict[str, list[str]], field: str, count: int, index: int, path: Path) -> Float64:
-    """The finite numbers of one line."""
+def _numbers(fields: Mapping[str, Sequence[str]], field: str, count: int, index: int, path: Path) -> Float64:
+    """Convert the words of one line to finite numbers."""
     try:
         values = np.array([float(word) for word in fields[field]], dtype=np.float64)
     except ValueError as error:

@@ -1,8 +1,8 @@
 """``.calib``: the calibration files of the test set, in Captury's format "tc camera calibration v0.3".
 
-Cameras are described by their physics: sensor and focal length in millimetres, a pixel aspect, an offset of the
-principal point, and a place in the 3DHP world (y up). The distortion in these files is read but never applied: the
-annotations of all six test sequences are pinhole projections.
+Cameras are described by their physics: sensor and focal length in millimetres, a pixel aspect, an offset of
+the principal point, and a place in the 3DHP world (y up). The distortion in these files is read but never
+applied: the annotations of all six test sequences are pinhole projections.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class CapturyCamera:
     def pinhole(self, name: str, size_px: tuple[int, int]) -> Camera:
         """Project camera without distortion for an image of ``size_px``.
 
-        ``fx = W f / sx``, ``fy = fx aspect``, ``c = size (1/2 + offset / sensor)``; the pixel aspect does not enter
-        the principal point. The rows of R are right, down and forward.
+        ``fx = W f / sx``, ``fy = fx aspect``, ``c = size (1/2 + offset / sensor)``; the pixel aspect does not
+        enter the principal point. The rows of R are right, down and forward.
         """
         focal_x = size_px[0] / self.sensor_size_mm[0] * self.focal_length_mm
         centre_x, centre_y = (
@@ -142,7 +142,7 @@ def format_captury(cameras: Sequence[CapturyCamera]) -> str:
             f"\t\tsensorSize\t{_words(camera.sensor_size_mm)}\t# in mm",
             f"\t\tfocalLength\t{camera.focal_length_mm!r}\t# in mm",
             f"\t\tpixelAspect\t{camera.pixel_aspect!r}",
-            f"\t\tcenterOffset\t{_words(camera.centre_offset_mm)}\t# in mm (positive values move right and down)",
+            f"\t\tcenterOffset\t{_words(camera.centre_offset_mm)}\t# in mm (positive: right and down)",
             "\t\tdistortionModel\tOpenCV",
             f"\t\tdistortion\t{_words(camera.distortion)}",
             f"\t\torigin\t{_words(camera.origin_mm)}\t# in mm",

@@ -1,7 +1,8 @@
-"""How a copy of MPI-INF-3DHP lies on a disk: folders, sequence table, camera sets and the built-in calibration.
+"""How a copy of MPI-INF-3DHP lies on a disk: folders, sequence table, camera sets, built-in calibration.
 
-Follows the data set's download scripts, ``mpii_get_sequence_info.m`` and ``mpii_get_camera_set.m``. The calibration
-is the one that all sixteen ``camera.calibration`` files carry. Knows names and places; opens no annotation file.
+Follows the data set's download scripts, ``mpii_get_sequence_info.m`` and ``mpii_get_camera_set.m``. The
+calibration is the one that all sixteen ``camera.calibration`` files carry. Knows names and places; opens no
+annotation file.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ from preprocessing.errors import RawDataError
 from preprocessing.mpi_inf_3dhp.world import camera_from_3dhp
 from preprocessing.raw import RESTAGED_MARKER
 from storage.schema import TrialKey
+
+CAMERAS = 14
+"""Cameras of every training sequence, "0" to "13"."""
+
+BLENDED_JOINTS = ("spine", "left_hip", "right_hip")
+"""Joints blended separately in 2D and 3D: projected, their annot3 misses annot2 by up to about 2 px."""
 
 ANNOTATION_FILE = "annot.mat"
 CALIBRATION_FILE = "camera.calibration"
@@ -70,7 +77,7 @@ CameraSet = Literal["regular", "relevant", "vnect", "mm3d_chest", "ceiling"]
 
 CAMERA_SETS: Mapping[CameraSet, tuple[int, ...]] = MappingProxyType(
     {
-        "regular": tuple(range(14)),
+        "regular": tuple(range(CAMERAS)),
         "relevant": tuple(range(11)),
         "vnect": (0, 1, 2, 4, 5, 6, 7, 8),
         "mm3d_chest": (0, 2, 4, 7, 8),
@@ -121,10 +128,10 @@ def _load_cameras() -> tuple[tuple[Camera, ...], Mapping[str, Camera]]:
 TRAINING_CAMERAS, TEST_CAMERAS = _load_cameras()
 """The built-in calibration, in the project's units and world (metres, z up).
 
-``TRAINING_CAMERAS[i]`` is camera ``i`` of every training sequence. ``TEST_CAMERAS["TS1"]`` holds the intrinsics with
-which TS1 was annotated; the camera is its world (R = I, t = 0). TS1, TS3 and TS4 were filmed and annotated with
-training camera 8; TS2 was annotated with slightly other intrinsics than its calibration file says; TS5 and TS6 are
-pinhole views of 1920 x 1080.
+``TRAINING_CAMERAS[i]`` is camera ``i`` of every training sequence. ``TEST_CAMERAS["TS1"]`` holds the
+intrinsics with which TS1 was annotated; the camera is its world (R = I, t = 0). TS1, TS3 and TS4 were filmed
+and annotated with training camera 8; TS2 was annotated with slightly other intrinsics than its calibration
+file says; TS5 and TS6 are pinhole views of 1920 x 1080.
 """
 
 
@@ -139,7 +146,7 @@ def nested_test_set(root: Path) -> Path:
 
 
 def calib_file(test_set: Path, name: str) -> Path:
-    """Calibration file of test sequence ``name`` beside the sequences: one for TS1 to TS4, one for TS5 and TS6."""
+    """Calibration file of test sequence ``name``; TS1 to TS4 share one, TS5 and TS6 another."""
     cameras = "ts5-6cameras" if TEST_SCENES[name] == "outdoor" else "ts1-4cameras"
     return test_set / "test_util" / "camera_calibration" / f"{cameras}.calib"
 
@@ -159,7 +166,7 @@ class Inventory:
 
 
 def find_training_sequences(root: Path) -> Inventory:
-    """List the training sequences below ``root`` (``S1/Seq1/annot.mat`` ...), which may be a part of all sixteen.
+    """List the training sequences below ``root`` (``S1/Seq1/annot.mat`` ...); some of the sixteen will do.
 
     Raises
     ------
@@ -190,8 +197,8 @@ def find_training_sequences(root: Path) -> Inventory:
 def find_test_sequences(root: Path) -> Inventory:
     """List the test sequences TS1 to TS6 in or below ``root``.
 
-    The test archive may be nested twice (as the official scripts leave it), once, or lie in ``root`` itself; the
-    outermost place that has TS folders counts. Keys are ``TrialKey("TS1", "TS1")``.
+    The test archive may be nested twice (as the official scripts leave it), once, or lie in ``root`` itself;
+    the outermost place that has TS folders counts. Keys are ``TrialKey("TS1", "TS1")``.
 
     Raises
     ------
@@ -213,7 +220,7 @@ def find_test_sequences(root: Path) -> Inventory:
         raise RawDataError(
             root,
             found="no MPI-INF-3DHP test sequence",
-            expected=f"folders such as {TEST_ARCHIVE_FOLDER}/{TEST_ARCHIVE_FOLDER}/TS1 with {TEST_ANNOTATION_FILE}",
+            expected=f"TS1 to TS6 with {TEST_ANNOTATION_FILE}, there or in {nested_test_set(Path())}",
             remedy="Unpack mpi_inf_3dhp_test_set.zip there, or give the folder that holds TS1 to TS6.",
         )
     return Inventory(MappingProxyType(found), tuple(problems))
@@ -242,7 +249,7 @@ def restaged_from(root: Path) -> str | None:
 
 
 def _folders(parent: Path, pattern: str) -> Iterator[Path]:
-    """Folders in ``parent`` whose whole name matches, sorted by name; none when ``parent`` is not a folder."""
+    """Yield the folders in ``parent`` whose whole name matches, by name; none when it is not a folder."""
     if parent.is_dir():
         for path in sorted(parent.iterdir()):
             if re.fullmatch(pattern, path.name) and path.is_dir():

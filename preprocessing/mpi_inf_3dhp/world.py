@@ -1,7 +1,8 @@
 """The turn between the two worlds: 3DHP measures in millimetres with y up, the project in metres with z up.
 
-The turn is a quarter about x, ``(x, y, z) -> (x, -z, y)``. It happens once, when a raw file is read; extrinsics are
-turned with it so that ``X_camera = R X_world + t`` holds on both sides. Camera coordinates are not touched.
+The turn is a quarter about x, ``(x, y, z) -> (x, -z, y)``. It happens once, when a raw file is read;
+extrinsics are turned with it so that ``X_camera = R X_world + t`` holds on both sides. Camera coordinates are
+not touched.
 """
 
 from __future__ import annotations

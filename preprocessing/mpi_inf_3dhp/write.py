@@ -1,8 +1,9 @@
 """Raw MPI-INF-3DHP files in the release's own layout, made of any motion.
 
-``annot.mat`` is MATLAB v5, ``annot_data.mat`` MATLAB v7.3 (HDF5 behind a 512-byte user block); names, shapes, types and
-rounding follow the originals, so that readers of the originals read these. Nothing is written that a camera could not
-see: a joint behind a camera is an error. Videos, masks and the MATLAB scripts are not written.
+``annot.mat`` is MATLAB v5, ``annot_data.mat`` MATLAB v7.3 (HDF5 behind a 512-byte user block); names, shapes,
+types and rounding follow the originals, so that readers of the originals read these. Nothing is written that
+a camera could not see: a joint behind a camera is an error. Videos, masks and the MATLAB scripts are not
+written.
 """
 
 from __future__ import annotations
@@ -25,9 +26,6 @@ from storage.schema import TrialKey, require_shape
 SIGNIFICANT_DIGITS = 6
 """The originals went through text with six significant digits; their doubles carry no more."""
 
-_BLENDED = ("spine", "left_hip", "right_hip")
-"""Joints that the originals computed after that text, with all digits of a double."""
-
 _TRAINING_SKELETON = skeleton("mpi_inf_3dhp_28")
 _TEST_SKELETON = skeleton("mpi_inf_3dhp_17")
 _USER_BLOCK_BYTES = 512
@@ -39,7 +37,7 @@ _BOX_NUMBERS = 34
 def write_training_sequence(
     root: Path, subject: int, sequence: int, positions_world_mm: ArrayLike, universal_scale: float
 ) -> Path:
-    """Write ``S<subject>/Seq<sequence>/annot.mat`` and ``camera.calibration``, seen by the fourteen true cameras.
+    """Write ``annot.mat`` and ``camera.calibration`` of one sequence, seen by the fourteen true cameras.
 
     Parameters
     ----------
@@ -55,8 +53,8 @@ def write_training_sequence(
     Raises
     ------
     ValueError
-        When the sequence does not exist in the data set, the shape is wrong, N exceeds the 65,536 that the file's
-        16-bit frame numbers can count, or a joint is not before every camera.
+        When the sequence does not exist in the data set, the shape is wrong, N exceeds the 65,536 that the
+        file's 16-bit frame numbers can count, or a joint is not before every camera.
     """
     key = TrialKey(f"S{subject}", f"Seq{sequence}")
     if key not in layout.TRAINING_SEQUENCES:
@@ -68,7 +66,7 @@ def write_training_sequence(
     frames = positions_world.shape[0]
     if frames > np.iinfo(np.uint16).max + 1:
         raise ValueError(f"{key.path} has {frames} frames; annot.mat counts them in 16 bits")
-    blended = [_TRAINING_SKELETON.joint_names.index(name) for name in _BLENDED]
+    blended = [_TRAINING_SKELETON.joint_names.index(name) for name in layout.BLENDED_JOINTS]
 
     views = len(layout.TRAINING_CAMERAS)
     cells = {name: np.empty((views, 1), dtype=object) for name in ("annot2", "annot3", "univ_annot3")}
@@ -140,7 +138,7 @@ def write_test_sequence(
             f"{name} has activities {sorted(set(activity.tolist()) - set(range(1, 8)))}; expected 1 to 7"
         )
     _require_in_front(positions, name)
-    blended = [_TEST_SKELETON.joint_names.index(joint) for joint in _BLENDED]
+    blended = [_TEST_SKELETON.joint_names.index(joint) for joint in layout.BLENDED_JOINTS]
     keypoints_px = _as_text_would(np.asarray(project(positions, camera.intrinsics)), blended)
     annotated_mm = _as_text_would(positions, blended)
     universal_mm = _universal(annotated_mm, _TEST_SKELETON.root, universal_scale)
@@ -178,14 +176,14 @@ def round_significant(values: ArrayLike, digits: int = SIGNIFICANT_DIGITS) -> Fl
     exact = np.asarray(values, dtype=np.float64)
     magnitude = np.floor(np.log10(np.abs(exact), out=np.zeros_like(exact), where=exact != 0))
     exponent = digits - 1 - magnitude
-    # An integer divided (or multiplied) by an exact power of ten is correctly rounded; a product with 1e-3 is not.
+    # Integer times or over an exact power of ten is correctly rounded; a product with 1e-3 is not.
     up, down = 10.0 ** np.maximum(exponent, 0), 10.0 ** np.maximum(-exponent, 0)
     rounded: Float64 = np.round(exact * up / down) / up * down
     return rounded
 
 
 def _as_text_would(values: Float64, blended: list[int]) -> Float64:
-    """Round (N, joints, d) to six significant digits, except the blended joints."""
+    """Round (N, joints, d) to six digits, but not the blended joints, computed after that text."""
     rounded = round_significant(values)
     rounded[:, blended] = values[:, blended]
     return rounded
@@ -219,7 +217,7 @@ def _write_frames(file: h5py.File, key: str, values: Float64) -> None:
 
 
 def _write_boxes(file: h5py.File, keypoints_px: Float64) -> None:
-    """Write ``bb_crop``, a cell of 34 numbers per frame whose meaning is not documented: here the 2D joints."""
+    """Write ``bb_crop``, per frame a cell of 34 numbers of undocumented meaning: here the 2D joints."""
     references = file.create_group("#refs#")
     empty = references.create_dataset("a", data=np.zeros(2, dtype=np.uint64))
     _mark(empty, "canonical empty")
@@ -238,7 +236,7 @@ def _mark(dataset: h5py.Dataset, matlab_class: str) -> None:
 
 
 def _user_block() -> bytes:
-    """The 512 bytes before the HDF5 part: 116 of text, 8 of subsystem offset, version 2.0, "IM" for little-endian."""
+    """Make the 512 bytes before the HDF5 part: 116 of text, 8 of offset, version, "IM" for little-endian."""
     text = b"MATLAB 7.3 MAT-file, Platform: GLNXA64, Created on: Thu Jan  1 00:00:00 1970 HDF5 schema 1.00 ."
     header = text.ljust(116) + bytes(8) + b"\x00\x02" + b"IM"
     return header.ljust(_USER_BLOCK_BYTES, b"\0")
