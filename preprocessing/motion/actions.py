@@ -113,14 +113,15 @@ def _move(controls: Controls, ahead: Array, lateral: Array) -> Array:
 def _travel(
     rng: np.random.Generator, body: Body, gait: Gait, frames: int, turn_deg_s: float, aside_deg: float = 0.0
 ) -> tuple[Controls, Array]:
-    """Step along a curved path; gives the controls and the phase for the arms to swing with."""
+    """Step round a circle that a room can hold; gives the controls and the phase for the arms to swing with."""
     stand = _stand(rng, body, frames)
     phase = double_support(gait) + np.arange(frames) / FRAME_RATE_HZ * gait.cadence_hz
-    turning = _wander(rng, frames, ((-turn_deg_s, turn_deg_s),), 1.6)[:, 0]
+    speed = gait.stride_m * gait.cadence_hz
+    circling = float(rng.choice([-1.0, 1.0])) * speed / rng.uniform(0.9, 1.7)
+    turning = circling + _wander(rng, frames, ((-turn_deg_s, turn_deg_s),), 1.6)[:, 0]
     heading = stand.heading[0] + np.cumsum(turning) / FRAME_RATE_HZ
     course = heading + np.radians(aside_deg)
-    speed = gait.stride_m * gait.cadence_hz / FRAME_RATE_HZ
-    path = np.cumsum(speed * np.stack([np.cos(course), np.sin(course)], axis=-1), axis=0)
+    path = np.cumsum(speed / FRAME_RATE_HZ * np.stack([np.cos(course), np.sin(course)], axis=-1), axis=0)
     ankles = step(body, gait, phase, path, heading)
     sway = 0.03 * np.sin(2 * np.pi * (phase - gait.duty / 2 + 0.25))
     bob = 0.02 * np.cos(4 * np.pi * (phase - gait.duty / 2))
@@ -154,28 +155,28 @@ def walk(rng: np.random.Generator, body: Body, frames: int) -> Controls:
     """Walk along curves."""
     stride = body.leg * rng.uniform(1.2, 1.65)
     gait = Gait(rng.uniform(0.75, 1.0), stride, rng.uniform(0.58, 0.66), rng.uniform(0.06, 0.1), 0.07, 0.6)
-    controls, phase = _travel(rng, body, gait, frames, turn_deg_s=75)
+    controls, phase = _travel(rng, body, gait, frames, turn_deg_s=25)
     return _swing_arms(controls, phase, rng.uniform(15, 32), rng.uniform(12, 30))
 
 
 def walk_aside(rng: np.random.Generator, body: Body, frames: int) -> Controls:
     """Walk backwards or sideways."""
     gait = Gait(rng.uniform(0.7, 0.9), 0.7 * body.leg, 0.62, 0.13, 0.06, 0.3)
-    controls, phase = _travel(rng, body, gait, frames, 45, aside_deg=float(rng.choice([180, 90, -90, 150])))
+    controls, phase = _travel(rng, body, gait, frames, 20, aside_deg=float(rng.choice([180, 90, -90, 150])))
     return _swing_arms(controls, phase, 10, 25)
 
 
 def walk_carry(rng: np.random.Generator, body: Body, frames: int) -> Controls:
     """Walk slowly with something in front of the body."""
     gait = Gait(rng.uniform(0.6, 0.75), body.leg * rng.uniform(0.8, 1.1), 0.64, 0.09, 0.06, 0.4)
-    controls, _ = _travel(rng, body, gait, frames, 60)
+    controls, _ = _travel(rng, body, gait, frames, 25)
     return replace(controls, arms=_arms(rng, frames, ((70, 100), (15, 50), (-5, 25), (50, 100)), 1.6))
 
 
 def run(rng: np.random.Generator, body: Body, frames: int) -> Controls:
     """Jog along curves with a phase of flight."""
     gait = Gait(rng.uniform(1.2, 1.45), body.leg * rng.uniform(1.7, 2.2), 0.4, 0.06, 0.2, 0.7)
-    controls, phase = _travel(rng, body, gait, frames, turn_deg_s=70)
+    controls, phase = _travel(rng, body, gait, frames, turn_deg_s=20)
     lean = np.radians([rng.uniform(4, 10), 0.0])
     swung = _swing_arms(controls, phase, rng.uniform(30, 42), rng.uniform(75, 100))
     return replace(swung, pelvis=swung.pelvis + lean)
