@@ -92,7 +92,7 @@ def pose_filename(stem: str, camera: str | None) -> str:
 
 
 def canonical_action(action: str) -> str:
-    """Unify an action's spelling: S1 says ``TakingPhoto`` and ``WalkingDog``, others ``Photo``, ``WalkDog``."""
+    """Unify an action's spelling: S1 has ``TakingPhoto`` and ``WalkingDog``, rest ``Photo``, ``WalkDog``."""
     return _CANONICAL_ACTIONS.get(action, action)
 
 
