@@ -1,0 +1,1 @@
+"""Metrics, named protocols, and results with intervals."""

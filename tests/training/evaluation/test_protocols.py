@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from geometry.camera import Camera, project
+from geometry.skeleton import mapping, skeleton
+from storage.schema import Trial, TrialKey
+from storage.store import PoseStore
+from training.evaluation import metrics
+from training.evaluation.protocols import PROTOCOLS, names_for, protocol
+
+
+def test_names_and_sentences():
+    assert set(PROTOCOLS) == {
+        *("human36m-p1", "human36m-p2", "3dhp-official", "3dhp-annot3", "3dhp-poseaug16", "3dhp-graphmlp17"),
+    }
+    assert all(PROTOCOLS[name].name == name for name in PROTOCOLS)
+    assert all(entry.description.endswith(".") and entry.source for entry in PROTOCOLS.values())
+    with pytest.raises(ValueError, match="3dhp-official"):
+        protocol("3dhp")
+
+
+def test_joints_exist_and_the_root_is_counted():
+    for entry in PROTOCOLS.values():
+        assert set(entry.joints) <= set(skeleton(entry.skeleton).joint_names)
+        assert set(entry.pck_joints) <= set(entry.joints)
+        assert entry.root_in_mean
+        assert [entry.joints[column] for column in entry.pck_columns] == list(entry.pck_joints)
+
+
+def test_official_pck_joints_are_those_of_the_toolkit():
+    # Zero-based joints of the toolkit's groups: head, neck, shoulders, elbows, wrists, hips, knees, ankles.
+    toolkit = {0, 1, 2, 5, 3, 6, 4, 7, 8, 11, 9, 12, 10, 13}
+    marks = np.arange(17.0)[:, None]
+    # Where each of the test file's joints ends in the project's order.
+    mapped = mapping("mpi_inf_3dhp_17", "human36m_17").apply(marks)[:, 0].astype(int)
+    entry = protocol("3dhp-official")
+    chosen = {int(mapped[skeleton("human36m_17").joint_names.index(name)]) for name in entry.pck_joints}
+    assert chosen == toolkit
+    assert len(entry.joints) == 17
+
+
+def test_poseaug_drops_the_nose_alone():
+    entry = protocol("3dhp-poseaug16")
+    assert set(protocol("3dhp-official").joints) - set(entry.joints) == {"nose"}
+    assert entry.pck_joints == entry.joints
+    assert np.allclose(entry.thresholds_mm, np.linspace(0, 150, 31))
+    assert entry.test_time == "flip"
+
+
+def test_thresholds_and_the_best_possible_auc():
+    perfect = np.zeros((1, 14))
+    official, graphmlp = protocol("3dhp-official"), protocol("3dhp-graphmlp17")
+    assert official.thresholds_mm == tuple(range(0, 151, 5))
+    assert graphmlp.thresholds_mm == tuple(range(0, 150))
+    assert metrics.auc(perfect, official.thresholds_mm)[0] == pytest.approx(100 * 30 / 31)
+    assert metrics.auc(perfect, graphmlp.thresholds_mm)[0] == pytest.approx(100 * 149 / 150)
+
+
+def test_selection_says_what_is_read():
+    assert protocol("3dhp-official").selection().positions == "universal"
+    assert protocol("3dhp-annot3").selection("cpn").positions == "annotated"
+    assert protocol("3dhp-annot3").selection("cpn").keypoints == "cpn"
+    assert protocol("human36m-p1").selection().subjects == ("S9", "S11")
+    assert protocol("3dhp-official").selection().valid_only
+    assert protocol("human36m-p2").alignment == "similarity"
+    assert names_for("human36m") == ("human36m-p1", "human36m-p2")
+
+
+def test_read_takes_valid_universal_frames_of_a_real_store(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    positions = rng.normal(loc=[0, 0, 4], scale=0.3, size=(6, 17, 3)).astype(np.float32)
+    camera = Camera(name="TS1", size_px=(2048, 2048), focal_px=(1500.0, 1500.0), centre_px=(1024.0, 1024.0))
+    trial = Trial(
+        key=TrialKey("TS1", "TS1"),
+        action="TS1",
+        subaction="",
+        fps=25.0,
+        cameras=(camera,),
+        positions_world=positions,
+        keypoints_2d=project(positions, camera.intrinsics)[None].astype(np.float32),
+        positions_universal=positions * np.float32(0.9),
+        valid=np.array([True, True, False, True, False, True]),
+        activity=np.array([1, 1, 1, 2, 2, 2], dtype=np.int8),
+    )
+    store = PoseStore.create(tmp_path / "test", "mpi_inf_3dhp_test")
+    with store.transaction("Add TS1") as transaction:
+        transaction.write(trial)
+    official, annotated = protocol("3dhp-official").read(store), protocol("3dhp-annot3").read(store)
+    assert official.frame.tolist() == annotated.frame.tolist() == [0, 1, 3, 5]
+    assert np.allclose(official.positions_camera, 0.9 * annotated.positions_camera, atol=1e-5)
+    with pytest.raises(ValueError, match="3dhp-official"):
+        protocol("human36m-p1").read(store)

@@ -1,0 +1,292 @@
+"""Applying a trained lifter to a data set's poses, and measuring the answers by a protocol.
+
+Prediction knows nothing of protocols but the mirrored pass; measuring knows nothing of networks. Results and
+their intervals are defined in :mod:`training.evaluation.results`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geometry.alignment import root_relative
+from geometry.skeleton import mapping, skeleton
+from storage.columns import CameraPoses
+from storage.schema import Float32
+from training.batches import DevicePoses
+from training.checkpoint import TrainedLifter
+from training.evaluation import metrics
+from training.evaluation.intervals import Float64, draw_weights
+from training.evaluation.protocols import Protocol, TestTime
+from training.evaluation.results import (
+    ActionErrors,
+    Errors,
+    EvaluationResult,
+    JointErrors,
+    Metric,
+    SequenceErrors,
+    figure,
+)
+from training.flip import lift, lift_flip_averaged
+
+ACTIVITIES = (
+    *("Standing/Walking", "Exercising", "Sitting", "Reaching/Crouching"),
+    *("On The Floor", "Sports", "Miscellaneous"),
+)
+"""Activities 1 to 7 of the test set of MPI-INF-3DHP."""
+
+_HEADLINES: Mapping[metrics.Alignment, Metric] = MappingProxyType(
+    {"none": "mpjpe_mm", "scale": "n_mpjpe_mm", "similarity": "pa_mpjpe_mm"}
+)
+
+
+def predict(
+    trained: TrainedLifter, poses: CameraPoses, *, test_time: TestTime = "plain", batch_size: int = 4096
+) -> Float32:
+    """Lift every row's keypoints, on the device where the lifter lies.
+
+    A lifter of clips sees the rows around each row, inside its sequence, and its answer for the middle frame
+    is taken. Only keypoints and intrinsics reach the lifter.
+
+    Parameters
+    ----------
+    trained : from :func:`training.checkpoint.load_lifter` or a training run.
+    poses : n rows, on the skeleton of the lifter.
+    test_time : ``flip`` averages with the answer to the mirrored keypoints.
+    batch_size : clips at once.
+
+    Returns
+    -------
+    array (n, joints, 3), metres, root-relative, camera axes.
+
+    Raises
+    ------
+    ValueError
+        When poses and lifter have different skeletons.
+    """
+    lifter, encoding = trained.lifter, trained.encoding
+    if poses.skeleton != lifter.skeleton:
+        raise ValueError(f"the lifter expects {lifter.skeleton} keypoints, the poses are {poses.skeleton}")
+    device = next(lifter.parameters()).device
+    columns = DevicePoses.from_columns(poses, device, lifter.frames)
+    joint_set = skeleton(lifter.skeleton)
+    middle = lifter.frames // 2 if lifter.output == "all" else 0
+    answers = torch.empty((len(columns), joint_set.joints, 3), device=device)
+
+    was_training = lifter.training
+    lifter.eval()
+    try:
+        with torch.inference_mode():
+            for rows in torch.split(torch.arange(len(columns), device=device), batch_size):
+                batch = columns.batch(rows)
+                seen = (lifter, encoding, batch.keypoints_px, batch.intrinsics)
+                lifted = lift_flip_averaged(*seen, joint_set) if test_time == "flip" else lift(*seen)
+                answers[rows] = lifted[:, middle]
+    finally:
+        lifter.train(was_training)
+    return np.asarray(answers.cpu().numpy(), dtype=np.float32)
+
+
+def rows_within(poses: CameraPoses, context: CameraPoses) -> NDArray[np.intp]:
+    """Find poses in a wider selection of the same store: (n,) row numbers of ``context``.
+
+    Lets a lifter of clips see frames that are not measured, such as those that MPI-INF-3DHP marks as invalid:
+    ``predict(trained, context)[rows_within(poses, context)]``.
+
+    Raises
+    ------
+    ValueError
+        When a row of ``poses`` is not in ``context``.
+    """
+    places = {key: row for row, key in enumerate(_row_keys(context))}
+    try:
+        return np.asarray([places[key] for key in _row_keys(poses)], dtype=np.intp)
+    except KeyError as error:
+        raise ValueError(f"the context lacks {error.args[0]}; read both from the same store") from None
+
+
+def evaluate(
+    predicted: NDArray[np.floating], poses: CameraPoses, protocol: Protocol, *, seed: int = 0
+) -> EvaluationResult:
+    """Measure predictions by a protocol.
+
+    Parameters
+    ----------
+    predicted : (n, joints, 3), metres, camera axes; root-relative or absolute, on the skeleton of the poses.
+    poses : the n rows that the protocol selects (``protocol.read(store)``).
+    protocol : what to measure.
+    seed : of the bootstrap.
+
+    Raises
+    ------
+    ValueError
+        When shapes differ or a prediction is not finite.
+    """
+    _require_predictions(predicted, poses)
+    ours = _on_protocol_joints(predicted, poses, protocol)
+    truth = _on_protocol_joints(poses.positions_camera, poses, protocol)
+    sequence = _sequence_of_rows(poses)
+    measured = _measure(ours, truth, _follows(poses, sequence, protocol.frame_step), protocol)
+
+    per_sequence = _sequence_table(measured, poses, sequence)
+    weights = draw_weights(len(per_sequence), seed)
+    tables = (per_sequence,)
+    headline = _HEADLINES[protocol.alignment]
+    any_velocity = any(row.velocity_frames for row in per_sequence)
+    return EvaluationResult(
+        protocol=protocol.name,
+        snapshot=poses.snapshot,
+        averaging=protocol.averaging,
+        headline_metric=headline,
+        frames=len(poses),
+        sequences=len(per_sequence),
+        bootstrap_seed=seed,
+        mpjpe_mm=figure(tables, "mpjpe_mm", protocol.averaging, weights),
+        pa_mpjpe_mm=figure(tables, "pa_mpjpe_mm", protocol.averaging, weights),
+        n_mpjpe_mm=figure(tables, "n_mpjpe_mm", protocol.averaging, weights),
+        mpjve_mm=figure(tables, "mpjve_mm", protocol.averaging, weights) if any_velocity else None,
+        pck150=figure(tables, "pck150", protocol.averaging, weights),
+        auc=figure(tables, "auc", protocol.averaging, weights),
+        over_frames=figure(tables, headline, "frames", weights),
+        over_actions=None if poses.activity.any() else figure(tables, headline, "actions", weights),
+        per_joint=_joint_table(measured, protocol),
+        per_action=_action_table(measured, poses),
+        per_sequence=per_sequence,
+    )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Per-frame arrays: ``joints_mm`` (n, joints), all others (n,); ``mpjve_mm`` is NaN at starts."""
+
+    joints_mm: Float64
+    mpjpe_mm: Float64
+    pa_mpjpe_mm: Float64
+    n_mpjpe_mm: Float64
+    mpjve_mm: Float64
+    pck150: Float64
+    auc: Float64
+
+    def mean(self, rows: NDArray[np.bool_]) -> Errors:
+        """Means over the chosen frames."""
+        return Errors(
+            frames=int(rows.sum()),
+            mpjpe_mm=metrics.mean_over_frames(self.mpjpe_mm[rows]),
+            pa_mpjpe_mm=metrics.mean_over_frames(self.pa_mpjpe_mm[rows]),
+            n_mpjpe_mm=metrics.mean_over_frames(self.n_mpjpe_mm[rows]),
+            pck150=metrics.mean_over_frames(self.pck150[rows]),
+            auc=metrics.mean_over_frames(self.auc[rows]),
+        )
+
+
+def _require_predictions(predicted: NDArray[np.floating], poses: CameraPoses) -> None:
+    if predicted.shape != poses.positions_camera.shape:
+        raise ValueError(
+            f"predictions of shape {predicted.shape} do not match poses of shape "
+            f"{poses.positions_camera.shape}"
+        )
+    finite = np.isfinite(predicted).all(axis=(1, 2))
+    if not finite.all():
+        raise ValueError(
+            f"{int((~finite).sum())} of {len(finite)} predictions are not finite (first: row "
+            f"{int(np.argmin(finite))}); the lifter diverged or its keypoints have gaps"
+        )
+
+
+def _on_protocol_joints(positions: NDArray[np.floating], poses: CameraPoses, protocol: Protocol) -> Float64:
+    """Root-relative positions on the protocol's joints, (n, joints of the protocol, 3) metres."""
+    mapped = mapping(poses.skeleton, protocol.skeleton).apply(positions.astype(np.float64))
+    relative = root_relative(mapped, skeleton(protocol.skeleton).root)
+    return np.asarray(relative[:, list(protocol.joint_indices)])
+
+
+def _measure(ours: Float64, truth: Float64, follows: NDArray[np.bool_], protocol: Protocol) -> _Measured:
+    joints_mm = metrics.joint_errors_mm(ours, truth)
+    pck_mm = joints_mm[:, list(protocol.pck_columns)]
+    return _Measured(
+        joints_mm=joints_mm,
+        mpjpe_mm=joints_mm.mean(axis=-1),
+        pa_mpjpe_mm=metrics.pa_mpjpe_mm(ours, truth),
+        n_mpjpe_mm=metrics.n_mpjpe_mm(ours, truth),
+        mpjve_mm=metrics.mpjve_mm(ours, truth, follows),
+        pck150=metrics.pck(pck_mm),
+        auc=metrics.auc(pck_mm, protocol.thresholds_mm),
+    )
+
+
+def _sequence_of_rows(poses: CameraPoses) -> NDArray[np.intp]:
+    """Return the number of each row's sequence (trial and camera), in the order of the tables."""
+    key = poses.trial.astype(np.int64) * len(poses.cameras) + poses.camera
+    return np.asarray(np.unique(key, return_inverse=True)[1])
+
+
+def _follows(poses: CameraPoses, sequence: NDArray[np.intp], frame_step: int) -> NDArray[np.bool_]:
+    next_frame = (np.diff(poses.frame) == frame_step) & (np.diff(sequence) == 0)
+    return np.concatenate([[False], next_frame])
+
+
+def _sequence_table(
+    measured: _Measured, poses: CameraPoses, sequence: NDArray[np.intp]
+) -> tuple[SequenceErrors, ...]:
+    table = []
+    for number in range(int(sequence.max()) + 1):
+        rows = sequence == number
+        first = int(np.argmax(rows))
+        trial = poses.trials[poses.trial[first]]
+        velocity = measured.mpjve_mm[rows]
+        velocity_frames = int((~np.isnan(velocity)).sum())
+        table.append(
+            SequenceErrors(
+                **measured.mean(rows).model_dump(),
+                subject=trial.key.subject,
+                trial=trial.key.trial,
+                camera=poses.cameras[poses.camera[first]].name,
+                action=trial.action,
+                velocity_frames=velocity_frames,
+                mpjve_mm=metrics.mean_over_frames(velocity) if velocity_frames else None,
+            )
+        )
+    return tuple(table)
+
+
+def _action_table(measured: _Measured, poses: CameraPoses) -> tuple[ActionErrors, ...]:
+    """Rows by activity where frames have one, else by their trial's action; sorted as numbered or by name."""
+    if poses.activity.any():
+        labels: tuple[str, ...] = ("Unlabelled", *ACTIVITIES)
+        label = poses.activity.astype(np.intp)
+    else:
+        labels = tuple(sorted({trial.action for trial in poses.trials}))
+        of_trial = np.asarray([labels.index(trial.action) for trial in poses.trials])
+        label = of_trial[poses.trial]
+    return tuple(
+        ActionErrors(**measured.mean(label == number).model_dump(), action=name)
+        for number, name in enumerate(labels)
+        if (label == number).any()
+    )
+
+
+def _joint_table(measured: _Measured, protocol: Protocol) -> tuple[JointErrors, ...]:
+    return tuple(
+        JointErrors(
+            joint=name,
+            mpjpe_mm=metrics.mean_over_frames(errors),
+            pck150=metrics.mean_over_frames(metrics.pck(errors[:, None]))
+            if name in protocol.pck_joints
+            else None,
+        )
+        for name, errors in zip(protocol.joints, measured.joints_mm.T, strict=True)
+    )
+
+
+def _row_keys(poses: CameraPoses) -> list[tuple[str, str, str, int]]:
+    trials = [poses.trials[trial].key for trial in poses.trial]
+    cameras = [poses.cameras[camera].name for camera in poses.camera]
+    return [
+        (key.subject, key.trial, camera, int(frame))
+        for key, camera, frame in zip(trials, cameras, poses.frame, strict=True)
+    ]

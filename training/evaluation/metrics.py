@@ -1,0 +1,175 @@
+"""Errors of predicted poses, frame by frame, and their reductions to one number.
+
+Every metric is two steps that stay apart: a per-frame array here, and an explicit mean (over frames, or over
+groups of frames). Definitions follow VideoPose3D (MPJPE, PA-MPJPE, N-MPJPE, MPJVE) and the evaluation scripts
+of MPI-INF-3DHP (PCK, AUC). Which joints, which positions and which mean a figure takes is the business of
+:mod:`training.evaluation.protocols`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geometry.alignment import scale_align, similarity_align
+
+Float64 = NDArray[np.float64]
+Poses = NDArray[np.floating]
+Alignment = Literal["none", "scale", "similarity"]
+"""What is fitted before errors are measured: nothing, one scale, or scale, rotation and translation."""
+
+MM_PER_M = 1000.0
+
+
+def joint_errors_mm(predicted: Poses, target: Poses) -> Float64:
+    """Euclidean distance of every joint.
+
+    Parameters
+    ----------
+    predicted, target : (n, joints, 3), metres, both root-relative or both absolute.
+
+    Returns
+    -------
+    array (n, joints), millimetres.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ or are not (n, joints, 3).
+    """
+    first, second = _pair(predicted, target)
+    return np.asarray(np.linalg.norm(first - second, axis=-1) * MM_PER_M)
+
+
+def mpjpe_mm(predicted: Poses, target: Poses) -> Float64:
+    """Mean per-joint position error of each frame: (n, joints, 3) metres twice -> (n,) millimetres."""
+    return np.asarray(joint_errors_mm(predicted, target).mean(axis=-1))
+
+
+def n_mpjpe_mm(predicted: Poses, target: Poses) -> Float64:
+    """MPJPE of each frame after the best scale (Rhodin et al., CVPR 2018).
+
+    Parameters
+    ----------
+    predicted, target : (n, joints, 3), metres, root-relative: the scale is about the origin.
+
+    Returns
+    -------
+    array (n,), millimetres.
+    """
+    first, second = _pair(predicted, target)
+    return mpjpe_mm(scale_align(first, second), second)
+
+
+def pa_mpjpe_mm(predicted: Poses, target: Poses) -> Float64:
+    """MPJPE of each frame after the best similarity transform, without reflections ("Protocol 2").
+
+    Parameters
+    ----------
+    predicted, target : (n, joints, 3), metres.
+
+    Returns
+    -------
+    array (n,), millimetres.
+    """
+    first, second = _pair(predicted, target)
+    return mpjpe_mm(similarity_align(first, second), second)
+
+
+POSITION_ERRORS: Mapping[Alignment, Callable[[Poses, Poses], Float64]] = MappingProxyType(
+    {"none": mpjpe_mm, "scale": n_mpjpe_mm, "similarity": pa_mpjpe_mm}
+)
+"""The position error that belongs to each alignment."""
+
+
+def mpjve_mm(predicted: Poses, target: Poses, follows: NDArray[np.bool_]) -> Float64:
+    """Mean per-joint velocity error: MPJPE of the differences between successive frames.
+
+    Parameters
+    ----------
+    predicted, target : (n, joints, 3), metres, root-relative, in the order of time.
+    follows : (n,) whether a row is the next frame of the same sequence as the row before it.
+
+    Returns
+    -------
+    array (n,), millimetres per frame; NaN where there is no frame before.
+    """
+    first, second = _pair(predicted, target)
+    errors = np.full(len(first), np.nan)
+    later = np.flatnonzero(follows)
+    if len(later) and later[0] == 0:
+        raise ValueError("the first row follows no other: follows[0] must be False")
+    errors[later] = mpjpe_mm(first[later] - first[later - 1], second[later] - second[later - 1])
+    return errors
+
+
+def pck(errors_mm: Float64, threshold_mm: float = 150.0) -> Float64:
+    """Percentage of correct keypoints of each frame: joints whose error is less than (<) the threshold.
+
+    Parameters
+    ----------
+    errors_mm : (n, joints), millimetres.
+    threshold_mm : an error equal to it is wrong, as in the scripts of MPI-INF-3DHP.
+
+    Returns
+    -------
+    array (n,), percent.
+    """
+    return np.asarray(100.0 * (errors_mm < threshold_mm).mean(axis=-1))
+
+
+def auc(errors_mm: Float64, thresholds_mm: Sequence[float]) -> Float64:
+    """Area under the PCK curve of each frame: the mean of PCK over the thresholds.
+
+    A threshold of zero counts against everybody: with 0:5:150 the best possible AUC is 30/31 = 96.8 %.
+
+    Parameters
+    ----------
+    errors_mm : (n, joints), millimetres.
+    thresholds_mm : ascending.
+
+    Returns
+    -------
+    array (n,), percent.
+    """
+    thresholds = np.asarray(thresholds_mm, dtype=np.float64)
+    if len(thresholds) == 0 or np.any(np.diff(thresholds) <= 0):
+        raise ValueError(f"thresholds must ascend and there must be at least one; got {thresholds_mm}")
+    # side="right" counts the thresholds that an error reaches or passes: those at which it is wrong.
+    wrong = np.searchsorted(thresholds, errors_mm, side="right")
+    return np.asarray(100.0 * (1.0 - wrong.mean(axis=-1) / len(thresholds)))
+
+
+def mean_over_frames(values: Float64) -> float:
+    """Mean of per-frame values (n,), every frame alike; frames without a value (NaN) are left out."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def mean_over_groups(values: Float64, groups: NDArray[np.integer]) -> float:
+    """Mean of the groups' means, every group alike, such as the mean over the 15 actions of Human3.6M.
+
+    Parameters
+    ----------
+    values : (n,) per-frame values; NaN frames are left out, and groups without any value.
+    groups : (n,) group number of each frame.
+    """
+    known = ~np.isnan(values)
+    if not known.any():
+        return float("nan")
+    _, group = np.unique(groups[known], return_inverse=True)
+    return float((np.bincount(group, weights=values[known]) / np.bincount(group)).mean())
+
+
+def _pair(predicted: Poses, target: Poses) -> tuple[Float64, Float64]:
+    first = np.asarray(predicted, dtype=np.float64)
+    second = np.asarray(target, dtype=np.float64)
+    if first.shape != second.shape or first.ndim != 3 or first.shape[-1] != 3:
+        raise ValueError(
+            f"predicted has shape {first.shape} and target {second.shape}; both must be (n, joints, 3)"
+        )
+    return first, second

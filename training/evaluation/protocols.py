@@ -1,0 +1,250 @@
+"""Evaluation protocols as frozen, named objects: what exactly a figure in a table measures.
+
+"MPJPE on MPI-INF-3DHP" is at least four different numbers in the literature. A protocol fixes the data, the
+joints, the kind of 3D, the thresholds, the use of mirrored input and the mean; every result carries its name.
+A new protocol is one more entry of :data:`PROTOCOLS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from geometry.skeleton import HUMAN36M_17, POSEAUG_16, skeleton
+from storage.columns import CameraPoses, Selection, read_camera_poses
+from storage.schema import Dataset
+from storage.store import PoseStore
+from training.evaluation.metrics import Alignment
+
+TestTime = Literal["plain", "flip"]
+"""Predict once, or average with the prediction for the mirrored keypoints."""
+
+Averaging = Literal["frames", "actions"]
+"""Every frame alike, or every action alike."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One way to measure a lifter.
+
+    Attributes
+    ----------
+    name : as tables cite it.
+    description : one sentence.
+    source : where the definition comes from.
+    dataset, subjects, cameras : which rows; cameras None means all.
+    skeleton : joint set that poses are mapped to before they are measured.
+    joints : names of the joints in the position errors, and in the fit of PA-MPJPE and N-MPJPE.
+    pck_joints : names of the joints in PCK and AUC.
+    positions : ``annotated`` 3D, or ``universal`` (height-normalised, 3DHP).
+    alignment : of the headline figure; the other alignments are reported beside it.
+    thresholds_mm : of AUC, ascending, strict.
+    test_time : ``flip`` averages with the mirrored input.
+    valid_only : leave out frames that the data set marks as invalid.
+    frame_step : every n-th frame.
+    averaging : of all figures, over frames or over actions.
+    """
+
+    name: str
+    description: str
+    source: str
+    dataset: Dataset
+    subjects: tuple[str, ...]
+    skeleton: str
+    joints: tuple[str, ...]
+    pck_joints: tuple[str, ...]
+    thresholds_mm: tuple[float, ...]
+    cameras: tuple[str, ...] | None = None
+    positions: Literal["annotated", "universal"] = "annotated"
+    alignment: Alignment = "none"
+    test_time: TestTime = "plain"
+    valid_only: bool = True
+    frame_step: int = 1
+    averaging: Averaging = "frames"
+
+    @property
+    def joint_indices(self) -> tuple[int, ...]:
+        """Indices of ``joints`` in the protocol's skeleton."""
+        names = skeleton(self.skeleton).joint_names
+        return tuple(names.index(joint) for joint in self.joints)
+
+    @property
+    def pck_columns(self) -> tuple[int, ...]:
+        """Indices of ``pck_joints`` among ``joints``."""
+        return tuple(self.joints.index(joint) for joint in self.pck_joints)
+
+    @property
+    def root_in_mean(self) -> bool:
+        """Whether the root, whose error is zero, is one of the joints averaged over."""
+        joint_set = skeleton(self.skeleton)
+        return joint_set.joint_names[joint_set.root] in self.joints
+
+    def selection(self, keypoints: str = "ground_truth") -> Selection:
+        """Rows that this protocol measures.
+
+        Parameters
+        ----------
+        keypoints : ``ground_truth`` or the name of a detector.
+        """
+        return Selection(
+            subjects=self.subjects,
+            cameras=self.cameras,
+            frame_step=self.frame_step,
+            valid_only=self.valid_only,
+            positions=self.positions,
+            keypoints=keypoints,
+        )
+
+    def read(self, store: PoseStore, keypoints: str = "ground_truth") -> CameraPoses:
+        """Read the protocol's rows.
+
+        Raises
+        ------
+        ValueError
+            When the store holds another data set than the protocol's, or nothing that it selects.
+        """
+        if store.dataset != self.dataset:
+            raise ValueError(
+                f"protocol {self.name} measures {self.dataset}, but {store.location} holds {store.dataset}; "
+                f"protocols for it: {', '.join(names_for(store.dataset)) or 'none'}"
+            )
+        return read_camera_poses(store, self.selection(keypoints))
+
+
+def protocol(name: str) -> Protocol:
+    """Look up a protocol.
+
+    Raises
+    ------
+    ValueError
+        When there is none of that name; the message lists those that there are.
+    """
+    if name not in PROTOCOLS:
+        raise ValueError(f"no protocol {name!r}; there are {', '.join(sorted(PROTOCOLS))}")
+    return PROTOCOLS[name]
+
+
+def names_for(dataset: Dataset) -> tuple[str, ...]:
+    """Names of the protocols that measure a data set."""
+    return tuple(entry.name for entry in PROTOCOLS.values() if entry.dataset == dataset)
+
+
+_TOOLKIT_THRESHOLDS_MM = tuple(float(threshold) for threshold in range(0, 151, 5))
+_GRAPHMLP_THRESHOLDS_MM = tuple(float(threshold) for threshold in range(150))
+_TEST_SEQUENCES = ("TS1", "TS2", "TS3", "TS4", "TS5", "TS6")
+_TOOLKIT_PCK_JOINTS = tuple(
+    name for name in HUMAN36M_17.joint_names if name not in ("pelvis", "spine", "nose")
+)
+"""Head top, neck, and both shoulders, elbows, wrists, hips, knees, ankles, by their Human3.6M names."""
+
+_HUMAN36M_P1 = Protocol(
+    name="human36m-p1",
+    description=(
+        "Human3.6M Protocol 1: MPJPE over 17 joints with the root on S9 and S11, all cameras and frames, "
+        "mirrored input averaged, mean over the 15 actions; S11 Directions, whose video was damaged but not "
+        "its poses, is kept."
+    ),
+    source="Pavllo et al., VideoPose3D (CVPR 2019); PCK and AUC with the thresholds of MPI-INF-3DHP",
+    dataset="human36m",
+    subjects=("S9", "S11"),
+    skeleton="human36m_17",
+    joints=HUMAN36M_17.joint_names,
+    pck_joints=HUMAN36M_17.joint_names,
+    thresholds_mm=_TOOLKIT_THRESHOLDS_MM,
+    test_time="flip",
+    averaging="actions",
+)
+
+_HUMAN36M_P2 = Protocol(
+    name="human36m-p2",
+    description="Human3.6M Protocol 2: as human36m-p1, each frame after a similarity fit (PA-MPJPE).",
+    source="Pavllo et al., VideoPose3D (CVPR 2019)",
+    dataset="human36m",
+    subjects=("S9", "S11"),
+    skeleton="human36m_17",
+    joints=HUMAN36M_17.joint_names,
+    pck_joints=HUMAN36M_17.joint_names,
+    thresholds_mm=_TOOLKIT_THRESHOLDS_MM,
+    alignment="similarity",
+    test_time="flip",
+    averaging="actions",
+)
+
+_3DHP_OFFICIAL = Protocol(
+    name="3dhp-official",
+    description=(
+        "The data set's own scripts: valid frames, universal 3D, no alignment; MPJPE over 17 joints with the "
+        "pelvis, PCK at 150 mm and AUC over 0:5:150 mm (strict) on 14: no pelvis, spine or head centre."
+    ),
+    source="Mehta et al. (3DV 2017), the mpii_*.m scripts released with the test set",
+    dataset="mpi_inf_3dhp_test",
+    subjects=_TEST_SEQUENCES,
+    skeleton="human36m_17",
+    joints=HUMAN36M_17.joint_names,
+    pck_joints=_TOOLKIT_PCK_JOINTS,
+    thresholds_mm=_TOOLKIT_THRESHOLDS_MM,
+    positions="universal",
+)
+
+_3DHP_ANNOT3 = Protocol(
+    name="3dhp-annot3",
+    description="As 3dhp-official, against the annotated 3D in the subject's true size.",
+    source="the variant of D3DP (ICCV 2023) and of MMPose",
+    dataset="mpi_inf_3dhp_test",
+    subjects=_TEST_SEQUENCES,
+    skeleton="human36m_17",
+    joints=HUMAN36M_17.joint_names,
+    pck_joints=_TOOLKIT_PCK_JOINTS,
+    thresholds_mm=_TOOLKIT_THRESHOLDS_MM,
+)
+
+_3DHP_POSEAUG16 = Protocol(
+    name="3dhp-poseaug16",
+    description=(
+        "PoseAug's cross-data-set test: valid frames, universal 3D, 16 joints (no nose) for every figure "
+        "with the zero error of the hip, mirrored input averaged, AUC over 0:5:150 mm (strict)."
+    ),
+    source="Gong et al., PoseAug (CVPR 2021), the evaluation of its released code",
+    dataset="mpi_inf_3dhp_test",
+    subjects=_TEST_SEQUENCES,
+    skeleton="poseaug_16",
+    joints=POSEAUG_16.joint_names,
+    pck_joints=POSEAUG_16.joint_names,
+    thresholds_mm=_TOOLKIT_THRESHOLDS_MM,
+    positions="universal",
+    test_time="flip",
+)
+
+_3DHP_GRAPHMLP17 = Protocol(
+    name="3dhp-graphmlp17",
+    description=(
+        "GraphMLP's generalisation test: valid frames, universal 3D, 17 joints with the root for all, "
+        "mirrored input averaged, AUC over 0:1:149 mm (strict)."
+    ),
+    source="Li et al., GraphMLP (arXiv 2206.06420), the evaluation of its released code",
+    dataset="mpi_inf_3dhp_test",
+    subjects=_TEST_SEQUENCES,
+    skeleton="human36m_17",
+    joints=HUMAN36M_17.joint_names,
+    pck_joints=HUMAN36M_17.joint_names,
+    thresholds_mm=_GRAPHMLP_THRESHOLDS_MM,
+    positions="universal",
+    test_time="flip",
+)
+
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
+    {
+        entry.name: entry
+        for entry in (
+            _HUMAN36M_P1,
+            _HUMAN36M_P2,
+            _3DHP_OFFICIAL,
+            _3DHP_ANNOT3,
+            _3DHP_POSEAUG16,
+            _3DHP_GRAPHMLP17,
+        )
+    }
+)
+"""Every protocol by name."""

@@ -1,0 +1,237 @@
+"""What an evaluation finds: figures with intervals, the tables behind them, and the pool of several seeds.
+
+Everything is plain numbers in frozen pydantic models, so a result survives JSON unchanged and a report needs
+nothing else. Figures are computed from the table of sequences and from nothing beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from training.evaluation.intervals import Estimate, Float64, draw_weights, estimate
+from training.evaluation.protocols import Averaging
+
+Metric = Literal["mpjpe_mm", "pa_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm", "pck150", "auc"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Errors(_Frozen):
+    """Means over some frames: position errors in millimetres, PCK and AUC in percent."""
+
+    frames: int
+    mpjpe_mm: float
+    pa_mpjpe_mm: float
+    n_mpjpe_mm: float
+    pck150: float
+    auc: float
+
+
+class SequenceErrors(Errors):
+    """One trial before one camera; velocity errors exist where a frame follows another."""
+
+    subject: str
+    trial: str
+    camera: str
+    action: str
+    velocity_frames: int
+    mpjve_mm: float | None
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        """Subject, trial and camera."""
+        return self.subject, self.trial, self.camera
+
+
+class ActionErrors(Errors):
+    """All frames of one action (Human3.6M) or activity (MPI-INF-3DHP test)."""
+
+    action: str
+
+
+class JointErrors(_Frozen):
+    """Mean error of one joint; ``pck150`` is None for joints that the protocol leaves out of PCK."""
+
+    joint: str
+    mpjpe_mm: float
+    pck150: float | None
+
+
+class EvaluationResult(_Frozen):
+    """One lifter on one protocol.
+
+    Attributes
+    ----------
+    protocol : its name.
+    snapshot : the store snapshot that was measured.
+    averaging : how the figures are averaged, from the protocol.
+    headline_metric : the figure that the protocol is known by.
+    frames, sequences : how many were measured.
+    bootstrap_seed : of the intervals.
+    mpjpe_mm, pa_mpjpe_mm, n_mpjpe_mm, mpjve_mm, pck150, auc : with 95 % intervals over sequences, averaged as
+        ``averaging`` says; mpjve_mm is None when no two successive frames were measured.
+    over_frames : the headline metric, every frame alike.
+    over_actions : the headline metric, every action alike; None where a sequence mixes activities.
+    per_joint, per_action, per_sequence : the tables, averaged over frames.
+    """
+
+    protocol: str
+    snapshot: str
+    averaging: Averaging
+    headline_metric: Metric
+    frames: int
+    sequences: int
+    bootstrap_seed: int
+    mpjpe_mm: Estimate
+    pa_mpjpe_mm: Estimate
+    n_mpjpe_mm: Estimate
+    mpjve_mm: Estimate | None
+    pck150: Estimate
+    auc: Estimate
+    over_frames: Estimate
+    over_actions: Estimate | None
+    per_joint: tuple[JointErrors, ...]
+    per_action: tuple[ActionErrors, ...]
+    per_sequence: tuple[SequenceErrors, ...]
+
+    @property
+    def headline(self) -> Estimate:
+        """The figure that the protocol is known by."""
+        figure: Estimate = getattr(self, self.headline_metric)
+        return figure
+
+
+class SeedEstimate(Estimate):
+    """A figure over several seeds.
+
+    Attributes
+    ----------
+    value : mean over the seeds.
+    low, high : 95 % interval over sequences of the seed-averaged errors; None with fewer than two sequences.
+    std : standard deviation between seeds (n - 1); None with one seed.
+    per_seed : each seed's figure, in the order given.
+    """
+
+    std: float | None
+    per_seed: tuple[float, ...]
+
+    def __str__(self) -> str:
+        spread = "" if self.std is None else f" ± {self.std:.1f}"
+        interval = "" if self.low is None or self.high is None else f" [{self.low:.1f}, {self.high:.1f}]"
+        return f"{self.value:.1f}{spread}{interval}"
+
+
+class PooledResult(_Frozen):
+    """Several seeds of one experiment on one protocol; attributes as in :class:`EvaluationResult`."""
+
+    protocol: str
+    snapshot: str
+    averaging: Averaging
+    headline_metric: Metric
+    seeds: int
+    frames: int
+    sequences: int
+    mpjpe_mm: SeedEstimate
+    pa_mpjpe_mm: SeedEstimate
+    n_mpjpe_mm: SeedEstimate
+    mpjve_mm: SeedEstimate | None
+    pck150: SeedEstimate
+    auc: SeedEstimate
+
+    @property
+    def headline(self) -> SeedEstimate:
+        """The figure that the protocol is known by."""
+        figure: SeedEstimate = getattr(self, self.headline_metric)
+        return figure
+
+
+def pool_seeds(results: Sequence[EvaluationResult], bootstrap_seed: int) -> PooledResult:
+    """Pool the results of several training seeds.
+
+    The errors of each sequence are averaged over the seeds, and sequences are resampled: the interval says
+    how far the figure depends on the test sequences; ``std`` says how far it depends on the seed.
+
+    Raises
+    ------
+    ValueError
+        When there is no result, or they measure different protocols, snapshots or sequences.
+    """
+    if not results:
+        raise ValueError("there are no results to pool")
+    first = results[0]
+    for other in results[1:]:
+        _require_comparable(first, other)
+    weights = draw_weights(first.sequences, bootstrap_seed)
+    tables = [result.per_sequence for result in results]
+
+    def pooled(metric: Metric) -> SeedEstimate:
+        over_sequences = figure(tables, metric, first.averaging, weights)
+        figures = tuple(float(getattr(result, metric).value) for result in results)
+        return SeedEstimate(
+            value=over_sequences.value,
+            low=over_sequences.low,
+            high=over_sequences.high,
+            std=float(np.std(figures, ddof=1)) if len(figures) > 1 else None,
+            per_seed=figures,
+        )
+
+    return PooledResult(
+        protocol=first.protocol,
+        snapshot=first.snapshot,
+        averaging=first.averaging,
+        headline_metric=first.headline_metric,
+        seeds=len(results),
+        frames=first.frames,
+        sequences=first.sequences,
+        mpjpe_mm=pooled("mpjpe_mm"),
+        pa_mpjpe_mm=pooled("pa_mpjpe_mm"),
+        n_mpjpe_mm=pooled("n_mpjpe_mm"),
+        mpjve_mm=None if first.mpjve_mm is None else pooled("mpjve_mm"),
+        pck150=pooled("pck150"),
+        auc=pooled("auc"),
+    )
+
+
+def figure(
+    tables: Sequence[Sequence[SequenceErrors]], metric: Metric, averaging: Averaging, weights: Float64
+) -> Estimate:
+    """One figure from tables of the same sequences, one table per seed, averaged over the seeds first.
+
+    Parameters
+    ----------
+    tables : per seed, one row per sequence, in the same order.
+    metric : the column.
+    averaging : over frames or over actions.
+    weights : (resamples, sequences), of :func:`~training.evaluation.intervals.draw_weights`.
+    """
+    rows = tables[0]
+    values = np.mean([[_known(getattr(row, metric)) for row in table] for table in tables], axis=0)
+    frames = [row.velocity_frames if metric == "mpjve_mm" else row.frames for row in rows]
+    groups = [row.action if averaging == "actions" else "all" for row in rows]
+    return estimate(values, np.asarray(frames, dtype=np.float64), groups, weights)
+
+
+def _known(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _require_comparable(first: EvaluationResult, other: EvaluationResult) -> None:
+    for field in ("protocol", "snapshot"):
+        if getattr(first, field) != getattr(other, field):
+            raise ValueError(
+                f"results of different {field}s cannot be pooled: {getattr(first, field)!r} and "
+                f"{getattr(other, field)!r}"
+            )
+    ours = [(row.name, row.frames) for row in first.per_sequence]
+    theirs = [(row.name, row.frames) for row in other.per_sequence]
+    if ours != theirs:
+        raise ValueError(
+            f"results over different sequences cannot be pooled ({len(ours)} and {len(theirs)} sequences); "
+            "evaluate all seeds on the same selection"
+        )
