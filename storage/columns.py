@@ -5,6 +5,7 @@ The rows of one (trial, camera) stand together in the order of their frames, so 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,7 @@ import zarr
 from numpy.typing import NDArray
 
 from geometry.camera import Camera, Intrinsics, stack_intrinsics, world_to_camera
-from storage.arrays import DETECTION_PREFIX, read_array, read_attributes, trial_group
+from storage.arrays import DETECTION_PREFIX, count_frames, read_array, read_attributes, trial_group
 from storage.schema import Float32, TrialKey
 from storage.store import PoseStore
 
@@ -125,94 +126,89 @@ def read_camera_poses(store: PoseStore, selection: Selection = _EVERYTHING) -> C
         When nothing is selected, or a selected trial has no universal positions or no such detections.
     """
     root = store.root
-    keys = store.keys()
-    pieces = [piece for key in keys if (piece := _select(root, key, selection)) is not None]
-    if not pieces:
+    runs = [run for key in store.keys() for run in _read_runs(root, key, selection)]  # noqa: SIM118
+    if not runs:
         raise ValueError(f"{store.location}: no trial, camera or frame matches {selection}")
-    skeleton_joints = pieces[0].positions.shape[1]
-    total = sum(piece.rows for piece in pieces)
-    columns = CameraPoses(
-        positions_camera=np.empty((total, skeleton_joints, 3), dtype=np.float32),
-        keypoints_px=np.empty((total, skeleton_joints, 2), dtype=np.float32),
-        camera=np.empty(total, dtype=np.int32),
-        trial=np.empty(total, dtype=np.int32),
-        frame=np.empty(total, dtype=np.int32),
-        activity=np.zeros(total, dtype=np.int8),
-        cameras=tuple(dict.fromkeys(camera for piece in pieces for camera in piece.cameras)),
-        trials=tuple(piece.info for piece in pieces),
-        skeleton=store.skeleton,
-        snapshot=store.snapshot,
-    )
-    camera_rows = {camera: row for row, camera in enumerate(columns.cameras)}
-    start = 0
-    for trial, piece in enumerate(pieces):
-        for number, camera in enumerate(piece.cameras):
-            rows = slice(start, start + len(piece.frames))
-            columns.positions_camera[rows] = world_to_camera(
-                piece.positions, np.asarray(camera.rotation), np.asarray(camera.translation)
-            )
-            columns.keypoints_px[rows] = piece.keypoints[number]
-            columns.camera[rows] = camera_rows[camera]
-            columns.trial[rows] = trial
-            columns.frame[rows] = piece.frames
-            columns.activity[rows] = piece.activity
-            start = rows.stop
-    return columns
+    return columns_of(runs, store.skeleton, store.snapshot)
 
 
 @dataclass(frozen=True)
-class _Piece:
-    """The selected part of one trial: positions (f, joints, 3) float64, keypoints (cameras, f, joints, 2)."""
+class PoseRun:
+    """Frames of one trial before one camera: consecutive rows of the columns.
+
+    Attributes
+    ----------
+    info, camera : the trial and the camera.
+    positions_camera : (frames, joints, 3), metres, camera axes.
+    keypoints_px : (frames, joints, 2), pixels.
+    frames : (frames,), frame numbers in the trial, rising.
+    activity : (frames,), 0 where the data set has none.
+    """
 
     info: TrialInfo
-    cameras: tuple[Camera, ...]
-    positions: NDArray[np.float64]
-    keypoints: Float32
+    camera: Camera
+    positions_camera: Float32
+    keypoints_px: Float32
     frames: NDArray[np.intp]
     activity: NDArray[np.int8]
 
-    @property
-    def rows(self) -> int:
-        return len(self.cameras) * len(self.frames)
+
+def columns_of(runs: Sequence[PoseRun], skeleton: str, snapshot: str) -> CameraPoses:
+    """Join runs to columns in the given order; equal cameras and equal trials share a row of their table."""
+    cameras = {camera: row for row, camera in enumerate(dict.fromkeys(run.camera for run in runs))}
+    trials = {info: row for row, info in enumerate(dict.fromkeys(run.info for run in runs))}
+    lengths = [len(run.frames) for run in runs]
+    return CameraPoses(
+        positions_camera=np.concatenate([run.positions_camera for run in runs]),
+        keypoints_px=np.concatenate([run.keypoints_px for run in runs]),
+        camera=np.repeat(np.array([cameras[run.camera] for run in runs], dtype=np.int32), lengths),
+        trial=np.repeat(np.array([trials[run.info] for run in runs], dtype=np.int32), lengths),
+        frame=np.concatenate([run.frames for run in runs]).astype(np.int32),
+        activity=np.concatenate([run.activity for run in runs]),
+        cameras=tuple(cameras),
+        trials=tuple(trials),
+        skeleton=skeleton,
+        snapshot=snapshot,
+    )
 
 
-def _select(root: zarr.Group, key: TrialKey, selection: Selection) -> _Piece | None:
+def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterator[PoseRun]:
+    """Read the selected frames of the selected cameras of one trial."""
     if not _wanted(key.subject, selection.subjects):
-        return None
+        return
     group = trial_group(root, key)
     attributes = read_attributes(group)
-    if not _wanted(attributes.action, selection.actions):
-        return None
-    numbers = [i for i, camera in enumerate(attributes.cameras) if _wanted(camera.name, selection.cameras)]
+    cameras = [
+        (i, camera) for i, camera in enumerate(attributes.cameras) if _wanted(camera.name, selection.cameras)
+    ]
+    if not _wanted(attributes.action, selection.actions) or not cameras:
+        return
     positions_name = "positions_world" if selection.positions == "annotated" else "positions_universal"
-    keypoints_name = (
-        "keypoints_2d" if selection.keypoints == "ground_truth" else DETECTION_PREFIX + selection.keypoints
-    )
+    ground_truth = selection.keypoints == "ground_truth"
+    keypoints_name = "keypoints_2d" if ground_truth else DETECTION_PREFIX + selection.keypoints
     for name in (positions_name, keypoints_name):
         if name not in attributes.digests:
             raise ValueError(
                 f"trial {key.path!r} has no {name}; it has {', '.join(sorted(attributes.digests))}"
             )
-    positions = read_array(group, positions_name)
-    frames = np.arange(0, len(positions), selection.frame_step)
+    frames = np.arange(0, count_frames(group), selection.frame_step)
     if selection.valid_only and "valid" in attributes.digests:
         frames = frames[read_array(group, "valid")[frames]]
-    if not numbers or not len(frames):
-        return None
-    activity = (
-        read_array(group, "activity")[frames]
-        if "activity" in attributes.digests
-        else np.zeros(len(frames), dtype=np.int8)
-    )
-    keypoints = np.stack([read_array(group, keypoints_name, number)[frames, :, :2] for number in numbers])
-    return _Piece(
-        info=TrialInfo(key, attributes.action, attributes.subaction, attributes.fps),
-        cameras=tuple(attributes.cameras[number] for number in numbers),
-        positions=positions[frames].astype(np.float64),
-        keypoints=keypoints,
-        frames=frames,
-        activity=activity,
-    )
+    if not len(frames):
+        return
+    has_activity = "activity" in attributes.digests
+    activity = read_array(group, "activity")[frames] if has_activity else np.zeros(len(frames), dtype=np.int8)
+    positions = read_array(group, positions_name)[frames].astype(np.float64)
+    for number, camera in cameras:
+        moved = world_to_camera(positions, np.asarray(camera.rotation), np.asarray(camera.translation))
+        yield PoseRun(
+            info=TrialInfo(key, attributes.action, attributes.subaction, attributes.fps),
+            camera=camera,
+            positions_camera=moved.astype(np.float32),
+            keypoints_px=read_array(group, keypoints_name, number)[frames, :, :2],
+            frames=frames,
+            activity=activity,
+        )
 
 
 def _wanted(name: str, names: tuple[str, ...] | None) -> bool:

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import icechunk
 import xarray
 import zarr
 from icechunk.store import IcechunkStore
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from storage import arrays
@@ -177,6 +179,10 @@ class PoseStore:
     def read(self, key: TrialKey) -> Trial:
         """Read one trial; KeyError when there is none."""
         return arrays.read_trial(self.root, key)
+
+    def read_array(self, key: TrialKey, name: str) -> NDArray[Any]:
+        """Read one array of a trial; KeyError when there is no such trial or array."""
+        return arrays.read_array(arrays.trial_group(self.root, key), name)
 
     def trial_attributes(self, key: TrialKey) -> TrialAttributes:
         """Read what is known of a trial besides its arrays; KeyError when there is none."""

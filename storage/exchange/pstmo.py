@@ -1,0 +1,160 @@
+"""P-STMO's ``data_train_3dhp.npz`` and ``data_test_3dhp.npz``: MPI-INF-3DHP as most temporal lifters read it.
+
+Training: sequence -> [camera -> (2D pixels, 3D millimetres in camera axes, height-normalised), fps]. Test:
+sequence -> 2D, 3D and the valid frames, all frames kept. Joints in the order of the data set's test files,
+float64. Follows Shan et al., "P-STMO", ECCV 2022; D3DP and others put annot3 in place of the normalised 3D.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geometry.camera import Camera
+from geometry.skeleton import MPI_INF_3DHP_17, mapping
+from storage.columns import CameraPoses, PoseRun, Selection, TrialInfo, columns_of, read_camera_poses
+from storage.exchange.npz import (
+    ExchangeError,
+    ObjectArrays,
+    read_npz,
+    require_mapping,
+    require_member,
+    require_numbers,
+)
+from storage.provenance import digest_file
+from storage.schema import Float32, TrialKey
+from storage.store import PoseStore
+
+TRAINING_CAMERAS = ("0", "1", "2", "4", "5", "6", "7", "8")
+"""The cameras that P-STMO trains from: the set that the data set's own scripts call ``vnect``."""
+
+_MM = 1000.0
+_TO_TEST_ORDER = mapping("human36m_17", "mpi_inf_3dhp_17")
+_FROM_TEST_ORDER = mapping("mpi_inf_3dhp_17", "human36m_17")
+
+
+def export_train(
+    store: PoseStore,
+    path: Path,
+    cameras: tuple[str, ...] = TRAINING_CAMERAS,
+    positions: Literal["universal", "annotated"] = "universal",
+) -> None:
+    """Write the training file from a store of training sequences."""
+    poses = read_camera_poses(store, Selection(cameras=cameras, positions=positions, valid_only=False))
+    views: dict[str, dict[str, Any]] = {}
+    for trial, camera, rows in _runs(poses):
+        name = f"{poses.trials[trial].key.subject} {poses.trials[trial].key.trial}"
+        views.setdefault(name, {})[poses.cameras[camera].name] = _arrays(poses, rows)
+    data = {
+        f"{info.key.subject} {info.key.trial}": [views[f"{info.key.subject} {info.key.trial}"], info.fps]
+        for info in poses.trials
+    }
+    np.savez_compressed(path, allow_pickle=True, data=np.array(data, dtype=object))
+
+
+def export_test(
+    store: PoseStore, path: Path, positions: Literal["universal", "annotated"] = "universal"
+) -> None:
+    """Write the test file from a store of test sequences: all frames, with the mask of the valid ones."""
+    poses = read_camera_poses(store, Selection(positions=positions, valid_only=False))
+    data = {
+        poses.trials[trial].key.subject: {
+            **_arrays(poses, rows),
+            "valid": store.read_array(poses.trials[trial].key, "valid"),
+        }
+        for trial, _, rows in _runs(poses)
+    }
+    np.savez_compressed(path, allow_pickle=True, data=np.array(data, dtype=object))
+
+
+def import_train(
+    path: Path, cameras: Mapping[str, Camera], object_arrays: ObjectArrays = "refuse"
+) -> CameraPoses:
+    """Read the training file into columns.
+
+    Parameters
+    ----------
+    path : the file.
+    cameras : camera name to camera; the file holds no calibration. Cameras not named are left out.
+    object_arrays : the file is a pickle inside: see :data:`storage.exchange.npz.ObjectArrays`.
+
+    Raises
+    ------
+    ExchangeError
+        When the file is not in this layout, or pickles are refused.
+    """
+    runs = []
+    for name, entry in sorted(_data(path, object_arrays).items()):
+        if not isinstance(entry, (list, tuple)) or len(entry) != 2:
+            raise ExchangeError(path, f"{name!r} is not a pair of cameras and frames per second")
+        subject, _, trial = name.partition(" ")
+        info = TrialInfo(TrialKey(subject, trial), trial, "", float(entry[1]))
+        for camera, view in sorted(require_mapping(path, name, entry[0]).items()):
+            if camera in cameras:
+                runs.append(_run(path, info, cameras[camera], view, rows=None))
+    return _columns(path, runs)
+
+
+def import_test(
+    path: Path, cameras: Mapping[str, Camera], object_arrays: ObjectArrays = "refuse"
+) -> CameraPoses:
+    """Read the valid frames of the test file into columns; ``cameras`` by sequence, as in `import_train`."""
+    runs = []
+    for name, view in sorted(_data(path, object_arrays).items()):
+        if name in cameras:
+            valid = require_member(path, require_mapping(path, name, view), "valid")
+            rows = np.flatnonzero(require_numbers(path, f"{name} valid", np.squeeze(valid), (None,)))
+            info = TrialInfo(TrialKey(name, name), name, "", 25.0)
+            runs.append(_run(path, info, cameras[name], view, rows))
+    return _columns(path, runs)
+
+
+def _runs(poses: CameraPoses) -> Iterator[tuple[int, int, NDArray[np.intp]]]:
+    """(trial, camera, rows) of every run of the columns."""
+    pairs = np.stack([poses.trial, poses.camera], axis=1)
+    for trial, camera in np.unique(pairs, axis=0):
+        yield int(trial), int(camera), np.flatnonzero((poses.trial == trial) & (poses.camera == camera))
+
+
+def _arrays(poses: CameraPoses, rows: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
+    return {
+        "data_2d": _TO_TEST_ORDER.apply(poses.keypoints_px[rows]).astype(np.float64),
+        "data_3d": _TO_TEST_ORDER.apply(poses.positions_camera[rows]).astype(np.float64) * _MM,
+    }
+
+
+def _data(path: Path, object_arrays: ObjectArrays) -> Mapping[str, Any]:
+    return require_mapping(path, "data", require_member(path, read_npz(path, object_arrays), "data"))
+
+
+def _run(path: Path, info: TrialInfo, camera: Camera, view: Any, rows: NDArray[np.intp] | None) -> PoseRun:
+    where = f"{info.key.path} camera {camera.name}"
+    content = require_mapping(path, where, view)
+    joints = MPI_INF_3DHP_17.joints
+    positions = require_numbers(path, where, require_member(path, content, "data_3d"), (None, joints, 3))
+    keypoints = require_numbers(
+        path, where, require_member(path, content, "data_2d"), (len(positions), joints, 2)
+    )
+    frames = np.arange(len(positions)) if rows is None else rows
+    return PoseRun(
+        info=info,
+        camera=camera,
+        positions_camera=_float32(_FROM_TEST_ORDER.apply(positions[frames]) / _MM),
+        keypoints_px=_float32(_FROM_TEST_ORDER.apply(keypoints[frames])),
+        frames=frames,
+        activity=np.zeros(len(frames), dtype=np.int8),
+    )
+
+
+def _float32(array: NDArray[Any]) -> Float32:
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _columns(path: Path, runs: list[PoseRun]) -> CameraPoses:
+    if not runs:
+        raise ExchangeError(path, "no sequence of a camera that was named")
+    return columns_of(runs, "human36m_17", f"sha256:{digest_file(path, path.parent).sha256}")
