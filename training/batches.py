@@ -1,7 +1,8 @@
 """Poses on the training device, and the batches that are cut out of them by index.
 
-A data set's columns are moved to the device once; a batch is then an index, not a loader. Clips are windows of
-rows inside one run (one camera's view of consecutive frames), padded by repeating the run's first or last frame.
+A data set's columns are moved to the device once; a batch is then an index, not a loader. Clips are windows
+of rows inside one run (one camera's view of consecutive frames), padded by repeating the run's first or
+last frame.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ class DevicePoses:
         return self.positions_camera.device
 
     def to(self, device: torch.device) -> DevicePoses:
-        """The same poses on another device; these, when they are there already."""
+        """Move the poses to another device; these are returned when they are there already."""
         if device == self.device:
             return self
         return replace(

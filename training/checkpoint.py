@@ -1,9 +1,9 @@
 """Files of a training run: the trained lifter (safetensors and JSON) and the state to resume from.
 
-A trained lifter is a folder with ``lifter.safetensors`` and ``lifter.json`` (configuration, encoding, skeleton,
-provenance); nothing in it can run code when it is loaded. The resume state is a torch file of tensors and plain
-numbers, read with ``weights_only=True``. Both are written beside their place and moved there, so that a crash
-leaves the old file or the new one.
+A trained lifter is a folder with ``lifter.safetensors`` and ``lifter.json`` (configuration, encoding,
+skeleton, provenance); nothing in it can run code when it is loaded. The resume state is a torch file of
+tensors and plain numbers, read with ``weights_only=True``. Both are written beside their place and moved
+there, so that a crash leaves the old file or the new one.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """What a lifter sees of the keypoints: screen coordinates, rays, or rays after a perspective rotation.
 
-``screen`` is VideoPose3D's normalisation. ``ray`` undistorts and applies the inverse intrinsics, so that the
-focal length and the image's size no longer show. ``perspective`` follows PersPose (ICCV 2025), carried over from
-images to keypoints: the camera is turned until it looks at the person, the extent is divided out and given as a
-channel of its own; the 3D targets turn with the camera and predictions are turned back. An encoding is part of a
-trained lifter: another one makes its weights meaningless.
+``screen`` is VideoPose3D's normalisation. ``ray`` undistorts and applies the inverse intrinsics, so that
+the focal length and the image's size no longer show. ``perspective`` follows PersPose (ICCV 2025), carried
+over from images to keypoints: the camera is turned until it looks at the person, the extent is divided out
+and given as a channel of its own; the 3D targets turn with the camera and predictions are turned back. An
+encoding is part of a trained lifter: another one makes its weights meaningless.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
 from geometry.camera import Intrinsics, normalise, to_screen
+from geometry.perspective import clip_centre, extent, perspective_rotation, rotate_rays
+from geometry.rotation import rotate, rotate_back
 
-EncodingName = Literal["screen", "ray"]
+EncodingName = Literal["screen", "ray", "perspective"]
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,13 @@ class Encoding(ABC):
         """Turn root-relative targets (batch, frames, joints, 3) from camera axes to the encoding's."""
         if encoded.rotation is None:
             return relative
-        return relative @ encoded.rotation.mT[:, None]
+        return cast(Tensor, rotate(relative, encoded.rotation))
 
     def from_target_frame(self, prediction: Tensor, encoded: Encoded) -> Tensor:
         """Turn predictions (batch, frames, joints, 3) from the encoding's axes to the camera's."""
         if encoded.rotation is None:
             return prediction
-        return prediction @ encoded.rotation[:, None]
+        return cast(Tensor, rotate_back(prediction, encoded.rotation))
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,42 @@ class RayEncoding(Encoding):
         return Encoded(inputs=normalise(keypoints_px, intrinsics))
 
 
+@dataclass(frozen=True)
+class PerspectiveEncoding(Encoding):
+    """Three channels: rays of a camera that looks at the person, divided by their extent h, and log h.
+
+    One rotation and one extent serve a whole clip, so that motion within it stays what it was.
+
+    Attributes
+    ----------
+    jitter : in training, the centre is moved on both axes by up to this share of the person's size, so that
+        the lifter does not rely on an exact centre. PersPose uses 0.1.
+    """
+
+    name: EncodingName = "perspective"
+    channels: int = 3
+    jitter: float = 0.1
+
+    def encode(
+        self, keypoints_px: Tensor, intrinsics: Intrinsics, generator: torch.Generator | None = None
+    ) -> Encoded:
+        """Turn the camera onto the person; see :meth:`Encoding.encode`."""
+        rays = normalise(keypoints_px, intrinsics)
+        centre = clip_centre(rays)  # (batch, 2)
+        if generator is not None and self.jitter > 0:
+            box = rays.amax(dim=(1, 2)) - rays.amin(dim=(1, 2))
+            size = box.amax(dim=-1, keepdim=True)
+            shift = torch.rand(centre.shape, generator=generator, device=centre.device, dtype=centre.dtype)
+            centre = centre + (2 * shift - 1) * self.jitter * size
+        rotation = perspective_rotation(centre)
+        turned = rotate_rays(rays, rotation)
+        h = extent(turned.flatten(1, 2))[:, None, None, None]
+        log_h = h.log().expand(*turned.shape[:-1], 1)
+        return Encoded(inputs=torch.cat([turned / h, log_h], dim=-1), rotation=rotation)
+
+
 _ENCODINGS: Mapping[EncodingName, Encoding] = MappingProxyType(
-    {"screen": ScreenEncoding(), "ray": RayEncoding()}
+    {"screen": ScreenEncoding(), "ray": RayEncoding(), "perspective": PerspectiveEncoding()}
 )
 
 

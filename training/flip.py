@@ -1,7 +1,8 @@
 """Mirroring of poses: as an augmentation in training, and averaged with the plain answer in the test.
 
-The mirror image of a person before a camera is seen by the mirror image of the camera: the principal point and
-the tangential distortion along x are mirrored with the keypoints, so that projection and mirroring commute.
+The mirror image of a person before a camera is seen by the mirror image of the camera: the principal point
+and the tangential distortion along x are mirrored with the keypoints, so that projection and mirroring
+commute.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def lift(lifter: Lifter, encoding: Encoding, keypoints_px: Tensor, intrinsics: I
 def lift_flip_averaged(
     lifter: Lifter, encoding: Encoding, keypoints_px: Tensor, intrinsics: Intrinsics, skeleton: Skeleton
 ) -> Tensor:
-    """Mean of the plain answer and of the mirrored answer to the mirrored keypoints; shapes as :func:`lift`."""
+    """Average the plain answer and the mirrored answer to mirrored keypoints; shapes as :func:`lift`."""
     plain = lift(lifter, encoding, keypoints_px, intrinsics)
     mirrored_px = mirror_keypoints(keypoints_px, intrinsics, skeleton)
     mirrored = lift(lifter, encoding, mirrored_px, mirror_intrinsics(intrinsics))

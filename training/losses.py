@@ -1,5 +1,7 @@
-"""Losses on root-relative poses. All take (batch, frames, joints, 3) metres and return a scalar in metres
-(squared metres for ``mse``); the root, where both sides are zero, counts in the mean.
+"""Losses on root-relative poses.
+
+All take (batch, frames, joints, 3) metres and return a scalar in metres (squared metres for ``mse``). The
+root, where both sides are zero, counts in the mean.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ JOINT_WEIGHTS = (1.0, 1.0, 2.5, 2.5, 1.0, 2.5, 2.5, 1.0, 1.0, 1.0, 1.5, 1.5, 4.0
 
 def mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean over joints, frames and clips of the Euclidean distance."""
-    return torch.linalg.vector_norm(prediction - target, dim=-1).mean()
+    return _distance(prediction, target).mean()
 
 
 def mse(prediction: Tensor, target: Tensor) -> Tensor:
@@ -39,10 +41,16 @@ def weighted_mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
     joints = prediction.shape[-2]
     if joints != len(JOINT_WEIGHTS):
         raise ValueError(
-            f"the joint weights are for {len(JOINT_WEIGHTS)} joints but the poses have {joints}; use loss 'mpjpe'"
+            f"the joint weights are for {len(JOINT_WEIGHTS)} joints but the poses have {joints}; "
+            "use loss 'mpjpe'"
         )
-    distance = torch.linalg.vector_norm(prediction - target, dim=-1)
+    distance = _distance(prediction, target)
     return (distance * distance.new_tensor(JOINT_WEIGHTS)).mean()
+
+
+def _distance(prediction: Tensor, target: Tensor) -> Tensor:
+    distance: Tensor = torch.linalg.vector_norm(prediction - target, dim=-1)
+    return distance
 
 
 _LOSSES: Mapping[LossName, Loss] = MappingProxyType(

@@ -1,4 +1,4 @@
-"""The schedule of a training run: one frozen, validated object, and the learning rate as a function of the step."""
+"""The schedule of a training run: one frozen, validated object, and the learning rate it gives each step."""
 
 from __future__ import annotations
 
@@ -15,40 +15,46 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(20, ge=1, description="Epochs; each ends with a log line.")
+    epochs: int = Field(default=20, ge=1, description="Epochs; each ends with a log line.")
     steps_per_epoch: int | None = Field(
-        None, ge=1, description="Steps of an epoch; by default one pass over the data."
+        default=None, ge=1, description="Steps of an epoch; by default one pass over the data."
     )
-    batch_size: int = Field(256, ge=1, description="Clips in a step, over all devices together.")
-    loss: LossName = Field("mpjpe", description="What is minimised.")
-    learning_rate: float = Field(1e-3, gt=0, description="AdamW's peak learning rate.")
+    batch_size: int = Field(default=256, ge=1, description="Clips in a step, over all devices together.")
+    loss: LossName = Field(default="mpjpe", description="What is minimised.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="AdamW's peak learning rate.")
     weight_decay: float = Field(
-        1e-4, ge=0, description="AdamW's decay of matrices; biases and norms have none."
+        default=1e-4, ge=0, description="AdamW's decay of matrices; biases and norms have none."
     )
-    warmup_steps: int = Field(0, ge=0, description="Steps over which the rate rises linearly to its peak.")
+    warmup_steps: int = Field(
+        default=0, ge=0, description="Steps over which the rate rises linearly to its peak."
+    )
     decay: Literal["cosine", "exponential", "constant"] = Field(
-        "cosine", description="Course of the rate after the warm-up, down to `final_rate` times the peak."
+        default="cosine",
+        description="Course of the rate after the warm-up, down to `final_rate` times the peak.",
     )
-    final_rate: float = Field(0.01, gt=0, le=1, description="Last learning rate over the peak.")
+    final_rate: float = Field(default=0.01, gt=0, le=1, description="Last learning rate over the peak.")
     ema_decay: float | None = Field(
-        None,
+        default=None,
         gt=0,
         lt=1,
         description="Decay of the weights' moving average; when given, the average is the result.",
     )
     clip_norm: float | None = Field(
-        1.0, gt=0, description="Largest norm of the gradient; none to leave it alone."
+        default=1.0, gt=0, description="Largest norm of the gradient; none to leave it alone."
     )
-    flip_probability: float = Field(0.5, ge=0, le=1, description="Share of the clips that are mirrored.")
+    flip_probability: float = Field(
+        default=0.5, ge=0, le=1, description="Share of the clips that are mirrored."
+    )
     precision: Literal["auto", "32-true", "bf16-mixed"] = Field(
-        "auto", description="Arithmetic: `auto` is bf16-mixed on a GPU and single precision elsewhere."
+        default="auto",
+        description="Arithmetic: `auto` is bf16-mixed on a GPU and single precision elsewhere.",
     )
     checkpoint_every: int = Field(
-        1, ge=1, description="Epochs between checkpoints; the last epoch always has one."
+        default=1, ge=1, description="Epochs between checkpoints; the last epoch always has one."
     )
 
     def epoch_length(self, rows: int) -> int:
-        """Steps of one epoch over a data set with this many rows."""
+        """Count the steps of one epoch over a data set with this many rows."""
         return self.steps_per_epoch or max(1, rows // self.batch_size)
 
     def rate_factor(self, step: int, total_steps: int) -> float:
@@ -60,5 +66,5 @@ class Schedule(BaseModel):
         if self.decay == "cosine":
             return self.final_rate + (1 - self.final_rate) * 0.5 * (1 + math.cos(math.pi * progress))
         if self.decay == "exponential":
-            return self.final_rate**progress
+            return float(self.final_rate**progress)
         return 1.0

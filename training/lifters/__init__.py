@@ -1,0 +1,1 @@
+"""Lifters, one file each, and their registry."""

@@ -1,9 +1,10 @@
 """AMPose: global attention over all joints alternating with graph convolutions over the bones.
 
-Follows "AMPose: Alternately Mixed Global-Local Attention Model for 3D Human Pose Estimation" (arXiv:2210.04216)
-as far as its text is public: single frames, transformer encoders and graph-convolution blocks in turn, the
-graph holding physical connections only. What the paper leaves open is an option of :class:`AMPoseConfig`, with
-the reason for its default. No weights of the authors are loaded and no figure of theirs is claimed.
+Follows "AMPose: Alternately Mixed Global-Local Attention Model for 3D Human Pose Estimation"
+(arXiv:2210.04216) as far as its text is public: single frames, transformer encoders and graph-convolution
+blocks in turn, the graph holding physical connections only. What the paper leaves open is an option of
+:class:`AMPoseConfig`, with the reason for its default. No weights of the authors are loaded and no figure
+of theirs is claimed.
 """
 
 from __future__ import annotations
@@ -30,54 +31,59 @@ class AMPoseConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["ampose"] = "ampose"
-    skeleton: str = Field("human36m_17", description="Joint set of input and output, from geometry.skeleton.")
+    skeleton: str = Field(
+        default="human36m_17", description="Joint set of input and output, from geometry.skeleton."
+    )
     width: int = Field(
-        512,
+        default=512,
         ge=4,
         description="Channels per joint. The single-frame lifters that AMPose is compared with use 512.",
     )
     pairs: int = Field(
-        3,
+        default=3,
         ge=1,
-        description="Encoder and graph block, this many times. Three pairs of width 512 are 11.0 M weights, the "
-        "size of its single-frame rivals (9.5 M for three layers of GraphMLP).",
+        description="Encoder and graph block, this many times. Three pairs of width 512 are 11.0 M weights, "
+        "the size of its single-frame rivals (9.5 M for three layers of GraphMLP).",
     )
     heads: int = Field(
-        8, ge=1, description="Attention heads; must divide the width. Eight is the field's habit."
+        default=8, ge=1, description="Attention heads; must divide the width. Eight is the field's habit."
     )
-    mlp_ratio: float = Field(2.0, gt=0, description="Hidden width of an encoder's MLP over the width.")
+    mlp_ratio: float = Field(
+        default=2.0, gt=0, description="Hidden width of an encoder's MLP over the width."
+    )
     dropout: float = Field(
-        0.1,
+        default=0.1,
         ge=0,
         lt=1,
         description="Dropout after attention, in the MLP and between the two graph convolutions.",
     )
     positional_embedding: Literal["learned", "none"] = Field(
-        "learned",
-        description="A learned vector per joint, added once. The paper does not say; the graph blocks already "
-        "tell joints apart, so `none` is worth a try.",
+        default="learned",
+        description="A learned vector per joint, added once. The paper does not say; the graph blocks tell "
+        "joints apart already, so `none` is worth a try.",
     )
     order: Order = Field(
-        "global-first",
+        default="global-first",
         description="Within a pair: attention then bones, bones then attention, or both on the same input, "
         "summed. The first is how the paper's readers describe it.",
     )
     neighbours: Neighbours = Field(
-        "by-distance",
-        description="How weights are shared among neighbours. The paper keeps physical connections and rejects "
-        "one matrix for all of them; `by-distance` (self, nearer to, farther from the body's centre: Cai et al., "
-        "ICCV 2019) is the remedy it cites that is defined by connection types.",
+        default="by-distance",
+        description="How weights are shared among neighbours. The paper keeps physical connections and "
+        "rejects one matrix for all of them; `by-distance` (self, nearer to, farther from the body's centre: "
+        "Cai et al., ICCV 2019) is the remedy it cites that is defined by connection types.",
     )
     normalisation: Normalisation = Field(
-        "random-walk",
-        description="Of the adjacency: each joint takes a mean over its neighbours (Cai et al.), or D^-1/2 A D^-1/2.",
+        default="random-walk",
+        description="Of the adjacency: each joint takes a mean over its neighbours (Cai et al.), or "
+        "D^-1/2 A D^-1/2.",
     )
     local_norm: Literal["batch", "layer"] = Field(
-        "batch",
+        default="batch",
         description="Normalisation after each graph convolution; the graph lifters it cites use batch.",
     )
     local_output: Literal["relu", "linear"] = Field(
-        "relu",
+        default="relu",
         description="After the graph block's sum: ReLU as in Cai et al., or nothing as in pre-norm networks.",
     )
 
@@ -100,7 +106,7 @@ PRESETS: Mapping[str, AMPoseConfig] = MappingProxyType(
         "ampose-small": AMPoseConfig(width=64, pairs=2, heads=4, dropout=0.0),
     }
 )
-"""``ampose`` is the size of its published rivals; ``ampose-small`` learns in about a minute on two CPU cores."""
+"""``ampose`` has the size of its published rivals; ``ampose-small`` learns in about a minute on two cores."""
 
 
 class Encoder(nn.Module):
@@ -122,7 +128,8 @@ class Encoder(nn.Module):
         """Map (batch, joints, width) to the same shape."""
         x = x + self.dropout(self.out(self._attend(self.norm_attention(x))))
         hidden = self.dropout(F.gelu(self.expand(self.norm_mlp(x))))
-        return x + self.dropout(self.contract(hidden))
+        out: Tensor = x + self.dropout(self.contract(hidden))
+        return out
 
     def _attend(self, x: Tensor) -> Tensor:
         batch, joints, width = x.shape

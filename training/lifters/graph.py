@@ -1,8 +1,8 @@
 """Graph convolution over the bones of a skeleton, with several ways of sharing weights among neighbours.
 
-The grouping by distance to the body's centre follows Cai et al., "Exploiting Spatial-temporal Relationships for
-3D Pose Estimation via Graph Convolutional Networks" (ICCV 2019); unshared weights follow Liu et al. (ECCV 2020)
-and modulation follows Zou and Tang (ICCV 2021). The adjacency is fixed, never learned.
+The grouping by distance to the body's centre follows Cai et al., "Exploiting Spatial-temporal Relationships
+for 3D Pose Estimation via Graph Convolutional Networks" (ICCV 2019); unshared weights follow Liu et al.
+(ECCV 2020) and modulation follows Zou and Tang (ICCV 2021). The adjacency is fixed, never learned.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from geometry.skeleton import Skeleton
 Neighbours = Literal["by-distance", "by-distance-symmetric", "shared", "unshared", "modulated"]
 """How a graph convolution tells neighbours apart.
 
-``shared``: one matrix for all. ``by-distance``: one each for the joint itself, its neighbours nearer to the body's
-centre and those farther from it. ``by-distance-symmetric``: a fourth for the mirrored joint, added as a neighbour.
-``unshared``: one matrix per sending joint. ``modulated``: two matrices, self and others, times a vector per
-sending joint.
+``shared``: one matrix for all. ``by-distance``: one each for the joint itself, its neighbours nearer to the
+body's centre and those farther from it. ``by-distance-symmetric``: a fourth for the mirrored joint, added
+as a neighbour. ``unshared``: one matrix per sending joint. ``modulated``: two matrices, self and others,
+times a vector per sending joint.
 """
 
 Normalisation = Literal["random-walk", "symmetric"]
@@ -34,8 +34,8 @@ Float64 = NDArray[np.float64]
 def distances_to_centre(skeleton: Skeleton) -> NDArray[np.int64]:
     """Count the bones between each joint and the centre of the skeleton's tree.
 
-    The centre is the joint whose farthest joint is nearest (the first such joint on a tie): the spine joint of
-    Human3.6M's 17, which is the centre that Cai et al. name.
+    The centre is the joint whose farthest joint is nearest (the first such joint on a tie): the spine joint
+    of Human3.6M's 17, which is the centre that Cai et al. name.
 
     Returns
     -------
@@ -48,7 +48,8 @@ def distances_to_centre(skeleton: Skeleton) -> NDArray[np.int64]:
     for via in range(skeleton.joints):  # Floyd-Warshall
         hops = np.minimum(hops, hops[:, via, None] + hops[None, via, :])
     centre = int(np.argmin(hops.max(axis=1)))
-    return hops[centre].astype(np.int64)
+    distances: NDArray[np.int64] = hops[centre].astype(np.int64)
+    return distances
 
 
 def adjacency_groups(skeleton: Skeleton, neighbours: Neighbours, normalisation: Normalisation) -> Float64:
@@ -98,8 +99,11 @@ def adjacency_groups(skeleton: Skeleton, neighbours: Neighbours, normalisation: 
 def _normalise(adjacency: Float64, normalisation: Normalisation) -> Float64:
     degree = adjacency.sum(axis=1)
     if normalisation == "random-walk":
-        return adjacency / degree[:, None]
-    return adjacency / np.sqrt(degree[:, None] * degree[None, :])
+        scale = np.broadcast_to(degree[:, None], adjacency.shape)
+    else:
+        scale = np.sqrt(np.outer(degree, degree))
+    normalised: Float64 = adjacency / scale
+    return normalised
 
 
 class GraphConvolution(nn.Module):

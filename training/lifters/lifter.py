@@ -44,7 +44,7 @@ class Lifter(nn.Module, ABC):
 
     @abstractmethod
     def lift(self, keypoints: Tensor) -> Tensor:
-        """Map (batch, frames, joints, channels) to (batch, frames or 1, joints, 3); the root may be anything."""
+        """Map (batch, frames, joints, channels) to (batch, frames or 1, joints, 3), the root anywhere."""
 
     def forward(self, keypoints: Tensor) -> Tensor:
         """Lift a batch of clips.
@@ -55,8 +55,8 @@ class Lifter(nn.Module, ABC):
 
         Returns
         -------
-        (batch, frames or 1, joints, 3), metres, relative to the root in the encoding's axes. The root joint is
-        exactly zero, in training as in test, so that no loss and no metric has to treat it apart.
+        (batch, frames or 1, joints, 3), metres, relative to the root in the encoding's axes. The root joint
+        is exactly zero, in training as in test, so that no loss and no metric has to treat it apart.
 
         Raises
         ------
@@ -65,10 +65,10 @@ class Lifter(nn.Module, ABC):
         """
         expected = (self.frames, self.joints, self.channels)
         if keypoints.ndim != 4 or tuple(keypoints.shape[1:]) != expected:
+            wanted = f"(batch, {self.frames}, {self.joints}, {self.channels})"
             raise ValueError(
-                f"{type(self).__name__} was built for keypoints of shape (batch, {self.frames}, {self.joints}, "
-                f"{self.channels}) but was given {tuple(keypoints.shape)}; take the clip length from "
-                "`lifter.frames` and the channels from the encoding it was trained with"
+                f"{type(self).__name__} was built for keypoints of shape {wanted} but was given "
+                f"{tuple(keypoints.shape)}; take the clip length from `lifter.frames` and the channels from "
+                "the encoding that it was trained with"
             )
-        not_root: Tensor = self.get_buffer("not_root")
-        return self.lift(keypoints) * not_root
+        return self.lift(keypoints) * self.get_buffer("not_root")

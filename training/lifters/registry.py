@@ -1,7 +1,7 @@
 """All lifters by name: configurations, presets and what they cost.
 
-A new lifter is one new file with a frozen configuration (a ``name`` literal, a ``build(channels)`` method) and a
-``PRESETS`` table, and its entry in :data:`LifterConfig` and :data:`_PRESETS` here.
+A new lifter is one new file with a frozen configuration (a ``name`` literal, a ``build(channels)`` method)
+and a ``PRESETS`` table, and its entry in :data:`LifterConfig` and :data:`_PRESETS` here.
 """
 
 from __future__ import annotations

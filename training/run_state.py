@@ -1,0 +1,135 @@
+"""The state of a training run on disk: what must be kept so that an interrupted run ends as if undisturbed.
+
+Rows and learning rate of a step are functions of the step, so weights, optimiser, moving average and the
+states of the random-number generators are all there is. A state remembers the settings of its run and
+refuses others.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from training.checkpoint import load_state, write_atomically
+from training.schedule import Schedule
+
+STATE_FILE = "state.pt"
+
+
+@dataclass(frozen=True)
+class EpochLog:
+    """What is known at the end of an epoch.
+
+    Attributes
+    ----------
+    epoch : counted from 1.
+    step : optimiser steps so far.
+    loss : mean over the epoch's steps, in the loss's own unit.
+    learning_rate : of the last step.
+    seconds : that the epoch took.
+    samples_per_second : clips learnt from, over all devices.
+    """
+
+    epoch: int
+    step: int
+    loss: float
+    learning_rate: float
+    seconds: float
+    samples_per_second: float
+
+
+class RunSettings(BaseModel):
+    """What must be equal for a run to be resumed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schedule: Schedule
+    seed: int
+    encoding: str
+    weights: dict[str, tuple[int, ...]]
+    rows: int
+    snapshot: str
+    transforms: int
+    processes: int
+
+
+@dataclass
+class Progress:
+    """Everything that changes while a run goes on."""
+
+    lifter: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: AveragedModel | None
+    generator: torch.Generator
+    step: int = 0
+    history: list[EpochLog] = field(default_factory=list)
+
+
+def derive_seed(*numbers: int) -> int:
+    """Derive one seed from several numbers, so that (1, 2) and (2, 1) have nothing in common."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def save_progress(fabric: Fabric, path: Path, settings: RunSettings, progress: Progress) -> None:
+    """Write the state of a run; all processes take part, the first one writes."""
+    cuda = fabric.device.type == "cuda"
+    state = {
+        "settings": settings.model_dump_json(),
+        "step": progress.step,
+        "history": [asdict(entry) for entry in progress.history],
+        "lifter": progress.lifter.state_dict(),
+        "optimizer": progress.optimizer.state_dict(),
+        "average": None if progress.average is None else progress.average.state_dict(),
+        "transform_rng": _gather(fabric, progress.generator.get_state()),
+        "torch_rng": _gather(fabric, torch.get_rng_state()),
+        "cuda_rng": _gather(fabric, torch.cuda.get_rng_state(fabric.device)) if cuda else None,
+    }
+    if fabric.is_global_zero:
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_atomically(path, buffer.getvalue())
+    fabric.barrier()
+
+
+def restore_progress(fabric: Fabric, path: Path, settings: RunSettings, progress: Progress) -> None:
+    """Read the state of a run into ``progress`` and set the random-number generators.
+
+    Raises
+    ------
+    ValueError
+        When the file is damaged, holds more than tensors and numbers, or is of a run with other settings.
+    """
+    state = load_state(path)
+    found = RunSettings.model_validate_json(state["settings"])
+    names = RunSettings.model_fields
+    different = [name for name in names if getattr(found, name) != getattr(settings, name)]
+    if different:
+        raise ValueError(
+            f"{path} is the state of another run (different {', '.join(different)}); give this run another "
+            "folder, or delete that file to train from the start"
+        )
+    progress.step = state["step"]
+    progress.history = [EpochLog(**entry) for entry in state["history"]]
+    progress.lifter.load_state_dict(state["lifter"])
+    progress.optimizer.load_state_dict(state["optimizer"])
+    if progress.average is not None:
+        progress.average.load_state_dict(state["average"])
+    rank = fabric.global_rank
+    progress.generator.set_state(state["transform_rng"][rank])
+    torch.set_rng_state(state["torch_rng"][rank])
+    if state["cuda_rng"] is not None and fabric.device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda_rng"][rank], fabric.device)
+
+
+def _gather(fabric: Fabric, state: Tensor) -> Tensor:
+    """Return the states of all processes, one row each."""
+    gathered: Tensor = fabric.all_gather(state)  # type: ignore[assignment]  # a tensor gives a tensor
+    return gathered.reshape(fabric.world_size, -1).cpu()
