@@ -46,7 +46,9 @@ class PrepareRequest(BaseModel):
     on_vanished: Literal["keep", "prune"] = Field(
         default="keep", description="What happens to stored trials that the raw tree no longer has."
     )
-    dask: str | None = Field(default=None, description="Address of a Dask scheduler; by default local threads.")
+    dask: str | None = Field(
+        default=None, description="Address of a Dask scheduler; by default local threads."
+    )
 
 
 class PrepareFailedError(RuntimeError):

@@ -181,7 +181,9 @@ def ingest(
         committed=committed,
         restaged_from=plan.restaged_from,
         written=tuple(sorted(written)),
-        unchanged=tuple(sorted({trial.planned.key.path for trial in digested} - {t.planned.key.path for t in changed})),
+        unchanged=tuple(
+            sorted({trial.planned.key.path for trial in digested} - {t.planned.key.path for t in changed})
+        ),
         vanished=tuple(key.path for key in vanished),
         pruned=tuple(key.path for key in pruned) if committed else (),
         failures=tuple(sorted(failures, key=lambda failure: failure.path)),
@@ -213,10 +215,11 @@ def _digest_all(
     plan: RawPlan, client: Client, on_progress: Callable[[Progress], None]
 ) -> Iterator[_DigestedTrial | Failure]:
     futures = [
-        client.submit(_digest_batch, batch, plan.root, pure=False) for batch in _batches(plan.trials, _files_of)
+        client.submit(_digest_batch, batch, plan.root, pure=False)
+        for batch in _batches(plan.trials, _files_of)
     ]
     done = 0
-    for _, outcomes in as_completed(futures, with_results=True):
+    for _, outcomes in as_completed(futures, loop=client.loop, with_results=True):
         yield from outcomes
         done += len(outcomes)
         on_progress(Progress("digest", done, len(plan.trials)))
@@ -231,9 +234,11 @@ def _write_all(
     on_progress: Callable[[Progress], None],
 ) -> Iterator[tuple[Fork, tuple[_Outcome, ...]]]:
     batches = list(_batches(changed, lambda trial: _files_of(trial.planned)))
-    futures = [client.submit(_write_batch, new_fork(), batch, plan.root, options, pure=False) for batch in batches]
+    futures = [
+        client.submit(_write_batch, new_fork(), batch, plan.root, options, pure=False) for batch in batches
+    ]
     done = 0
-    for _, (fork, outcomes) in as_completed(futures, with_results=True):
+    for _, (fork, outcomes) in as_completed(futures, loop=client.loop, with_results=True):
         yield fork, outcomes
         done += len(outcomes)
         on_progress(Progress("read", done, len(changed)))

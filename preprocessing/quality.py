@@ -98,5 +98,6 @@ def _largest_asymmetry(mean_lengths: NDArray[np.float64], skeleton: Skeleton) ->
     bone_of_child = {child: bone for bone, (_, child) in enumerate(skeleton.bones)}
     pairs = zip(skeleton.left, skeleton.right, strict=True)
     return max(
-        float(abs(mean_lengths[bone_of_child[left]] - mean_lengths[bone_of_child[right]])) for left, right in pairs
+        float(abs(mean_lengths[bone_of_child[left]] - mean_lengths[bone_of_child[right]]))
+        for left, right in pairs
     )

@@ -20,7 +20,7 @@ from flows.progress import listening
 from preprocessing.errors import RawDataError
 from preprocessing.human36m.read import Human36MOptions
 from preprocessing.ingest import IngestReport, Progress
-from preprocessing.motion.motion import load
+from preprocessing.motion.motion import load, title
 from preprocessing.motion.restage import restage as restage_motions
 from storage.inspection import describe
 from storage.lock import StoreLockedError
@@ -31,10 +31,13 @@ prepare_app = typer.Typer(
 )
 
 Store = Annotated[str, typer.Argument(help="The store: a folder, or s3://bucket/prefix.")]
-Snapshot = Annotated[str | None, typer.Option(help="Look at this snapshot instead of the newest (see history).")]
+Snapshot = Annotated[
+    str | None, typer.Option(help="Look at this snapshot instead of the newest (see history).")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 Dask = Annotated[
-    str | None, typer.Option(help="Address of a Dask scheduler (tcp://host:8786); by default this machine's threads.")
+    str | None,
+    typer.Option(help="Address of a Dask scheduler (tcp://host:8786); by default this machine's threads."),
 ]
 KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Commit the good files when some are bad.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Remove stored trials that the raw tree no longer has.")]
@@ -47,11 +50,15 @@ def prepare_human36m(
     store: Store,
     s9_drift: Annotated[
         Literal["keep", "shift_200mm", "drop"],
-        typer.Option(help="S9 Greeting, SittingDown 1 and Waiting 1 have shifted labels: what to do with them."),
+        typer.Option(
+            help="S9 Greeting, SittingDown 1 and Waiting 1 have shifted labels: what to do with them."
+        ),
     ] = "keep",
     s11_directions: Annotated[
         Literal["keep", "drop_camera_54138969", "drop"],
-        typer.Option(help="S11 Directions has a corrupt video in the old release: what to do with its poses."),
+        typer.Option(
+            help="S11 Directions has a corrupt video in the old release: what to do with its poses."
+        ),
     ] = "keep",
     dask: Dask = None,
     keep_going: KeepGoing = False,
@@ -100,7 +107,9 @@ def prepare_mpi_inf_3dhp(
 
 
 def restage(
-    out: Annotated[Path, typer.Option(help="Folder for the two raw trees: OUT/human36m and OUT/mpi_inf_3dhp.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the two raw trees: OUT/human36m and OUT/mpi_inf_3dhp.")
+    ],
     motion: Annotated[
         str, typer.Option(help="An npz bundle, a folder of CMU's ASF/AMC files, or 'procedural'.")
     ] = "procedural",
@@ -109,7 +118,7 @@ def restage(
 ) -> None:
     """Put free motion before the true cameras of both data sets and write raw trees in the true layouts."""
     with user_errors(RawDataError, FileExistsError):
-        report = restage_motions(load(motion), out, seed=seed)
+        report = restage_motions(load(motion), out, seed, motion=title(motion))
     if as_json:
         print_json(report)
         return
@@ -142,7 +151,9 @@ def verify(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> No
     if as_json:
         print_json(report)
     elif report.succeeded:
-        console.print(f"[green]All {report.arrays} arrays of {report.trials} trials are as they were written.[/]")
+        console.print(
+            f"[green]All {report.arrays} arrays of {report.trials} trials are as they were written.[/]"
+        )
     if not report.succeeded:
         fail("; ".join(report.problems) + ". Prepare the store again from its raw tree.")
 
@@ -163,7 +174,10 @@ def history(store: Store, as_json: Json = False) -> None:
 def _prepare(requests: list[PrepareRequest], *, as_json: bool) -> None:
     failed = False
     for request in requests:
-        with user_errors(RawDataError, StoreError, StoreLockedError, ClusterUnreachableError), _progress_bars():
+        with (
+            user_errors(RawDataError, StoreError, StoreLockedError, ClusterUnreachableError),
+            _progress_bars(),
+        ):
             try:
                 report = prepare(request)
             except PrepareFailedError as error:
