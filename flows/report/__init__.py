@@ -1,0 +1,1 @@
+"""The page that shows an experiment: results to a view (plain values), the view to one self-contained HTML file."""

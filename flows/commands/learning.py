@@ -1,0 +1,410 @@
+"""Commands about lifters: train, adapt, evaluate, run a recipe, list what there is, and the demonstration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel, ConfigDict
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from adaptation.global_position import GlobalPositionConfig, RootForm
+from flows.cluster import ClusterUnreachableError
+from flows.console import console, error_console, fail, print_json, user_errors
+from flows.demo import DemoOptions
+from flows.demo import demo as demo_flow
+from flows.evaluate import EvaluationRecord, evaluate_once
+from flows.narration import Step, narrated_to
+from flows.pipeline import RunFolder, run_recipe
+from flows.prepare import PrepareFailedError
+from flows.recipe import (
+    GlobalPositionAdaptation,
+    NoAdaptation,
+    PoseData,
+    RecipeError,
+    StoredData,
+    Test,
+    load_recipe,
+)
+from flows.report.view import METHOD_LABELS
+from flows.results import Figures, Summary
+from flows.train import CHECKPOINT, TrainingJob, TrainingRecord
+from flows.train import train as train_flow
+from preprocessing.errors import RawDataError
+from storage.store import PoseStore, StoreError
+from training.encoding import EncodingName
+from training.evaluation.protocols import PROTOCOLS, names_for
+from training.evaluation.results import EvaluationResult
+from training.lifters.registry import describe, preset
+from training.schedule import Schedule
+
+_MENDABLE = (
+    ValueError,
+    FileNotFoundError,
+    RawDataError,
+    StoreError,
+    ClusterUnreachableError,
+    PrepareFailedError,
+)
+"""What a user can mend; shown as a message, without a traceback."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+StorePath = Annotated[str, typer.Argument(help="A store with 3D labels (made by `poseshift prepare`).")]
+Out = Annotated[
+    Path, typer.Option(help="Folder for the lifter; its `lifter` folder is what `evaluate` takes.")
+]
+Subjects = Annotated[
+    list[str] | None, typer.Option("--subject", help="Subject to use; repeat for more. Default: all.")
+]
+Cameras = Annotated[
+    list[str] | None, typer.Option("--camera", help="Camera to use; repeat for more. Default: all.")
+]
+FrameStep = Annotated[int, typer.Option(min=1, help="Use every n-th frame.")]
+Keypoints = Annotated[str, typer.Option(help="ground_truth, or the name of a detector in the store.")]
+Preset = Annotated[
+    str, typer.Option("--lifter", help="Preset of the network; `poseshift models` lists them.")
+]
+Encoding = Annotated[EncodingName, typer.Option(help="How pixels become the network's input.")]
+Epochs = Annotated[int, typer.Option(min=1, help="Epochs of training.")]
+StepsPerEpoch = Annotated[
+    int | None, typer.Option(min=1, help="Steps of an epoch. Default: one pass over the data.")
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Poses in a step.")]
+LearningRate = Annotated[float, typer.Option(help="Peak learning rate.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<n>.")]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command's name and the function behind it."""
+
+    name: str
+    function: Callable[..., None]
+
+
+def train(
+    store: StorePath,
+    out: Out,
+    subject: Subjects = None,
+    camera: Cameras = None,
+    frame_step: FrameStep = 1,
+    keypoints: Keypoints = "ground_truth",
+    lifter: Preset = "ampose-small",
+    encoding: Encoding = "screen",
+    epochs: Epochs = 20,
+    steps_per_epoch: StepsPerEpoch = None,
+    batch_size: BatchSize = 256,
+    learning_rate: LearningRate = 1e-3,
+    seed: Seed = 0,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Train one lifter on a labelled store; run it again to resume or to find it done."""
+    with user_errors(*_MENDABLE):
+        job = TrainingJob(
+            labelled=_poses(store, subject, camera, frame_step, keypoints),
+            target=None,
+            adaptation=NoAdaptation(),
+            lifter=preset(lifter),
+            encoding=encoding,
+            schedule=Schedule(
+                epochs=epochs,
+                steps_per_epoch=steps_per_epoch,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+            ),
+            seed=seed,
+            device=device,
+        )
+        with _shown():
+            record = train_flow(job, out)
+    _print_training(record, out, as_json=as_json)
+
+
+def adapt(
+    source: StorePath,
+    target: Annotated[
+        str, typer.Argument(help="The target's store; only its 2D keypoints and intrinsics are looked at.")
+    ],
+    out: Out,
+    root_form: Annotated[
+        RootForm, typer.Option(help="How roots are placed: along the target's rays, or the wider form.")
+    ] = "ray",
+    subject: Subjects = None,
+    camera: Cameras = None,
+    target_subject: Annotated[
+        list[str] | None, typer.Option(help="Subject of the target; repeat for more.")
+    ] = None,
+    target_camera: Annotated[
+        list[str] | None, typer.Option(help="Camera of the target; repeat for more.")
+    ] = None,
+    frame_step: FrameStep = 1,
+    keypoints: Keypoints = "ground_truth",
+    lifter: Preset = "ampose-small",
+    encoding: Encoding = "screen",
+    epochs: Epochs = 20,
+    steps_per_epoch: StepsPerEpoch = None,
+    batch_size: BatchSize = 256,
+    learning_rate: LearningRate = 1e-3,
+    seed: Seed = 0,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Train a lifter for a target domain without its 3D: global position alignment of the source."""
+    with user_errors(*_MENDABLE):
+        job = TrainingJob(
+            labelled=_poses(source, subject, camera, frame_step, "ground_truth"),
+            target=_poses(target, target_subject, target_camera, frame_step, keypoints),
+            adaptation=GlobalPositionAdaptation(options=GlobalPositionConfig(root_form=root_form)),
+            lifter=preset(lifter),
+            encoding=encoding,
+            schedule=Schedule(
+                epochs=epochs,
+                steps_per_epoch=steps_per_epoch,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+            ),
+            seed=seed,
+            device=device,
+        )
+        with _shown():
+            record = train_flow.with_options(name="adapt")(job, out)
+    _print_training(record, out, as_json=as_json)
+
+
+def evaluate(
+    lifter: Annotated[Path, typer.Argument(help="A trained lifter: the `lifter` folder that `train` wrote.")],
+    store: Annotated[str, typer.Argument(help="The store to test on.")],
+    protocols: Annotated[
+        list[str] | None,
+        typer.Option("--protocol", help="Protocol; repeat for more. Default: all for this data set."),
+    ] = None,
+    keypoints: Keypoints = "ground_truth",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results. Default: beside the lifter.")
+    ] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Measure a trained lifter on a test store, under named protocols."""
+    with user_errors(*_MENDABLE):
+        dataset = PoseStore.open(store).dataset
+        names = tuple(protocols) if protocols else names_for(dataset)
+        if not names:
+            fail(f"no protocol measures {dataset}; `poseshift models --protocols` lists what each measures")
+        test = Test(data=StoredData(dataset=dataset, store=store, keypoints=keypoints), protocols=names)
+        folder = out or lifter.parent / "evaluation"
+        record = evaluate_once(lifter, test, folder, device)
+    if as_json:
+        print_json(record)
+        return
+    _print_evaluation(record)
+    console.print(f"Results in {folder}")
+
+
+def run(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file; see recipes/ for examples.")],
+    device: Annotated[str | None, typer.Option(help="Use this device instead of the recipe's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Do everything that a recipe names: prepare, train, adapt, evaluate, report."""
+    with user_errors(RecipeError, *_MENDABLE):
+        loaded = load_recipe(recipe)
+        if device is not None:
+            loaded = loaded.model_copy(update={"device": device})
+        with _shown():
+            summary = run_recipe(loaded)
+    _print_summary(summary, RunFolder(loaded.run_dir), as_json=as_json)
+
+
+def demo(
+    motion: Annotated[
+        str, typer.Option(help="`procedural`, an npz bundle, or a folder of CMU's ASF/AMC files.")
+    ] = "procedural",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Train briefly: shows that it runs, not how well.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds; three lifters are trained for each.")] = 1,
+    out: Annotated[Path, typer.Option(help="Folder for everything that the demonstration writes.")] = Path(
+        "runs/demo"
+    ),
+    as_json: Json = False,
+) -> None:
+    """See the whole path work in a few minutes, on motion that needs no registration.
+
+    Restages free motion as raw trees of both data sets, prepares three stores, trains a source-only lifter, one
+    adapted by global position alignment and a target-supervised reference, and measures them on the target.
+    """
+    options = DemoOptions(motion=motion, effort="quick" if quick else "full", seeds=seeds, out=out)
+    with user_errors(*_MENDABLE), _shown():
+        summary = demo_flow(options)
+    _print_summary(summary, RunFolder(out), as_json=as_json)
+
+
+class ProtocolRow(BaseModel):
+    """One protocol, as listed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    dataset: str
+    description: str
+    source: str
+
+
+class LifterRow(BaseModel):
+    """One lifter's preset, as listed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    parameters: int
+    multiply_adds: int
+    frames: int
+    output: str
+
+
+class Listing(BaseModel):
+    """What there is to choose from."""
+
+    model_config = ConfigDict(frozen=True)
+
+    lifters: tuple[LifterRow, ...] = ()
+    protocols: tuple[ProtocolRow, ...] = ()
+
+
+def models(
+    protocols: Annotated[
+        bool, typer.Option("--protocols", help="List evaluation protocols instead.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the lifters with their size and cost, or the evaluation protocols."""
+    listing = _protocol_listing() if protocols else _lifter_listing()
+    if as_json:
+        print_json(listing)
+        return
+    table = Table(title="Evaluation protocols" if protocols else "Lifters", show_lines=protocols)
+    if protocols:
+        for column in ("protocol", "data set", "what it measures", "after"):
+            table.add_column(column)
+        for row in listing.protocols:
+            table.add_row(row.name, row.dataset, row.description, row.source)
+    else:
+        table.add_column("preset")
+        for column in ("parameters", "multiply-adds per clip", "frames in", "frames out"):
+            table.add_column(column, justify="right")
+        for one in listing.lifters:
+            table.add_row(
+                one.name, f"{one.parameters:,}", f"{one.multiply_adds:,}", str(one.frames), one.output
+            )
+    console.print(table)
+
+
+COMMANDS = tuple(
+    Command(function.__name__, function) for function in (train, adapt, evaluate, run, models, demo)
+)
+
+
+def _poses(
+    store: str, subjects: list[str] | None, cameras: list[str] | None, frame_step: int, keypoints: str
+) -> PoseData:
+    return PoseData(
+        dataset=PoseStore.open(store).dataset,
+        store=store,
+        subjects=tuple(subjects) if subjects else None,
+        cameras=tuple(cameras) if cameras else None,
+        frame_step=frame_step,
+        keypoints=keypoints,
+    )
+
+
+def _lifter_listing() -> Listing:
+    return Listing(lifters=tuple(LifterRow(**vars(one)) for one in describe()))
+
+
+def _protocol_listing() -> Listing:
+    return Listing(
+        protocols=tuple(
+            ProtocolRow(name=one.name, dataset=one.dataset, description=one.description, source=one.source)
+            for one in PROTOCOLS.values()
+        )
+    )
+
+
+@contextmanager
+def _shown() -> Iterator[None]:
+    """Show the steps of an experiment as they go, one line each, on standard error."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[remark]}"),
+    )
+    with Progress(*columns, console=error_console) as bars:
+        rows: dict[str, TaskID] = {}
+
+        def show(step: Step) -> None:
+            if step.name not in rows:
+                rows[step.name] = bars.add_task(step.name, total=step.total, remark="")
+            bars.update(rows[step.name], completed=step.done, total=step.total, remark=step.remark)
+
+        with narrated_to(show):
+            yield
+
+
+def _print_training(record: TrainingRecord, out: Path, *, as_json: bool) -> None:
+    if as_json:
+        print_json(record)
+        return
+    console.print(
+        f"Trained on {record.poses:,} poses in {record.seconds:.0f} s on {record.device}; "
+        f"last loss {record.curve[-1].loss:.4f}. Lifter in [bold]{out / CHECKPOINT}[/]"
+    )
+
+
+def _print_evaluation(record: EvaluationRecord) -> None:
+    table = Table(title="Mean with 95 % interval over test sequences")
+    for column in ("protocol", "frames", "MPJPE mm", "PA-MPJPE mm", "PCK@150 %", "AUC %"):
+        table.add_column(column, justify="left" if column == "protocol" else "right")
+    for result in record.results:
+        table.add_row(result.protocol, f"{result.frames:,}", *(_figures(result)))
+    console.print(table)
+    if record.restaged_from:
+        console.print(f"[yellow]Restaged motion, not the original recordings:[/] {record.restaged_from}")
+
+
+def _figures(result: EvaluationResult | Figures) -> tuple[str, str, str, str]:
+    return str(result.mpjpe_mm), str(result.pa_mpjpe_mm), str(result.pck150), str(result.auc)
+
+
+def _print_summary(summary: Summary, folder: RunFolder, *, as_json: bool) -> None:
+    if as_json:
+        print_json(summary)
+        return
+    table = Table(title=f"{summary.name}: {summary.protocol}, {summary.frames:,} test frames")
+    for column in ("lifter", "MPJPE mm", "PA-MPJPE mm", "PCK@150 %", "AUC %"):
+        table.add_column(column, justify="left" if column == "lifter" else "right")
+    for method, label in METHOD_LABELS.items():
+        figures = summary.of(method)
+        if figures is not None:
+            table.add_row(label, *_figures(figures))
+    console.print(table)
+    if summary.gap_closed is not None:
+        share = summary.gap_closed
+        bounds = "" if share.low is None or share.high is None else f" [{share.low:.0%}, {share.high:.0%}]"
+        console.print(
+            f"Share of the gap closed by adaptation: [bold]{share.value:.0%}[/]{bounds}", highlight=False
+        )
+    if summary.restaged_from:
+        console.print(
+            f"[yellow]Restaged motion ({summary.restaged_from}): not the original recordings, "
+            "not comparable with published figures.[/]"
+        )
+    console.print(f"Report: [bold]{folder.report}[/]   Figures: {folder.summary}", soft_wrap=True)

@@ -1,0 +1,123 @@
+"""Evaluating one trained lifter under several protocols, as a plain function and as a flow around it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+from pydantic import Field
+
+from flows.data import StoreInputs, open_store
+from flows.recipe import Part, Test
+from flows.stage import StageOutcome, run_stage
+from flows.train import resolve_device
+from storage.provenance import digest_file
+from training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, load_lifter
+from training.evaluation.evaluate import evaluate, predict
+from training.evaluation.protocols import protocol
+from training.evaluation.results import EvaluationResult
+
+
+class EvaluationInputs(Part):
+    """What an evaluation depends on, in content."""
+
+    weights_sha256: str
+    """Digest of the lifter's weights."""
+    description_sha256: str
+    """Digest of the lifter's configuration and encoding."""
+    test: StoreInputs
+    """The test data."""
+    protocols: tuple[str, ...]
+    """Names of the protocols."""
+
+
+class EvaluationRecord(Part):
+    """One lifter's results."""
+
+    snapshot: str
+    """Snapshot of the test store."""
+    restaged_from: str | None
+    """The motion behind restaged test data; None for recordings."""
+    results: tuple[EvaluationResult, ...] = Field(min_length=1)
+    """One result per protocol."""
+
+    def under(self, name: str) -> EvaluationResult:
+        """The result under one protocol; KeyError when it was not evaluated."""
+        for result in self.results:
+            if result.protocol == name:
+                return result
+        raise KeyError(
+            f"not evaluated under {name!r}; there are {', '.join(one.protocol for one in self.results)}"
+        )
+
+
+def evaluate_lifter(
+    lifter: Path, test: Test, folder: Path, device: str = "auto"
+) -> StageOutcome[EvaluationRecord]:
+    """Evaluate a trained lifter, unless it is done already for the same weights, data and protocols.
+
+    Parameters
+    ----------
+    lifter : Path
+        Folder that :func:`training.checkpoint.save_lifter` wrote.
+    test : Test
+        Test data and protocols.
+    folder : Path
+        The stage's folder.
+    device : str
+        Where to predict.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        There is no lifter, or a protocol does not measure this data set.
+    """
+    for name in (WEIGHTS_FILE, DESCRIPTION_FILE):
+        if not (lifter / name).is_file():
+            raise FileNotFoundError(f"{lifter} is not a trained lifter: {name} is missing; train one first")
+    store = open_store(test.data)
+    inputs = EvaluationInputs(
+        weights_sha256=digest_file(lifter / WEIGHTS_FILE, lifter).sha256,
+        description_sha256=digest_file(lifter / DESCRIPTION_FILE, lifter).sha256,
+        test=StoreInputs(dataset=store.dataset, snapshot=store.snapshot, keypoints=test.data.keypoints),
+        protocols=test.protocols,
+    )
+
+    def work(_: Path) -> EvaluationRecord:
+        trained = load_lifter(lifter, resolve_device(device))
+        results = []
+        for name in test.protocols:
+            chosen = protocol(name)
+            poses = chosen.read(store, test.data.keypoints)
+            results.append(evaluate(predict(trained, poses, test_time=chosen.test_time), poses, chosen))
+        return EvaluationRecord(
+            snapshot=store.snapshot,
+            restaged_from=store.attributes.restaged_from,
+            results=tuple(results),
+        )
+
+    return run_stage(folder, inputs, EvaluationRecord, work)
+
+
+_evaluate_task = task(evaluate_lifter, name="evaluate lifter")
+
+
+@flow(name="evaluate", flow_run_name="evaluate {lifter}")
+def evaluate_once(lifter: Path, test: Test, folder: Path, device: str = "auto") -> EvaluationRecord:
+    """Evaluate one lifter and put its figures into the Prefect UI."""
+    record = _evaluate_task(lifter, test, folder, device).result
+    create_table_artifact(
+        key="evaluation",
+        table=[
+            {
+                "protocol": one.protocol,
+                "frames": one.frames,
+                "mpjpe_mm": str(one.mpjpe_mm),
+                "pck150": str(one.pck150),
+            }
+            for one in record.results
+        ],
+        description=f"{lifter}, snapshot {record.snapshot}",
+    )
+    return record

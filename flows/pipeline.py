@@ -1,0 +1,294 @@
+"""Everything that a recipe names, in one flow: stores, lifters, evaluations, summary and report.
+
+The tasks are few and large, and each is a plain function that can be called without Prefect. Work that is there
+already for the same inputs is not done again; see :mod:`flows.stage`.
+
+A run's folder holds ``recipe.yaml``, ``summary.json``, ``report.html``, ``run.log`` and, for each kind of lifter
+and seed, ``lifters/<method>/seed-<n>`` and ``evaluations/<method>/seed-<n>``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import flow, task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+
+from flows.adapt import lesson, transforms
+from flows.data import open_poses, open_store
+from flows.evaluate import EvaluationRecord, evaluate_lifter
+from flows.narration import Step, tell
+from flows.prepare import PrepareFailedError, PrepareRequest, RawKind, prepare_store
+from flows.recipe import Method, Recipe, StoredData, save_recipe
+from flows.report.evidence import Evidence
+from flows.report.gather import placement, sample_poses
+from flows.report.page import write_page
+from flows.report.view import METHOD_LABELS, build_view
+from flows.results import Summary, summarise
+from flows.stage import write_text_atomically
+from flows.train import CHECKPOINT, TrainingJob, TrainingRecord, narrated_training, resolve_device
+from preprocessing.ingest import IngestReport
+from storage.schema import Dataset
+from training.checkpoint import load_lifter
+from training.evaluation.protocols import protocol
+
+ROOMS = ("geometry", "storage", "preprocessing", "training", "adaptation", "flows")
+
+_RAW_KINDS: Mapping[Dataset, RawKind] = {
+    "human36m": "human36m",
+    "mpi_inf_3dhp_train": "mpi-inf-3dhp-train",
+    "mpi_inf_3dhp_test": "mpi-inf-3dhp-test",
+}
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where an experiment's files lie."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe as it was run."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def summary(self) -> Path:
+        """The figures and what they depend on."""
+        return self.path / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.path / "report.html"
+
+    @property
+    def log(self) -> Path:
+        """What was logged."""
+        return self.path / "run.log"
+
+    def training(self, method: Method, seed: int) -> Path:
+        """The stage that trains one lifter."""
+        return self.path / "lifters" / method / f"seed-{seed}"
+
+    def lifter(self, method: Method, seed: int) -> Path:
+        """A trained lifter."""
+        return self.training(method, seed) / CHECKPOINT
+
+    def evaluation(self, method: Method, seed: int) -> Path:
+        """The stage that evaluates one lifter."""
+        return self.path / "evaluations" / method / f"seed-{seed}"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What became of one lifter."""
+
+    method: Method
+    seed: int
+    training: TrainingRecord
+    evaluation: EvaluationRecord
+
+
+def job(recipe: Recipe, method: Method, seed: int) -> TrainingJob:
+    """The training job of one lifter of a recipe."""
+    learned = lesson(recipe, method)
+    return TrainingJob(
+        labelled=learned.labelled,
+        target=learned.target,
+        adaptation=learned.adaptation,
+        lifter=recipe.lifter,
+        encoding=recipe.encoding,
+        schedule=recipe.schedule,
+        seed=seed,
+        device=recipe.device,
+    )
+
+
+def prepare_data(data: StoredData) -> IngestReport | None:
+    """Bring a store up to date with its raw tree; None when the recipe names no raw tree.
+
+    Raises
+    ------
+    PrepareFailedError
+        A raw file is bad.
+    ValueError
+        The data set has no raw release.
+    """
+    if data.raw is None:
+        return None
+    if data.dataset not in _RAW_KINDS:
+        raise ValueError(f"{data.dataset} has no raw release to prepare {data.store} from; leave out `raw`")
+    name = f"prepare {data.dataset}"
+
+    tell(Step(name, 0, 1))
+    report = prepare_store(
+        PrepareRequest(kind=_RAW_KINDS[data.dataset], raw=data.raw, store=data.store),
+        lambda progress: tell(Step(name, progress.done, progress.total, progress.stage)),
+    )
+    if not report.succeeded:
+        raise PrepareFailedError(report)
+    changed = f"{len(report.written)} trials written" if report.committed else "unchanged"
+    tell(Step(name, 1, 1, changed))
+    return report
+
+
+def train_method(recipe: Recipe, method: Method, seed: int) -> TrainingRecord:
+    """Train one lifter of a recipe."""
+    folder = RunFolder(recipe.run_dir).training(method, seed)
+    name = f"train {METHOD_LABELS[method]}, seed {seed}"
+    return narrated_training(job(recipe, method, seed), folder, name).result
+
+
+def evaluate_method(recipe: Recipe, method: Method, seed: int) -> EvaluationRecord:
+    """Evaluate one lifter of a recipe."""
+    name = f"evaluate {METHOD_LABELS[method]}, seed {seed}"
+    tell(Step(name, 0, 1))
+    folder = RunFolder(recipe.run_dir)
+    outcome = evaluate_lifter(
+        folder.lifter(method, seed), recipe.test, folder.evaluation(method, seed), recipe.device
+    )
+    headline = outcome.result.under(recipe.test.protocols[0])
+    tell(Step(name, 1, 1, f"{headline.mpjpe_mm.value:.1f} mm"))
+    return outcome.result
+
+
+def publish(recipe: Recipe, trained: tuple[Trained, ...]) -> Summary:
+    """Write an experiment's summary and report into its folder."""
+    tell(Step("report", 0, 1))
+    folder = RunFolder(recipe.run_dir)
+    results = {
+        name: {
+            method: [one.evaluation.under(name) for one in trained if one.method == method]
+            for method in recipe.methods
+        }
+        for name in recipe.test.protocols
+    }
+    snapshots = {name: snapshot for one in trained for name, snapshot in one.training.snapshots.items()}
+    first = trained[0]
+    summary = summarise(
+        recipe,
+        results,
+        snapshots={**snapshots, recipe.test.data.dataset: first.evaluation.snapshot},
+        restaged_from=first.evaluation.restaged_from,
+        selection=first.training.selection,
+    )
+    write_text_atomically(folder.summary, summary.model_dump_json(indent=2) + "\n")
+    write_page(build_view(recipe, summary, gather(recipe, trained)), folder.report)
+    tell(Step("report", 1, 1, str(folder.report)))
+    return summary
+
+
+def gather(recipe: Recipe, trained: tuple[Trained, ...]) -> Evidence:
+    """Collect what the report draws beside the figures."""
+    folder = RunFolder(recipe.run_dir)
+    seed = recipe.seeds[0]
+    device = resolve_device(recipe.device)
+    store = open_store(recipe.test.data)
+    test = protocol(recipe.test.protocols[0]).read(store, recipe.test.data.keypoints)
+    placed = None
+    if recipe.target is not None and recipe.adaptation.method != "none":
+        target = open_poses(recipe.target).unlabelled()
+        source = open_poses(recipe.source).labelled()
+        alignment = transforms(recipe.adaptation, target, resolve_device("cpu"))
+        placed = placement(source, target, alignment, seed=seed)
+    return Evidence(
+        skeleton=store.skeleton,
+        placement=placed,
+        poses=sample_poses(
+            {method: load_lifter(folder.lifter(method, seed), device) for method in recipe.methods}, test
+        ),
+        curves={
+            method: tuple(one.training.curve for one in trained if one.method == method)
+            for method in recipe.methods
+        },
+        trained_on={one.method: one.training.poses for one in trained},
+    )
+
+
+@contextmanager
+def logged_to(path: Path) -> Iterator[None]:
+    """Append what the project's rooms log inside this block to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    loggers = [logging.getLogger(room) for room in ROOMS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+        handler.close()
+
+
+_prepare_task = task(prepare_data, name="prepare store", task_run_name="prepare {data.dataset}")
+_train_task = task(train_method, name="train lifter", task_run_name="train {method} seed {seed}")
+_evaluate_task = task(evaluate_method, name="evaluate lifter", task_run_name="evaluate {method} seed {seed}")
+_publish_task = task(publish, name="publish")
+
+
+@flow(name="run", flow_run_name="run {recipe.name}")
+def run_recipe(recipe: Recipe) -> Summary:
+    """Do everything that a recipe names, skipping what is there already for the same inputs."""
+    folder = RunFolder(recipe.run_dir)
+    save_recipe(recipe, folder.recipe)
+    with logged_to(folder.log):
+        for data in _stores(recipe):
+            _prepare_task(data)
+        trained = []
+        for seed in recipe.seeds:
+            for method in recipe.methods:
+                training = _train_task(recipe, method, seed)
+                trained.append(Trained(method, seed, training, _evaluate_task(recipe, method, seed)))
+        summary = _publish_task(recipe, tuple(trained))
+    show(recipe, summary)
+    return summary
+
+
+def show(recipe: Recipe, summary: Summary) -> None:
+    """Put the result into the Prefect UI: the table, what it rests on, and where the report is."""
+    key = recipe.name.lower().replace("_", "-").replace(".", "-")
+    create_table_artifact(
+        key=f"{key}-figures",
+        table=[
+            {
+                "lifter": METHOD_LABELS[method],
+                **{name: str(getattr(figures, name)) for name in type(figures).model_fields},
+            }
+            for method in recipe.methods
+            if (figures := summary.of(method)) is not None
+        ],
+        description=f"{summary.protocol}, {summary.frames} frames, seeds {list(summary.seeds)}",
+    )
+    create_markdown_artifact(
+        key=f"{key}-provenance",
+        markdown="\n".join(
+            (
+                f"# {recipe.name}",
+                f"Recipe digest `{summary.recipe_digest}`, checkpoint selection `{summary.selection}`.",
+                f"**Restaged motion, not original recordings:** {summary.restaged_from}"
+                if summary.restaged_from
+                else "",
+                *(f"- snapshot of {name}: `{snapshot}`" for name, snapshot in summary.snapshots.items()),
+            )
+        ),
+    )
+    create_link_artifact(
+        key=f"{key}-report", link=RunFolder(recipe.run_dir).report.resolve().as_uri(), link_text="Report"
+    )
+
+
+def _stores(recipe: Recipe) -> tuple[StoredData, ...]:
+    """The data sets that a recipe reads, each store once."""
+    named = (recipe.source, recipe.target, recipe.test.data)
+    stores = {data.store: data for data in named if data is not None}
+    return tuple(stores.values())

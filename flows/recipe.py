@@ -1,0 +1,257 @@
+"""The recipe: one YAML file that names everything that an experiment depends on.
+
+A recipe is a frozen pydantic model. The same model is the parameter of the Prefect flow, so the Prefect UI
+shows a form for it, and its digest is recorded with every result. Paths are taken relative to the folder from
+which ``poseshift`` is started. Nothing here reads data.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from adaptation.global_position import GlobalPositionConfig
+from storage.columns import Selection
+from storage.provenance import digest_json
+from storage.schema import Dataset
+from training.encoding import EncodingName
+from training.evaluation.protocols import names_for, protocol
+from training.lifters.registry import LifterConfig, preset
+from training.schedule import Schedule
+
+Method = Literal["source_only", "gpa", "target_supervised"]
+"""What a lifter learned from: the labelled source, the source moved to the target by GPA, the target's labels."""
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be used; the message names the file, each field, and how to mend it."""
+
+
+class Part(BaseModel):
+    """A part of a recipe: immutable, no unknown fields, each field's docstring is its description."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class StoredData(Part):
+    """A data set: which it is and where it lies."""
+
+    dataset: Dataset
+    """Which release this is, such as human36m, mpi_inf_3dhp_train or mpi_inf_3dhp_test."""
+    store: str
+    """Folder or Icechunk location (s3://bucket/prefix) of the store; brought up to date from `raw` if given."""
+    raw: Path | None = None
+    """Root of the raw release tree; leave it out to use the store as it is."""
+    keypoints: str = "ground_truth"
+    """2D keypoints to use: ground_truth, or the name of a detector whose results the store holds."""
+
+
+class PoseData(StoredData):
+    """Poses of a data set to learn from."""
+
+    subjects: tuple[str, ...] | None = None
+    """Subjects to use, such as [S1, S5]; all of them when left out."""
+    cameras: tuple[str, ...] | None = None
+    """Cameras to use, by the data set's own names; all of them when left out."""
+    frame_step: int = Field(default=1, ge=1)
+    """Use every n-th frame, counted from each trial's first."""
+
+    @property
+    def selection(self) -> Selection:
+        """The rows that this part of the recipe means."""
+        return Selection(
+            subjects=self.subjects,
+            cameras=self.cameras,
+            frame_step=self.frame_step,
+            keypoints=self.keypoints,
+        )
+
+
+class NoAdaptation(Part):
+    """Train on the labelled poses as they are."""
+
+    method: Literal["none"] = "none"
+    """No adaptation."""
+
+
+class GlobalPositionAdaptation(Part):
+    """PoseDA's global position alignment (GPA): each source pose takes root and scale of a target pose."""
+
+    method: Literal["gpa"] = "gpa"
+    """Global position alignment."""
+    options: GlobalPositionConfig = GlobalPositionConfig()
+    """How roots are placed."""
+
+
+Adaptation = Annotated[NoAdaptation | GlobalPositionAdaptation, Field(discriminator="method")]
+
+
+class Test(Part):
+    """What the lifters are tested on, and how errors are counted."""
+
+    __test__ = False  # not a test case, whatever pytest thinks of its name
+
+    data: StoredData
+    """The test poses; their 3D is read for scoring only. The protocols choose subjects, cameras and frames."""
+    protocols: tuple[str, ...] = Field(min_length=1)
+    """Evaluation protocols by name; the first one is the headline (`poseshift models --protocols` lists them)."""
+
+    @field_validator("protocols")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            protocol(name)
+        return names
+
+    @model_validator(mode="after")
+    def _of_this_data_set(self) -> Test:
+        for name in self.protocols:
+            measured = protocol(name).dataset
+            if measured != self.data.dataset:
+                fitting = ", ".join(names_for(self.data.dataset)) or "none"
+                raise ValueError(
+                    f"protocol {name} measures {measured}, not {self.data.dataset}; protocols for it: {fitting}"
+                )
+        return self
+
+
+class Recipe(Part):
+    """Everything that an experiment depends on."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Name of the experiment; letters, digits, dot, dash and underscore."""
+    run_dir: Path
+    """Folder for everything that the experiment writes."""
+    source: PoseData
+    """Labelled poses to learn from."""
+    target: PoseData | None = None
+    """The domain to adapt to. Adaptation sees its 2D keypoints and intrinsics only, never its 3D."""
+    test: Test
+    """What the lifters are tested on."""
+    lifter: LifterConfig
+    """The network: a preset's name, or a full configuration (`poseshift models` lists both)."""
+    encoding: EncodingName = "screen"
+    """How pixels become the network's input: screen, ray or perspective."""
+    adaptation: Adaptation = NoAdaptation()
+    """How the source is moved towards the target."""
+    compare: tuple[Literal["source_only", "target_supervised"], ...] = ("source_only",)
+    """Lifters trained beside the adapted one with the same schedule, to measure the share of the gap closed."""
+    schedule: Schedule = Schedule()
+    """Epochs, batch size, learning rate; the same for every lifter of the recipe."""
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    """One lifter of each kind is trained per seed."""
+    device: str = "auto"
+    """Where to train: auto, cpu, cuda or cuda:<n>."""
+
+    @field_validator("lifter", mode="before")
+    @classmethod
+    def _preset(cls, value: Any) -> Any:
+        return preset(value) if isinstance(value, str) else value
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"seeds {list(seeds)} repeat themselves; give each seed once")
+        return seeds
+
+    @model_validator(mode="after")
+    def _target_where_needed(self) -> Recipe:
+        if self.target is None:
+            if self.adaptation.method != "none":
+                raise ValueError(
+                    f"adaptation {self.adaptation.method!r} needs a target; add `target:` or set `adaptation: {{method: none}}`"
+                )
+            if "target_supervised" in self.compare:
+                raise ValueError("comparing with target_supervised needs a target; add `target:`")
+        return self
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """Kinds of lifters that the recipe trains, in the order of the results table."""
+        order: tuple[Method, ...] = ("source_only", "gpa", "target_supervised")
+        wanted: set[Method] = set(self.compare)
+        wanted.add("source_only" if self.adaptation.method == "none" else self.adaptation.method)
+        return tuple(method for method in order if method in wanted)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the recipe's canonical JSON."""
+        return digest_json(self)
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe from YAML.
+
+    Parameters
+    ----------
+    path : Path
+        A YAML file holding one mapping.
+
+    Returns
+    -------
+    Recipe
+        The validated recipe.
+
+    Raises
+    ------
+    RecipeError
+        The file is missing, is not YAML, or holds fields that do not fit; the message lists all of them.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(
+            f"{path}: cannot be read ({error.strerror}); give the path of a YAML recipe"
+        ) from error
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path}: is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise RecipeError(f"{path}: holds {type(content).__name__}; a recipe is a mapping of fields")
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        lines = "\n".join(f"  {_mend(problem)}" for problem in error.errors())
+        raise RecipeError(f"{path}: this recipe cannot be used:\n{lines}") from error
+
+
+def save_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe as YAML that :func:`load_recipe` reads back to an equal recipe."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _mend(problem: ErrorDetails) -> str:
+    """One line for one validation error: where, what, how to mend."""
+    where = ".".join(str(step) for step in problem["loc"]) or "recipe"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        return f"{where}: is missing; add it"
+    if problem["type"] == "extra_forbidden":
+        allowed = _fields_at(problem["loc"][:-1])
+        near = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
+        hint = (
+            f"did you mean {near[0]!r}?" if near else f"known fields: {', '.join(allowed)}" if allowed else ""
+        )
+        return f"{where}: is not a field of a recipe; {hint or 'remove it'}"
+    return f"{where}: {message}; got {problem['input']!r}"
+
+
+def _fields_at(location: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields of the model at ``location``, empty where that is not a plain nested model."""
+    model: Any = Recipe
+    for step in location:
+        field = getattr(model, "model_fields", {}).get(step)
+        if field is None:
+            return []
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        model = next(
+            (kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)), None
+        )
+    return list(getattr(model, "model_fields", {}))

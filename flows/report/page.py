@@ -1,0 +1,27 @@
+"""From a view to one HTML file that needs nothing else: no script, no font, no address outside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from flows.report.view import ReportView
+from flows.stage import write_text_atomically
+
+
+def render(view: ReportView) -> str:
+    """The page as HTML text."""
+    environment = Environment(
+        loader=PackageLoader("flows.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    environment.filters["zip"] = zip
+    return environment.get_template("report.html.j2").render(view=view)
+
+
+def write_page(view: ReportView, path: Path) -> None:
+    """Write the page, all of it or nothing."""
+    write_text_atomically(path, render(view))

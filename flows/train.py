@@ -1,0 +1,205 @@
+"""Training one lifter: from a job to a checkpoint folder, as a plain function and as a flow around it.
+
+A job is the complete description of a lifter, so that its digest says whether the lifter is there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+
+import torch
+from prefect import flow, task
+
+from flows.adapt import transforms, unlabelled
+from flows.data import DataInputs, open_poses
+from flows.narration import Step, tell
+from flows.recipe import Adaptation, Part, PoseData
+from flows.stage import StageOutcome, run_stage
+from storage.provenance import git_commit, software_versions
+from training.batches import DevicePoses
+from training.checkpoint import save_lifter
+from training.encoding import EncodingName, encoding
+from training.fit import EpochLog, fit
+from training.lifters.registry import LifterConfig, build
+from training.schedule import Schedule
+
+CHECKPOINT = "lifter"
+"""Folder of the trained lifter inside its stage."""
+
+EpochListener = Callable[[EpochLog], None]
+
+
+class TrainingJob(Part):
+    """Everything that decides a trained lifter, with the places of its data."""
+
+    labelled: PoseData
+    """Poses whose 3D is learned."""
+    target: PoseData | None
+    """The domain that the adaptation looks at (2D keypoints and intrinsics only)."""
+    adaptation: Adaptation
+    """How the labelled poses are moved."""
+    lifter: LifterConfig
+    """The network."""
+    encoding: EncodingName
+    """How pixels become its input."""
+    schedule: Schedule
+    """Epochs, batch size, learning rate."""
+    seed: int
+    """Seed of the weights, of the order of the batches and of every random transform."""
+    device: str = "auto"
+    """Where to train; not part of the inputs."""
+
+
+class TrainingInputs(Part):
+    """What a trained lifter depends on, in content."""
+
+    labelled: DataInputs
+    """The labelled data."""
+    target: DataInputs | None
+    """The target's data."""
+    adaptation: Adaptation
+    """How the labelled poses are moved."""
+    lifter: LifterConfig
+    """The network."""
+    encoding: EncodingName
+    """How pixels become its input."""
+    schedule: Schedule
+    """Epochs, batch size, learning rate."""
+    seed: int
+    """Seed of everything random."""
+
+
+class CurvePoint(Part):
+    """One epoch of a learning curve."""
+
+    epoch: int
+    """Epochs finished, from 1."""
+    loss: float
+    """Mean training loss of the epoch, in the loss's own unit (metres for mpjpe)."""
+
+
+class TrainingRecord(Part):
+    """What training left behind."""
+
+    snapshots: dict[str, str]
+    """Snapshot of each data set that was read."""
+    poses: int
+    """Labelled poses learned from."""
+    curve: tuple[CurvePoint, ...]
+    """Training loss by epoch."""
+    seconds: float
+    """Wall-clock time of training."""
+    device: str
+    """Where it ran."""
+    selection: str = "last"
+    """How the checkpoint was chosen: `last` is the end of the schedule, without a look at any label of the target."""
+
+
+def train_lifter(
+    job: TrainingJob, folder: Path, on_epoch: EpochListener = lambda log: None
+) -> StageOutcome[TrainingRecord]:
+    """Train the lifter of a job in a folder, unless it is there already for the same inputs.
+
+    Parameters
+    ----------
+    job : TrainingJob
+        What to train, on what.
+    folder : Path
+        The stage's folder; the lifter is in ``folder / "lifter"`` afterwards. An interrupted run resumes.
+    on_epoch : callable
+        Told of every epoch that was trained.
+
+    Raises
+    ------
+    StoreError, WrongDatasetError, ValueError
+        The data are not there, or not what the job says.
+    """
+    labelled = open_poses(job.labelled)
+    target = None if job.target is None else open_poses(job.target)
+    inputs = TrainingInputs(
+        labelled=labelled.inputs,
+        target=None if target is None else target.inputs,
+        adaptation=job.adaptation,
+        lifter=job.lifter,
+        encoding=job.encoding,
+        schedule=job.schedule,
+        seed=job.seed,
+    )
+
+    def work(place: Path) -> TrainingRecord:
+        device = resolve_device(job.device)
+        started = perf_counter()
+        chosen = encoding(job.encoding)
+        lifter = build(job.lifter, chosen.channels, seed=job.seed)
+        poses = DevicePoses.from_columns(labelled.labelled(), device, lifter.frames)
+        result = fit(
+            lifter,
+            chosen,
+            poses,
+            job.schedule,
+            transforms=transforms(job.adaptation, unlabelled(target), device),
+            run_dir=place / "training",
+            seed=job.seed,
+            on_epoch=on_epoch,
+        )
+        record = TrainingRecord(
+            snapshots={
+                data.data.dataset: data.store.snapshot for data in (labelled, target) if data is not None
+            },
+            poses=len(poses),
+            curve=tuple(CurvePoint(epoch=log.epoch, loss=log.loss) for log in result.history),
+            seconds=perf_counter() - started,
+            device=str(device),
+        )
+        provenance = {
+            "inputs": inputs.model_dump(mode="json"),
+            "git_commit": git_commit(),
+            "versions": dict(software_versions()),
+            "selection": record.selection,
+        }
+        save_lifter(place / CHECKPOINT, job.lifter, job.encoding, result.lifter, provenance)
+        return record
+
+    return run_stage(folder, inputs, TrainingRecord, work)
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that a recipe means.
+
+    Raises
+    ------
+    ValueError
+        It is not there on this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"{name!r} is not a device; use auto, cpu, cuda or cuda:<n>") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {name!r}: this machine has no CUDA device; use `device: auto` or `cpu`")
+    return device
+
+
+def narrated_training(job: TrainingJob, folder: Path, name: str) -> StageOutcome[TrainingRecord]:
+    """:func:`train_lifter`, told to whoever listens under ``name``."""
+    epochs = job.schedule.epochs
+    tell(Step(name, 0, epochs))
+    outcome = train_lifter(
+        job, folder, lambda log: tell(Step(name, log.epoch, epochs, f"loss {log.loss:.4f}"))
+    )
+    took = "was there already" if outcome.reused else f"{outcome.result.seconds:.0f} s"
+    tell(Step(name, epochs, epochs, took))
+    return outcome
+
+
+_train_task = task(narrated_training, name="train lifter")
+
+
+@flow(name="train", flow_run_name="train {folder}")
+def train(job: TrainingJob, folder: Path) -> TrainingRecord:
+    """Train one lifter, unless it is there already for the same inputs."""
+    return _train_task(job, folder, "train").result
