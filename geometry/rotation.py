@@ -122,7 +122,7 @@ def matrix_to_axis_angle(rotation: Array) -> Array:
     length = norm(imaginary)
     is_small = length < 1e-6
     ratio = 2 * xp.atan2(length, real) / xp.where(is_small, xp.ones_like(length), length)
-    return imaginary * xp.where(is_small, 2 / real, ratio)[..., None]
+    return imaginary * xp.where(is_small, 2 * xp.ones_like(ratio), ratio)[..., None]
 
 
 def matrix_from_6d(columns: Array) -> Array:
