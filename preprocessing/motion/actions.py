@@ -113,7 +113,7 @@ def _move(controls: Controls, ahead: Array, lateral: Array) -> Array:
 def _travel(
     rng: np.random.Generator, body: Body, gait: Gait, frames: int, turn_deg_s: float, aside_deg: float = 0.0
 ) -> tuple[Controls, Array]:
-    """Step round a circle that a room can hold; gives the controls and the phase for the arms to swing with."""
+    """Step round a circle that a room can hold; gives the controls and the phase that drives the arms."""
     stand = _stand(rng, body, frames)
     phase = double_support(gait) + np.arange(frames) / FRAME_RATE_HZ * gait.cadence_hz
     speed = gait.stride_m * gait.cadence_hz

@@ -209,7 +209,8 @@ def _reachable_height(body: Body, controls: Controls, hip_offsets: Array) -> Arr
     window = 9
     smooth = uniform_filter1d(minimum_filter1d(bound, window, mode="nearest"), window, mode="nearest")
     folded = 0.42 * body.leg
-    return np.maximum(smooth, to_ankle[..., 2].max(axis=1).clip(max=body.ankle_height) + folded)
+    height: Array = np.maximum(smooth, to_ankle[..., 2].max(axis=1).clip(max=body.ankle_height) + folded)
+    return height
 
 
 def _leg(body: Body, controls: Controls, hip: Array, side: int) -> tuple[Array, Array]:
