@@ -172,7 +172,11 @@ def write_test_calibration(root: Path) -> tuple[Path, ...]:
 
 
 def round_significant(values: ArrayLike, digits: int = SIGNIFICANT_DIGITS) -> Float64:
-    """Round to significant digits, to the very doubles that reading such a text would give."""
+    """Round to significant digits, to the very doubles that reading such a text would give.
+
+    Exact for magnitudes from 1e-16 to 1e22, where the powers of ten are; beyond, off by one unit in the last
+    place of a double.
+    """
     exact = np.asarray(values, dtype=np.float64)
     magnitude = np.floor(np.log10(np.abs(exact), out=np.zeros_like(exact), where=exact != 0))
     exponent = digits - 1 - magnitude

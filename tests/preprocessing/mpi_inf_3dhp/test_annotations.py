@@ -1,0 +1,176 @@
+"""Every way in which an annotation file can be wrong, and what the reader says of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+
+from preprocessing.errors import RawDataError
+from preprocessing.mpi_inf_3dhp.annotations import (
+    matlab_format,
+    read_test_annotations,
+    read_training_annotations,
+)
+
+
+def rewrite_v5(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    content = {key: value for key, value in scipy.io.loadmat(path).items() if not key.startswith("__")}
+    change(content)
+    scipy.io.savemat(path, content)
+
+
+def in_cell(
+    key: str, camera: int, change: Callable[[np.ndarray], np.ndarray]
+) -> Callable[[dict[str, Any]], None]:
+    def apply(content: dict[str, Any]) -> None:
+        content[key][camera, 0] = change(content[key][camera, 0])
+
+    return apply
+
+
+def with_gap(values: np.ndarray) -> np.ndarray:
+    values[4, 10] = np.nan
+    return values
+
+
+def test_arrays_of_the_training_file(tree):
+    annotations = read_training_annotations(tree.root / "S8" / "Seq2" / "annot.mat", max_frames=5)
+    assert annotations.keypoints_px.shape == (14, 5, 28, 2)
+    assert annotations.positions_camera_mm.shape == annotations.universal_camera_mm.shape == (14, 5, 28, 3)
+    np.testing.assert_array_equal(annotations.frame_numbers, range(5))
+    content = scipy.io.loadmat(tree.root / "S8" / "Seq2" / "annot.mat")
+    # columns are x1 y1 z1 x2 ...
+    assert annotations.positions_camera_mm[3, 2, 20, 1] == content["annot3"][3, 0][2, 61]
+    assert annotations.keypoints_px[3, 2, 20, 1] == content["annot2"][3, 0][2, 41]
+
+
+def test_arrays_of_the_test_file(tree):
+    path = tree.test_set / "TS2" / "annot_data.mat"
+    annotations = read_test_annotations(path)
+    with h5py.File(path, "r") as file:
+        np.testing.assert_array_equal(annotations.keypoints_px, np.squeeze(file["annot2"]))
+        np.testing.assert_array_equal(annotations.positions_camera_mm, np.squeeze(file["annot3"]))
+        np.testing.assert_array_equal(annotations.universal_camera_mm, np.squeeze(file["univ_annot3"]))
+    np.testing.assert_array_equal(annotations.valid, tree.valid)
+    np.testing.assert_array_equal(annotations.activity, tree.activity)
+    assert (annotations.valid.dtype, annotations.activity.dtype) == (np.bool_, np.int8)
+
+
+def test_formats_are_told_apart(tree, tmp_path):
+    assert matlab_format(tree.root / "S1" / "Seq1" / "annot.mat") == "MATLAB v5"
+    assert matlab_format(tree.test_set / "TS1" / "annot_data.mat") == "MATLAB v7.3"
+    assert matlab_format(tree.root / "S1" / "Seq1" / "camera.calibration") == "no MATLAB file"
+    with h5py.File(tmp_path / "without_user_block.mat", "w"):
+        pass
+    assert matlab_format(tmp_path / "without_user_block.mat") == "MATLAB v7.3"
+    (tmp_path / "empty.mat").touch()
+    assert matlab_format(tmp_path / "empty.mat") == "no MATLAB file"
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        (lambda content: content.pop("annot2"), "no annot2"),
+        (lambda content: content.update(annot3=content["annot3"][:13]), "'annot3' with 13 cells"),
+        (lambda content: content.update(annot3=np.zeros((9, 84))), "'annot3' with an array of shape (9, 84)"),
+        (in_cell("annot2", 6, lambda cell: cell[:, :34]), "'annot2' of camera 6 with shape (9, 34)"),
+        (in_cell("annot3", 6, lambda cell: cell[:, :56]), "'annot3' of camera 6 with shape (9, 56)"),
+        (in_cell("annot3", 0, lambda cell: np.array(["text"])), "'annot3' of camera 0 with shape (1,)"),
+        (in_cell("univ_annot3", 2, lambda cell: cell[:7]), "arrays of 7 and 9 rows"),
+        (lambda content: content.update(frames=content["frames"][:8]), "arrays of 8 and 9 rows"),
+        (lambda content: content.update(frames=np.array(["a"] * 9)), "'frames' of type <U1"),
+        (in_cell("annot2", 13, with_gap), "(NaN) in 1 rows of annot2 of camera 13, first in row 4"),
+        (lambda content: content.update(cameras=content["cameras"][:, ::-1]), "cameras [13, 12, 11"),
+    ],
+)
+def test_damage_to_the_training_file_is_named(own_tree, change, finding):
+    path = own_tree.root / "S1" / "Seq1" / "annot.mat"
+    rewrite_v5(path, change)
+    with pytest.raises(RawDataError) as caught:
+        read_training_annotations(path)
+    assert str(path) in str(caught.value)
+    assert finding in str(caught.value)
+    assert caught.value.remedy.startswith(("Download", "Restore"))
+
+
+def test_gaps_beyond_the_official_frames_do_not_matter(own_tree):
+    path = own_tree.root / "S1" / "Seq1" / "annot.mat"
+    rewrite_v5(path, in_cell("annot2", 13, with_gap))
+    assert read_training_annotations(path, max_frames=4).keypoints_px.shape[1] == 4
+
+
+@pytest.mark.parametrize("length", [0, 100, 300, 20000])
+def test_a_cut_training_file_is_damaged_or_none(own_tree, length):
+    path = own_tree.root / "S1" / "Seq1" / "annot.mat"
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(RawDataError, match=r"no MATLAB file|damaged file|no annot"):
+        read_training_annotations(path)
+
+
+@pytest.mark.parametrize("length", [0, 100, 512, 3000])
+def test_a_cut_test_file_is_damaged_or_none(own_tree, length):
+    path = own_tree.test_set / "TS1" / "annot_data.mat"
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(RawDataError, match=r"no MATLAB file|damaged file"):
+        read_test_annotations(path)
+
+
+def test_each_kind_of_matlab_file_in_the_place_of_the_other(tree):
+    with pytest.raises(RawDataError, match=r"found MATLAB v7\.3; expected MATLAB v5.*'-v7'"):
+        read_training_annotations(tree.test_set / "TS1" / "annot_data.mat")
+    with pytest.raises(RawDataError, match=r"found MATLAB v5; expected MATLAB v7\.3.*'-v7\.3'"):
+        read_test_annotations(tree.root / "S1" / "Seq1" / "annot.mat")
+    with pytest.raises(RawDataError, match="found no file"):
+        read_training_annotations(tree.root / "S2" / "Seq1" / "annot.mat")
+
+
+def replace(key: str, values: np.ndarray) -> Callable[[h5py.File], None]:
+    def apply(file: h5py.File) -> None:
+        del file[key]
+        file[key] = values
+
+    return apply
+
+
+def assign(key: str, row: int, value: float) -> Callable[[h5py.File], None]:
+    def apply(file: h5py.File) -> None:
+        file[key][row] = value
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        (lambda file: file.pop("valid_frame"), "no valid_frame"),
+        (replace("annot3", np.zeros((9, 17, 3))), "'annot3' of shape (9, 17, 3); expected (N, 1, 17, 3)"),
+        (replace("annot3", np.zeros((8, 1, 17, 3))), "'annot3' of shape (8, 1, 17, 3)"),
+        (replace("annot2", np.zeros((0, 1, 17, 2))), "'annot2' of shape (0, 1, 17, 2)"),
+        (replace("annot2", np.zeros(())), "'annot2' of shape ()"),
+        (replace("valid_frame", np.ones(9)), "'valid_frame' of shape (9,); expected (N, 1)"),
+        (assign("valid_frame", 2, 0.5), "0.5 in row 2 of 'valid_frame'"),
+        (assign("activity_annotation", 3, 8), "8 in row 3 of 'activity_annotation'"),
+        (assign("univ_annot3", 4, np.nan), "(NaN) in 1 rows of univ_annot3, first in row 4"),
+        (lambda file: (file.pop("annot2"), file.create_group("annot2")), "damaged file"),
+    ],
+)
+def test_damage_to_the_test_file_is_named(own_tree, change, finding):
+    path = own_tree.test_set / "TS1" / "annot_data.mat"
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(RawDataError) as caught:
+        read_test_annotations(path)
+    assert str(path) in str(caught.value)
+    assert finding in str(caught.value)
+    assert caught.value.remedy.startswith(("Download", "Restore"))
+
+
+def test_gaps_in_invalid_rows_are_kept(own_tree):
+    path = own_tree.test_set / "TS1" / "annot_data.mat"
+    with h5py.File(path, "r+") as file:
+        file["annot3"][0] = np.nan  # row 0 is not valid
+    assert np.isnan(read_test_annotations(path).positions_camera_mm[0]).all()
