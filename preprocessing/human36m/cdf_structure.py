@@ -20,6 +20,7 @@ FLOAT_BYTES = {21: 4, 44: 4, 22: 8, 45: 8}
 
 _CDR, _GDR, _VXR, _VVR, _ZVDR, _CVVR = 1, 2, 6, 7, 8, 13
 _GZIP_WINDOW = 31
+_MOST_DIMENSIONS = 10
 
 
 class StructureError(Exception):
@@ -57,6 +58,9 @@ def inspect(stream: BinaryIO, size: int) -> PoseVariable:
     (z_variables,) = general.unpack(">i", 60)
     if (r_variables, z_variables) != (0, 1):
         raise StructureError(f"{z_variables} zVariables and {r_variables} rVariables")
+    (r_dimensions,) = general.unpack(">i", 56)
+    if not 0 <= r_dimensions <= _MOST_DIMENSIONS:
+        raise StructureError(f"rVariables of {r_dimensions} dimensions")
     (variable_offset,) = general.unpack(">q", 20)
     variable = file.record(variable_offset, _ZVDR, 360)
     return _check_variable(file, variable)

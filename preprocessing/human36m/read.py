@@ -30,6 +30,8 @@ from preprocessing.human36m.trial import PositionsFile, TrialFiles, read_trial
 from preprocessing.raw import RESTAGED_MARKER, PlannedTrial, RawPlan
 from storage.schema import TrialKey
 
+__all__ = ["DEFAULT_OPTIONS", "Human36MOptions", "plan_human36m"]
+
 DEFAULT_OPTIONS = Human36MOptions()
 
 _S9_DRIFTED_STEMS = ("Greeting", "SittingDown 1", "Waiting 1")
