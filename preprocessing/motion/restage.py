@@ -8,10 +8,7 @@ and benchmarks run the real path. Each carries RESTAGED.json, by which stores an
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +17,6 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from geometry.camera import Camera
-from preprocessing.errors import RawDataError
 from preprocessing.human36m import layout as human36m
 from preprocessing.human36m.write import write_metadata, write_trial
 from preprocessing.motion.casting import ROLES, Group, cast, classify
@@ -35,6 +31,7 @@ from preprocessing.motion.placement import (
     ring_stage,
     to_camera,
 )
+from preprocessing.motion.publication import published
 from preprocessing.motion.report import LeftOut, RestageReport, StagedClip, StagedSubject
 from preprocessing.mpi_inf_3dhp import layout as mpi_inf_3dhp
 from preprocessing.mpi_inf_3dhp.captury import TEST_CALIBRATIONS
@@ -124,7 +121,7 @@ def restage(
     staged: list[StagedClip] = []
     subjects: list[StagedSubject] = []
     rows: dict[tuple[str, str], int] = {}
-    with _published(out) as folder:
+    with published(out) as folder:
         source_root, target_root = folder / HUMAN36M_FOLDER, folder / MPI_INF_3DHP_FOLDER
         for group, people in casting.groups.items():
             for person, role in zip(people, ROLES[group], strict=False):
@@ -362,38 +359,3 @@ def _halves(clips: Sequence[Motion]) -> tuple[list[Motion], list[Motion]]:
 
 def _shortened(clip: Motion, frames: int | None) -> Motion:
     return clip if frames is None else replace(clip, positions=clip.positions[:frames])
-
-
-@contextmanager
-def _published(out: Path) -> Iterator[Path]:
-    """Give a folder to write into that takes the place of ``out`` when all went well, and else vanishes."""
-    _require_own(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as work:
-        made, retired = Path(work) / "made", Path(work) / "retired"
-        made.mkdir()
-        yield made
-        if out.exists():
-            out.rename(retired)
-        made.rename(out)
-        if retired.exists():
-            shutil.rmtree(retired)
-
-
-def _require_own(out: Path) -> None:
-    """Refuse a place that holds anything but an earlier restaging."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        found = "a file"
-    else:
-        foreign = sorted(entry.name for entry in out.iterdir() if not (entry / RESTAGED_MARKER).is_file())
-        if not foreign:
-            return
-        found = f"{foreign[0]!r}, which restaging did not make"
-    raise RawDataError(
-        out,
-        found=found,
-        expected="an empty or absent folder, or an earlier restaging",
-        remedy="Give another place, or move it away yourself: it is not overwritten.",
-    )
