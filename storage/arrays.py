@@ -17,7 +17,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
-from storage.schema import FRAMES_PER_CHUNK, Trial, TrialAttributes, TrialKey
+from storage.schema import FRAMES_PER_CHUNK, Trial, TrialAttributes, TrialKey, zarr_attributes
 
 DETECTION_PREFIX = "keypoints_2d_"
 
@@ -74,7 +74,7 @@ def write_trial(root: zarr.Group, trial: Trial) -> None:
     """Write a valid ``trial`` under ``root``, in place of whatever lies there."""
     arrays = trial_arrays(trial)
     attributes = TrialAttributes.of(trial, {name: array_digest(array) for name, array in arrays.items()})
-    group = root.create_group(trial.key.path, overwrite=True, attributes=attributes.model_dump(mode="json"))
+    group = root.create_group(trial.key.path, overwrite=True, attributes=zarr_attributes(attributes))
     for name, array in arrays.items():
         _write_array(group, name, array)
 

@@ -6,6 +6,7 @@ is the contract between readers (which make a :class:`Trial`) and :mod:`storage.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -138,6 +139,12 @@ class TrialAttributes(BaseModel):
             options=dict(trial.options),
             digests=dict(digests),
         )
+
+
+def zarr_attributes(model: StoreAttributes | TrialAttributes) -> dict[str, Any]:
+    """Attributes as plain JSON values; a quality figure that is not a number becomes the string "NaN"."""
+    values: dict[str, Any] = json.loads(model.model_dump_json())
+    return values
 
 
 def require_shape(name: str, array: NDArray[Any], shape: tuple[int | None, ...]) -> None:

@@ -26,7 +26,15 @@ from storage import arrays
 from storage.location import Location
 from storage.lock import writer_lock
 from storage.provenance import digest_json
-from storage.schema import Dataset, SourceFile, StoreAttributes, Trial, TrialAttributes, TrialKey
+from storage.schema import (
+    Dataset,
+    SourceFile,
+    StoreAttributes,
+    Trial,
+    TrialAttributes,
+    TrialKey,
+    zarr_attributes,
+)
 from storage.transaction import Transaction
 from storage.verification import StoreContent, TrialContent, VerifyReport, verify_trials
 
@@ -109,7 +117,7 @@ class PoseStore:
                 raise StoreError(f"{place}: there is a store already; open it, or choose another place")
             repository = icechunk.Repository.create(storage)
             session = repository.writable_session(BRANCH)
-            zarr.create_group(session.store, zarr_format=3, attributes=attributes.model_dump(mode="json"))
+            zarr.create_group(session.store, zarr_format=3, attributes=zarr_attributes(attributes))
             session.commit(f"Create store for {dataset}")
         return cls(place, repository, repository.readonly_session(BRANCH), None)
 

@@ -7,6 +7,7 @@ merged all forks and committed once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ import zarr
 from icechunk.session import ForkSession
 
 from storage.arrays import remove_trial, write_trial
-from storage.schema import StoreAttributes, Trial, TrialKey
+from storage.schema import StoreAttributes, Trial, TrialKey, zarr_attributes
 from storage.validation import require_valid
 
 
@@ -89,19 +90,19 @@ class Transaction:
         self._attributes = attributes
 
     def merge(self, forks: Iterable[Fork]) -> None:
-        """Take up what the workers' forks have written.
+        """Take up what the workers' forks have written: all of them or, on an error, none.
 
         Raises
         ------
         ValueError
             When two forks touched the same trial: one of them would be lost without a word.
         """
-        for fork in forks:
-            taken = set().union(self._own.touched, *(other.touched for other in self._merged))
-            both = sorted(key.path for key in taken & fork.touched)
-            if both:
-                raise ValueError(f"trials written by more than one worker: {', '.join(both)}")
-            self._merged.append(fork)
+        arrived = tuple(forks)
+        touched = Counter(key for fork in (self._own, *self._merged, *arrived) for key in fork.touched)
+        both = sorted(key.path for key, times in touched.items() if times > 1)
+        if both:
+            raise ValueError(f"trials written by more than one worker: {', '.join(both)}")
+        self._merged += arrived
 
     def commit(self, message: str, metadata: Mapping[str, str]) -> str:
         """Merge all forks and commit once; with nothing changed, commit nothing.
@@ -114,7 +115,7 @@ class Transaction:
         self._session.merge(self._own.session, *(fork.session for fork in self._merged))
         if self._attributes != self._before:
             root = zarr.open_group(self._session.store, mode="r+", zarr_format=3)
-            root.attrs.put(self._attributes.model_dump(mode="json"))
+            root.attrs.put(zarr_attributes(self._attributes))
         if not self._session.has_uncommitted_changes:
             return self._session.snapshot_id
         return self._session.commit(message, metadata=dict(metadata))

@@ -100,15 +100,28 @@ def import_train(
 
 
 def import_test(
-    path: Path, cameras: Mapping[str, Camera], object_arrays: ObjectArrays = "refuse"
+    path: Path, cameras: Mapping[str, Camera], fps: float, object_arrays: ObjectArrays = "refuse"
 ) -> CameraPoses:
-    """Read the valid frames of the test file into columns; ``cameras`` by sequence, as in `import_train`."""
+    """Read the valid frames of the test file into columns.
+
+    Parameters
+    ----------
+    path : the file.
+    cameras : sequence name to camera. Sequences not named are left out.
+    fps : frames per second, which the file does not say.
+    object_arrays : as in :func:`import_train`.
+
+    Raises
+    ------
+    ExchangeError
+        When the file is not in this layout, or pickles are refused.
+    """
     runs = []
     for name, view in sorted(_data(path, object_arrays).items()):
         if name in cameras:
             valid = require_member(path, require_mapping(path, name, view), "valid")
             rows = np.flatnonzero(require_numbers(path, f"{name} valid", np.squeeze(valid), (None,)))
-            info = TrialInfo(TrialKey(name, name), name, "", 25.0)
+            info = TrialInfo(TrialKey(name, name), name, "", fps)
             runs.append(_run(path, info, cameras[name], view, rows))
     return _columns(path, runs)
 

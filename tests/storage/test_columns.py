@@ -1,0 +1,133 @@
+"""Columns against the definition: R X + t and the stored pixels, one row per trial, camera and frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from geometry.camera import project
+from storage.columns import Selection, read_camera_poses
+from storage.schema import Trial
+from storage.store import PoseStore
+
+MakeTrial = Callable[..., Trial]
+
+
+@pytest.fixture
+def trials(store: PoseStore, make_trial: MakeTrial) -> list[Trial]:
+    made = [
+        make_trial("S1", "Directions 1", 11),
+        make_trial("S1", "Walking", 6),
+        make_trial("S9", "Walking", 5, cameras=("54138969",)),
+    ]
+    rng = np.random.default_rng(0)
+    made[2] = replace(
+        made[2],
+        valid=np.array([True, False, True, True, False]),
+        activity=np.arange(1, 6, dtype=np.int8),
+        positions_universal=made[2].positions_world * np.float32(0.8),
+        detections={"cpn": rng.normal(size=(1, 5, 17, 3)).astype(np.float32)},
+    )
+    with store.transaction("write") as transaction:
+        for trial in reversed(made):
+            transaction.write(trial)
+    return made
+
+
+def test_rows_follow_trial_camera_frame(store: PoseStore, trials: list[Trial]) -> None:
+    poses = read_camera_poses(store)
+    expected = [
+        (trial.key, camera.name, frame)
+        for trial in trials
+        for camera in trial.cameras
+        for frame in range(trial.frames)
+        if trial.valid is None or trial.valid[frame]
+    ]
+    found = [
+        (poses.trials[t].key, poses.cameras[c].name, f)
+        for t, c, f in zip(poses.trial, poses.camera, poses.frame, strict=True)
+    ]
+    assert found == expected
+    assert len(poses) == len(expected) == 2 * 11 + 2 * 6 + 3
+    for row, (key, name, frame) in enumerate(expected):
+        trial = next(trial for trial in trials if trial.key == key)
+        number = [camera.name for camera in trial.cameras].index(name)
+        camera = trial.cameras[number]
+        assert poses.cameras[poses.camera[row]] == camera
+        moved = trial.positions_world[frame] @ np.array(camera.rotation).T + camera.translation
+        np.testing.assert_allclose(poses.positions_camera[row], moved, atol=1e-6)
+        np.testing.assert_array_equal(poses.keypoints_px[row], trial.keypoints_2d[number, frame])
+    assert poses.activity[-3:].tolist() == [1, 3, 4]
+    assert not poses.activity[:-3].any()
+    assert (poses.skeleton, poses.snapshot) == ("human36m_17", store.snapshot)
+    for name in ("camera", "trial", "frame"):
+        assert getattr(poses, name).dtype == np.int32
+    assert poses.positions_camera.dtype == poses.keypoints_px.dtype == np.float32
+
+
+def test_positions_project_onto_the_keypoints(store: PoseStore, trials: list[Trial]) -> None:
+    poses = read_camera_poses(store)
+    projected = project(poses.positions_camera.astype(np.float64), poses.intrinsics[poses.camera])
+    np.testing.assert_allclose(projected, poses.keypoints_px, atol=2e-2)
+
+
+def test_equal_cameras_share_a_row_of_the_table(store: PoseStore, trials: list[Trial]) -> None:
+    poses = read_camera_poses(store)
+    assert [camera.name for camera in poses.cameras] == ["54138969", "60457274"]
+    assert poses.intrinsics.focal_px.shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("selection", "rows"),
+    [
+        (Selection(subjects=("S9",)), 3),
+        (Selection(actions=("Walking",)), 2 * 6 + 3),
+        (Selection(cameras=("60457274",)), 11 + 6),
+        (Selection(frame_step=5), 2 * 3 + 2 * 2 + 1),
+        (Selection(valid_only=False), 2 * 11 + 2 * 6 + 5),
+        (Selection(subjects=("S1",), actions=("Walking",), cameras=("54138969",), frame_step=6), 1),
+    ],
+)
+def test_selection(store: PoseStore, trials: list[Trial], selection: Selection, rows: int) -> None:
+    poses = read_camera_poses(store, selection)
+    assert len(poses) == rows
+    assert (poses.frame % selection.frame_step == 0).all()
+    assert set(poses.camera) == set(range(len(poses.cameras)))
+    assert set(poses.trial) == set(range(len(poses.trials)))
+
+
+def test_universal_positions_and_detections(store: PoseStore, trials: list[Trial]) -> None:
+    trial = trials[2]
+    assert trial.valid is not None
+    assert trial.positions_universal is not None
+    poses = read_camera_poses(store, Selection(subjects=("S9",), positions="universal", keypoints="cpn"))
+    camera = trial.cameras[0]
+    moved = trial.positions_universal[trial.valid] @ np.array(camera.rotation).T + camera.translation
+    np.testing.assert_allclose(poses.positions_camera, moved, atol=1e-6)
+    np.testing.assert_array_equal(poses.keypoints_px, trial.detections["cpn"][0, trial.valid, :, :2])
+
+
+@pytest.mark.parametrize(
+    ("selection", "message"),
+    [
+        (Selection(subjects=("S4",)), "no trial, camera or frame"),
+        (Selection(subjects=("S1",), positions="universal"), "has no positions_universal"),
+        (Selection(keypoints="hrnet"), "has no keypoints_2d_hrnet"),
+    ],
+)
+def test_what_is_not_there_is_said(
+    store: PoseStore, trials: list[Trial], selection: Selection, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_camera_poses(store, selection)
+
+
+def test_take_keeps_the_tables(store: PoseStore, trials: list[Trial]) -> None:
+    poses = read_camera_poses(store)
+    some = poses.take(np.array([5, 0]))
+    assert some.frame.tolist() == [5, 0]
+    assert some.trials == poses.trials
+    np.testing.assert_array_equal(some.keypoints_px, poses.keypoints_px[[5, 0]])
