@@ -83,7 +83,8 @@ def rigid_align(predicted: Array, target: Array) -> Array:
 def scale_align(predicted: Array, target: Array) -> Array:
     """Predicted poses times the least-squares factor, the alignment of N-MPJPE (Rhodin et al., CVPR 2018).
 
-    Both are taken about the origin: make them root-relative first. A pose of zeros stays as it is.
+    Both are taken about the origin: make them root-relative first. A pose of zeros stays as it is. The factor
+    is negative for a prediction that points away from the target, as the definition has it.
 
     Parameters
     ----------

@@ -114,8 +114,12 @@ class TestRigidAndScale:
     @given(seed=seeds)
     @settings(deadline=None, max_examples=20)
     def test_alignments_are_ordered(self, seed: int) -> None:
-        """More freedom never fits worse: similarity <= rigid, and similarity <= scale."""
-        predicted, target = poses(seed, 4), poses(seed + 1, 4)
+        """More freedom never fits worse: similarity <= rigid, and similarity <= scale <= nothing.
+
+        The predictions resemble the targets: a factor below zero is a reflection, which no similarity is.
+        """
+        target = poses(seed, 4)
+        predicted = 1.3 * target + poses(seed + 1, 4) / 2
         similarity = residual(similarity_align(predicted, target), target)
         assert np.all(similarity <= residual(rigid_align(predicted, target), target) + 1e-12)
         assert np.all(similarity <= residual(scale_align(predicted, target), target) + 1e-12)
@@ -134,6 +138,10 @@ class TestRigidAndScale:
     def test_scale_align_undoes_a_scale(self, seed: int, scale: float) -> None:
         target = root_relative(poses(seed, 3), 0)
         np.testing.assert_allclose(scale_align(scale * target, target), target, atol=1e-12)
+
+    def test_scale_of_an_opposite_pose_is_negative(self) -> None:
+        target = root_relative(poses(11), 0)
+        np.testing.assert_allclose(scale_align(-2 * target, target), target, atol=1e-12)
 
     def test_scale_of_zeros(self) -> None:
         np.testing.assert_array_equal(scale_align(np.zeros((17, 3)), poses(6)), np.zeros((17, 3)))
