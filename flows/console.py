@@ -1,4 +1,4 @@
-"""How the command line speaks: one console for people on standard error's side, JSON for scripts on standard output."""
+"""How the command line speaks: results on standard output (tables, or JSON for scripts), errors beside it."""
 
 from __future__ import annotations
 

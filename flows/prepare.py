@@ -90,11 +90,14 @@ def _open_or_create(location: str, plan: RawPlan) -> PoseStore:
     store = PoseStore.open(location)
     if (store.dataset, store.attributes.restaged_from) != (plan.dataset, plan.restaged_from):
         raise StoreError(
-            f"{location}: holds {store.dataset} ({store.attributes.restaged_from or 'original recordings'}), but "
-            f"{plan.root} is {plan.dataset} ({plan.restaged_from or 'original recordings'}). "
-            "Give each raw tree a store of its own."
+            f"{location}: holds {store.dataset} ({_origin(store.attributes.restaged_from)}), but {plan.root} "
+            f"is {plan.dataset} ({_origin(plan.restaged_from)}). Give each raw tree a store of its own."
         )
     return store
+
+
+def _origin(restaged_from: str | None) -> str:
+    return restaged_from or "original recordings"
 
 
 @task(name="ingest")
@@ -129,5 +132,11 @@ def show(report: IngestReport) -> None:
 
 
 def quality_warnings(report: IngestReport) -> tuple[quality.QualityWarning, ...]:
-    """Figures of the written trials that deserve a second look."""
-    return tuple(warning for row in report.quality for warning in quality.warnings(row.trial, row.figures))
+    """Figures of the written trials that deserve a second look.
+
+    Restaged trials are as long as their motion, so rows that the original has are not missed there.
+    """
+    found = (warning for row in report.quality for warning in quality.warnings(row.trial, row.figures))
+    return tuple(
+        warning for warning in found if report.restaged_from is None or warning.figure != "rows_missing"
+    )

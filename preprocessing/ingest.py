@@ -50,6 +50,9 @@ class IngestPolicy:
     on_vanished: Literal["keep", "prune"] = "keep"
 
 
+DEFAULT_POLICY = IngestPolicy()
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far a stage of the ingest is, counted in trials."""
@@ -126,7 +129,7 @@ def ingest(
     plan: RawPlan,
     store: PoseStore,
     client: Client,
-    policy: IngestPolicy = IngestPolicy(),
+    policy: IngestPolicy = DEFAULT_POLICY,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> IngestReport:
     """Bring a store up to date with a raw tree, in one transaction.
@@ -301,7 +304,7 @@ def _require_unchanged(digested: _DigestedTrial, root: Path) -> None:
         if before != after:
             raise RawDataError(
                 root / before.path,
-                found=f"other contents after reading ({after.bytes} bytes) than before ({before.bytes} bytes)",
+                found=f"other contents after reading ({after.bytes} bytes) than before ({before.bytes})",
                 expected="a file that nobody writes to while it is read",
                 remedy="Wait until the download or copy has finished, then run prepare again.",
             )

@@ -1,7 +1,7 @@
 """Checks that hold for a trial of any data set, as figures that are stored beside it.
 
-The readers add what only they can know (duplicate joints, expected rows). Nothing here rejects a trial:
-a figure that is out of its usual range becomes a :class:`QualityWarning` for the report, and a person decides.
+The readers add what only they can know (duplicate joints, expected rows). Nothing here rejects a trial: a
+figure out of its usual range becomes a :class:`QualityWarning` for the report, and a person decides.
 """
 
 from __future__ import annotations
@@ -46,16 +46,17 @@ class QualityWarning:
     usual: Range
 
     def __str__(self) -> str:
-        return f"{self.trial}: {self.figure} is {self.value:.4g}, usually {self.usual.low:g} to {self.usual.high:g}"
+        usual = f"{self.usual.low:g} to {self.usual.high:g}"
+        return f"{self.trial}: {self.figure} is {self.value:.4g}, usually {usual}"
 
 
 def assess(trial: Trial, skeleton: Skeleton) -> Trial:
     """Return the trial with the general quality figures added to those of its reader.
 
     Figures: ``frames``; ``reprojection_median_px`` and ``reprojection_max_px`` (projected ``positions_world``
-    against ``keypoints_2d``, all cameras); ``bone_length_variation_max`` (largest standard deviation over mean
-    of a bone); ``bone_asymmetry_max_mm`` (largest difference of mean length between paired bones);
-    ``height_over_floor_min_m`` (lowest joint, world z).
+    against ``keypoints_2d``, all cameras); ``bone_length_variation_max`` (largest standard deviation over
+    mean of a bone); ``bone_asymmetry_max_mm`` (largest difference of mean length between paired bones);
+    ``height_over_floor_min_m`` (lowest joint, world z), where the trial has a world apart from its camera.
     """
     errors_px = reprojection_errors_px(trial)
     lengths = np.asarray(bone_lengths(trial.positions_world.astype(np.float64), skeleton))
@@ -66,8 +67,9 @@ def assess(trial: Trial, skeleton: Skeleton) -> Trial:
         "reprojection_max_px": float(errors_px.max()),
         "bone_length_variation_max": float((lengths.std(axis=0) / means).max()),
         "bone_asymmetry_max_mm": 1000.0 * _largest_asymmetry(means, skeleton),
-        "height_over_floor_min_m": float(trial.positions_world[..., 2].min()),
     }
+    if not _camera_is_world(trial):
+        figures["height_over_floor_min_m"] = float(trial.positions_world[..., 2].min())
     return replace(trial, quality={**figures, **trial.quality})
 
 
@@ -80,7 +82,7 @@ def reprojection_errors_px(trial: Trial) -> NDArray[np.float64]:
 
 
 def warnings(trial_name: str, quality: dict[str, float]) -> tuple[QualityWarning, ...]:
-    """The figures of one trial that lie outside their usual range."""
+    """Return the figures of one trial that lie outside their usual range."""
     return tuple(
         QualityWarning(trial_name, figure, quality[figure], usual)
         for figure, usual in USUAL_RANGES.items()
@@ -92,6 +94,11 @@ def _project_world(positions_world: NDArray[np.float64], camera: Camera) -> NDAr
     rotation, translation = np.asarray(camera.rotation), np.asarray(camera.translation)
     in_camera = world_to_camera(positions_world, rotation, translation)
     return np.asarray(project(in_camera, camera.intrinsics))
+
+
+def _camera_is_world(trial: Trial) -> bool:
+    """Whether the only camera defines the world, as in 3DHP's test set, so that z is a depth and no height."""
+    return len(trial.cameras) == 1 and np.array_equal(trial.cameras[0].rotation, np.eye(3))
 
 
 def _largest_asymmetry(mean_lengths: NDArray[np.float64], skeleton: Skeleton) -> float:

@@ -218,8 +218,8 @@ def _print_report(report: IngestReport) -> None:
             error_console.print(f"[yellow]No longer in the raw tree, kept:[/] {trial} (--prune removes it)")
     if report.committed:
         console.print(
-            f"[green]{report.dataset}[/]: {len(report.written)} trials with {report.frames:,} frames written, "
-            f"{len(report.unchanged)} unchanged, {len(report.pruned)} removed; snapshot {report.snapshot}"
+            f"[green]{report.dataset}[/]: {len(report.written)} trials with {report.frames:,} frames "
+            f"written, {len(report.unchanged)} unchanged, {len(report.pruned)} removed; snapshot {report.snapshot}"
         )
     elif report.failures:
         console.print(f"[red]{report.dataset}[/]: nothing was committed; the store is as it was.")

@@ -17,6 +17,9 @@ from preprocessing.human36m.read import plan_human36m
 from preprocessing.ingest import IngestPolicy, IngestReport, Progress, ingest
 from storage.store import PoseStore
 
+ABORT = IngestPolicy()
+AS_RELEASED = Human36MOptions()
+
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
@@ -42,8 +45,8 @@ def run(
     tree: Path,
     store: PoseStore,
     client: Client,
-    policy: IngestPolicy = IngestPolicy(),
-    options: Human36MOptions = Human36MOptions(),
+    policy: IngestPolicy = ABORT,
+    options: Human36MOptions = AS_RELEASED,
 ) -> IngestReport:
     return ingest(plan_human36m(tree, options), store, client, policy)
 
