@@ -126,7 +126,7 @@ def read_camera_poses(store: PoseStore, selection: Selection = _EVERYTHING) -> C
         When nothing is selected, or a selected trial has no universal positions or no such detections.
     """
     root = store.root
-    runs = [run for key in store.keys() for run in _read_runs(root, key, selection)]  # noqa: SIM118
+    runs = [run for key in store.keys() for run in _read_runs(root, key, selection)]
     if not runs:
         raise ValueError(f"{store.location}: no trial, camera or frame matches {selection}")
     return columns_of(runs, store.skeleton, store.snapshot)

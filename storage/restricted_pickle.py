@@ -24,25 +24,31 @@ def _encode_latin1(text: str, encoding: str) -> bytes:
     return codecs.latin_1_encode(text)[0]
 
 
-_NUMPY_BUILDERS: Mapping[str, Callable[..., Any]] = {
+def _no_bytes() -> bytes:
+    """How those protocols spell bytes of length zero."""
+    return b""
+
+
+_BUILDERS: Mapping[str, Callable[..., Any]] = {
     **{f"numpy.{core}.multiarray._reconstruct": _reconstruct for core in ("core", "_core")},
     **{f"numpy.{core}.multiarray.scalar": scalar for core in ("core", "_core")},
     "numpy.ndarray": np.ndarray,
     "numpy.dtype": np.dtype,
     "_codecs.encode": _encode_latin1,
+    **{f"{builtins}.bytes": _no_bytes for builtins in ("__builtin__", "builtins")},
 }
 """What object arrays name in files of NumPy 1 and 2. Containers, strings and numbers need no names."""
 
 
 class RestrictedUnpickler(pickle.Unpickler):
-    """An unpickler that knows NumPy's builders and nothing else."""
+    """An unpickler that knows the builders of plain data and nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
         """Look a global name up in the list of admitted ones; UnpicklingError otherwise."""
         full_name = f"{module}.{name}"
-        if full_name not in _NUMPY_BUILDERS:
+        if full_name not in _BUILDERS:
             raise pickle.UnpicklingError(f"the pickle names {full_name}, which is not plain data")
-        return _NUMPY_BUILDERS[full_name]
+        return _BUILDERS[full_name]
 
     def persistent_load(self, pid: Any) -> NoReturn:
         """Refuse references to objects outside the file."""

@@ -39,7 +39,7 @@ def export_positions(store: PoseStore, path: Path) -> None:
     nearest stored ancestor.
     """
     positions: dict[str, dict[str, Float32]] = {}
-    for key in store.keys():  # noqa: SIM118 - a store is no dictionary
+    for key in store.keys():
         world = store.read_array(key, "positions_world")
         positions.setdefault(key.subject, {})[key.trial] = np.ascontiguousarray(world[:, _source_rows()])
     np.savez_compressed(path, allow_pickle=True, positions_3d=np.array(positions, dtype=object))
@@ -55,7 +55,7 @@ def export_keypoints(store: PoseStore, path: Path, keypoints: str = "ground_trut
     """
     name = "keypoints_2d" if keypoints == "ground_truth" else DETECTION_PREFIX + keypoints
     positions: dict[str, dict[str, list[Float32]]] = {}
-    for key in store.keys():  # noqa: SIM118 - a store is no dictionary
+    for key in store.keys():
         pixels = store.read_array(key, name)[..., :2]
         positions.setdefault(key.subject, {})[key.trial] = [np.ascontiguousarray(view) for view in pixels]
     metadata = {

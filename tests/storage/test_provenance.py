@@ -43,9 +43,8 @@ def test_canonical_json_depends_on_values_alone() -> None:
     expected = hashlib.sha256('{"a":[1,2],"b":0.1,"name":"Übung"}'.encode()).hexdigest()
     assert provenance.digest_json(Recipe()) == expected
     assert provenance.digest_json(Recipe(b=0.2)) != expected
-    assert (
-        provenance.digest_json(Recipe.model_validate(json.loads('{"name": "Übung", "b": 0.1}'))) == expected
-    )
+    reordered = Recipe.model_validate(json.loads('{"name": "Übung", "b": 0.1}'))
+    assert provenance.digest_json(reordered) == expected
 
 
 def test_software_versions_name_what_decides_a_result() -> None:

@@ -1,0 +1,97 @@
+"""COCO results of one video as the detections of a trial."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from storage.exchange.detections import attach_detections, read_coco_detections
+from storage.exchange.npz import ExchangeError
+from storage.schema import Trial
+from storage.store import PoseStore
+
+MakeTrial = Callable[..., Trial]
+
+
+def person(image: int | str, seed: int = 0, score: float = 1.0) -> dict[str, Any]:
+    keypoints = np.random.default_rng(seed).uniform(0, 1, (17, 3))
+    return {"image_id": image, "category_id": 1, "keypoints": keypoints.ravel().tolist(), "score": score}
+
+
+def save(path: Path, content: object) -> Path:
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_joints_and_confidences(tmp_path: Path) -> None:
+    entry = person(1)
+    coco = np.reshape(entry["keypoints"], (17, 3))
+    found = read_coco_detections(save(tmp_path / "d.json", [entry]), frames=3)
+    assert (found.shape, found.dtype) == ((3, 17, 3), np.float32)
+    assert not found[[0, 2]].any()
+    # COCO: 0 nose, 5/6 shoulders, 9/10 wrists, 11/12 hips, 15/16 ankles, left first.
+    np.testing.assert_allclose(found[1, 0, :2], (coco[11, :2] + coco[12, :2]) / 2, rtol=1e-6)
+    assert found[1, 0, 2] == np.float32(min(coco[11, 2], coco[12, 2]))
+    np.testing.assert_allclose(found[1, [9, 13, 16, 3, 6]], coco[[0, 9, 10, 16, 15]], rtol=1e-6)
+
+
+def test_the_best_person_of_a_frame_is_taken(tmp_path: Path) -> None:
+    people = [person(0, 1, 0.3), person(0, 2, 0.9), person(0, 3, 0.5)]
+    alone = read_coco_detections(save(tmp_path / "one.json", people[1:2]), 1)
+    np.testing.assert_array_equal(read_coco_detections(save(tmp_path / "all.json", people), 1), alone)
+
+
+def test_frames_by_file_name_and_by_table(tmp_path: Path) -> None:
+    by_number = read_coco_detections(save(tmp_path / "n.json", [person(0, 5), person(2, 6)]), 3)
+    named = [person("54138969_000001.jpg", 5), person("54138969_000003.jpg", 6)]
+    by_name = read_coco_detections(save(tmp_path / "s.json", named), 3, first_frame=1)
+    images = [{"id": 77, "file_name": "video/1.png"}, {"id": 5, "file_name": "video/3.png"}]
+    table = {"images": images, "annotations": [person(77, 5), person(5, 6)], "categories": []}
+    by_table = read_coco_detections(save(tmp_path / "t.json", table), 3, first_frame=1)
+    np.testing.assert_array_equal(by_number, by_name)
+    np.testing.assert_array_equal(by_number, by_table)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([person(3)], "frame 3 of a trial with frames 0 to 2; check first_frame"),
+        ([person(-1)], "frame -1"),
+        ([person("cover.jpg")], "no frame number"),
+        ([{"image_id": 0, "keypoints": [1.0] * 50}], "not COCO-style"),
+        ({"boxes": []}, "not COCO-style"),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, content: object, message: str) -> None:
+    path = save(tmp_path / "d.json", content)
+    with pytest.raises(ExchangeError, match=message) as refusal:
+        read_coco_detections(path, 3)
+    assert str(path) in str(refusal.value)
+
+
+def test_no_json(tmp_path: Path) -> None:
+    (tmp_path / "d.json").write_bytes(b"\xff{")
+    with pytest.raises(ExchangeError, match="not COCO-style"):
+        read_coco_detections(tmp_path / "d.json", 3)
+
+
+def test_attached_detections_are_stored(store: PoseStore, make_trial: MakeTrial, tmp_path: Path) -> None:
+    trial = make_trial(frames=4)
+    pixels = [np.concatenate([view, view[-1:]]) for view in trial.keypoints_2d]  # one frame longer
+    detections = read_coco_detections(save(tmp_path / "d.json", [person(frame) for frame in range(4)]), 4)
+    detected = attach_detections(attach_detections(trial, "cpn", pixels), "hrnet", [detections, detections])
+    with store.transaction("detections") as transaction:
+        transaction.write(detected)
+    found = store.read(trial.key).detections
+    np.testing.assert_array_equal(found["cpn"][..., :2], trial.keypoints_2d)
+    assert (found["cpn"][..., 2] == 1).all()
+    np.testing.assert_array_equal(found["hrnet"][1], detections)
+    with pytest.raises(ValueError, match="has 2 cameras; detections are of 1"):
+        attach_detections(trial, "cpn", pixels[:1])
+    with pytest.raises(ValueError, match="camera 60457274: detections of 2 frames; expected at least 4"):
+        attach_detections(trial, "cpn", [pixels[0], pixels[1][:2]])

@@ -1,0 +1,121 @@
+"""Plain data passes, code does not: nothing that a pickle names is run."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pickle
+import pickletools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from storage.restricted_pickle import load_plain_data
+
+MARKER = "was-run"
+
+
+class Calls:
+    """Pickles to a call of any function."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.call = (function, arguments)
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return self.call
+
+
+def reload(value: Any, protocol: int = 4) -> Any:
+    return load_plain_data(io.BytesIO(pickle.dumps(value, protocol=protocol)))
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
+def test_arrays_of_every_kind_pass(protocol: int) -> None:
+    arrays = [
+        np.arange(6, dtype="<f4").reshape(2, 3),
+        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        np.array([True, False]),
+        np.array(["TS1", "Übung"]),
+        np.array(3, dtype=np.int8),
+        np.zeros((0, 17, 3)),
+        np.array([{"a": [1, (2, 3.5)]}, None], dtype=object),
+    ]
+    for array in arrays:
+        loaded = reload(array, protocol)
+        assert loaded.dtype == array.dtype
+        np.testing.assert_array_equal(loaded, array)
+    scalar = reload({"x": np.float32(1.5), "y": np.int64(3)}, protocol)
+    assert scalar == {"x": np.float32(1.5), "y": np.int64(3)}
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(value=PLAIN, protocol=st.integers(3, 4))
+def test_plain_data_passes(value: Any, protocol: int) -> None:
+    assert reload(value, protocol) == value
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+@pytest.mark.parametrize(
+    ("function", "arguments", "name"),
+    [
+        (os.system, (f"touch {MARKER}",), "system"),
+        (eval, (f"open({MARKER!r}, 'w')",), "eval"),
+        (exec, (f"open({MARKER!r}, 'w')",), "exec"),
+        (open, (MARKER, "w"), "open"),
+        (getattr, (np.ndarray, "tofile"), "getattr"),
+        (np.load, (MARKER,), "load"),
+        (np.fromfile, (MARKER,), "fromfile"),
+        (Path, (MARKER,), "Path"),
+        (__import__, ("antigravity",), "__import__"),
+    ],
+)
+def test_code_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    function: Any,
+    arguments: tuple[Any, ...],
+    name: str,
+    protocol: int,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    hidden = np.array({"S1": [np.zeros(3), Calls(function, *arguments)]}, dtype=object)
+    with pytest.raises(pickle.UnpicklingError, match=f"names .*{name}.*not plain data"):
+        reload(hidden, protocol)
+    assert not (tmp_path / MARKER).exists()
+
+
+def test_dotted_names_reach_no_attributes() -> None:
+    # Protocol 4 looks attributes up through dots: numpy.ndarray.tofile must not come with numpy.ndarray.
+    attack = b"\x80\x04\x8c\x05numpy\x8c\x0endarray.tofile\x93."
+    assert any(opcode.name == "STACK_GLOBAL" for opcode, _, _ in pickletools.genops(attack))
+    with pytest.raises(pickle.UnpicklingError, match=r"numpy\.ndarray\.tofile"):
+        load_plain_data(io.BytesIO(attack))
+
+
+def test_other_codecs_and_outside_objects_are_refused() -> None:
+    codec = b"c_codecs\nencode\n(Vabc\nVrot13\ntR."
+    with pytest.raises(pickle.UnpicklingError, match="rot13"):
+        load_plain_data(io.BytesIO(codec))
+    with pytest.raises(pickle.UnpicklingError, match="outside the file"):
+        load_plain_data(io.BytesIO(b"Pelsewhere\n."))
+
+
+@settings(max_examples=100, deadline=None)
+@given(cut=st.integers(0, 400), noise=st.binary(max_size=4))
+def test_damage_is_one_kind_of_error(cut: int, noise: bytes) -> None:
+    plain = {"S1": {"Walking": [1.5, "x" * 30, (1, 2)], "Eating": {"a": b"y" * 200}}}
+    whole = pickle.dumps(plain, protocol=4)
+    with contextlib.suppress(pickle.UnpicklingError):
+        load_plain_data(io.BytesIO(whole[: min(cut, len(whole) - 2)] + noise))
