@@ -1,0 +1,302 @@
+"""Global position alignment (GPA) of PoseDA (Chai et al., ICCV 2023): source poses where target people stand.
+
+Each labelled source pose is paired with a random target pose, of which only keypoints and intrinsics are
+known. It is moved, neither turned nor resized, to the depth at which it looks as large as the target person,
+on the ray of the target's root, and projected by the target's camera. Nothing is learned, and no target 3D is
+seen. The controls of the method are options of the same transform; PoseDA's learned local part is not here.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from geometry.arrays import Array, like
+from geometry.camera import Camera, Intrinsics, normalise, project, stack_intrinsics
+from geometry.skeleton import skeleton
+from storage.columns import CameraPoses
+from storage.schema import Float32
+from training.batches import Batch
+
+_LOG = logging.getLogger(__name__)
+
+RootForm = Literal["ray", "wide"]
+Copied = Literal["root_and_scale", "root_only", "scale_only", "random_uniform"]
+
+
+class GlobalPositionConfig(BaseModel):
+    """Options of global position alignment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root_form: RootForm = Field(
+        default="ray",
+        description=(
+            "'ray' puts the root on the target root's viewing ray, so both project to the same pixel; 'wide' "
+            "does not divide by the focal length, which spreads the roots by that factor (2 f / width), as "
+            "the histograms that PoseDA shows suggest."
+        ),
+    )
+    copied: Copied = Field(
+        default="root_and_scale",
+        description=(
+            "What a source pose takes from its target pose: root and apparent size (the method), or a "
+            "control: 'root_only' keeps the source's depth, 'scale_only' keeps the source's direction, "
+            "'random_uniform' draws direction and depth uniformly from the range that the method would give "
+            "to the same poses."
+        ),
+    )
+    nearest_m: float = Field(
+        default=0.5,
+        gt=0,
+        description=(
+            "No joint comes nearer to the camera plane than this: poses that would are moved away along "
+            "their ray, which leaves the root's pixel as it is."
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class TargetKeypoints:
+    """All that adaptation may know of the target: where keypoints are seen, and by which cameras.
+
+    There is no field for 3D, so nothing built on this type can use it.
+
+    Attributes
+    ----------
+    rays : (n, joints, 2), undistorted ray coordinates (x/z, y/z) of the keypoints.
+    camera : (n,), row of ``cameras``.
+    cameras : the target's cameras; of their extrinsics no use is made.
+    skeleton : name of the joint set.
+    dropped : poses left out because a keypoint was missing or all fell on one point.
+    """
+
+    rays: Float32
+    camera: NDArray[np.int32]
+    cameras: tuple[Camera, ...]
+    skeleton: str
+    dropped: int
+
+    @classmethod
+    def from_poses(cls, poses: CameraPoses) -> TargetKeypoints:
+        """Keep the keypoints of a selection and forget its 3D.
+
+        Raises
+        ------
+        ValueError
+            When no pose has a size: every one lacks a keypoint or is a single point.
+        """
+        intrinsics = stack_intrinsics(poses.cameras)
+        rays = normalise(poses.keypoints_px.astype(np.float64), intrinsics[poses.camera])
+        with np.errstate(invalid="ignore"):
+            usable = np.isfinite(rays).all(axis=(1, 2)) & (_extent(rays).sum(axis=-1) > 0)
+        dropped = int((~usable).sum())
+        if not usable.any():
+            raise ValueError(
+                f"none of the {len(poses)} target poses can be used: their keypoints are missing or all on "
+                "one point; select other frames or another detector"
+            )
+        if dropped:
+            _LOG.warning(
+                "%d of %d target poses have no usable keypoints and are left out", dropped, len(poses)
+            )
+        return cls(
+            rays=rays[usable].astype(np.float32),
+            camera=poses.camera[usable],
+            cameras=poses.cameras,
+            skeleton=poses.skeleton,
+            dropped=dropped,
+        )
+
+    def __len__(self) -> int:
+        return int(self.rays.shape[0])
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where roots go: ``(depth x, depth y, depth)``.
+
+    Attributes
+    ----------
+    direction : (n, 2), x/z and y/z of the root.
+    depth : (n,), metres.
+    """
+
+    direction: Array
+    depth: Array
+
+    @property
+    def root(self) -> Array:
+        """Root positions (n, 3), metres, camera axes."""
+        xp = array_namespace(self.depth)
+        return xp.concat([self.direction * self.depth[:, None], self.depth[:, None]], axis=-1)
+
+
+def align(
+    positions_camera: Array,
+    target_keypoints_px: Array,
+    target_intrinsics: Intrinsics,
+    *,
+    root: int,
+    root_form: RootForm = "ray",
+) -> Array:
+    """Move each pose to where its target pose is seen: the method's steps on given pairs, without safeguards.
+
+    Parameters
+    ----------
+    positions_camera : (n, joints, 3), metres, camera axes of the source.
+    target_keypoints_px : (n, joints, 2), pixels, distorted as the target's camera sees them.
+    target_intrinsics : leading dimension (n,).
+    root : index of the root joint.
+    root_form : see :class:`GlobalPositionConfig`.
+
+    Returns
+    -------
+    array (n, joints, 3), metres, camera axes of the target; root-relative it is what it was.
+    """
+    rays = normalise(target_keypoints_px, target_intrinsics)
+    placement = match(positions_camera, rays, target_intrinsics, root=root, root_form=root_form)
+    return positions_camera - positions_camera[:, root : root + 1, :] + placement.root[:, None, :]
+
+
+def match(
+    positions_camera: Array,
+    target_rays: Array,
+    target_intrinsics: Intrinsics,
+    *,
+    root: int,
+    root_form: RootForm,
+) -> Placement:
+    """Depth at which poses look as large as their targets, and direction of the targets' roots.
+
+    With dx, dy the extents of the source pose in metres and w, h those of the target in pixels, the depth is
+    ``(fx dx + fy dy) / (w + h)``: weak perspective, sizes averaged over the axes. The ratio has no unit, so
+    normalised coordinates give the same depth as long as both axes are divided by the same length.
+
+    Parameters
+    ----------
+    positions_camera : (n, joints, 3), metres.
+    target_rays : (n, joints, 2), undistorted.
+    target_intrinsics : leading dimension (n,).
+    root, root_form : see :func:`align`.
+    """
+    xp = array_namespace(positions_camera)
+    focal = like(target_intrinsics.focal_px, positions_camera)
+    width = like(target_intrinsics.size_px, positions_camera)[..., 0:1]
+    size_px = xp.sum(focal * _extent(target_rays), axis=-1)
+    depth = xp.sum(focal * _extent(positions_camera[..., :2]), axis=-1) / size_px
+    ray = target_rays[:, root, :]
+    return Placement(direction=ray if root_form == "ray" else ray * (2 * focal / width), depth=depth)
+
+
+class GlobalPositionAlignment:
+    """Give every clip of a batch the position of a random target pose: a ``BatchTransform``.
+
+    Target poses are drawn with replacement. A clip is placed by its middle frame and keeps its root's motion:
+    one displacement serves all of its frames.
+
+    Parameters
+    ----------
+    config : which form or control.
+    target : keypoints and cameras of the target.
+    device : where batches lie.
+    """
+
+    def __init__(
+        self, config: GlobalPositionConfig, target: TargetKeypoints, device: torch.device | str = "cpu"
+    ) -> None:
+        self.config = config
+        self._root = skeleton(target.skeleton).root
+        self._rays = torch.as_tensor(target.rays, device=device)
+        self._camera = torch.as_tensor(target.camera, dtype=torch.int64, device=device)
+        self._intrinsics = on_device(stack_intrinsics(target.cameras), self._rays)
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Draw one target pose per clip and move the clip there; see the class."""
+        rows = draw_rows(len(self._rays), len(batch), generator)
+        rays, intrinsics = self._rays[rows], self._intrinsics[self._camera[rows]]
+        moved = place(batch.positions_camera, rays, intrinsics, self.config, self._root, generator)
+        return Batch(positions_camera=moved, keypoints_px=project(moved, intrinsics), intrinsics=intrinsics)
+
+
+def place(
+    clips: Tensor,
+    target_rays: Tensor,
+    target_intrinsics: Intrinsics,
+    config: GlobalPositionConfig,
+    root: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """Move clips to given target poses, with the config's form, control and safeguard.
+
+    Gradients reach the clips' root-relative part only: the position is a constant.
+
+    Parameters
+    ----------
+    clips : (n, frames, joints, 3), metres, camera axes of the source.
+    target_rays : (n, joints, 2), undistorted.
+    target_intrinsics : leading dimension (n,).
+    config, root : options and the root joint's index.
+    generator : used by the control ``random_uniform`` alone.
+
+    Returns
+    -------
+    (n, frames, joints, 3), metres, camera axes of the target.
+    """
+    middle = clips.shape[1] // 2
+    relative = clips - clips[:, middle : middle + 1, root : root + 1]
+    with torch.no_grad():
+        pose = clips[:, middle]
+        matched = match(pose, target_rays, target_intrinsics, root=root, root_form=config.root_form)
+        placement = _controlled(matched, pose[:, root], config.copied, generator)
+        nearest = config.nearest_m - relative[..., 2].amin(dim=(1, 2))
+        placement = replace(placement, depth=torch.maximum(placement.depth, nearest))
+    moved: Tensor = relative + placement.root[:, None, None]
+    return moved
+
+
+def _controlled(
+    matched: Placement, source_root: Tensor, copied: Copied, generator: torch.Generator
+) -> Placement:
+    """Replace the parts of a placement that the option does not copy; ``source_root`` is (n, 3)."""
+    if copied == "root_only":
+        return replace(matched, depth=source_root[:, 2])
+    if copied == "scale_only":
+        return replace(matched, direction=source_root[:, :2] / source_root[:, 2:3])
+    if copied == "random_uniform":
+        return Placement(
+            direction=_uniform_like(matched.direction, generator),
+            depth=_uniform_like(matched.depth, generator),
+        )
+    return matched
+
+
+def _uniform_like(values: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw (n, ...) uniformly between the smallest and the largest of the values along the first axis."""
+    low, high = values.amin(dim=0), values.amax(dim=0)
+    share = torch.rand(values.shape, generator=generator, device=values.device, dtype=values.dtype)
+    return low + share * (high - low)
+
+
+def draw_rows(available: int, wanted: int, generator: torch.Generator) -> Tensor:
+    """Draw row numbers with replacement, on the generator's device."""
+    return torch.randint(available, (wanted,), generator=generator, device=generator.device)
+
+
+def _extent(points: Array) -> Array:
+    """Largest minus smallest coordinate over the joints: (..., joints, d) -> (..., d)."""
+    xp = array_namespace(points)
+    return xp.max(points, axis=-2) - xp.min(points, axis=-2)
+
+
+def on_device(intrinsics: Intrinsics, reference: Tensor) -> Intrinsics:
+    """Give intrinsics the dtype and device of a tensor."""
+    return intrinsics.map(lambda field: like(field, reference))

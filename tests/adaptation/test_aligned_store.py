@@ -1,0 +1,121 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adaptation.aligned_store import align_store, write_aligned_store
+from adaptation.global_position import GlobalPositionConfig, TargetKeypoints
+from geometry.camera import Camera, normalise, project, world_to_camera
+from storage.columns import Selection, read_camera_poses
+from storage.schema import Trial, TrialKey
+from storage.store import PoseStore, StoreError
+
+TURNED = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
+"""World z up, camera y down."""
+
+
+@pytest.fixture
+def source(tmp_path: Path, distorted_camera: Camera, draw_people) -> PoseStore:
+    """Two trials of 11 frames before two cameras of Human3.6M."""
+    cameras = tuple(
+        Camera(
+            name=name,
+            size_px=distorted_camera.size_px,
+            focal_px=distorted_camera.focal_px,
+            centre_px=distorted_camera.centre_px,
+            distortion=distorted_camera.distortion,
+            rotation=TURNED,
+            translation=(offset, 1.0, 4.0),
+        )
+        for name, offset in (("54138969", 0.0), ("55011271", 0.3))
+    )
+    store = PoseStore.create(tmp_path / "source", "human36m")
+    with store.transaction("Add two trials") as transaction:
+        for number, name in enumerate(("Walking", "Walking 1")):
+            people = draw_people(np.random.default_rng(number), 11, depth=0.0)
+            world = (people[..., [0, 2, 1]] * [1, 1, -1]).astype(np.float32)
+            keypoints = [
+                project(
+                    world_to_camera(world, np.array(camera.rotation), np.array(camera.translation)),
+                    camera.intrinsics,
+                )
+                for camera in cameras
+            ]
+            transaction.write(
+                Trial(
+                    key=TrialKey("S1", name),
+                    action="Walking",
+                    subaction=str(number),
+                    fps=50.0,
+                    cameras=cameras,
+                    positions_world=world,
+                    keypoints_2d=np.stack(keypoints).astype(np.float32),
+                )
+            )
+    return store
+
+
+@pytest.fixture
+def target(square_camera, wide_camera, draw_people, make_columns) -> TargetKeypoints:
+    rng = np.random.default_rng(5)
+    camera = np.repeat([0, 1], 20).astype(np.int32)
+    return TargetKeypoints.from_poses(
+        make_columns(draw_people(rng, 40, depth=6.0), (square_camera, wide_camera), camera)
+    )
+
+
+def test_every_view_becomes_a_trial_before_one_target_camera(source, target):
+    trials = list(align_store(source, target, GlobalPositionConfig(), seed=0))
+    views = read_camera_poses(source, Selection())
+    assert [trial.key.trial for trial in trials] == [
+        *("Walking.54138969", "Walking.55011271", "Walking 1.54138969", "Walking 1.55011271"),
+    ]
+    for number, trial in enumerate(trials):
+        original = views.positions_camera[11 * number : 11 * (number + 1)]
+        moved = trial.positions_world
+        assert np.allclose(moved - moved[:, :1], original - original[:, :1], atol=1e-5)
+        (camera,) = trial.cameras
+        assert camera.rotation == ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+        seen_by = [one.name for one in target.cameras].index(camera.name)
+        roots = normalise(trial.keypoints_2d[0], camera.intrinsics)[:, 0]
+        allowed = target.rays[target.camera == seen_by, 0]
+        assert np.linalg.norm(roots[:, None] - allowed, axis=-1).min(axis=1).max() < 1e-5
+
+
+def test_segments_share_one_displacement(source, target):
+    whole = next(align_store(source, target, GlobalPositionConfig(), seed=0, segment_frames=4))
+    views = read_camera_poses(source, Selection())
+    shift = whole.positions_world[:, 0] - views.positions_camera[:11, 0]
+    segment = np.arange(11) // 4
+    for number in range(3):
+        own = shift[segment == number]
+        assert np.allclose(own, own[0], atol=1e-5)
+    assert not np.allclose(shift[0], shift[4], atol=1e-3)
+
+
+def test_written_store_reads_back_and_says_where_it_comes_from(tmp_path, source, target):
+    config = GlobalPositionConfig(root_form="wide")
+    store = write_aligned_store(tmp_path / "adapted", source, target, config, seed=3)
+    assert store.dataset == "adapted"
+    assert store.attributes.options["source_snapshot"] == source.snapshot
+    assert store.attributes.options["root_form"] == "wide"
+    expected = {trial.key: trial for trial in align_store(source, target, config, seed=3)}
+    opened = PoseStore.open(tmp_path / "adapted")
+    assert set(opened.keys()) == set(expected)
+    poses = read_camera_poses(opened, Selection())
+    assert len(poses) == 44
+    for key, trial in expected.items():
+        assert np.array_equal(opened.read(key).positions_world, trial.positions_world)
+        assert np.array_equal(opened.read(key).keypoints_2d, trial.keypoints_2d)
+    other = next(align_store(source, target, config, seed=4))
+    assert not np.array_equal(other.positions_world, expected[other.key].positions_world)
+    with pytest.raises(StoreError):
+        write_aligned_store(tmp_path / "adapted", source, target, config, seed=3)
+
+
+def test_misuse_is_refused(source, target):
+    with pytest.raises(ValueError, match="at least one frame"):
+        next(align_store(source, target, GlobalPositionConfig(), seed=0, segment_frames=0))
+    other = TargetKeypoints(target.rays, target.camera, target.cameras, "coco_17", 0)
+    with pytest.raises(ValueError, match="coco_17"):
+        next(align_store(source, other, GlobalPositionConfig(), seed=0))
