@@ -223,14 +223,14 @@ def test_the_same_seed_draws_the_same_targets(target, distorted_camera, draw_peo
 
 
 def test_projected_roots_are_distributed_as_the_targets_are(target, distorted_camera, draw_people):
-    n = 4000
+    n = 1500
     batch = source_batch(draw_people, distorted_camera, n=n, depth=8.0)
     moved = apply(target, batch)
     roots = normalise(moved.keypoints_px, moved.intrinsics)[:, 0, 0].numpy()
     truth = target.rays[:, 0].astype(float)
     error = truth.std(axis=0) / np.sqrt(n)
     assert (np.abs(roots.mean(axis=0) - truth.mean(axis=0)) < 4 * error).all()
-    assert roots.std(axis=0) == pytest.approx(truth.std(axis=0), rel=0.06)
+    assert roots.std(axis=0) == pytest.approx(truth.std(axis=0), rel=0.1)
     # Nothing else brings the roots there: the source's own are spread over another range.
     own = normalise(batch.keypoints_px, batch.intrinsics)[:, 0, 0].numpy()
     assert (own.std(axis=0) < 0.6 * truth.std(axis=0)).all()
@@ -249,7 +249,7 @@ def test_pairing_each_target_once_copies_all_moments(target, draw_people, distor
 
 
 def test_apparent_size_follows_the_target(target, distorted_camera, draw_people):
-    batch = source_batch(draw_people, distorted_camera, n=2000, depth=8.0)
+    batch = source_batch(draw_people, distorted_camera, n=1500, depth=8.0)
     moved = apply(target, batch)
 
     def sizes(keypoints):
