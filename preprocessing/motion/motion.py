@@ -1,6 +1,6 @@
 """What a piece of motion is, whatever it came from: joint positions in the world with a subject's name.
 
-Three sources give motions (:mod:`.procedural`, :mod:`.bundle`, :mod:`.asf_amc`) and one place uses them
+Three sources give motions (:mod:`.procedural`, :mod:`.bundle`, :mod:`.cmu`) and one place uses them
 (:mod:`.restage`). Nothing here knows about cameras or about the data sets' layouts.
 """
 
@@ -74,15 +74,13 @@ def load(source: str | Path, *, seed: int = 0) -> tuple[Motion, ...]:
     RawDataError : when the path is none of the three or its files cannot be read.
     """
     # Each source builds Motions, so it imports this module; the imports the other way wait until here.
-    from preprocessing.motion import bundle, procedural
+    from preprocessing.motion import bundle, cmu, procedural
 
     if source == PROCEDURAL:
         return procedural.generate(seed)
     path = Path(source)
     if path.is_dir():
-        from preprocessing.motion import asf_amc
-
-        return asf_amc.read_folder(path)
+        return cmu.read_folder(path)
     if path.suffix == ".npz":
         return bundle.read_bundle(path)
     raise RawDataError(
