@@ -1,8 +1,8 @@
 """Acclaim's skeleton (ASF) and motion (AMC) text files, as the CMU motion capture database has them.
 
-Follows the description in J. Lander, "Working with Motion Capture File Formats" (Game Developer,
-January 1998), as far as CMU's files use the format: rotations and root translation; bones that change their length are
-refused. Only reads; :mod:`.asf_kinematics` computes positions.
+Follows the description in J. Lander, "Working with Motion Capture File Formats" (Game Developer, January
+1998), as far as CMU's files use the format: rotations and root translation; bones that change their length
+are refused. Only reads; :mod:`.asf_kinematics` computes positions.
 """
 
 from __future__ import annotations
