@@ -13,8 +13,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(data.prepare_app, name="prepare")
-for command in (data.restage, data.inspect, data.verify, data.history):
-    app.command()(command)
+for function in (data.restage, data.inspect, data.verify, data.history):
+    app.command()(function)
 for command in learning.COMMANDS:
     app.command(command.name)(command.function)
 

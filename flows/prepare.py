@@ -21,6 +21,7 @@ from preprocessing.human36m.read import Human36MOptions, plan_human36m
 from preprocessing.ingest import IngestPolicy, IngestReport, Progress, ingest
 from preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions, plan_test, plan_train
 from preprocessing.raw import RawPlan
+from storage.location import Location
 from storage.store import PoseStore, StoreError
 
 RawKind = Literal["human36m", "mpi-inf-3dhp-train", "mpi-inf-3dhp-test"]
@@ -39,6 +40,10 @@ class PrepareRequest(BaseModel):
     )
     mpi_inf_3dhp: MpiInf3dhpOptions = Field(
         default_factory=MpiInf3dhpOptions, description="Options of the MPI-INF-3DHP readers."
+    )
+    unpack_into: Path | None = Field(
+        default=None,
+        description="Where archives of a raw folder are unpacked; by default beside a local store.",
     )
     on_failure: Literal["abort", "keep-going"] = Field(
         default="abort", description="With a bad file: commit nothing, or commit the good ones."
@@ -67,10 +72,17 @@ class PrepareFailedError(RuntimeError):
 def read_plan(request: PrepareRequest) -> RawPlan:
     """List what the raw tree offers, without reading frames."""
     if request.kind == "human36m":
-        return plan_human36m(request.raw, request.human36m)
+        return plan_human36m(request.raw, request.human36m, _unpacking_folder(request))
     if request.kind == "mpi-inf-3dhp-train":
         return plan_train(request.raw, request.mpi_inf_3dhp)
     return plan_test(request.raw, request.mpi_inf_3dhp)
+
+
+def _unpacking_folder(request: PrepareRequest) -> Path | None:
+    if request.unpack_into is not None:
+        return request.unpack_into
+    place = Location.parse(request.store)
+    return Path(f"{place.path}.unpacked") if place.scheme == "file" else None
 
 
 def prepare_store(

@@ -22,6 +22,8 @@ from preprocessing.human36m.read import Human36MOptions
 from preprocessing.ingest import IngestReport, Progress
 from preprocessing.motion.motion import load, title
 from preprocessing.motion.restage import restage as restage_motions
+from preprocessing.mpi_inf_3dhp.layout import CameraSet
+from preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions
 from storage.inspection import describe
 from storage.lock import StoreLockedError
 from storage.store import Commit, PoseStore, StoreError
@@ -60,6 +62,13 @@ def prepare_human36m(
             help="S11 Directions has a corrupt video in the old release: what to do with its poses."
         ),
     ] = "keep",
+    skeleton_scale: Annotated[
+        Literal["own", "universal"],
+        typer.Option(help="3D on each subject's own skeleton, or on the universal one."),
+    ] = "own",
+    unpack_into: Annotated[
+        Path | None, typer.Option(help="Where archives are unpacked; by default beside a local store.")
+    ] = None,
     dask: Dask = None,
     keep_going: KeepGoing = False,
     prune: Prune = False,
@@ -70,7 +79,10 @@ def prepare_human36m(
         kind="human36m",
         raw=raw,
         store=store,
-        human36m=Human36MOptions(s9_drift=s9_drift, s11_directions=s11_directions),
+        human36m=Human36MOptions(
+            s9_drift=s9_drift, s11_directions=s11_directions, skeleton_scale=skeleton_scale
+        ),
+        unpack_into=unpack_into,
         on_failure="keep-going" if keep_going else "abort",
         on_vanished="prune" if prune else "keep",
         dask=dask,
@@ -85,6 +97,12 @@ def prepare_mpi_inf_3dhp(
     part: Annotated[
         Literal["both", "train", "test"], typer.Option(help="Which part of the release to prepare.")
     ] = "both",
+    training_cameras: Annotated[
+        CameraSet, typer.Option(help="Training cameras whose keypoints are kept; 'regular' is all fourteen.")
+    ] = "regular",
+    test_fps: Annotated[
+        float, typer.Option(help="Frame rate of the test sequences, which the data set does not state.")
+    ] = 25.0,
     dask: Dask = None,
     keep_going: KeepGoing = False,
     prune: Prune = False,
@@ -97,6 +115,7 @@ def prepare_mpi_inf_3dhp(
             kind="mpi-inf-3dhp-train" if name == "train" else "mpi-inf-3dhp-test",
             raw=raw,
             store=f"{store.rstrip('/')}/{name}",
+            mpi_inf_3dhp=MpiInf3dhpOptions(training_cameras=training_cameras, test_fps=test_fps),
             on_failure="keep-going" if keep_going else "abort",
             on_vanished="prune" if prune else "keep",
             dask=dask,
@@ -219,7 +238,8 @@ def _print_report(report: IngestReport) -> None:
     if report.committed:
         console.print(
             f"[green]{report.dataset}[/]: {len(report.written)} trials with {report.frames:,} frames "
-            f"written, {len(report.unchanged)} unchanged, {len(report.pruned)} removed; snapshot {report.snapshot}"
+            f"written, {len(report.unchanged)} unchanged, {len(report.pruned)} removed; "
+            f"snapshot {report.snapshot}"
         )
     elif report.failures:
         console.print(f"[red]{report.dataset}[/]: nothing was committed; the store is as it was.")
