@@ -224,7 +224,7 @@ class GlobalPositionAlignment:
         rows = draw_rows(len(self._rays), len(batch), generator)
         rays, intrinsics = self._rays[rows], self._intrinsics[self._camera[rows]]
         moved = place(batch.positions_camera, rays, intrinsics, self.config, self._root, generator)
-        return Batch(positions_camera=moved, keypoints_px=project(moved, intrinsics), intrinsics=intrinsics)
+        return Batch(moved, project(moved, intrinsics), intrinsics, batch.up_camera)
 
 
 def place(

@@ -67,6 +67,12 @@ class Camera:
         )
 
     @property
+    def up(self) -> tuple[float, float, float]:
+        """The world's z axis in camera axes, a unit vector: against gravity wherever extrinsics are known."""
+        x, y, z = (row[2] for row in self.rotation)
+        return x, y, z
+
+    @property
     def centre(self) -> tuple[float, float, float]:
         """Position of the camera in the world, metres: ``-R^T t``."""
         x, y, z = -np.asarray(self.rotation).T @ np.asarray(self.translation)

@@ -30,11 +30,14 @@ class Batch:
     positions_camera : (batch, frames, joints, 3), metres, camera axes, absolute.
     keypoints_px : (batch, frames, joints, 2), pixels.
     intrinsics : leading dimensions (batch,).
+    up_camera : (batch, 3), unit vector against gravity in camera axes; None where it is not known. What turns
+        poses turns it, too.
     """
 
     positions_camera: Tensor
     keypoints_px: Tensor
     intrinsics: Intrinsics
+    up_camera: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.positions_camera.shape[0])
@@ -66,6 +69,7 @@ class DevicePoses:
     frames : clip length of the batches.
     skeleton : name of the joint set.
     snapshot : identifier of the store snapshot that the poses were read from.
+    up_camera : (cameras, 3), unit vector against gravity in each camera's axes; None where it is not known.
     """
 
     positions_camera: Tensor
@@ -77,6 +81,7 @@ class DevicePoses:
     frames: int
     skeleton: str
     snapshot: str
+    up_camera: Tensor | None = None
 
     @classmethod
     def from_columns(cls, poses: CameraPoses, device: torch.device | str, frames: int) -> DevicePoses:
@@ -106,6 +111,7 @@ class DevicePoses:
             frames=frames,
             skeleton=poses.skeleton,
             snapshot=poses.snapshot,
+            up_camera=move(np.array([camera.up for camera in poses.cameras]), torch.float32),
         )
 
     def __len__(self) -> int:
@@ -128,6 +134,7 @@ class DevicePoses:
             intrinsics=self.intrinsics.map(lambda field: field.to(device)),
             run_first=self.run_first.to(device),
             run_last=self.run_last.to(device),
+            up_camera=None if self.up_camera is None else self.up_camera.to(device),
         )
 
     def batch(self, rows: Tensor) -> Batch:
@@ -145,6 +152,7 @@ class DevicePoses:
             positions_camera=self.positions_camera[clips],
             keypoints_px=self.keypoints_px[clips],
             intrinsics=self.intrinsics[self.camera[rows]],
+            up_camera=None if self.up_camera is None else self.up_camera[self.camera[rows]],
         )
 
 

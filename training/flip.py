@@ -21,7 +21,12 @@ from training.lifters.lifter import Lifter
 
 def mirror_positions(positions: Tensor, skeleton: Skeleton) -> Tensor:
     """Negate x of (..., joints, 3) and exchange left and right."""
-    return positions[..., list(skeleton.mirrored), :] * positions.new_tensor([-1.0, 1.0, 1.0])
+    return mirror_directions(positions[..., list(skeleton.mirrored), :])
+
+
+def mirror_directions(directions: Tensor) -> Tensor:
+    """Negate x of (..., 3)."""
+    return directions * directions.new_tensor([-1.0, 1.0, 1.0])
 
 
 def mirror_keypoints(keypoints_px: Tensor, intrinsics: Intrinsics, skeleton: Skeleton) -> Tensor:
@@ -47,6 +52,7 @@ def mirror(batch: Batch, skeleton: Skeleton) -> Batch:
         positions_camera=mirror_positions(batch.positions_camera, skeleton),
         keypoints_px=mirror_keypoints(batch.keypoints_px, batch.intrinsics, skeleton),
         intrinsics=mirror_intrinsics(batch.intrinsics),
+        up_camera=None if batch.up_camera is None else mirror_directions(batch.up_camera),
     )
 
 
@@ -64,6 +70,9 @@ class RandomFlip:
         mirrored = mirror(batch, self.skeleton)
         clip = chosen[:, None, None, None]
         row = chosen[:, None]
+        up = None
+        if batch.up_camera is not None and mirrored.up_camera is not None:
+            up = torch.where(row, mirrored.up_camera, batch.up_camera)
         return Batch(
             positions_camera=torch.where(clip, mirrored.positions_camera, batch.positions_camera),
             keypoints_px=torch.where(clip, mirrored.keypoints_px, batch.keypoints_px),
@@ -72,6 +81,7 @@ class RandomFlip:
                 centre_px=torch.where(row, mirrored.intrinsics.centre_px, batch.intrinsics.centre_px),
                 tangential=torch.where(row, mirrored.intrinsics.tangential, batch.intrinsics.tangential),
             ),
+            up_camera=up,
         )
 
 
