@@ -1,8 +1,8 @@
 """What a lifter learns from: labelled poses, and the transforms that move them towards a target.
 
-The three kinds of lifter that a recipe compares differ in nothing else: ``source_only`` takes the source as it
-is, ``gpa`` takes the source through the alignment, ``target_supervised`` takes the target's own
-labels. The adaptation is handed the target without its 3D.
+The three kinds of lifter that a recipe compares differ in nothing else: ``source_only`` takes the source as
+it is, ``gpa`` takes the source through the alignment, ``target_supervised`` takes the target's own labels.
+The adaptation is handed the target without its 3D.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Lesson:
 
 
 def lesson(recipe: Recipe, method: Method) -> Lesson:
-    """What a lifter of this kind learns from."""
+    """Say what a lifter of this kind learns from."""
     if method == "source_only":
         return Lesson(recipe.source, None, NoAdaptation())
     if recipe.target is None:
@@ -49,7 +49,7 @@ def lesson(recipe: Recipe, method: Method) -> Lesson:
 def transforms(
     adaptation: Adaptation, target: CameraPoses | None, device: torch.device
 ) -> Sequence[BatchTransform]:
-    """The batch transforms of an adaptation.
+    """Build the batch transforms of an adaptation.
 
     Parameters
     ----------
@@ -68,5 +68,5 @@ def transforms(
 
 
 def unlabelled(target: OpenData | None) -> CameraPoses | None:
-    """The target as an adaptation may see it."""
+    """Read the target as an adaptation may see it."""
     return None if target is None else target.unlabelled()

@@ -1,8 +1,8 @@
 """The share of the gap that an adaptation closes, with its interval.
 
-Source-only, adapted and target-supervised lifters are measured on the same test sequences, so the sequences are
-resampled together: each draw of the bootstrap takes the same sequences for all three. Errors are averaged over
-seeds first, as in :func:`training.evaluation.results.pool_seeds`.
+Source-only, adapted and target-supervised lifters are measured on the same test sequences, so the sequences
+are resampled together: each draw of the bootstrap takes the same sequences for all three. Errors are averaged
+over seeds first, as in :func:`training.evaluation.results.pool_seeds`.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def gap_closed(source_only: Seeds, adapted: Seeds, reference: Seeds, bootstrap_s
     Returns
     -------
     Estimate or None
-        1 closes the gap, 0 does nothing, a negative share harms. None when there is no gap to close. The bounds
-        are None when sequences are fewer than two or when some draw has no gap.
+        1 closes the gap, 0 does nothing, a negative share harms. None when there is no gap to close. The
+        bounds are None when sequences are fewer than two or when some draw has no gap.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def _sequence_errors(seeds: Seeds) -> Float64:
 
 
 def _means(result: EvaluationResult, weights: Float64) -> Float64:
-    """Turn draws (draws, sequences) into weights of sequence errors that give the protocol's mean of each draw."""
+    """Turn draws (draws, sequences) into weights that give the protocol's mean over sequences."""
     frames = weights * np.array([row.frames for row in result.per_sequence])
     names, group = np.unique(
         [row.action if result.averaging == "actions" else "all" for row in result.per_sequence],

@@ -60,11 +60,11 @@ class OpenData:
         )
 
     def labelled(self) -> CameraPoses:
-        """Selected poses with their 3D."""
+        """Read the selected poses with their 3D."""
         return read_camera_poses(self.store, self.data.selection)
 
     def unlabelled(self) -> CameraPoses:
-        """Selected poses without their 3D: NaN stands in its place, so that using it cannot go unnoticed."""
+        """Read the selected poses without their 3D: NaN in its place, so that use cannot go unnoticed."""
         poses = self.labelled()
         return replace(poses, positions_camera=np.full_like(poses.positions_camera, np.nan))
 
@@ -86,7 +86,8 @@ def open_store(data: StoredData) -> PoseStore:
     store = PoseStore.open(data.store)
     if store.dataset != data.dataset:
         raise WrongDatasetError(
-            f"{data.store} holds {store.dataset}, the recipe says {data.dataset}; correct `dataset` or `store`"
+            f"{data.store} holds {store.dataset}, the recipe says {data.dataset}; "
+            "correct `dataset` or `store`"
         )
     return store
 

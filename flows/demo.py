@@ -1,9 +1,9 @@
 """The demonstration: the whole path on motion that anybody may use, in a few minutes on two cores.
 
-Free motion is restaged before the true cameras of Human3.6M and MPI-INF-3DHP and written as raw release trees;
-from there on everything is what a user with the original data would run: three stores, and for each seed a
-source-only lifter, one adapted by global position alignment, and one trained on the target's labels, all
-measured on the target's test sequences. Figures on restaged data are not comparable with published ones.
+Free motion is restaged before the true cameras of Human3.6M and MPI-INF-3DHP and written as raw release
+trees; from there on everything is what a user with the original data would run: three stores, and for each
+seed a source-only lifter, one adapted by global position alignment, and one trained on the target's labels,
+all measured on the target's test sequences. Figures on restaged data are not comparable with published ones.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Restaged(Part):
 
 
 def demo_recipe(options: DemoOptions) -> Recipe:
-    """The recipe that the demonstration runs; its folder holds it as ``recipe.yaml``."""
+    """Make the recipe that the demonstration runs; its folder holds it as ``recipe.yaml``."""
     out, step = options.out, FRAME_STEPS[options.effort]
     raw = out / RESTAGED / TREES
     return Recipe(

@@ -43,7 +43,7 @@ class EvaluationRecord(Part):
     """One result per protocol."""
 
     def under(self, name: str) -> EvaluationResult:
-        """The result under one protocol; KeyError when it was not evaluated."""
+        """Find the result under one protocol; KeyError when it was not evaluated."""
         for result in self.results:
             if result.protocol == name:
                 return result

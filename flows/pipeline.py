@@ -1,10 +1,10 @@
 """Everything that a recipe names, in one flow: stores, lifters, evaluations, summary and report.
 
-The tasks are few and large, and each is a plain function that can be called without Prefect. Work that is there
-already for the same inputs is not done again; see :mod:`flows.stage`.
+The tasks are few and large, and each is a plain function that can be called without Prefect. Work that is
+there already for the same inputs is not done again; see :mod:`flows.stage`.
 
-A run's folder holds ``recipe.yaml``, ``summary.json``, ``report.html``, ``run.log`` and, for each kind of lifter
-and seed, ``lifters/<method>/seed-<n>`` and ``evaluations/<method>/seed-<n>``.
+A run's folder holds ``recipe.yaml``, ``summary.json``, ``report.html``, ``run.log`` and, for each kind of
+lifter and seed, ``lifters/<method>/seed-<n>`` and ``evaluations/<method>/seed-<n>``.
 """
 
 from __future__ import annotations
@@ -72,15 +72,15 @@ class RunFolder:
         return self.path / "run.log"
 
     def training(self, method: Method, seed: int) -> Path:
-        """The stage that trains one lifter."""
+        """Folder of the stage that trains one lifter."""
         return self.path / "lifters" / method / f"seed-{seed}"
 
     def lifter(self, method: Method, seed: int) -> Path:
-        """A trained lifter."""
+        """Folder of a trained lifter."""
         return self.training(method, seed) / CHECKPOINT
 
     def evaluation(self, method: Method, seed: int) -> Path:
-        """The stage that evaluates one lifter."""
+        """Folder of the stage that evaluates one lifter."""
         return self.path / "evaluations" / method / f"seed-{seed}"
 
 
@@ -95,7 +95,7 @@ class Trained:
 
 
 def job(recipe: Recipe, method: Method, seed: int) -> TrainingJob:
-    """The training job of one lifter of a recipe."""
+    """Make the training job of one lifter of a recipe."""
     learned = lesson(recipe, method)
     return TrainingJob(
         labelled=learned.labelled,
@@ -288,7 +288,7 @@ def show(recipe: Recipe, summary: Summary) -> None:
 
 
 def _stores(recipe: Recipe) -> tuple[StoredData, ...]:
-    """The data sets that a recipe reads, each store once."""
+    """List the data sets that a recipe reads, each store once."""
     named = (recipe.source, recipe.target, recipe.test.data)
     stores = {data.store: data for data in named if data is not None}
     return tuple(stores.values())

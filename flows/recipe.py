@@ -25,7 +25,7 @@ from training.lifters.registry import LifterConfig, preset
 from training.schedule import Schedule
 
 Method = Literal["source_only", "gpa", "target_supervised"]
-"""What a lifter learned from: the labelled source, the source moved to the target by GPA, the target's labels."""
+"""What a lifter learned from: the labelled source, the source moved by GPA, the target's own labels."""
 
 
 class RecipeError(ValueError):
@@ -44,7 +44,7 @@ class StoredData(Part):
     dataset: Dataset
     """Which release this is, such as human36m, mpi_inf_3dhp_train or mpi_inf_3dhp_test."""
     store: str
-    """Folder or Icechunk location (s3://bucket/prefix) of the store; brought up to date from `raw` if given."""
+    """Folder or Icechunk location (s3://bucket/prefix); brought up to date from `raw` when that is given."""
     raw: Path | None = None
     """Root of the raw release tree; leave it out to use the store as it is."""
     keypoints: str = "ground_truth"
@@ -97,9 +97,9 @@ class Test(Part):
     __test__ = False  # not a test case, whatever pytest thinks of its name
 
     data: StoredData
-    """The test poses; their 3D is read for scoring only. The protocols choose subjects, cameras and frames."""
+    """The test poses; their 3D serves to score only. Protocols choose subjects, cameras and frames."""
     protocols: tuple[str, ...] = Field(min_length=1)
-    """Evaluation protocols by name; the first one is the headline (`poseshift models --protocols` lists them)."""
+    """Evaluation protocols by name, the headline first; `poseshift models --protocols` lists them."""
 
     @field_validator("protocols")
     @classmethod
@@ -115,7 +115,8 @@ class Test(Part):
             if measured != self.data.dataset:
                 fitting = ", ".join(names_for(self.data.dataset)) or "none"
                 raise ValueError(
-                    f"protocol {name} measures {measured}, not {self.data.dataset}; protocols for it: {fitting}"
+                    f"protocol {name} measures {measured}, not {self.data.dataset}; "
+                    f"protocols for that: {fitting}"
                 )
         return self
 
@@ -140,7 +141,7 @@ class Recipe(Part):
     adaptation: Adaptation = NoAdaptation()
     """How the source is moved towards the target."""
     compare: tuple[Literal["source_only", "target_supervised"], ...] = ("source_only",)
-    """Lifters trained beside the adapted one with the same schedule, to measure the share of the gap closed."""
+    """Lifters trained beside it with the same schedule, to measure the share of the gap closed."""
     schedule: Schedule = Schedule()
     """Epochs, batch size, learning rate; the same for every lifter of the recipe."""
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
@@ -165,7 +166,8 @@ class Recipe(Part):
         if self.target is None:
             if self.adaptation.method != "none":
                 raise ValueError(
-                    f"adaptation {self.adaptation.method!r} needs a target; add `target:` or set `adaptation: {{method: none}}`"
+                    f"adaptation {self.adaptation.method!r} needs a target; "
+                    "add `target:` or set `adaptation: {method: none}`"
                 )
             if "target_supervised" in self.compare:
                 raise ValueError("comparing with target_supervised needs a target; add `target:`")

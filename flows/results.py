@@ -48,7 +48,7 @@ class ProtocolFigures(Part):
     """Share of the MPJPE gap between source_only and target_supervised that the adaptation closes."""
 
     def of(self, method: Method) -> Figures | None:
-        """The figures of one kind of lifter."""
+        """Find the figures of one kind of lifter."""
         return {
             "source_only": self.source_only,
             "gpa": self.gpa,

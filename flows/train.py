@@ -94,7 +94,7 @@ class TrainingRecord(Part):
     device: str
     """Where it ran."""
     selection: str = "last"
-    """How the checkpoint was chosen: `last` is the end of the schedule, without a look at any label of the target."""
+    """How the checkpoint was chosen: `last` is the end of the schedule; no label of the target is seen."""
 
 
 def train_lifter(
@@ -166,7 +166,7 @@ def train_lifter(
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device that a recipe means.
+    """Find the device that a recipe means.
 
     Raises
     ------

@@ -238,8 +238,9 @@ def demo(
 ) -> None:
     """See the whole path work in a few minutes, on motion that needs no registration.
 
-    Restages free motion as raw trees of both data sets, prepares three stores, trains a source-only lifter, one
-    adapted by global position alignment and a target-supervised reference, and measures them on the target.
+    Restages free motion as raw trees of both data sets, prepares three stores, trains a source-only lifter,
+    one adapted by global position alignment and a target-supervised reference, and measures them on the
+    target.
     """
     options = DemoOptions(motion=motion, effort="quick" if quick else "full", seeds=seeds, out=out)
     with user_errors(*_MENDABLE), _shown():

@@ -1,1 +1,1 @@
-"""The page that shows an experiment: results to a view (plain values), the view to one self-contained HTML file."""
+"""The page that shows an experiment: results become a view of plain values, the view one HTML file."""

@@ -1,8 +1,8 @@
 """Charts of the report as SVG text that takes its colours from the page.
 
-Matplotlib draws with placeholder colours, which are then replaced by CSS variables, so that one drawing serves
-light and dark pages. Text stays text. The same numbers give the same bytes. Nothing is computed here beyond
-histograms.
+Matplotlib draws with placeholder colours, which are then replaced by CSS variables, so that one drawing
+serves light and dark pages. Text stays text. The same numbers give the same bytes. Nothing is computed here
+beyond histograms.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def intervals(rows: Sequence[IntervalRow], *, axis: str, title: str) -> str:
 
 
 def skeletons(truth: FloatArray, predicted: FloatArray, role: str, skeleton: Skeleton, *, title: str) -> str:
-    """True and predicted pose side by side from two directions: as the camera sees it, and from its right.
+    """Draw true and predicted pose from two directions: as the camera sees them, and from its right.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def _svg(figure: Figure, title: str) -> str:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
-    # Identifiers such as "axes_1" repeat between the figures of a page; only those that are referred to are kept.
+    # Identifiers such as "axes_1" repeat between the figures of a page; only those referred to are kept.
     referred = set(re.findall(r"(?:url\(#|href=\"#)([^\")]+)", text))
     text = re.sub(r' id="([^"]*)"', lambda match: match.group(0) if match.group(1) in referred else "", text)
     text = re.sub(

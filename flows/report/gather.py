@@ -1,4 +1,4 @@
-"""Collecting the report's evidence: placements before and after alignment, and predictions on a few test frames."""
+"""Collecting the report's evidence: placements before and after alignment, predictions on test frames."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from flows.stage import write_text_atomically
 
 
 def render(view: ReportView) -> str:
-    """The page as HTML text."""
+    """Make the page as HTML text."""
     environment = Environment(
         loader=PackageLoader("flows.report", "."),
         autoescape=True,

@@ -1,7 +1,7 @@
 """What the report's page shows, as plain values: the template only places them.
 
-:func:`build_view` turns an experiment's summary and evidence into a :class:`ReportView`: numbers become text with
-their unit, charts become SVG, and everything that a reader must know about the data becomes a notice.
+:func:`build_view` turns an experiment's summary and evidence into a :class:`ReportView`: numbers become text
+with their unit, charts become SVG, and everything that a reader must know about the data becomes a notice.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ ROLES: Mapping[Method, str] = {
     "gpa": "adapted",
     "target_supervised": "target_supervised",
 }
-CMU_NOTICE = "The motion was obtained from mocap.cs.cmu.edu. That database was created with funding from NSF EIA-0196217."
+CMU_NOTICE = (
+    "The motion was obtained from mocap.cs.cmu.edu. "
+    "That database was created with funding from NSF EIA-0196217."
+)
 
 
 @dataclass(frozen=True)
@@ -286,8 +289,8 @@ def _curve_chart(recipe: Recipe, evidence: Evidence) -> Chart:
     }
     return Chart(
         svg=charts.learning_curves(curves, axis=unit, title="Training loss by epoch"),
-        caption="Training loss by epoch, one line per lifter. Each lifter is measured on its own training data, so "
-        "the lines say whether training settled, not which lifter is better on the target.",
+        caption="Training loss by epoch, one line per lifter. Each is measured on its own training data, "
+        "so the lines say whether training settled, not which lifter is better on the target.",
     )
 
 
