@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from geometry.skeleton import skeleton as skeleton_named
 from training.lifters.graph import GraphConvolution, Neighbours, Normalisation
 from training.lifters.lifter import Lifter
+from training.lifters.norm import ChannelNorm
 
 Order = Literal["global-first", "local-first", "parallel"]
 
@@ -156,19 +157,6 @@ class GraphBlock(nn.Module):
         hidden = self.dropout(F.relu(self.norm_first(self.first(x))))
         hidden = self.norm_second(self.second(hidden))
         out: Tensor = self.activation(x + hidden)
-        return out
-
-
-class ChannelNorm(nn.Module):
-    """Batch or layer normalisation of the last axis of (batch, joints, width)."""
-
-    def __init__(self, width: int, kind: Literal["batch", "layer"]) -> None:
-        super().__init__()
-        self.norm: nn.Module = nn.BatchNorm1d(width) if kind == "batch" else nn.LayerNorm(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise over batch and joints (batch) or over the channels of each joint (layer)."""
-        out: Tensor = self.norm(x.flatten(0, 1)).view_as(x)
         return out
 
 

@@ -112,12 +112,19 @@ class GraphConvolution(nn.Module):
     Parameters
     ----------
     skeleton : the graph.
-    width : channels in and out.
+    width : channels in.
     neighbours, normalisation : see :func:`adjacency_groups`.
+    width_out : channels out; by default as many as in.
     """
 
     def __init__(
-        self, skeleton: Skeleton, width: int, neighbours: Neighbours, normalisation: Normalisation
+        self,
+        skeleton: Skeleton,
+        width: int,
+        neighbours: Neighbours,
+        normalisation: Normalisation,
+        *,
+        width_out: int | None = None,
     ) -> None:
         super().__init__()
         groups = torch.from_numpy(adjacency_groups(skeleton, neighbours, normalisation)).float()
@@ -126,24 +133,25 @@ class GraphConvolution(nn.Module):
         # Senders first, then groups, as the linear map below lays its output out: no copy in between.
         mixing = groups.sum(0) if self.unshared else groups.permute(1, 2, 0).flatten(1)
         self.register_buffer("mixing", mixing.contiguous(), persistent=False)
-        self.weight = nn.Parameter(torch.empty(count, width, width))
+        self.width_out = width if width_out is None else width_out
+        self.weight = nn.Parameter(torch.empty(count, width, self.width_out))
         bound = math.sqrt(3.0 / width)
         nn.init.uniform_(self.weight, -bound, bound)
-        self.bias = nn.Parameter(torch.zeros(width))
+        self.bias = nn.Parameter(torch.zeros(self.width_out))
         self.modulation = (
-            nn.Parameter(torch.ones(skeleton.joints, width)) if neighbours == "modulated" else None
+            nn.Parameter(torch.ones(skeleton.joints, self.width_out)) if neighbours == "modulated" else None
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (batch, joints, width) to the same shape."""
-        batch, joints, width = x.shape
+        """Map (batch, joints, width) to (batch, joints, width out)."""
+        batch, joints, _ = x.shape
         mixing: Tensor = self.get_buffer("mixing")
         if self.unshared:
             sent = torch.einsum("bjc,jcd->bjd", x, self.weight)
         else:
-            matrix = self.weight.permute(1, 0, 2).flatten(1)  # (width, groups * width)
-            sent = x @ matrix  # (batch, joints, groups * width)
+            matrix = self.weight.permute(1, 0, 2).flatten(1)  # (width, groups * width out)
+            sent = x @ matrix  # (batch, joints, groups * width out)
             if self.modulation is not None:
-                sent = sent.view(batch, joints, -1, width) * self.modulation[:, None, :]
-            sent = sent.reshape(batch, -1, width)  # (batch, joints * groups, width)
+                sent = sent.view(batch, joints, -1, self.width_out) * self.modulation[:, None, :]
+            sent = sent.reshape(batch, -1, self.width_out)  # (batch, joints * groups, width out)
         return mixing @ sent + self.bias

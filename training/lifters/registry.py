@@ -9,17 +9,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch.utils.flop_counter import FlopCounterMode
 
-from training.lifters import ampose
+from training.lifters import ampose, semgcn, simple_baseline, stgcn, videopose3d
 from training.lifters.lifter import Lifter
 
-LifterConfig = ampose.AMPoseConfig
+LifterConfig = Annotated[
+    ampose.AMPoseConfig
+    | simple_baseline.SimpleBaselineConfig
+    | videopose3d.VideoPose3DConfig
+    | semgcn.SemGCNConfig
+    | stgcn.STGCNConfig,
+    Field(discriminator="name"),
+]
 """The union of all lifters' configurations, told apart by ``name``."""
 
-_PRESETS: Mapping[str, LifterConfig] = MappingProxyType({**ampose.PRESETS})
+_PRESETS: Mapping[str, LifterConfig] = MappingProxyType(
+    {
+        **ampose.PRESETS,
+        **simple_baseline.PRESETS,
+        **videopose3d.PRESETS,
+        **semgcn.PRESETS,
+        **stgcn.PRESETS,
+    }
+)
 
 
 def presets() -> Mapping[str, LifterConfig]:

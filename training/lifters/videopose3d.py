@@ -1,0 +1,104 @@
+"""VideoPose3D: convolutions over time, each frame's whole pose one vector.
+
+Follows Pavllo et al., "3D Human Pose Estimation in Video with Temporal Convolutions and Semi-Supervised
+Training" (CVPR 2019), in its symmetric form. A clip is exactly one receptive field, so every dilated
+convolution of the paper is a strided one here: the same weights and the same answer, without the values that
+only neighbouring windows need. Left out: the causal form, the trajectory model, semi-supervised training, and
+the decay of the batch norms' momentum. The single-frame variant, with all filters of width one, is the
+paper's ablation and the "VideoPose3D" of PoseAug's and PoseDA's tables.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from training.lifters.lifter import Lifter
+
+
+def _odd(width: int) -> int:
+    if width < 1 or width % 2 == 0:
+        raise ValueError(f"a filter of width {width} has no middle frame; choose 1, 3, 5, ...")
+    return width
+
+
+class VideoPose3DConfig(BaseModel):
+    """Size of VideoPose3D. The defaults see 27 frames: 8.56 M parameters, as in the paper."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["videopose3d"] = "videopose3d"
+    skeleton: str = Field(
+        default="human36m_17", description="Joint set of input and output, from geometry.skeleton."
+    )
+    filter_widths: tuple[Annotated[int, AfterValidator(_odd)], ...] = Field(
+        default=(3, 3, 3),
+        min_length=1,
+        description="Frames that each convolution over time joins: the first that of the input layer, each "
+        "other one that of a residual block. Their product is the clip length.",
+    )
+    width: int = Field(default=1024, ge=1, description="Channels of the convolutions.")
+    dropout: float = Field(default=0.25, ge=0, lt=1, description="Dropout after every hidden layer.")
+
+    @property
+    def frames(self) -> int:
+        """Clip length: the receptive field."""
+        return math.prod(self.filter_widths)
+
+    def build(self, channels: int) -> Lifter:
+        """Build the network for an encoding with this many channels per joint."""
+        return VideoPose3D(self, channels)
+
+
+PRESETS: Mapping[str, VideoPose3DConfig] = MappingProxyType(
+    {
+        "videopose3d-1f": VideoPose3DConfig(filter_widths=(1, 1, 1, 1, 1)),
+        "videopose3d-1f-small": VideoPose3DConfig(filter_widths=(1, 1, 1, 1, 1), width=256, dropout=0.0),
+        "videopose3d-27f": VideoPose3DConfig(),
+        "videopose3d-27f-small": VideoPose3DConfig(width=256, dropout=0.0),
+    }
+)
+
+
+class TemporalBlock(nn.Module):
+    """Join groups of frames, mix their channels, and add the middle frame of each group."""
+
+    def __init__(self, width: int, filter_width: int, dropout: float) -> None:
+        super().__init__()
+        self.filter_width = filter_width
+        self.join = _layer(width, width, filter_width, dropout)
+        self.mix = _layer(width, width, 1, dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, width, frames) to (batch, width, frames / filter width)."""
+        middle = x[:, :, self.filter_width // 2 :: self.filter_width]
+        out: Tensor = middle + self.mix(self.join(x))
+        return out
+
+
+class VideoPose3D(Lifter):
+    """VideoPose3D for clips of one receptive field; see the module's text."""
+
+    def __init__(self, config: VideoPose3DConfig, channels: int) -> None:
+        super().__init__(frames=config.frames, output="centre", channels=channels, skeleton=config.skeleton)
+        first, *others = config.filter_widths
+        self.embed = _layer(self.joints * channels, config.width, first, config.dropout)
+        self.blocks = nn.Sequential(*(TemporalBlock(config.width, w, config.dropout) for w in others))
+        self.head = nn.Linear(config.width, self.joints * 3)
+
+    def lift(self, keypoints: Tensor) -> Tensor:
+        """Map (batch, frames, joints, channels) to (batch, 1, joints, 3)."""
+        x = keypoints.flatten(2).transpose(1, 2)  # (batch, joints * channels, frames)
+        x = self.blocks(self.embed(x)).squeeze(2)  # (batch, width)
+        out: Tensor = self.head(x)
+        return out.view(-1, 1, self.joints, 3)
+
+
+def _layer(width_in: int, width_out: int, filter_width: int, dropout: float) -> nn.Sequential:
+    convolution = nn.Conv1d(width_in, width_out, filter_width, stride=filter_width, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm1d(width_out), nn.ReLU(), nn.Dropout(dropout))
