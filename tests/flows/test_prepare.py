@@ -1,0 +1,122 @@
+"""``poseshift prepare`` and the commands that look at a store, run as a user runs them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from flows.cluster import ClusterUnreachableError, dask_client
+from flows.prepare import PrepareRequest, prepare_store, quality_warnings
+from preprocessing.errors import RawDataError
+from preprocessing.human36m.write import pack_subject
+from storage.store import PoseStore, StoreError
+
+
+def poseshift(*arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment, "COLUMNS": "200"},
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """A Prefect home of its own, shared so that its database is made once."""
+    return {"PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")), "PREFECT_API_URL": ""}
+
+
+def test_a_newcomers_path_through_the_data_commands(
+    restaged: Path, tmp_path: Path, home: Mapping[str, str]
+) -> None:
+    store = str(tmp_path / "store")
+    tree = str(restaged / "human36m")
+    prepared = poseshift("prepare", "human36m", tree, store, "--json", environment=home)
+    assert prepared.returncode == 0, prepared.stderr
+    report = json.loads(prepared.stdout)
+    assert report["committed"]
+    assert report["restaged_from"] == "procedural motion of the tests"
+
+    inspected = json.loads(poseshift("inspect", store, "--json", environment=home).stdout)
+    assert inspected["snapshot"] == report["snapshot"]
+    assert sum(len(subject["trials"]) for subject in inspected["subjects"]) == len(report["written"])
+    commits = json.loads(poseshift("history", store, "--json", environment=home).stdout)
+    assert commits[0]["id"] == report["snapshot"]
+    verified = poseshift("verify", store, environment=home)
+    assert verified.returncode == 0
+    assert "as they were written" in verified.stdout
+
+
+def test_bad_files_are_named_in_a_table_and_the_exit_code_says_so(
+    restaged: Path, tmp_path: Path, home: Mapping[str, str]
+) -> None:
+    tree = shutil.copytree(restaged / "human36m", tmp_path / "tree")
+    bad = sorted(tree.glob("S*/MyPoseFeatures/D3_Positions/*.cdf"))[0]
+    bad.write_bytes(bad.read_bytes()[:100])
+    (bad.parent / "Juggling 1.cdf").write_bytes(b"")
+    result = poseshift("prepare", "human36m", str(tree), str(tmp_path / "store"), environment=home)
+    assert result.returncode == 1
+    told = " ".join(result.stderr.split())
+    assert bad.name.split(".")[0] in told
+    assert "Juggling" in told
+    assert "nothing was committed" in " ".join(result.stdout.split())
+    assert "Traceback" not in result.stderr
+    assert PoseStore.open(tmp_path / "store").keys() == ()
+
+
+def test_a_store_that_is_not_there_is_a_message_not_a_traceback(
+    tmp_path: Path, home: Mapping[str, str]
+) -> None:
+    result = poseshift("inspect", str(tmp_path / "nothing"), environment=home)
+    assert result.returncode == 1
+    assert "there is no store" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["mpi-inf-3dhp-train", "mpi-inf-3dhp-test"])
+def test_both_parts_of_mpi_inf_3dhp(restaged: Path, tmp_path: Path, kind: str) -> None:
+    request = PrepareRequest(kind=kind, raw=restaged / "mpi_inf_3dhp", store=str(tmp_path / "store"))
+    report = prepare_store(request)
+    assert report.succeeded
+    assert report.committed
+    # Hips and spine of 3DHP are blended separately in 2D and 3D; everything else fits.
+    assert all(row.figures["reprojection_median_px"] < 2.5 for row in report.quality)
+    assert not quality_warnings(report)
+
+
+def test_official_archives_give_the_same_trials_as_their_tree(restaged: Path, tmp_path: Path) -> None:
+    tree, archives = restaged / "human36m", tmp_path / "archives"
+    pack_subject(tree, "S1", archives, frozenset({"D3_Positions", "D2_Positions"}))
+    shutil.copy(tree / "metadata.xml", archives)
+    packed = prepare_store(PrepareRequest(kind="human36m", raw=archives, store=str(tmp_path / "packed")))
+    plain = prepare_store(PrepareRequest(kind="human36m", raw=tree, store=str(tmp_path / "plain")))
+    assert packed.succeeded
+    assert set(packed.written) == {trial for trial in plain.written if trial.startswith("S1/")}
+    one, other = PoseStore.open(tmp_path / "packed"), PoseStore.open(tmp_path / "plain")
+    for key in one.keys():
+        assert one.trial_attributes(key).digests == other.trial_attributes(key).digests
+
+
+def test_a_raw_tree_of_another_data_set_does_not_enter_a_store(restaged: Path, tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    prepare_store(PrepareRequest(kind="mpi-inf-3dhp-test", raw=restaged / "mpi_inf_3dhp", store=store))
+    with pytest.raises(StoreError, match="store of its own"):
+        prepare_store(PrepareRequest(kind="human36m", raw=restaged / "human36m", store=store))
+
+
+def test_an_empty_folder_is_not_a_release(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(RawDataError):
+        prepare_store(PrepareRequest(kind="human36m", raw=tmp_path / "raw", store=str(tmp_path / "store")))
+
+
+def test_an_unreachable_scheduler_is_named() -> None:
+    with pytest.raises(ClusterUnreachableError, match=r"tcp://127\.0\.0\.1:9"), dask_client("tcp://127.0.0.1:9"):
+        pass
