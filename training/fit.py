@@ -41,6 +41,7 @@ from training.run_state import (
     save_progress,
 )
 from training.schedule import Schedule
+from training.transforms import StatefulTransform, TrainingRun
 
 __all__ = ["EpochLog", "FitResult", "RowOrder", "Schedule", "batch_loss", "fit"]
 
@@ -77,7 +78,8 @@ def fit(
     schedule : steps, rates, loss.
     run_dir : for the checkpoint and TensorBoard's files.
     seed : of the order of the rows, the transforms and dropout.
-    transforms : applied to each batch in this order, after the mirroring that the schedule asks for.
+    transforms : applied to each batch in this order, after the mirroring that the schedule asks for. Those
+        with a state (:class:`training.transforms.StatefulTransform`) are saved and restored with the run.
     on_epoch : called after each epoch and its checkpoint. It may use the lifter; what it raises ends the run.
 
     Returns
@@ -87,7 +89,8 @@ def fit(
     Raises
     ------
     ValueError
-        When lifter, encoding and poses do not fit together, or the checkpoint is of another run.
+        When lifter, encoding and poses do not fit together, the checkpoint is of another run, or a transform
+        with a state is to run in several processes.
     FloatingPointError
         When the loss is not finite.
 
@@ -101,7 +104,8 @@ def fit(
     lifter.to(fabric.device)
     optimizer = torch.optim.AdamW(_parameter_groups(lifter, schedule), lr=schedule.learning_rate, fused=True)
     generator = torch.Generator(source.device).manual_seed(derive_seed(seed, 1, fabric.global_rank))
-    progress = Progress(lifter, optimizer, _average(lifter, schedule), generator)
+    stateful = _stateful(transforms, fabric.world_size)
+    progress = Progress(lifter, optimizer, _average(lifter, schedule), generator, stateful)
     settings = RunSettings(
         schedule=schedule,
         seed=seed,
@@ -121,6 +125,8 @@ def fit(
     loss_of = loss(schedule.loss)
     epoch_steps = schedule.epoch_length(len(source))
     total_steps = schedule.epochs * epoch_steps
+    for learning in stateful:
+        learning.attach(TrainingRun(lifter, encoding, total_steps))
 
     cuda = [fabric.device] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda), contextlib.ExitStack() as closing:
@@ -245,6 +251,16 @@ def _check_match(lifter: Lifter, encoding: Encoding, source: DevicePoses) -> Non
     for what, wanted, found in pairs:
         if wanted != found:
             raise ValueError(f"the lifter's {what} is {wanted} but the data or their encoding give {found}")
+
+
+def _stateful(transforms: Sequence[BatchTransform], processes: int) -> tuple[StatefulTransform, ...]:
+    found = tuple(transform for transform in transforms if isinstance(transform, StatefulTransform))
+    if found and processes > 1:
+        names = ", ".join(type(transform).__name__ for transform in found)
+        raise ValueError(
+            f"{names} learns from the batches of one process, but this run has {processes}; start it with one"
+        )
+    return found
 
 
 def _fabric(device: torch.device, schedule: Schedule) -> Fabric:

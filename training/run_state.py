@@ -1,8 +1,8 @@
 """The state of a training run on disk: what must be kept so that an interrupted run ends as if undisturbed.
 
-Rows and learning rate of a step are functions of the step, so weights, optimiser, moving average and the
-states of the random-number generators are all there is. A state remembers the settings of its run and
-refuses others.
+Rows and learning rate of a step are functions of the step, so weights, optimiser, moving average, the states
+of transforms that have one and of the random-number generators are all there is. A state remembers the
+settings of its run and refuses others.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from training.checkpoint import load_state, write_atomically
 from training.schedule import Schedule
+from training.transforms import StatefulTransform
 
 STATE_FILE = "state.pt"
 
@@ -69,6 +70,7 @@ class Progress:
     optimizer: torch.optim.Optimizer
     average: AveragedModel | None
     generator: torch.Generator
+    transforms: tuple[StatefulTransform, ...] = ()
     step: int = 0
     history: list[EpochLog] = field(default_factory=list)
 
@@ -88,6 +90,7 @@ def save_progress(fabric: Fabric, path: Path, settings: RunSettings, progress: P
         "lifter": progress.lifter.state_dict(),
         "optimizer": progress.optimizer.state_dict(),
         "average": None if progress.average is None else progress.average.state_dict(),
+        "transforms": [transform.state_dict() for transform in progress.transforms],
         "transform_rng": _gather(fabric, progress.generator.get_state()),
         "torch_rng": _gather(fabric, torch.get_rng_state()),
         "cuda_rng": _gather(fabric, torch.cuda.get_rng_state(fabric.device)) if cuda else None,
@@ -124,6 +127,8 @@ def restore_progress(fabric: Fabric, path: Path, settings: RunSettings, progress
         progress.average.load_state_dict(state["average"])
     rank = fabric.global_rank
     progress.generator.set_state(state["transform_rng"][rank])
+    for transform, kept in zip(progress.transforms, state["transforms"], strict=True):
+        transform.load_state_dict(kept)
     torch.set_rng_state(state["torch_rng"][rank])
     if state["cuda_rng"] is not None and fabric.device.type == "cuda":
         torch.cuda.set_rng_state(state["cuda_rng"][rank], fabric.device)
