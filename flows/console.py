@@ -9,6 +9,9 @@ from typing import NoReturn
 import typer
 from pydantic import BaseModel
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from flows.narration import Step, narrated_to
 
 console = Console()
 """Results for people."""
@@ -39,3 +42,25 @@ def user_errors(*kinds: type[Exception]) -> Iterator[None]:
         yield
     except kinds as error:
         fail(str(error))
+
+
+@contextmanager
+def steps_shown() -> Iterator[None]:
+    """Show the steps of what runs inside this block as they go, one line each, on standard error."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[remark]}"),
+    )
+    with Progress(*columns, console=error_console) as bars:
+        rows: dict[str, TaskID] = {}
+
+        def show(step: Step) -> None:
+            if step.name not in rows:
+                rows[step.name] = bars.add_task(step.name, total=step.total, remark="")
+            bars.update(rows[step.name], completed=step.done, total=step.total, remark=step.remark)
+
+        with narrated_to(show):
+            yield

@@ -15,7 +15,7 @@ from prefect.artifacts import create_table_artifact
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.cluster import dask_client
-from flows.progress import reporter
+from flows.narration import Step, tell
 from preprocessing import quality
 from preprocessing.human36m.read import Human36MOptions, plan_human36m
 from preprocessing.ingest import IngestPolicy, IngestReport, Progress, ingest
@@ -114,7 +114,10 @@ def _origin(restaged_from: str | None) -> str:
 
 @task(name="ingest")
 def _ingest(request: PrepareRequest) -> IngestReport:
-    return prepare_store(request, reporter(f"prepare {request.kind}"))
+    name = f"prepare {request.kind}"
+    return prepare_store(
+        request, lambda progress: tell(Step(f"{name}: {progress.stage}", progress.done, progress.total))
+    )
 
 
 @flow(name="prepare")

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from pydantic import TypeAdapter
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 from flows.cluster import ClusterUnreachableError
-from flows.console import console, error_console, fail, print_json, user_errors
+from flows.console import console, error_console, fail, print_json, steps_shown, user_errors
 from flows.prepare import PrepareFailedError, PrepareRequest, prepare, quality_warnings
-from flows.progress import listening
 from preprocessing.errors import RawDataError
 from preprocessing.human36m.read import Human36MOptions
-from preprocessing.ingest import IngestReport, Progress
+from preprocessing.ingest import IngestReport
 from preprocessing.motion.motion import load, title
 from preprocessing.motion.restage import restage as restage_motions
 from preprocessing.mpi_inf_3dhp.layout import CameraSet
@@ -195,7 +190,7 @@ def _prepare(requests: list[PrepareRequest], *, as_json: bool) -> None:
     for request in requests:
         with (
             user_errors(RawDataError, StoreError, StoreLockedError, ClusterUnreachableError),
-            _progress_bars(),
+            steps_shown(),
         ):
             try:
                 report = prepare(request)
@@ -207,21 +202,6 @@ def _prepare(requests: list[PrepareRequest], *, as_json: bool) -> None:
             _print_report(report)
     if failed:
         raise typer.Exit(code=1)
-
-
-@contextmanager
-def _progress_bars() -> Iterator[None]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with ProgressBar(*columns, console=error_console, transient=True) as bars:
-        rows = {}
-
-        def show(progress: Progress) -> None:
-            if progress.stage not in rows:
-                rows[progress.stage] = bars.add_task(progress.stage, total=progress.total)
-            bars.update(rows[progress.stage], completed=progress.done)
-
-        with listening(show):
-            yield
 
 
 def _print_report(report: IngestReport) -> None:

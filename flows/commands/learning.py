@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import BaseModel, ConfigDict
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from adaptation.global_position import GlobalPositionConfig, RootForm
 from flows.cluster import ClusterUnreachableError
-from flows.console import console, error_console, fail, print_json, user_errors
+from flows.console import console, fail, print_json, steps_shown, user_errors
 from flows.demo import DemoOptions
 from flows.demo import demo as demo_flow
 from flows.evaluate import EvaluationRecord, evaluate_once
-from flows.narration import Step, narrated_to
 from flows.pipeline import RunFolder, run_recipe
 from flows.prepare import PrepareFailedError
 from flows.recipe import (
@@ -122,7 +119,7 @@ def train(
             seed=seed,
             device=device,
         )
-        with _shown():
+        with steps_shown():
             record = train_flow(job, out)
     _print_training(record, out, as_json=as_json)
 
@@ -173,7 +170,7 @@ def adapt(
             seed=seed,
             device=device,
         )
-        with _shown():
+        with steps_shown():
             record = train_flow.with_options(name="adapt")(job, out)
     _print_training(record, out, as_json=as_json)
 
@@ -218,7 +215,7 @@ def run(
         loaded = load_recipe(recipe)
         if device is not None:
             loaded = loaded.model_copy(update={"device": device})
-        with _shown():
+        with steps_shown():
             summary = run_recipe(loaded)
     _print_summary(summary, RunFolder(loaded.run_dir), as_json=as_json)
 
@@ -243,7 +240,7 @@ def demo(
     target.
     """
     options = DemoOptions(motion=motion, effort="quick" if quick else "full", seeds=seeds, out=out)
-    with user_errors(*_MENDABLE), _shown():
+    with user_errors(*_MENDABLE), steps_shown():
         summary = demo_flow(options)
     _print_summary(summary, RunFolder(out), as_json=as_json)
 
@@ -337,27 +334,6 @@ def _protocol_listing() -> Listing:
             for one in PROTOCOLS.values()
         )
     )
-
-
-@contextmanager
-def _shown() -> Iterator[None]:
-    """Show the steps of an experiment as they go, one line each, on standard error."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[remark]}"),
-    )
-    with Progress(*columns, console=error_console) as bars:
-        rows: dict[str, TaskID] = {}
-
-        def show(step: Step) -> None:
-            if step.name not in rows:
-                rows[step.name] = bars.add_task(step.name, total=step.total, remark="")
-            bars.update(rows[step.name], completed=step.done, total=step.total, remark=step.remark)
-
-        with narrated_to(show):
-            yield
 
 
 def _print_training(record: TrainingRecord, out: Path, *, as_json: bool) -> None:
