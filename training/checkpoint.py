@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from training.encoding import Encoding, EncodingName, encoding
@@ -106,7 +107,7 @@ def load_lifter(folder: Path, device: torch.device | str = "cpu") -> TrainedLift
     lifter = build(description.lifter, chosen.channels)
     try:
         lifter.load_state_dict(load(weights_path.read_bytes()))
-    except RuntimeError as error:
+    except (RuntimeError, SafetensorError) as error:
         raise ValueError(
             f"the weights in {weights_path} do not fit {description_path.name}: {error}"
         ) from error

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+import torch
+
+from geometry.camera import Intrinsics, project
+from geometry.skeleton import skeleton
+from training.batches import DevicePoses
+from training.encoding import PerspectiveEncoding, encoding
+
+BODY = skeleton("human36m_17")
+NAMES = ("screen", "ray", "perspective")
+
+
+@pytest.fixture
+def batch(poses):
+    source = DevicePoses.from_columns(poses, "cpu", frames=3)
+    return source.batch(torch.arange(0, len(source), 7))
+
+
+def test_screen_is_videopose3ds_formula() -> None:
+    """x / w * 2 - [1, h / w], for the middle, the corner and a point between."""
+    keypoints = torch.tensor([[500.0, 501.0], [1000.0, 1002.0], [250.0, 0.0]]).reshape(1, 1, 3, 2)
+    intrinsics = Intrinsics(
+        focal_px=torch.ones(1, 2),
+        centre_px=torch.zeros(1, 2),
+        size_px=torch.tensor([[1000.0, 1002.0]]),
+        radial=torch.zeros(1, 3),
+        tangential=torch.zeros(1, 2),
+    )
+    out = encoding("screen").encode(keypoints, intrinsics).inputs
+    torch.testing.assert_close(out[0, 0], torch.tensor([[0.0, 0.0], [1.0, 1.002], [-0.5, -1.002]]))
+
+
+def test_ray_is_x_over_z_whatever_the_camera(batch) -> None:
+    rays = encoding("ray").encode(batch.keypoints_px, batch.intrinsics).inputs
+    truth = batch.positions_camera[..., :2] / batch.positions_camera[..., 2:]
+    torch.testing.assert_close(rays, truth, atol=2e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_targets_survive_the_way_there_and_back(name, batch) -> None:
+    chosen = encoding(name)
+    encoded = chosen.encode(batch.keypoints_px, batch.intrinsics, torch.Generator().manual_seed(0))
+    assert encoded.inputs.shape == (len(batch), 3, 17, chosen.channels)
+    relative = batch.root_relative(BODY)
+    there = chosen.to_target_frame(relative, encoded)
+    torch.testing.assert_close(chosen.from_target_frame(there, encoded), relative, atol=1e-6, rtol=0)
+    torch.testing.assert_close(there.norm(dim=-1), relative.norm(dim=-1), atol=1e-6, rtol=0)
+
+
+def test_perspective_input_is_the_projection_of_its_target(batch) -> None:
+    """Inputs times h are the rays of the turned absolute pose: one camera turn for input and target."""
+    chosen = PerspectiveEncoding()
+    encoded = chosen.encode(batch.keypoints_px, batch.intrinsics)
+    turned = torch.einsum("bij,bfkj->bfki", encoded.rotation, batch.positions_camera)
+    h = encoded.inputs[..., 2:].exp()
+    torch.testing.assert_close(
+        encoded.inputs[..., :2] * h, turned[..., :2] / turned[..., 2:], atol=1e-5, rtol=0
+    )
+    assert encoded.inputs[..., :2].abs().amax(dim=(1, 2, 3)).allclose(torch.ones(len(batch)))
+
+
+def test_perspective_does_not_see_where_a_person_stands_nor_the_camera(poses) -> None:
+    """The same body, turned with the viewing ray and at the same distance, gives the same input."""
+    rng = np.random.default_rng(0)
+    source = DevicePoses.from_columns(poses, "cpu", frames=1)
+    body = torch.tensor(rng.normal(scale=0.03, size=(1, 1, 17, 3)))
+    straight = body + torch.tensor([0.0, 0.0, 4.5])
+    chosen = PerspectiveEncoding()
+
+    def intrinsics(row: int) -> Intrinsics:
+        return source.intrinsics[torch.tensor([row])].map(lambda field: field.double())
+
+    # the centre of the box is fixed by turning, so turn about it: centre the body's box on the axis first
+    first = chosen.encode(project(straight, intrinsics(1)), intrinsics(1))
+    centred = torch.einsum("bij,bfkj->bfki", first.rotation, straight)
+    axis_seen = chosen.encode(project(centred, intrinsics(1)), intrinsics(1))
+    through_other_lens = chosen.encode(project(centred, intrinsics(0)), intrinsics(0))
+    torch.testing.assert_close(through_other_lens.inputs, axis_seen.inputs, atol=1e-6, rtol=0)
+    c, s = np.cos(0.2), np.sin(0.2)
+    aside = torch.tensor([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+    moved = torch.einsum("ij,bfkj->bfki", aside, centred)
+    seen = chosen.encode(project(moved, intrinsics(1)), intrinsics(1))
+    # not exactly equal: the box's centre is only nearly the same point of the body from the side
+    torch.testing.assert_close(seen.inputs, axis_seen.inputs, atol=0.01, rtol=0)
+    rays = encoding("ray")
+    ray_change = rays.encode(project(moved, intrinsics(1)), intrinsics(1)).inputs
+    ray_change = ray_change - rays.encode(project(centred, intrinsics(1)), intrinsics(1)).inputs
+    assert ray_change[..., 0].abs().min() > 0.1
+
+
+def test_jitter_is_drawn_from_the_generator_and_only_in_training(batch) -> None:
+    chosen = encoding("perspective")
+    plain = chosen.encode(batch.keypoints_px, batch.intrinsics).inputs
+    again = chosen.encode(batch.keypoints_px, batch.intrinsics).inputs
+    assert torch.equal(plain, again)
+    drawn = [
+        chosen.encode(batch.keypoints_px, batch.intrinsics, torch.Generator().manual_seed(seed)).inputs
+        for seed in (1, 1, 2)
+    ]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    assert not torch.equal(drawn[0], plain)
+    steady = PerspectiveEncoding(jitter=0.0)
+    assert torch.equal(steady.encode(batch.keypoints_px, batch.intrinsics, torch.Generator()).inputs, plain)
+
+
+def test_unknown_encoding_lists_those_there_are() -> None:
+    with pytest.raises(ValueError, match="screen, ray, perspective"):
+        encoding("pixels")
