@@ -16,10 +16,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from storage.errors import StoreError
+
 logger = logging.getLogger(__name__)
 
 
-class StoreLockedError(RuntimeError):
+class StoreLockedError(StoreError):
     """Another writer is at work on the store.
 
     Attributes
@@ -48,24 +50,42 @@ def writer_lock(path: Path | None, purpose: str) -> Iterator[None]:
     ------
     StoreLockedError
         At once, when another process or thread holds it.
+    StoreError
+        When the lock cannot be written: a read-only or full disk, missing rights.
     """
     if path is None:
         yield
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     holder_path = path.with_suffix(".holder")
     lock = FileLock(path, thread_local=False)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         raise StoreLockedError(path, _holder(holder_path)) from None
+    except OSError as error:
+        raise _unwritable(path, error) from error
     try:
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        holder_path.write_text(f"process {os.getpid()} on {socket.gethostname()} since {started}: {purpose}")
+        _name_holder(holder_path, purpose)
         yield
     finally:
         holder_path.unlink(missing_ok=True)
         lock.release()
+
+
+def _name_holder(path: Path, purpose: str) -> None:
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        path.write_text(f"process {os.getpid()} on {socket.gethostname()} since {started}: {purpose}")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{path}: cannot be written ({error.strerror or error}); nothing was changed. "
+        "Check the disk and the rights of the folder, or choose another place for the store."
+    )
 
 
 def _holder(path: Path) -> str:

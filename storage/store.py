@@ -7,6 +7,7 @@ of :mod:`storage.schema`; any Zarr or xarray program can read it without this pr
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from storage import arrays
+from storage.clock import wait_until_after
+from storage.errors import StoreError
 from storage.location import Location
 from storage.lock import writer_lock
 from storage.provenance import digest_json
@@ -38,11 +41,9 @@ from storage.schema import (
 from storage.transaction import Transaction
 from storage.verification import StoreContent, TrialContent, VerifyReport, verify_trials
 
+__all__ = ["BRANCH", "Commit", "PoseStore", "StoreError"]
+
 BRANCH = "main"
-
-
-class StoreError(RuntimeError):
-    """A place that is not the pose store it should be."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,14 @@ class PoseStore:
         Raises
         ------
         StoreError
-            When there is a store already.
+            When there is a store already, or the place cannot be written to.
         StoreLockedError
             When another writer is at work there.
+
+        Notes
+        -----
+        An interrupted creation can be repeated: a folder is built beside its place and moved there, and on an
+        object store a repository without any commit counts as not there.
         """
         place = Location.parse(location)
         attributes = StoreAttributes(
@@ -111,15 +117,14 @@ class PoseStore:
             restaged_from=restaged_from,
             options=dict(options or {}),
         )
-        with writer_lock(place.lock_path, "create the store"):
-            storage = place.icechunk_storage()
-            if icechunk.Repository.exists(storage):
+        with writer_lock(place.lock_path, "create the store"), _told(place):
+            if cls.exists(location):
                 raise StoreError(f"{place}: there is a store already; open it, or choose another place")
-            repository = icechunk.Repository.create(storage)
-            session = repository.writable_session(BRANCH)
-            zarr.create_group(session.store, zarr_format=3, attributes=zarr_attributes(attributes))
-            session.commit(f"Create store for {dataset}")
-        return cls(place, repository, repository.readonly_session(BRANCH), None)
+            if place.scheme == "file":
+                _create_folder(place, attributes)
+            else:
+                _create_repository(place, attributes)
+        return cls.open(location)
 
     @classmethod
     def open(cls, location: str | Path, snapshot: str | None = None) -> PoseStore:
@@ -149,11 +154,16 @@ class PoseStore:
 
     @classmethod
     def exists(cls, location: str | Path) -> bool:
-        """Whether a repository lies at ``location``."""
+        """Whether a repository with at least one commit lies at ``location``."""
         place = Location.parse(location)
         if place.scheme == "file" and not Path(place.path).is_dir():
             return False
-        return icechunk.Repository.exists(place.icechunk_storage())
+        with _told(place):
+            storage = place.icechunk_storage()
+            if not icechunk.Repository.exists(storage):
+                return False
+            commits = icechunk.Repository.open(storage).ancestry(branch=BRANCH)
+            return any(entry.parent_id is not None for entry in commits)
 
     @property
     def snapshot(self) -> str:
@@ -247,7 +257,8 @@ class PoseStore:
         Raises
         ------
         StoreError
-            When this store was opened at a fixed snapshot, or lost a race for the commit.
+            When this store was opened at a fixed snapshot, cannot be written to, or lost a race for the
+            commit; when the clock is before the last commit.
         StoreLockedError
             When another writer is at work.
         """
@@ -256,18 +267,58 @@ class PoseStore:
                 f"{self.location}: opened at snapshot {self._pinned}, which cannot change; "
                 "open the store without a snapshot to write to it"
             )
-        with writer_lock(self.location.lock_path, message):
+        with writer_lock(self.location.lock_path, message), _told(self.location):
             session = self._repository.writable_session(BRANCH)
+            parent = next(iter(self._repository.ancestry(snapshot_id=session.snapshot_id)))
+            wait_until_after(parent.written_at)
             transaction = Transaction(session, _read_store_attributes(self.location, session))
             yield transaction
-            try:
-                transaction.commit(message, metadata or {})
-            except icechunk.ConflictError as error:
-                raise StoreError(
-                    f"{self.location}: another writer committed first; nothing was written. Run it again."
-                ) from error
+            wait_until_after(parent.written_at)
+            transaction.commit(message, metadata or {})
         self._session = self._repository.readonly_session(BRANCH)
         self.attributes = _read_store_attributes(self.location, self._session)
+
+
+@contextmanager
+def _told(location: Location) -> Iterator[None]:
+    """Tell Icechunk's errors in terms of the store."""
+    try:
+        yield
+    except icechunk.ConflictError as error:
+        raise StoreError(
+            f"{location}: another writer committed first; nothing was written. Run it again."
+        ) from error
+    except icechunk.IcechunkError as error:
+        raise StoreError(
+            f"{location}: could not be read or written ({_first_line(error)}); nothing was committed. "
+            "Mend the cause and run it again."
+        ) from error
+
+
+def _create_folder(place: Location, attributes: StoreAttributes) -> None:
+    """Build the repository beside its place and move it there, so that no half of it is ever seen."""
+    folder = Path(place.path)
+    building = folder.with_name(f"{folder.name}.creating")
+    try:
+        shutil.rmtree(building, ignore_errors=True)
+        _create_repository(Location.parse(building), attributes)
+        building.rename(folder)
+    except OSError as error:
+        raise StoreError(
+            f"{place}: no store can be made here ({error.strerror or error}); "
+            "choose a place where nothing lies yet"
+        ) from error
+
+
+def _create_repository(place: Location, attributes: StoreAttributes) -> None:
+    storage = place.icechunk_storage()
+    if icechunk.Repository.exists(storage):  # of a creation that was interrupted before its commit
+        repository = icechunk.Repository.open(storage)
+    else:
+        repository = icechunk.Repository.create(storage)
+    session = repository.writable_session(BRANCH)
+    zarr.create_group(session.store, zarr_format=3, attributes=zarr_attributes(attributes))
+    session.commit(f"Create store for {attributes.dataset}")
 
 
 def _read_store_attributes(location: Location, session: icechunk.Session) -> StoreAttributes:
