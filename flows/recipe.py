@@ -247,13 +247,16 @@ def _mend(problem: ErrorDetails) -> str:
 
 def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     """Names of the fields of the model at ``location``, empty where that is not a plain nested model."""
-    model: Any = Recipe
+    models: list[type[BaseModel]] = [Recipe]
+    tag = None
     for step in location:
-        field = getattr(model, "model_fields", {}).get(step)
+        if isinstance(tag, str):  # inside a union, pydantic first names the member that it tried
+            models, tag = [model for model in models if model.model_fields[tag].default == step], None
+            continue
+        field = models[0].model_fields.get(str(step)) if models else None
         if field is None:
             return []
         candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        model = next(
-            (kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)), None
-        )
-    return list(getattr(model, "model_fields", {}))
+        models = [kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        tag = field.discriminator
+    return list(models[0].model_fields) if models else []
