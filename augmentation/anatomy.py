@@ -1,0 +1,98 @@
+"""What augmentation needs to know of a skeleton: its trunk, its mirrored bones and its parts.
+
+All of it is derived from the tree and the left/right pairs, so any registered skeleton will do. On PoseAug's 16
+joints the result is PoseAug's own tables (Gong et al., CVPR 2021); the 17 joints of Human3.6M add the nose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from geometry.skeleton import Skeleton
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """Groups of bones; bones are counted in the order of ``Skeleton.bones``.
+
+    Attributes
+    ----------
+    trunk : bones from the root to where the upper limbs branch off, in that order. Their directions are kept by
+        bone-angle augmentation, so that a turn of the whole body cannot hide in it.
+    length_groups : for each bone its group; mirrored bones share one, numbered by first appearance.
+    kept_length : group whose length is never changed, the last bone of the trunk, which fixes the absolute
+        scale; None when there is no trunk.
+    parts : bones that a part-wise discriminator looks at together: each limb with the bone that it hangs on
+        (at the root, which has no bone of its own, with the other bones of the root), and the torso (all
+        unpaired bones and the first bone of every limb). Limbs in the order of their first joints.
+    """
+
+    trunk: tuple[int, ...]
+    length_groups: tuple[int, ...]
+    kept_length: int | None
+    parts: tuple[tuple[int, ...], ...]
+
+    @property
+    def groups(self) -> int:
+        """Number of length groups."""
+        return max(self.length_groups) + 1
+
+
+@cache
+def anatomy(skeleton: Skeleton) -> Anatomy:
+    """Derive the groups of a skeleton."""
+    bone_of = {child: bone for bone, (_, child) in enumerate(skeleton.bones)}
+    trunk = tuple(bone_of[joint] for joint in _trunk(skeleton))
+    groups = _length_groups(skeleton)
+    return Anatomy(
+        trunk=trunk,
+        length_groups=groups,
+        kept_length=groups[trunk[-1]] if trunk else None,
+        parts=tuple(
+            tuple(sorted(bone_of[joint] for joint in part if joint != skeleton.root))
+            for part in _parts(skeleton)
+        ),
+    )
+
+
+def _ancestors(skeleton: Skeleton, joint: int) -> Iterator[int]:
+    """The joint itself, its parent and so on to the root."""
+    while joint >= 0:
+        yield joint
+        joint = skeleton.parents[joint]
+
+
+def _trunk(skeleton: Skeleton) -> tuple[int, ...]:
+    """Joints after the root on the way to the highest joint from which both of a pair of limbs branch."""
+    paths = []
+    for left, right in zip(skeleton.left, skeleton.right, strict=True):
+        above_right = set(_ancestors(skeleton, right))
+        branching = next(joint for joint in _ancestors(skeleton, left) if joint in above_right)
+        paths.append(tuple(_ancestors(skeleton, branching)))
+    longest = max(paths, key=len, default=(skeleton.root,))
+    return tuple(reversed(longest[:-1]))
+
+
+def _length_groups(skeleton: Skeleton) -> tuple[int, ...]:
+    mirror = skeleton.mirrored
+    number: dict[frozenset[int], int] = {}
+    return tuple(
+        number.setdefault(frozenset((child, mirror[child])), len(number)) for _, child in skeleton.bones
+    )
+
+
+def _parts(skeleton: Skeleton) -> tuple[tuple[int, ...], ...]:
+    """Joints whose bones make up each part."""
+    paired = {*skeleton.left, *skeleton.right}
+    children = [joint for joint in range(skeleton.joints) if joint != skeleton.root]
+    first = [joint for joint in children if joint in paired and skeleton.parents[joint] not in paired]
+    limbs = []
+    for start in first:
+        limb = [joint for joint in children if start in _ancestors(skeleton, joint)]
+        base = skeleton.parents[start]
+        siblings = [joint for joint in children if skeleton.parents[joint] == base and joint != start]
+        limbs.append((*limb, *(siblings if base == skeleton.root else (base,))))
+    torso = (*(joint for joint in children if joint not in paired), *first)
+    return (*limbs, torso)

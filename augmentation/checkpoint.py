@@ -1,0 +1,68 @@
+"""A trained generator on disk: safetensors and JSON, so that loading it runs no code.
+
+The folder holds ``generator.safetensors`` and ``generator.json`` (sizes, skeleton, where it comes from).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from augmentation.generator import GeneratorConfig, PoseGenerator
+from geometry.skeleton import skeleton
+
+WEIGHTS_FILE = "generator.safetensors"
+DESCRIPTION_FILE = "generator.json"
+
+
+class GeneratorFile(BaseModel):
+    """The JSON beside a generator's weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["poseshift-generator"] = "poseshift-generator"
+    format_version: Literal[1] = 1
+    generator: GeneratorConfig
+    skeleton: str
+    provenance: dict[str, JsonValue]
+
+
+def save_generator(folder: Path, generator: PoseGenerator, provenance: Mapping[str, JsonValue]) -> None:
+    """Write a generator to a folder; the description comes last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    description = GeneratorFile(
+        generator=generator.config, skeleton=generator.skeleton.name, provenance=dict(provenance)
+    )
+    weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
+    save_file(weights, folder / WEIGHTS_FILE)
+    (folder / DESCRIPTION_FILE).write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def load_generator(folder: Path) -> PoseGenerator:
+    """Read a generator, in evaluation mode.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the folder does not hold one.
+    ValueError
+        When its description is not valid or the weights do not fit it.
+    """
+    for name in (DESCRIPTION_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder} is not a trained generator: {name} is missing")
+    try:
+        description = GeneratorFile.model_validate_json((folder / DESCRIPTION_FILE).read_bytes())
+    except ValidationError as error:
+        raise ValueError(f"{folder / DESCRIPTION_FILE} does not describe a generator: {error}") from error
+    generator = PoseGenerator(description.generator, skeleton(description.skeleton))
+    try:
+        generator.load_state_dict(load_file(folder / WEIGHTS_FILE))
+    except (RuntimeError, SafetensorError) as error:
+        raise ValueError(f"the weights in {folder} do not fit {DESCRIPTION_FILE}: {error}") from error
+    return generator.eval()

@@ -1,0 +1,170 @@
+"""Generators of augmentation parameters: small networks from a pose and noise to bone angles, gains, rotation.
+
+Sizes follow PoseAug's released code (Gong et al., CVPR 2021). Every network sees the original pose and noise of
+its own; what they say is applied one after the other by :mod:`augmentation.transforms`. Next to the learned
+generator stands one that draws at random, as a control and for use without training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from augmentation.anatomy import anatomy
+from augmentation.transforms import PoseParameters, length_gains, rotation_vector
+from geometry.bones import bone_lengths
+from geometry.skeleton import Skeleton
+
+Rotations = Literal["free", "upright", "none"]
+
+ParameterSource = Callable[[Tensor, torch.Generator, Tensor | None], PoseParameters]
+"""Parameters for poses (n, joints, 3) in camera axes, drawn with a generator; the third argument is the direction
+against gravity (n, 3) in camera axes, or None where it is not known."""
+
+_ABOVE = (0.0, -1.0, 0.0)
+"""Up in the axes of a level camera."""
+
+
+class GeneratorConfig(BaseModel):
+    """Sizes of the parameter generators, and which turns they may make."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int = Field(default=256, ge=1, description="Hidden width of every generator.")
+    noise: int = Field(default=48, ge=1, description="Normal random numbers that each generator is given.")
+    stages: int = Field(
+        default=2, ge=0, description="Stages of two linear layers after the first layer, without skips."
+    )
+    rotation: Rotations = Field(
+        default="free",
+        description=(
+            "'free' turns bodies about any axis (the method); 'upright' about the direction against gravity "
+            "(camera up where that is not known); 'none' leaves them."
+        ),
+    )
+
+
+class PoseGenerator(nn.Module):
+    """Learned parameters of the three operators: a :data:`ParameterSource`.
+
+    Parameters
+    ----------
+    config : sizes and turns.
+    skeleton : of the poses.
+    """
+
+    def __init__(self, config: GeneratorConfig, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.config = config
+        self.skeleton = skeleton
+        self.bones = len(skeleton.bones)
+        pose = 3 * skeleton.joints
+        self.angles = network(pose + config.noise, 3 * self.bones, config)
+        self.gains = network(pose + self.bones + config.noise, anatomy(skeleton).groups, config)
+        turns = {"free": 3, "upright": 1, "none": 0}[config.rotation]
+        self.rotation = network(pose + config.noise, turns, config) if turns else None
+
+    def forward(self, poses: Tensor, rng: torch.Generator, up: Tensor | None = None) -> PoseParameters:
+        """Draw noise and give the parameters of each pose.
+
+        Parameters
+        ----------
+        poses : (n, joints, 3), metres; their roots do not matter. In training, n is at least 2.
+        rng : on the device of the poses.
+        up : (n, 3), against gravity in camera axes; for upright turns.
+        """
+        n = len(poses)
+        pose = centred(poses, self.skeleton).flatten(1)
+        lengths: Tensor = bone_lengths(poses, self.skeleton)
+
+        def noise() -> Tensor:
+            return torch.randn(n, self.config.noise, generator=rng, device=poses.device, dtype=poses.dtype)
+
+        angles = self.angles(torch.cat([pose, noise()], dim=1)).reshape(n, self.bones, 3)
+        gains = length_gains(self.gains(torch.cat([pose, lengths, noise()], dim=1)))
+        if self.rotation is None:
+            return PoseParameters(angles, gains, poses.new_zeros(n, 3))
+        turns = rotation_vector(self.rotation(torch.cat([pose, noise()], dim=1)))
+        return PoseParameters(angles, gains, turns if turns.shape[1] == 3 else turns * upward(poses, up))
+
+
+class TranslationGenerator(nn.Module):
+    """PoseAug's learned position ``(t_x, t_y, t_z^2)``, which global position alignment replaces."""
+
+    def __init__(self, config: GeneratorConfig, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.config = config
+        self.skeleton = skeleton
+        self.position = network(3 * skeleton.joints + config.noise, 3, config)
+
+    def forward(self, poses: Tensor, rng: torch.Generator) -> Tensor:
+        """Position of each pose's root, (n, 3) metres in camera axes."""
+        noise = torch.randn(
+            len(poses), self.config.noise, generator=rng, device=poses.device, dtype=poses.dtype
+        )
+        outputs = self.position(torch.cat([centred(poses, self.skeleton).flatten(1), noise], dim=1))
+        return torch.cat([outputs[:, :2], outputs[:, 2:].square()], dim=1)
+
+
+class RandomParameters:
+    """Parameters drawn without learning: a :data:`ParameterSource`.
+
+    Parameters
+    ----------
+    skeleton : of the poses.
+    rotation : as in :class:`GeneratorConfig`, angles uniform up to half a turn.
+    angle_spread : standard deviation of the offsets of unit bone vectors.
+    gain_spread : largest relative change of length, drawn uniformly.
+    """
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        rotation: Rotations = "upright",
+        angle_spread: float = 0.3,
+        gain_spread: float = 0.1,
+    ) -> None:
+        self.skeleton = skeleton
+        self.rotation = rotation
+        self.angle_spread = angle_spread
+        self.gain_spread = gain_spread
+
+    def __call__(self, poses: Tensor, rng: torch.Generator, up: Tensor | None = None) -> PoseParameters:
+        """Draw the parameters of each pose; see :meth:`PoseGenerator.forward`."""
+        n, bones, groups = len(poses), len(self.skeleton.bones), anatomy(self.skeleton).groups
+        options = {"generator": rng, "device": poses.device, "dtype": poses.dtype}
+        angles = self.angle_spread * torch.randn(n, bones, 3, **options)
+        gains = self.gain_spread * (2 * torch.rand(n, groups, **options) - 1)
+        if self.rotation == "none":
+            return PoseParameters(angles, gains, poses.new_zeros(n, 3))
+        half_turns = torch.pi * (2 * torch.rand(n, 1, **options) - 1)
+        axis = upward(poses, up)
+        if self.rotation == "free":
+            axis = torch.nn.functional.normalize(torch.randn(n, 3, **options), dim=1)
+        return PoseParameters(angles, gains, half_turns * axis)
+
+
+def network(inputs: int, outputs: int, config: GeneratorConfig) -> nn.Sequential:
+    """Linear, batch norm and leaky ReLU, ``1 + 2 stages`` times, then linear; Kaiming-normal weights."""
+    layers: list[nn.Module] = []
+    for width in (inputs, *[config.width] * (2 * config.stages)):
+        layers += [nn.Linear(width, config.width), nn.BatchNorm1d(config.width), nn.LeakyReLU()]
+    layers.append(nn.Linear(config.width, outputs))
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            nn.init.kaiming_normal_(layer.weight)
+    return nn.Sequential(*layers)
+
+
+def centred(poses: Tensor, skeleton: Skeleton) -> Tensor:
+    """Poses (..., joints, 3) minus their roots."""
+    return poses - poses[..., skeleton.root, None, :]
+
+
+def upward(poses: Tensor, up: Tensor | None) -> Tensor:
+    """The direction against gravity (n, 3), taken from a level camera where it is not known."""
+    return poses.new_tensor(_ABOVE).expand(len(poses), 3) if up is None else up

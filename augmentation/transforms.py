@@ -1,0 +1,183 @@
+"""The three operators of pose augmentation: bone angles, bone lengths, rotation; and the exchange of lengths.
+
+They follow PoseAug (Gong et al., CVPR 2021) as its released code has them: bone directions are moved by offsets
+and normalised, lengths are scaled by mirrored factors, the body is turned about its root. All are
+differentiable in poses and parameters, and work on any registered skeleton. Where the augmented body then
+stands before its camera is not decided here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from augmentation.anatomy import anatomy
+from geometry.arrays import align_leading, norm
+from geometry.bones import bone_directions, bone_lengths, from_bones
+from geometry.rotation import axis_angle_to_matrix, rotate
+from geometry.skeleton import Skeleton
+
+LENGTH_LIMIT = 0.2
+"""Largest relative change of a bone's length."""
+
+
+@dataclass(frozen=True)
+class PoseParameters:
+    """Parameters of the operators, one set per clip.
+
+    Attributes
+    ----------
+    angles : (n, bones, 3), offsets of the bones' unit vectors.
+    gains : (n, groups), relative changes of length of the mirrored groups, see :func:`length_gains`.
+    axis_angle : (n, 3), rotation in radians, see :func:`rotation_vector`.
+    """
+
+    angles: Tensor
+    gains: Tensor
+    axis_angle: Tensor
+
+    def flat(self) -> Tensor:
+        """All numbers of each clip in one row, (n, 3 bones + groups + 3)."""
+        return torch.cat([self.angles.flatten(1), self.gains, self.axis_angle], dim=1)
+
+
+@dataclass(frozen=True)
+class AngledPose:
+    """Poses with moved bone directions.
+
+    Attributes
+    ----------
+    positions : (..., joints, 3), metres.
+    change : (..., bones), ``1 - n' . n`` of each bone: 0 unmoved, 1 at a right angle, 2 reversed.
+    """
+
+    positions: Tensor
+    change: Tensor
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """A pose after each of the operators, all (n, frames, joints, 3) in metres with the same root.
+
+    Attributes
+    ----------
+    angled : with moved bone directions.
+    change : (n, frames, bones), how far they moved.
+    lengthened : and scaled lengths.
+    rotated : and turned about the root.
+    """
+
+    angled: Tensor
+    change: Tensor
+    lengthened: Tensor
+    rotated: Tensor
+
+
+def apply(positions: Tensor, parameters: PoseParameters, skeleton: Skeleton) -> Augmented:
+    """Apply bone angles, then bone lengths, then the rotation.
+
+    Parameters
+    ----------
+    positions : (n, frames, joints, 3), metres; every frame of a clip gets the clip's parameters.
+    parameters : one set per clip.
+    skeleton : names the bones.
+    """
+    angled = move_directions(positions, parameters.angles, skeleton)
+    lengthened = scale_lengths(angled.positions, parameters.gains, skeleton)
+    return Augmented(
+        angled=angled.positions,
+        change=angled.change,
+        lengthened=lengthened,
+        rotated=turn(lengthened, parameters.axis_angle, skeleton),
+    )
+
+
+def move_directions(positions: Tensor, offsets: Tensor, skeleton: Skeleton) -> AngledPose:
+    """Move the bones' unit vectors: ``n' = (n + d) / |n + d|``, but for the trunk's; lengths stay.
+
+    ``d = n - n'`` applied to the result gives the pose back.
+
+    Parameters
+    ----------
+    positions : (*rows, ..., joints, 3).
+    offsets : (*rows, bones, 3), d.
+    skeleton : names the bones.
+    """
+    directions = bone_directions(positions, skeleton)
+    free = torch.ones(directions.shape[-2], 1, device=positions.device, dtype=positions.dtype)
+    free[list(anatomy(skeleton).trunk)] = 0
+    moved = _unit(directions + free * align_leading(offsets, positions.ndim, trailing=2))
+    kept = torch.where(free > 0, moved, directions)
+    root = positions[..., skeleton.root, :]
+    return AngledPose(
+        positions=cast(Tensor, from_bones(root, kept, bone_lengths(positions, skeleton), skeleton)),
+        change=1 - (kept * directions).sum(dim=-1),
+    )
+
+
+def scale_lengths(positions: Tensor, gains: Tensor, skeleton: Skeleton) -> Tensor:
+    """Scale the bones: ``l' = l (1 + g)``, mirrored bones alike, the trunk's last bone not at all.
+
+    A gain of ``-g / (1 + g)`` undoes a gain of ``g``.
+
+    Parameters
+    ----------
+    positions : (*rows, ..., joints, 3).
+    gains : (*rows, groups), in the order of :attr:`augmentation.anatomy.Anatomy.length_groups`.
+    skeleton : names the bones.
+    """
+    body = anatomy(skeleton)
+    free = torch.ones(body.groups, device=positions.device, dtype=positions.dtype)
+    if body.kept_length is not None:
+        free[body.kept_length] = 0
+    per_bone = (free * gains)[..., list(body.length_groups)]
+    lengths = bone_lengths(positions, skeleton)
+    scaled = lengths * (1 + align_leading(per_bone, lengths.ndim, trailing=1))
+    directions = bone_directions(positions, skeleton)
+    return cast(Tensor, from_bones(positions[..., skeleton.root, :], directions, scaled, skeleton))
+
+
+def turn(positions: Tensor, axis_angle: Tensor, skeleton: Skeleton) -> Tensor:
+    """Turn bodies about their roots; the negated vector turns them back.
+
+    Parameters
+    ----------
+    positions : (*rows, ..., joints, 3).
+    axis_angle : (*rows, 3), radians.
+    skeleton : names the root.
+    """
+    root = positions[..., skeleton.root, None, :]
+    return cast(Tensor, rotate(positions - root, axis_angle_to_matrix(axis_angle)) + root)
+
+
+def with_lengths(positions: Tensor, lengths: Tensor, skeleton: Skeleton) -> Tensor:
+    """Give poses other bone lengths and keep their directions and roots.
+
+    Parameters
+    ----------
+    positions : (*rows, ..., joints, 3).
+    lengths : (*rows, bones), for example another subject's, metres.
+    skeleton : names the bones.
+    """
+    directions = bone_directions(positions, skeleton)
+    aligned = align_leading(lengths, directions.ndim - 1, trailing=1)
+    return cast(Tensor, from_bones(positions[..., skeleton.root, :], directions, aligned, skeleton))
+
+
+def length_gains(outputs: Tensor) -> Tensor:
+    """Bound a network's outputs to relative changes of length: ``0.2 tanh(o)``."""
+    return LENGTH_LIMIT * torch.tanh(outputs)
+
+
+def rotation_vector(outputs: Tensor) -> Tensor:
+    """Bound a network's outputs (..., 3) to an axis-angle vector: ``pi tanh(o)`` on each axis."""
+    return torch.pi * torch.tanh(outputs)
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    """Unit vectors; the zero vector stays zero and has gradient zero."""
+    length = cast(Tensor, norm(vectors))[..., None]
+    return vectors / torch.where(length == 0, torch.ones_like(length), length)
