@@ -208,22 +208,34 @@ class GlobalPositionAlignment:
     config : which form or control.
     target : keypoints and cameras of the target.
     device : where batches lie.
+
+    Attributes
+    ----------
+    root : index of the root joint.
+    camera : (n,), the camera (row of the target's table) of each target pose.
     """
 
     def __init__(
         self, config: GlobalPositionConfig, target: TargetKeypoints, device: torch.device | str = "cpu"
     ) -> None:
         self.config = config
-        self._root = skeleton(target.skeleton).root
+        self.root = skeleton(target.skeleton).root
+        self.camera = torch.as_tensor(target.camera, dtype=torch.int64, device=device)
         self._rays = torch.as_tensor(target.rays, device=device)
-        self._camera = torch.as_tensor(target.camera, dtype=torch.int64, device=device)
         self._intrinsics = on_device(stack_intrinsics(target.cameras), self._rays)
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Draw one target pose per clip and move the clip there; see the class."""
-        rows = draw_rows(len(self._rays), len(batch), generator)
-        rays, intrinsics = self._rays[rows], self._intrinsics[self._camera[rows]]
-        moved = place(batch.positions_camera, rays, intrinsics, self.config, self._root, generator)
+        return self.move(batch, self.draw(len(batch), generator), generator)
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw target poses with replacement, (count,) row numbers."""
+        return draw_rows(len(self._rays), count, generator)
+
+    def move(self, batch: Batch, rows: Tensor, generator: torch.Generator) -> Batch:
+        """Move each clip to the target pose of the row that stands with it."""
+        rays, intrinsics = self._rays[rows], self._intrinsics[self.camera[rows]]
+        moved = place(batch.positions_camera, rays, intrinsics, self.config, self.root, generator)
         return Batch(moved, project(moved, intrinsics), intrinsics, batch.up_camera)
 
 

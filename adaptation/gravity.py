@@ -1,0 +1,268 @@
+"""Where gravity points in the axes of target cameras, learned without labels from 2D keypoints alone.
+
+The source's gravity is known, so its poses can be shown from any side: a small network learns to tell the
+direction against gravity from one pose's keypoints, seen through the target's intrinsics at the target's
+positions. One pose leaves much open (a bent back, the mirror ambiguity of depth), so the answer is a
+distribution on the sphere, a mixture of von Mises-Fisher distributions. A static camera has one gravity: the
+answers to all of its poses are pooled, with a share of outliers allowed. Moving cameras are not covered.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from adaptation.global_position import (
+    GlobalPositionAlignment,
+    GlobalPositionConfig,
+    TargetKeypoints,
+    on_device,
+)
+from adaptation.orientation import draw_directions, turn_upright
+from geometry.camera import project, stack_intrinsics
+from geometry.rotation import rotate, rotate_back
+from geometry.skeleton import skeleton
+from training.batches import DevicePoses
+from training.encoding import PerspectiveEncoding
+from training.run_state import derive_seed
+
+_LOG = logging.getLogger(__name__)
+
+_GRID = 4000
+"""Candidate directions over the whole sphere: about 3 degrees from one to the next."""
+
+_REFINEMENTS = (0.06, 0.012)
+"""Deviations (radians) of the candidates that are drawn again around the best one."""
+
+
+class GravityConfig(BaseModel):
+    """How the directions against gravity of target cameras are learned."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(default=1500, ge=1, description="Training steps of the estimator.")
+    batch_size: int = Field(default=512, ge=1, description="Source poses in a step.")
+    width: int = Field(default=512, ge=1, description="Hidden units of its three layers.")
+    components: int = Field(default=8, ge=1, description="Components of the mixture that it answers with.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="AdamW's peak rate; it decays as a cosine.")
+    poses_per_camera: int = Field(
+        default=512, ge=1, description="Target poses pooled for a camera, evenly spread over those it sees."
+    )
+    outlier_share: float = Field(
+        default=0.1, gt=0, lt=1, description="Share of poses that may say nothing of their camera's gravity."
+    )
+
+
+@dataclass(frozen=True)
+class SphereMixture:
+    """Mixtures of von Mises-Fisher distributions on the unit sphere.
+
+    Attributes
+    ----------
+    mean : (n, components, 3), unit vectors.
+    concentration : (n, components), above zero.
+    log_weight : (n, components), logarithms of weights that sum to one.
+    """
+
+    mean: Tensor
+    concentration: Tensor
+    log_weight: Tensor
+
+    def log_density(self, directions: Tensor) -> Tensor:
+        """Log density per steradian of candidates (candidates, 3) under each mixture, (n, candidates)."""
+        return self._log_sum(torch.einsum("nkd,cd->nkc", self.mean, directions))
+
+    def log_density_at(self, directions: Tensor) -> Tensor:
+        """Log density per steradian of one direction (n, 3) for each mixture, (n,)."""
+        return self._log_sum((self.mean * directions[:, None]).sum(dim=-1, keepdim=True))[:, 0]
+
+    def _log_sum(self, cosine: Tensor) -> Tensor:
+        k = self.concentration
+        log_scale = torch.log(k) - math.log(2 * math.pi) - torch.log1p(-torch.exp(-2 * k))
+        logs = (self.log_weight + log_scale)[..., None] + k[..., None] * (cosine - 1)
+        return torch.logsumexp(logs, dim=1)
+
+
+class GravityEstimator(nn.Module):
+    """From one encoded pose to a distribution of the direction against gravity, in the encoding's axes.
+
+    Parameters
+    ----------
+    joints, channels : of the encoded keypoints.
+    config : sizes.
+    """
+
+    def __init__(self, joints: int, channels: int, config: GravityConfig) -> None:
+        super().__init__()
+        width, self.components = config.width, config.components
+        self.layers = nn.Sequential(
+            nn.Linear(joints * channels, width),
+            nn.GELU(),
+            nn.Linear(width, width),
+            nn.GELU(),
+            nn.Linear(width, width),
+            nn.GELU(),
+            nn.Linear(width, 5 * self.components),
+        )
+
+    def forward(self, inputs: Tensor) -> SphereMixture:
+        """Answer for encoded poses (n, 1, joints, channels)."""
+        answer = self.layers(inputs.flatten(1)).unflatten(-1, (self.components, 5))
+        # The concentration is scaled so that the network's first answers are tens of degrees wide.
+        return SphereMixture(
+            mean=nn.functional.normalize(answer[..., :3], dim=-1),
+            concentration=4 * nn.functional.softplus(answer[..., 3]) + 0.1,
+            log_weight=answer[..., 4].log_softmax(dim=-1),
+        )
+
+
+@dataclass(frozen=True)
+class CameraGravity:
+    """What was found for the cameras of a target, in the order of its camera table.
+
+    Attributes
+    ----------
+    up : (cameras, 3), unit vectors against gravity in camera axes; NaN for a camera without poses.
+    poses : number of poses pooled for each camera.
+    spread_degrees : median angle between the answer to a single pose and the pooled answer.
+    """
+
+    up: Tensor
+    poses: tuple[int, ...]
+    spread_degrees: tuple[float, ...]
+
+
+def learn_camera_gravity(
+    source: DevicePoses, target: TargetKeypoints, config: GravityConfig, seed: int
+) -> CameraGravity:
+    """Train an estimator on turned source poses and pool its answers for each target camera.
+
+    Parameters
+    ----------
+    source : labelled poses of calibrated cameras, on the device to compute on.
+    target : keypoints and intrinsics of the target.
+    config : sizes and steps.
+    seed : of weights and draws.
+    """
+    estimator = train_gravity_estimator(source, target, config, seed)
+    found = camera_gravity(estimator, target, config)
+    for camera, poses, spread, up in zip(
+        target.cameras, found.poses, found.spread_degrees, found.up.tolist(), strict=True
+    ):
+        _LOG.info(
+            "camera %s: up is %s (%d poses, spread %.1f degrees)", camera.name, np.round(up, 3), poses, spread
+        )
+    return found
+
+
+def train_gravity_estimator(
+    source: DevicePoses, target: TargetKeypoints, config: GravityConfig, seed: int
+) -> GravityEstimator:
+    """Train on source poses turned uniformly over the sphere and placed where target people are seen.
+
+    Returns
+    -------
+    GravityEstimator
+        On the source's device, in evaluation mode; its inputs are :class:`PerspectiveEncoding`'s.
+    """
+    device, joint_set = source.device, skeleton(source.skeleton)
+    single = replace(source, frames=1)
+    position = GlobalPositionAlignment(GlobalPositionConfig(), target, device)
+    encoding = PerspectiveEncoding()
+    generator = torch.Generator(device).manual_seed(derive_seed(seed, 0))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, 1))
+        estimator = GravityEstimator(joint_set.joints, encoding.channels, config).to(device)
+    optimizer = torch.optim.AdamW(estimator.parameters(), lr=config.learning_rate)
+    course = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.steps)
+    for _ in range(config.steps):
+        rows = torch.randint(len(single), (config.batch_size,), generator=generator, device=device)
+        batch = single.batch(rows)
+        wanted = draw_directions(len(batch), batch.positions_camera, generator)
+        batch = position(turn_upright(batch, wanted, joint_set.root, generator), generator)
+        encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator)
+        loss = -estimator(encoded.inputs).log_density_at(rotate(wanted, encoded.rotation)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(estimator.parameters(), 1.0)
+        optimizer.step()
+        course.step()
+    return estimator.eval()
+
+
+@torch.no_grad()
+def camera_gravity(
+    estimator: GravityEstimator, target: TargetKeypoints, config: GravityConfig
+) -> CameraGravity:
+    """Pool the answers to all poses of each camera of the target; see the module's text."""
+    parameter = next(estimator.parameters())
+    intrinsics = on_device(stack_intrinsics(target.cameras), parameter)
+    ups: list[Tensor] = []
+    poses: list[int] = []
+    spreads: list[float] = []
+    for row in range(len(target.cameras)):
+        seen = np.flatnonzero(target.camera == row)
+        seen = seen[np.linspace(0, len(seen) - 1, min(len(seen), config.poses_per_camera)).astype(np.intp)]
+        poses.append(len(seen))
+        if len(seen) == 0:
+            ups.append(torch.full((3,), math.nan))
+            spreads.append(math.nan)
+            continue
+        rays = torch.as_tensor(target.rays[seen], device=parameter.device)[:, None]
+        points = torch.cat([rays, torch.ones_like(rays[..., :1])], dim=-1)
+        one = intrinsics[torch.full((len(seen),), row, device=parameter.device)]
+        encoded = PerspectiveEncoding().encode(project(points, one), one)
+        mixture = estimator(encoded.inputs)
+        in_camera = replace(mixture, mean=rotate_back(mixture.mean, encoded.rotation))
+        up = pooled_direction(in_camera, config.outlier_share)
+        ups.append(up.cpu())
+        spreads.append(_spread_degrees(in_camera, up))
+    return CameraGravity(up=torch.stack(ups), poses=tuple(poses), spread_degrees=tuple(spreads))
+
+
+def pooled_direction(mixture: SphereMixture, outlier_share: float) -> Tensor:
+    """Direction of the highest likelihood when all mixtures speak of one direction, but for outliers.
+
+    Each density becomes ``(1 - outlier_share) density + outlier_share / (4 pi)``; the mean of the logarithms
+    is searched over the sphere, then twice ever closer around the best direction.
+
+    Returns
+    -------
+    (3,), a unit vector.
+    """
+    floor = math.log(outlier_share / (4 * math.pi))
+    grid = _sphere_grid(mixture.mean)
+    best = _best_of(mixture, grid, floor, math.log1p(-outlier_share))
+    steps = torch.randn(400, 3, generator=torch.Generator().manual_seed(0)).to(grid)
+    for radius in _REFINEMENTS:
+        near = nn.functional.normalize(best + radius * steps, dim=-1)
+        best = _best_of(mixture, near, floor, math.log1p(-outlier_share))
+    return best
+
+
+def _best_of(mixture: SphereMixture, candidates: Tensor, floor: float, log_share: float) -> Tensor:
+    densities = mixture.log_density(candidates) + log_share
+    score = torch.logaddexp(densities, densities.new_tensor(floor)).mean(dim=0)
+    return candidates[score.argmax()]
+
+
+def _sphere_grid(like: Tensor) -> Tensor:
+    """Fibonacci's lattice: nearly even directions over the sphere, (_GRID, 3)."""
+    index = torch.arange(_GRID, device=like.device, dtype=like.dtype) + 0.5
+    z = 1 - 2 * index / _GRID
+    azimuth = math.pi * (1 + math.sqrt(5)) * index
+    radius = (1 - z * z).sqrt()
+    return torch.stack([radius * azimuth.cos(), radius * azimuth.sin(), z], dim=-1)
+
+
+def _spread_degrees(mixture: SphereMixture, up: Tensor) -> float:
+    heaviest = mixture.log_weight.argmax(dim=-1)
+    answers = mixture.mean[torch.arange(len(heaviest), device=up.device), heaviest]
+    cosine = (answers * up).sum(dim=-1).clamp(-1, 1)
+    return math.degrees(float(cosine.acos().median()))

@@ -1,0 +1,128 @@
+"""Source poses seen from where the target's cameras look: alignment of orientation, and its control.
+
+Global position alignment (PoseDA, ICCV 2023) moves poses and never turns them, so a source filmed at chest
+height stays filmed at chest height. Here poses are first turned about their root: so that up lies where it
+lies before the target's cameras (:mod:`adaptation.gravity`, from keypoints alone), or, as a control, to a
+random pitch and roll. "Pseudo-Label-Guided Global Transforms" (arXiv 2504.12699) takes orientations from
+pseudo-labels instead, which need a lifter that knows the viewpoint already.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from torch import Tensor
+
+from adaptation.global_position import GlobalPositionAlignment
+from adaptation.gravity import GravityConfig
+from adaptation.orientation import jitter_directions, turn_upright, up_from_angles
+from training.batches import Batch
+
+
+class NoViewpoint(BaseModel):
+    """Poses keep the orientation that they have before the source's cameras."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["none"] = "none"
+
+
+class RandomViewpoint(BaseModel):
+    """Poses are turned to a random pitch and roll, whatever the target: the control of the alignment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["random"] = "random"
+    pitch_degrees: tuple[float, float] = Field(
+        default=(-20.0, 80.0), description="Range of the camera's look downwards; 90 is straight from above."
+    )
+    roll_degrees: tuple[float, float] = Field(
+        default=(-20.0, 20.0), description="Range of the lean of up in the image; 180 is upside down."
+    )
+
+
+class AlignedViewpoint(BaseModel):
+    """Poses are turned until up lies where it was found before the target's cameras."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["aligned"] = "aligned"
+    gravity: GravityConfig = Field(
+        default=GravityConfig(), description="How the target cameras' gravity is learned."
+    )
+    jitter_degrees: float = Field(
+        default=5.0,
+        ge=0,
+        description="Deviation, on each of two axes, of a random tilt that covers the error of the estimate.",
+    )
+
+
+def _named(value: object) -> object:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+Viewpoint = Annotated[
+    NoViewpoint | RandomViewpoint | AlignedViewpoint, Field(discriminator="kind"), BeforeValidator(_named)
+]
+"""What a recipe may say of viewpoints: a kind by name, or a kind with its options."""
+
+
+class RandomTurn:
+    """Turn every clip to a pitch and roll drawn uniformly from ranges: a ``BatchTransform``.
+
+    Parameters
+    ----------
+    config : the ranges.
+    root : index of the root joint.
+    """
+
+    def __init__(self, config: RandomViewpoint, root: int) -> None:
+        self.config = config
+        self._root = root
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Draw one attitude and one heading per clip; positions of roots stay."""
+        pitch = _uniform(len(batch), self.config.pitch_degrees, batch.positions_camera, generator)
+        roll = _uniform(len(batch), self.config.roll_degrees, batch.positions_camera, generator)
+        return turn_upright(batch, up_from_angles(pitch, roll), self._root, generator)
+
+
+class ViewpointAlignment:
+    """Give every clip a random target pose's position and its camera's gravity: a ``BatchTransform``.
+
+    Position and orientation come from the same target pose, so poses that are seen low in a high camera are
+    seen as steeply as people there are.
+
+    Parameters
+    ----------
+    config : how far gravity is jittered.
+    position : places clips; its target poses are drawn.
+    camera_up : (cameras, 3), unit vectors against gravity, by row of the target's camera table.
+    """
+
+    def __init__(
+        self, config: AlignedViewpoint, position: GlobalPositionAlignment, camera_up: Tensor
+    ) -> None:
+        self.config = config
+        self._position = position
+        self._up = camera_up.to(position.camera.device)
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Draw one target pose per clip, turn the clip about its root, and move it there."""
+        rows = self._position.draw(len(batch), generator)
+        up = self._up[self._position.camera[rows]].to(batch.positions_camera.dtype)
+        up = jitter_directions(up, math.radians(self.config.jitter_degrees), generator)
+        turned = turn_upright(batch, up, self._position.root, generator)
+        return self._position.move(turned, rows, generator)
+
+
+def _uniform(
+    count: int, degrees: tuple[float, float], reference: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Draw (count,) radians uniformly between two angles."""
+    share = torch.rand(count, generator=generator, device=reference.device, dtype=reference.dtype)
+    low, high = (math.radians(angle) for angle in degrees)
+    return low + share * (high - low)
