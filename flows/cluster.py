@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
-from distributed import Client, LocalCluster
+from distributed import Client, Future, LocalCluster
+
+_Part = TypeVar("_Part")
+_Answer = TypeVar("_Answer")
+
+PARTS_AHEAD = 32
+"""Parts of a map that wait or run at once: enough for a small cluster, and little to hold in its memory."""
 
 
 class ClusterUnreachableError(ConnectionError):
@@ -48,3 +56,34 @@ def dask_client(address: str | None, threads: int | None = None) -> Iterator[Cli
         Client(cluster, set_as_default=False) as client,
     ):
         yield client
+
+
+def map_over(
+    client: Client, function: Callable[[_Part], _Answer], parts: Iterable[_Part]
+) -> Iterator[_Answer]:
+    """Apply a function to each part on a cluster's workers and yield the answers in the order of the parts.
+
+    Function and parts travel through the scheduler, so whatever a worker that died had or did is given to
+    another one. The function goes to each worker once.
+
+    Raises
+    ------
+    distributed.scheduler.KilledWorker
+        When a part has ended several workers; and what the function raises.
+    """
+    shared = client.submit(_returned, function, pure=False)
+    waiting: deque[Future] = deque()
+    for part in parts:
+        waiting.append(client.submit(_applied, shared, part, pure=False))
+        if len(waiting) > PARTS_AHEAD:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _returned(function: Callable[[_Part], _Answer]) -> Callable[[_Part], _Answer]:
+    return function
+
+
+def _applied(function: Callable[[_Part], _Answer], part: _Part) -> _Answer:
+    return function(part)

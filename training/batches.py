@@ -137,6 +137,25 @@ class DevicePoses:
             up_camera=None if self.up_camera is None else self.up_camera.to(device),
         )
 
+    def part(self, first: int, last: int) -> DevicePoses:
+        """Cut out the rows from ``first`` to ``last`` (excluded) with the neighbours that their clips need.
+
+        Returns
+        -------
+        Fewer poses, whose :meth:`batch` gives the same clips: row ``r`` of these poses is row
+        ``r - max(0, first - frames // 2)`` there.
+        """
+        start = max(0, first - self.frames // 2)
+        kept = slice(start, last + self.frames // 2)
+        return replace(
+            self,
+            positions_camera=self.positions_camera[kept],
+            keypoints_px=self.keypoints_px[kept],
+            camera=self.camera[kept],
+            run_first=(self.run_first[kept] - start).clamp(min=0),
+            run_last=(self.run_last[kept] - start).clamp(max=min(kept.stop, len(self)) - start - 1),
+        )
+
     def batch(self, rows: Tensor) -> Batch:
         """Cut out the clips whose middle frames (index ``frames // 2``) are these rows.
 

@@ -6,8 +6,9 @@ their intervals are defined in :mod:`training.evaluation.results`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -45,8 +46,34 @@ _HEADLINES: Mapping[metrics.Alignment, Metric] = MappingProxyType(
 )
 
 
+@dataclass(frozen=True)
+class Clips:
+    """Some rows to lift, with the poses around them: all that another process needs to know.
+
+    Attributes
+    ----------
+    poses : the rows and their neighbours.
+    rows : (n,) int64, the rows of ``poses`` that are asked for.
+    """
+
+    poses: DevicePoses
+    rows: torch.Tensor
+
+
+Lift = Callable[[Clips], Float32]
+"""From n clips to their middle poses, (n, joints, 3) metres."""
+
+Mapper = Callable[[Lift, Iterable[Clips]], Iterable[Float32]]
+"""Applies a function to each of many parts and gives the answers in their order, as :func:`map` does."""
+
+
 def predict(
-    trained: TrainedLifter, poses: CameraPoses, *, test_time: TestTime = "plain", batch_size: int = 4096
+    trained: TrainedLifter,
+    poses: CameraPoses,
+    *,
+    test_time: TestTime = "plain",
+    batch_size: int = 4096,
+    over: Mapper = map,
 ) -> Float32:
     """Lift every row's keypoints, on the device where the lifter lies.
 
@@ -59,6 +86,8 @@ def predict(
     poses : n rows, on the skeleton of the lifter.
     test_time : ``flip`` averages with the answer to the mirrored keypoints.
     batch_size : clips at once.
+    over : how the batches are worked on: one after the other, or by the workers of a cluster, which get the
+        same batches and so give the same answers.
 
     Returns
     -------
@@ -69,27 +98,36 @@ def predict(
     ValueError
         When poses and lifter have different skeletons.
     """
-    lifter, encoding = trained.lifter, trained.encoding
+    lifter = trained.lifter
     if poses.skeleton != lifter.skeleton:
         raise ValueError(f"the lifter expects {lifter.skeleton} keypoints, the poses are {poses.skeleton}")
     device = next(lifter.parameters()).device
     columns = DevicePoses.from_columns(poses, device, lifter.frames)
-    joint_set = skeleton(lifter.skeleton)
-    middle = lifter.frames // 2 if lifter.output == "all" else 0
-    answers = torch.empty((len(columns), joint_set.joints, 3), device=device)
-
     was_training = lifter.training
     lifter.eval()
     try:
-        with torch.inference_mode():
-            for rows in torch.split(torch.arange(len(columns), device=device), batch_size):
-                batch = columns.batch(rows)
-                seen = (lifter, encoding, batch.keypoints_px, batch.intrinsics)
-                lifted = lift_flip_averaged(*seen, joint_set) if test_time == "flip" else lift(*seen)
-                answers[rows] = lifted[:, middle]
+        return np.concatenate(list(over(partial(_lift, trained, test_time), _clips(columns, batch_size))))
     finally:
         lifter.train(was_training)
-    return np.asarray(answers.cpu().numpy(), dtype=np.float32)
+
+
+def _clips(columns: DevicePoses, batch_size: int) -> Iterator[Clips]:
+    for first in range(0, len(columns), batch_size):
+        last = min(first + batch_size, len(columns))
+        before = min(first, columns.frames // 2)
+        rows = torch.arange(before, before + last - first, device=columns.device)
+        yield Clips(columns.part(first, last), rows)
+
+
+def _lift(trained: TrainedLifter, test_time: TestTime, clips: Clips) -> Float32:
+    lifter, encoding = trained.lifter, trained.encoding
+    middle = lifter.frames // 2 if lifter.output == "all" else 0
+    with torch.inference_mode():
+        batch = clips.poses.batch(clips.rows)
+        seen = (lifter, encoding, batch.keypoints_px, batch.intrinsics)
+        joint_set = skeleton(lifter.skeleton)
+        lifted = lift_flip_averaged(*seen, joint_set) if test_time == "flip" else lift(*seen)
+        return np.asarray(lifted[:, middle].cpu().numpy(), dtype=np.float32)
 
 
 def rows_within(poses: CameraPoses, context: CameraPoses) -> NDArray[np.intp]:
