@@ -51,3 +51,15 @@ def test_nothing_selected_is_refused(poses) -> None:
         DevicePoses.from_columns(poses.take(np.arange(0)), "cpu", frames=1)
     with pytest.raises(ValueError, match="at least one frame"):
         DevicePoses.from_columns(poses, "cpu", frames=0)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5, 81])
+def test_a_part_gives_the_clips_of_the_whole(poses, frames) -> None:
+    whole = DevicePoses.from_columns(poses, "cpu", frames=frames)
+    first, last = len(whole) // 3, 2 * len(whole) // 3
+    part = whole.part(first, last)
+    rows = torch.arange(first, last)
+    expected, found = whole.batch(rows), part.batch(rows - max(0, first - frames // 2))
+    assert torch.equal(found.keypoints_px, expected.keypoints_px)
+    assert torch.equal(found.positions_camera, expected.positions_camera)
+    assert len(part) <= last - first + 2 * (frames // 2)
