@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-from prefect import flow, task
+from prefect import flow
 from prefect.artifacts import create_table_artifact
 from pydantic import Field
 
+from flows.cluster import dask_client, map_over
 from flows.data import StoreInputs, open_store
+from flows.logs import recorded
 from flows.recipe import Part, Test
+from flows.retries import patient_task
 from flows.stage import StageOutcome, run_stage
 from flows.train import resolve_device
+from storage.columns import CameraPoses
 from storage.provenance import digest_file
-from training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, load_lifter
+from storage.schema import Float32
+from storage.store import PoseStore
+from training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, TrainedLifter, load_lifter
 from training.evaluation.evaluate import evaluate, predict
-from training.evaluation.protocols import protocol
+from training.evaluation.protocols import TestTime, protocol
 from training.evaluation.results import EvaluationResult
 
 
@@ -53,7 +60,7 @@ class EvaluationRecord(Part):
 
 
 def evaluate_lifter(
-    lifter: Path, test: Test, folder: Path, device: str = "auto"
+    lifter: Path, test: Test, folder: Path, device: str = "auto", dask: str | None = None
 ) -> StageOutcome[EvaluationRecord]:
     """Evaluate a trained lifter, unless it is done already for the same weights, data and protocols.
 
@@ -67,30 +74,31 @@ def evaluate_lifter(
         The stage's folder.
     device : str
         Where to predict.
+    dask : str or None
+        Address of a Dask scheduler whose workers' processors predict instead.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        There is no lifter, or a protocol does not measure this data set.
+        There is no lifter, a protocol does not measure this data set, or both a GPU and a cluster are asked
+        for.
+    ClusterUnreachableError
+        No scheduler answers at ``dask``.
     """
-    for name in (WEIGHTS_FILE, DESCRIPTION_FILE):
-        if not (lifter / name).is_file():
-            raise FileNotFoundError(f"{lifter} is not a trained lifter: {name} is missing; train one first")
+    if dask is not None and device not in ("auto", "cpu"):
+        raise ValueError(
+            f"a cluster's workers predict on their processors; leave out device {device!r} or dask"
+        )
     store = open_store(test.data)
-    inputs = EvaluationInputs(
-        weights_sha256=digest_file(lifter / WEIGHTS_FILE, lifter).sha256,
-        description_sha256=digest_file(lifter / DESCRIPTION_FILE, lifter).sha256,
-        test=StoreInputs(dataset=store.dataset, snapshot=store.snapshot, keypoints=test.data.keypoints),
-        protocols=test.protocols,
-    )
+    inputs = _inputs(lifter, test, store)
 
     def work(_: Path) -> EvaluationRecord:
-        trained = load_lifter(lifter, resolve_device(device))
+        trained = load_lifter(lifter, resolve_device("cpu" if dask else device))
         results = []
         for name in test.protocols:
             chosen = protocol(name)
             poses = chosen.read(store, test.data.keypoints)
-            results.append(evaluate(predict(trained, poses, test_time=chosen.test_time), poses, chosen))
+            results.append(evaluate(_predict(trained, poses, chosen.test_time, dask), poses, chosen))
         return EvaluationRecord(
             snapshot=store.snapshot,
             restaged_from=store.attributes.restaged_from,
@@ -100,13 +108,40 @@ def evaluate_lifter(
     return run_stage(folder, inputs, EvaluationRecord, work)
 
 
-_evaluate_task = task(evaluate_lifter, name="evaluate lifter")
+def evaluation_inputs(lifter: Path, test: Test) -> EvaluationInputs:
+    """Describe what an evaluation would depend on now; raises what :func:`evaluate_lifter` raises."""
+    return _inputs(lifter, test, open_store(test.data))
 
 
-@flow(name="evaluate", flow_run_name="evaluate {lifter}")
-def evaluate_once(lifter: Path, test: Test, folder: Path, device: str = "auto") -> EvaluationRecord:
+def _inputs(lifter: Path, test: Test, store: PoseStore) -> EvaluationInputs:
+    for name in (WEIGHTS_FILE, DESCRIPTION_FILE):
+        if not (lifter / name).is_file():
+            raise FileNotFoundError(f"{lifter} is not a trained lifter: {name} is missing; train one first")
+    return EvaluationInputs(
+        weights_sha256=digest_file(lifter / WEIGHTS_FILE, lifter).sha256,
+        description_sha256=digest_file(lifter / DESCRIPTION_FILE, lifter).sha256,
+        test=StoreInputs(dataset=store.dataset, snapshot=store.snapshot, keypoints=test.data.keypoints),
+        protocols=test.protocols,
+    )
+
+
+def _predict(trained: TrainedLifter, poses: CameraPoses, test_time: TestTime, dask: str | None) -> Float32:
+    if dask is None:
+        return predict(trained, poses, test_time=test_time)
+    with dask_client(dask) as client:
+        return predict(trained, poses, test_time=test_time, over=partial(map_over, client))
+
+
+_evaluate_task = patient_task(evaluate_lifter, name="evaluate lifter")
+
+
+@flow(name="evaluate", flow_run_name="evaluate {lifter}", timeout_seconds=6 * 3600)
+def evaluate_once(
+    lifter: Path, test: Test, folder: Path, device: str = "auto", dask: str | None = None
+) -> EvaluationRecord:
     """Evaluate one lifter and put its figures into the Prefect UI."""
-    record = _evaluate_task(lifter, test, folder, device).result
+    with recorded():
+        record = _evaluate_task(lifter, test, folder, device, dask).result
     create_table_artifact(
         key="evaluation",
         table=[

@@ -3,40 +3,41 @@
 The tasks are few and large, and each is a plain function that can be called without Prefect. Work that is
 there already for the same inputs is not done again; see :mod:`flows.stage`.
 
-A run's folder holds ``recipe.yaml``, ``summary.json``, ``report.html``, ``run.log`` and, for each kind of
-lifter and seed, ``lifters/<method>/seed-<n>`` and ``evaluations/<method>/seed-<n>``.
+A run's folder holds ``recipe.yaml``, ``environment.json``, ``summary.json``, ``report.html``, ``run.log``
+and, for each kind of lifter and seed, ``lifters/<method>/seed-<n>`` and ``evaluations/<method>/seed-<n>``.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefect import flow, task
+from prefect import flow
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from flows.adapt import lesson, transforms
 from flows.data import open_poses, open_store
+from flows.environment import describe_environment
 from flows.evaluate import EvaluationRecord, evaluate_lifter
+from flows.events import announce_commit
+from flows.logs import recorded
 from flows.narration import Step, tell
-from flows.prepare import PrepareFailedError, PrepareRequest, RawKind, prepare_store
+from flows.prepare import PrepareRequest, RawKind, failure_of, prepare_store
 from flows.recipe import Method, Recipe, StoredData, save_recipe
 from flows.report.evidence import Evidence
 from flows.report.gather import placement, sample_poses
 from flows.report.page import write_page
 from flows.report.view import METHOD_LABELS, build_view
 from flows.results import Summary, summarise
+from flows.retries import patient_task
 from flows.stage import write_text_atomically
 from flows.train import CHECKPOINT, TrainingJob, TrainingRecord, narrated_training, resolve_device
 from preprocessing.ingest import IngestReport
 from storage.schema import Dataset
 from training.checkpoint import load_lifter
 from training.evaluation.protocols import protocol
-
-ROOMS = ("geometry", "storage", "preprocessing", "training", "adaptation", "flows")
 
 _RAW_KINDS: Mapping[Dataset, RawKind] = {
     "human36m": "human36m",
@@ -65,6 +66,11 @@ class RunFolder:
     def report(self) -> Path:
         """The page."""
         return self.path / "report.html"
+
+    @property
+    def environment(self) -> Path:
+        """The program, the machine and the packages of the latest run."""
+        return self.path / "environment.json"
 
     @property
     def log(self) -> Path:
@@ -131,7 +137,7 @@ def prepare_data(data: StoredData) -> IngestReport | None:
         lambda progress: tell(Step(name, progress.done, progress.total, progress.stage)),
     )
     if not report.succeeded:
-        raise PrepareFailedError(report)
+        raise failure_of(report)
     changed = f"{len(report.written)} trials written" if report.committed else "unchanged"
     tell(Step(name, 1, 1, changed))
     return report
@@ -210,46 +216,50 @@ def gather(recipe: Recipe, trained: tuple[Trained, ...]) -> Evidence:
     )
 
 
-@contextmanager
-def logged_to(path: Path) -> Iterator[None]:
-    """Append what the project's rooms log inside this block to a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    loggers = [logging.getLogger(room) for room in ROOMS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.removeHandler(handler)
-            logger.setLevel(level)
-        handler.close()
+_prepare_task = patient_task(prepare_data, "prepare store", "prepare {data.dataset}")
+_train_task = patient_task(train_method, "train lifter", "train {method} seed {seed}")
+_evaluate_task = patient_task(evaluate_method, "evaluate lifter", "evaluate {method} seed {seed}")
+_publish_task = patient_task(publish, "publish")
 
 
-_prepare_task = task(prepare_data, name="prepare store", task_run_name="prepare {data.dataset}")
-_train_task = task(train_method, name="train lifter", task_run_name="train {method} seed {seed}")
-_evaluate_task = task(evaluate_method, name="evaluate lifter", task_run_name="evaluate {method} seed {seed}")
-_publish_task = task(publish, name="publish")
-
-
-@flow(name="run", flow_run_name="run {recipe.name}")
+@flow(name="run", flow_run_name="run {recipe.name}", timeout_seconds=72 * 3600)
 def run_recipe(recipe: Recipe) -> Summary:
     """Do everything that a recipe names, skipping what is there already for the same inputs."""
+    with run_recorded(recipe):
+        prepare_stores(recipe)
+        return learn(recipe)
+
+
+@contextmanager
+def run_recorded(recipe: Recipe) -> Iterator[None]:
+    """Keep the recipe, the circumstances and the log of this block in the run's folder."""
     folder = RunFolder(recipe.run_dir)
     save_recipe(recipe, folder.recipe)
-    with logged_to(folder.log):
-        for data in _stores(recipe):
-            _prepare_task(data)
-        trained = []
-        for seed in recipe.seeds:
-            for method in recipe.methods:
-                training = _train_task(recipe, method, seed)
-                trained.append(Trained(method, seed, training, _evaluate_task(recipe, method, seed)))
-        summary = _publish_task(recipe, tuple(trained))
+    with recorded(folder.log):
+        environment = describe_environment()
+        write_text_atomically(folder.environment, environment.model_dump_json(indent=2) + "\n")
+        yield
+
+
+def prepare_stores(recipe: Recipe) -> tuple[IngestReport, ...]:
+    """Inside a flow: bring every store of a recipe up to date, as far as the recipe names raw trees."""
+    reports = []
+    for data in _stores(recipe):
+        report = _prepare_task(data)
+        if report is not None:
+            announce_commit(report, recipe.name)
+            reports.append(report)
+    return tuple(reports)
+
+
+def learn(recipe: Recipe) -> Summary:
+    """Inside a flow: train, evaluate and report on a recipe's stores as they are."""
+    trained = []
+    for seed in recipe.seeds:
+        for method in recipe.methods:
+            training = _train_task(recipe, method, seed)
+            trained.append(Trained(method, seed, training, _evaluate_task(recipe, method, seed)))
+    summary = _publish_task(recipe, tuple(trained))
     show(recipe, summary)
     return summary
 

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 from typing import Literal
 
-from prefect import flow, task
+from prefect import flow
 from prefect.artifacts import create_table_artifact
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.cluster import dask_client
+from flows.events import announce_commit
+from flows.logs import log_stage, recorded
 from flows.narration import Step, tell
+from flows.retries import is_passing, patient_task
 from preprocessing import quality
 from preprocessing.human36m.read import Human36MOptions, plan_human36m
 from preprocessing.ingest import IngestPolicy, IngestReport, Progress, ingest
@@ -69,6 +73,16 @@ class PrepareFailedError(RuntimeError):
         return (type(self), (self.report,))
 
 
+class PrepareInterruptedError(PrepareFailedError, OSError):
+    """The disk or the network failed while raw files were read, which may pass."""
+
+
+def failure_of(report: IngestReport) -> PrepareFailedError:
+    """Return the error of an ingest that did not succeed; an OSError when waiting may mend all of it."""
+    passing = (one.errno is not None and is_passing(OSError(one.errno, one.found)) for one in report.failures)
+    return PrepareInterruptedError(report) if all(passing) else PrepareFailedError(report)
+
+
 def read_plan(request: PrepareRequest) -> RawPlan:
     """List what the raw tree offers, without reading frames."""
     if request.kind == "human36m":
@@ -92,8 +106,22 @@ def prepare_store(
     plan = read_plan(request)
     store = _open_or_create(request.store, plan)
     policy = IngestPolicy(on_failure=request.on_failure, on_vanished=request.on_vanished)
+    started = perf_counter()
     with dask_client(request.dask) as client:
-        return ingest(plan, store, client, policy, on_progress)
+        report = ingest(plan, store, client, policy, on_progress)
+    log_stage(
+        f"prepare {report.dataset}",
+        perf_counter() - started,
+        {
+            "written": len(report.written),
+            "frames": report.frames,
+            "unchanged": len(report.unchanged),
+            "removed": len(report.pruned),
+            "bad files": len(report.failures),
+            "snapshot": report.snapshot,
+        },
+    )
+    return report
 
 
 def _open_or_create(location: str, plan: RawPlan) -> PoseStore:
@@ -112,21 +140,30 @@ def _origin(restaged_from: str | None) -> str:
     return restaged_from or "original recordings"
 
 
-@task(name="ingest")
 def _ingest(request: PrepareRequest) -> IngestReport:
     name = f"prepare {request.kind}"
-    return prepare_store(
+    report = prepare_store(
         request, lambda progress: tell(Step(f"{name}: {progress.stage}", progress.done, progress.total))
     )
+    announce_commit(report)
+    if not report.succeeded:
+        raise failure_of(report)
+    return report
 
 
-@flow(name="prepare")
+_ingest_task = patient_task(_ingest, name="ingest")
+
+
+@flow(name="prepare", flow_run_name="prepare {request.store}", timeout_seconds=6 * 3600)
 def prepare(request: PrepareRequest) -> IngestReport:
     """Parse a raw release into a store; fails when a file is bad, after showing which and why."""
-    report = _ingest(request)
-    show(report)
-    if not report.succeeded:
-        raise PrepareFailedError(report)
+    with recorded():
+        try:
+            report = _ingest_task(request)
+        except PrepareFailedError as error:
+            show(error.report)
+            raise
+        show(report)
     return report
 
 

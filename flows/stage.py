@@ -15,10 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Generic, TypeVar
+from time import perf_counter
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from flows.logs import Figure, log_stage
 from storage.provenance import digest_json
 
 logger = logging.getLogger(__name__)
@@ -70,7 +72,7 @@ def run_stage(
     work : Callable
         Does the work inside the folder and returns the result.
     """
-    record = InputsRecord[Inputs](poseshift=version("poseshift"), inputs=inputs)
+    record = _record(inputs)
     digest = record.digest
     found = _recorded_digest(folder)
     if found == digest:
@@ -84,9 +86,24 @@ def run_stage(
     write_text_atomically(
         folder / INPUTS, json.dumps({"digest": digest, **record.model_dump(mode="json")}, indent=2) + "\n"
     )
+    started = perf_counter()
     result = work(folder)
     write_text_atomically(folder / DONE, result.model_dump_json(indent=2) + "\n")
+    log_stage(str(folder), perf_counter() - started, {**_figures(result), "inputs": digest[:12]})
     return StageOutcome(result, reused=False)
+
+
+def is_done(folder: Path, inputs: BaseModel, result_type: type[BaseModel]) -> bool:
+    """Tell whether a stage is complete for these inputs, so that running it would do nothing."""
+    current = _recorded_digest(folder) == _record(inputs).digest
+    return current and _read_result(folder / DONE, result_type) is not None
+
+
+def recorded_inputs(folder: Path) -> dict[str, Any] | None:
+    """Read what a stage was last made (or begun) from, as plain JSON; None when there is no stage."""
+    content = _read_inputs(folder)
+    inputs = None if content is None else content.get("inputs")
+    return inputs if isinstance(inputs, dict) else None
 
 
 def write_text_atomically(path: Path, text: str) -> None:
@@ -105,13 +122,28 @@ def write_text_atomically(path: Path, text: str) -> None:
         raise
 
 
+def _record(inputs: Inputs) -> InputsRecord[Inputs]:
+    return InputsRecord[Inputs](poseshift=version("poseshift"), inputs=inputs)
+
+
+def _figures(result: BaseModel) -> dict[str, Figure]:
+    """Collect the short facts of a result, for its line in the log."""
+    facts = ((name, getattr(result, name)) for name in type(result).model_fields)
+    return {name: fact for name, fact in facts if name != "seconds" and isinstance(fact, str | int | float)}
+
+
 def _recorded_digest(folder: Path) -> str | None:
+    content = _read_inputs(folder)
+    digest = None if content is None else content.get("digest")
+    return digest if isinstance(digest, str) else None
+
+
+def _read_inputs(folder: Path) -> dict[str, Any] | None:
     try:
         content = json.loads((folder / INPUTS).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
         return None
-    digest = content.get("digest") if isinstance(content, dict) else None
-    return digest if isinstance(digest, str) else None
+    return content if isinstance(content, dict) else None
 
 
 def _read_result(path: Path, result_type: type[Result]) -> Result | None:

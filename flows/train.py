@@ -10,12 +10,15 @@ from pathlib import Path
 from time import perf_counter
 
 import torch
-from prefect import flow, task
+from prefect import flow
 
 from flows.adapt import transforms, unlabelled
-from flows.data import DataInputs, open_poses
+from flows.data import DataInputs, OpenData, open_poses
+from flows.logs import recorded
 from flows.narration import Step, tell
 from flows.recipe import Adaptation, Part, PoseData
+from flows.retries import patient_task
+from flows.slots import training_slot
 from flows.stage import StageOutcome, run_stage
 from storage.provenance import git_commit, software_versions
 from training.batches import DevicePoses
@@ -118,18 +121,14 @@ def train_lifter(
     """
     labelled = open_poses(job.labelled)
     target = None if job.target is None else open_poses(job.target)
-    inputs = TrainingInputs(
-        labelled=labelled.inputs,
-        target=None if target is None else target.inputs,
-        adaptation=job.adaptation,
-        lifter=job.lifter,
-        encoding=job.encoding,
-        schedule=job.schedule,
-        seed=job.seed,
-    )
+    inputs = _inputs(job, labelled, target)
 
     def work(place: Path) -> TrainingRecord:
         device = resolve_device(job.device)
+        with training_slot(device):
+            return train_on(device, place)
+
+    def train_on(device: torch.device, place: Path) -> TrainingRecord:
         started = perf_counter()
         chosen = encoding(job.encoding)
         lifter = build(job.lifter, chosen.channels, seed=job.seed)
@@ -165,6 +164,23 @@ def train_lifter(
     return run_stage(folder, inputs, TrainingRecord, work)
 
 
+def training_inputs(job: TrainingJob) -> TrainingInputs:
+    """Describe what a job's lifter would depend on now; raises what :func:`train_lifter` raises."""
+    return _inputs(job, open_poses(job.labelled), None if job.target is None else open_poses(job.target))
+
+
+def _inputs(job: TrainingJob, labelled: OpenData, target: OpenData | None) -> TrainingInputs:
+    return TrainingInputs(
+        labelled=labelled.inputs,
+        target=None if target is None else target.inputs,
+        adaptation=job.adaptation,
+        lifter=job.lifter,
+        encoding=job.encoding,
+        schedule=job.schedule,
+        seed=job.seed,
+    )
+
+
 def resolve_device(name: str) -> torch.device:
     """Find the device that a recipe means.
 
@@ -196,10 +212,15 @@ def narrated_training(job: TrainingJob, folder: Path, name: str) -> StageOutcome
     return outcome
 
 
-_train_task = task(narrated_training, name="train lifter")
+_train_task = patient_task(narrated_training, name="train lifter")
 
 
-@flow(name="train", flow_run_name="train {folder}")
+@flow(name="train", flow_run_name="train {folder}", timeout_seconds=48 * 3600)
 def train(job: TrainingJob, folder: Path) -> TrainingRecord:
     """Train one lifter, unless it is there already for the same inputs."""
-    return _train_task(job, folder, "train").result
+    with recorded():
+        return _train_task(job, folder, "train").result
+
+
+adapt = train.with_options(name="adapt", flow_run_name="adapt {folder}")
+"""The same flow under the name of what it is used for: a job whose adaptation looks at a target."""

@@ -71,6 +71,8 @@ class Failure(BaseModel):
     found: str
     expected: str
     remedy: str
+    errno: int | None = None
+    """The system's error number when it could not read the file: that may pass, a damaged file does not."""
 
 
 class TrialQuality(BaseModel):
@@ -270,7 +272,7 @@ def _digest_batch(batch: tuple[PlannedTrial, ...], root: Path) -> list[_Digested
         try:
             outcomes.append(_DigestedTrial(planned, _digest_sources(planned, root)))
         except OSError as error:
-            outcomes.append(_failure(_unreadable(planned, error)))
+            outcomes.append(_unreadable(planned, error))
     return outcomes
 
 
@@ -288,7 +290,7 @@ def _write_one(fork: Fork, digested: _DigestedTrial, root: Path, options: dict[s
     except RawDataError as error:
         return _Outcome(planned.key, failure=_failure(error))
     except OSError as error:
-        return _Outcome(planned.key, failure=_failure(_unreadable(planned, error)))
+        return _Outcome(planned.key, failure=_unreadable(planned, error))
     trial = assess(trial, skeleton("human36m_17"))
     fork.write(replace(trial, sources=digested.sources, options={**options, **trial.options}))
     return _Outcome(planned.key, quality=TrialQuality(trial=trial.key.path, figures=dict(trial.quality)))
@@ -314,10 +316,11 @@ def _failure(error: RawDataError) -> Failure:
     return Failure(path=str(error.path), found=error.found, expected=error.expected, remedy=error.remedy)
 
 
-def _unreadable(planned: PlannedTrial, error: OSError) -> RawDataError:
-    return RawDataError(
-        error.filename or planned.sources[0],
+def _unreadable(planned: PlannedTrial, error: OSError) -> Failure:
+    return Failure(
+        path=str(error.filename or planned.sources[0]),
         found=f"a file that the system could not read ({error.strerror or error})",
         expected="a readable file",
         remedy="Check that it exists, its permissions and the disk; then run prepare again.",
+        errno=error.errno,
     )
