@@ -99,3 +99,13 @@ def test_convolution_equals_its_formula_written_with_loops(neighbours) -> None:
 @pytest.mark.parametrize(("neighbours", "count"), [("shared", 1), ("by-distance", 3), ("unshared", 17)])
 def test_number_of_weights(neighbours, count) -> None:
     assert GraphConvolution(BODY, 8, neighbours, "random-walk").weight.numel() == count * 8 * 8
+
+
+@pytest.mark.parametrize("neighbours", GROUPINGS)
+def test_convolution_may_widen(neighbours) -> None:
+    torch.manual_seed(0)
+    convolution = GraphConvolution(BODY, 3, neighbours, "symmetric", width_out=5)
+    groups = torch.from_numpy(adjacency_groups(BODY, neighbours, "symmetric")).float()
+    x = torch.randn(2, 17, 3)
+    expected = torch.einsum("kij,bjc,kcd->bid", groups, x, convolution.weight)
+    torch.testing.assert_close(convolution(x), expected, atol=1e-5, rtol=1e-5)

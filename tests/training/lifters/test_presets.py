@@ -1,0 +1,72 @@
+"""What every registered lifter owes, whichever it is."""
+
+import numpy as np
+import pytest
+import torch
+
+from geometry.skeleton import skeleton
+from training.batches import DevicePoses
+from training.checkpoint import TrainedLifter
+from training.encoding import encoding
+from training.evaluation.evaluate import predict
+from training.export import export_lifter
+from training.fit import batch_loss
+from training.lifters.registry import build, preset, presets
+from training.lifters.semgcn import SemGCNConfig
+from training.losses import loss
+
+SMALL = sorted(name for name in presets() if name.endswith("-small"))
+
+
+def test_every_lifter_has_a_small_preset() -> None:
+    assert {preset(name).name for name in SMALL} == {config.name for config in presets().values()}
+
+
+@pytest.mark.parametrize("name", sorted(presets()))
+def test_contract(name) -> None:
+    lifter = build(preset(name), 3)
+    keypoints = torch.randn(
+        2, lifter.frames, lifter.joints, 3, generator=torch.Generator().manual_seed(0), requires_grad=True
+    )
+    answered = lifter.frames if lifter.output == "all" else 1
+    out = lifter(keypoints)
+    assert out.shape == (2, answered, 17, 3)
+    assert torch.isfinite(out).all()
+    assert (out[:, :, skeleton(lifter.skeleton).root] == 0).all()
+    out.square().sum().backward()
+    assert keypoints.grad.abs().sum() > 0
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in lifter.parameters())
+    # one clip's answer does not depend on the others of its batch
+    lifter.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(lifter(keypoints)[:1], lifter(keypoints[:1]), atol=1e-5, rtol=1e-4)
+    with pytest.raises(ValueError, match="built for keypoints of shape"):
+        lifter(keypoints[:, :, 1:])
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_learns_a_few_poses_by_heart(name, poses_of) -> None:
+    config, chosen, steps, rate = preset(name), encoding("screen"), 150, 4e-3
+    lifter = build(config, chosen.channels, seed=0)
+    poses = poses_of(4, 0)
+    columns = DevicePoses.from_columns(poses, "cpu", lifter.frames)
+    batch = columns.batch(torch.arange(len(columns)))
+    optimizer = torch.optim.Adam(lifter.parameters())
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
+        optimizer.zero_grad()
+        error = batch_loss(lifter, chosen, batch, loss("mpjpe"))
+        error.backward()
+        optimizer.step()
+    truth = poses.positions_camera - poses.positions_camera[:, :1]
+    mean_pose = np.linalg.norm(truth - truth.mean(axis=0), axis=-1).mean()
+    assert error.item() < 0.5 * mean_pose
+    # Sixteen poses leave the running moments of batch norms behind: evaluation is a little worse.
+    answers = predict(TrainedLifter(lifter.eval(), chosen, config, {}), poses)
+    assert np.linalg.norm(answers - truth, axis=-1).mean() < 0.6 * mean_pose
+
+
+def test_learned_adjacency_pooling_and_non_local_blocks_export_to_one_file(tmp_path) -> None:
+    config, chosen = SemGCNConfig(width=8, blocks=1), encoding("screen")
+    lifter = build(config, chosen.channels).eval()
+    assert export_lifter(TrainedLifter(lifter, chosen, config, {}), tmp_path / "lifter.pt2") < 1e-4
