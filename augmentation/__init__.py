@@ -1,1 +1,1 @@
-"""Learned pose augmentation (the local part of PoseDA, after PoseAug): operators, generator, discriminators."""
+"""Learned pose augmentation (PoseDA's local part, after PoseAug): operators, generator, discriminators."""

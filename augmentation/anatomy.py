@@ -1,7 +1,7 @@
 """What augmentation needs to know of a skeleton: its trunk, its mirrored bones and its parts.
 
-All of it is derived from the tree and the left/right pairs, so any registered skeleton will do. On PoseAug's 16
-joints the result is PoseAug's own tables (Gong et al., CVPR 2021); the 17 joints of Human3.6M add the nose.
+All of it is derived from the tree and the left/right pairs, so any registered skeleton will do. On PoseAug's
+16 joints the result is PoseAug's own tables (Gong et al., CVPR 2021); Human3.6M's 17 joints add the nose.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Anatomy:
 
     Attributes
     ----------
-    trunk : bones from the root to where the upper limbs branch off, in that order. Their directions are kept by
-        bone-angle augmentation, so that a turn of the whole body cannot hide in it.
+    trunk : bones from the root to where the upper limbs branch off, in that order. Their directions are kept
+        by bone-angle augmentation, so that a turn of the whole body cannot hide in it.
     length_groups : for each bone its group; mirrored bones share one, numbered by first appearance.
     kept_length : group whose length is never changed, the last bone of the trunk, which fixes the absolute
         scale; None when there is no trunk.
@@ -58,7 +58,7 @@ def anatomy(skeleton: Skeleton) -> Anatomy:
 
 
 def _ancestors(skeleton: Skeleton, joint: int) -> Iterator[int]:
-    """The joint itself, its parent and so on to the root."""
+    """Yield the joint itself, its parent and so on to the root."""
     while joint >= 0:
         yield joint
         joint = skeleton.parents[joint]

@@ -1,9 +1,9 @@
 """Discriminators of poses, of pairs of poses and of keypoints: 1 for real, 0 for made.
 
 The part-wise discriminator and the one of keypoints are PoseAug's (Gong et al., CVPR 2021): kinematic chain
-spaces (Wandt et al., ECCV 2018) of five parts of the body, and a small network on 2D. PoseDA (Chai et al., ICCV
-2023) names an "anchor discriminator" and does not say what it sees; the one of pairs is our reading of the name:
-it judges whether a pose is a plausible variant of the pose that it was made from.
+spaces (Wandt et al., ECCV 2018) of five parts of the body, and a small network on 2D. PoseDA (Chai et al.,
+ICCV 2023) has an "anchor discriminator" of which no details are public; the one of pairs is one reading of
+the name: it judges whether a pose is a plausible variant of the pose that it was made from.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class DiscriminatorConfig(BaseModel):
         default="centred",
         description=(
             "What judges 2D, against the target's keypoints: 'centred' sees rays relative to the root's and "
-            "divided by the person's size, which is what a generator can change; 'raw' sees them as they are; "
-            "'none' leaves it out."
+            "divided by the person's size, which is what a generator can change; 'raw' sees them as they "
+            "are; 'none' leaves it out."
         ),
     )
     width: int = Field(default=256, ge=1, description="Hidden width of the discriminators of 3D.")
     regularisation: Regularisation = Field(
         default="none",
-        description="'spectral' normalises every layer, 'gradient_penalty' punishes slopes at real poses (R1).",
+        description="'spectral' normalises each layer; 'gradient_penalty' punishes slopes at real data (R1).",
     )
     penalty_weight: float = Field(default=1.0, ge=0, description="Weight of the gradient penalty.")
 

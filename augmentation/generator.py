@@ -1,7 +1,7 @@
-"""Generators of augmentation parameters: small networks from a pose and noise to bone angles, gains, rotation.
+"""Generators of augmentation parameters: small networks from pose and noise to angles, gains, rotation.
 
-Sizes follow PoseAug's released code (Gong et al., CVPR 2021). Every network sees the original pose and noise of
-its own; what they say is applied one after the other by :mod:`augmentation.transforms`. Next to the learned
+Sizes follow PoseAug's released code (Gong et al., CVPR 2021). Every network sees the original pose and noise
+of its own; what they say is applied one after the other by :mod:`augmentation.transforms`. Beside the learned
 generator stands one that draws at random, as a control and for use without training.
 """
 
@@ -22,8 +22,8 @@ from geometry.skeleton import Skeleton
 Rotations = Literal["free", "upright", "none"]
 
 ParameterSource = Callable[[Tensor, torch.Generator, Tensor | None], PoseParameters]
-"""Parameters for poses (n, joints, 3) in camera axes, drawn with a generator; the third argument is the direction
-against gravity (n, 3) in camera axes, or None where it is not known."""
+"""Parameters for poses (n, joints, 3) in camera axes, drawn with a generator; the third argument is the
+direction against gravity (n, 3) in camera axes, or None where it is not known."""
 
 _ABOVE = (0.0, -1.0, 0.0)
 """Up in the axes of a level camera."""
@@ -166,5 +166,5 @@ def centred(poses: Tensor, skeleton: Skeleton) -> Tensor:
 
 
 def upward(poses: Tensor, up: Tensor | None) -> Tensor:
-    """The direction against gravity (n, 3), taken from a level camera where it is not known."""
+    """Return the direction against gravity (n, 3), taken from a level camera where it is not known."""
     return poses.new_tensor(_ABOVE).expand(len(poses), 3) if up is None else up

@@ -1,7 +1,7 @@
 """Losses of adversarial pose augmentation: least-squares GAN, ranges, and the feedback of the lifter.
 
-Formulas and constants are those of PoseAug's released code (Gong et al., CVPR 2021); PoseDA (Chai et al., ICCV
-2023) names the parts and not the numbers. Scores are (n, parts) or (n, 1), 1 for real and 0 for made.
+Formulas and constants are those of PoseAug's released code (Gong et al., CVPR 2021); for PoseDA (Chai et al.,
+ICCV 2023) none are public. Scores are (n, parts) or (n, 1), 1 for real and 0 for made.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class JointRoles:
     Attributes
     ----------
     weights : one per joint: 5 for hips and shoulders, 2 for knees and elbows, 1 for the rest.
-    groups : joints whose errors are averaged: the first joints of the limbs; the second ones and the head; the
-        third ones.
+    groups : joints whose errors are averaged: the first joints of the limbs; the second ones and the head;
+        the third ones.
     """
 
     weights: tuple[float, ...]

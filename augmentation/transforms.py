@@ -1,7 +1,7 @@
 """The three operators of pose augmentation: bone angles, bone lengths, rotation; and the exchange of lengths.
 
-They follow PoseAug (Gong et al., CVPR 2021) as its released code has them: bone directions are moved by offsets
-and normalised, lengths are scaled by mirrored factors, the body is turned about its root. All are
+They follow PoseAug (Gong et al., CVPR 2021) as its released code has them: bone directions are moved by
+offsets and normalised, lengths are scaled by mirrored factors, the body is turned about its root. All are
 differentiable in poses and parameters, and work on any registered skeleton. Where the augmented body then
 stands before its camera is not decided here.
 """
@@ -178,6 +178,6 @@ def rotation_vector(outputs: Tensor) -> Tensor:
 
 
 def _unit(vectors: Tensor) -> Tensor:
-    """Unit vectors; the zero vector stays zero and has gradient zero."""
+    """Normalise; the zero vector stays zero and has gradient zero."""
     length = cast(Tensor, norm(vectors))[..., None]
     return vectors / torch.where(length == 0, torch.ones_like(length), length)

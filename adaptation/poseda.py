@@ -1,0 +1,274 @@
+"""PoseDA (Chai et al., ICCV 2023): lifters learn from augmented poses that stand where target people stand.
+
+Global position alignment gives positions, a generator that plays against discriminators gives new poses,
+and the lifter is taught both, in turns, by the ordinary training loop: all of it is one batch transform. No
+details of the paper's local part are public; PoseAug's (Gong et al., CVPR 2021), from which its baselines
+come, fill the gap, and PoseAug's own recipe is made of the same parts.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from adaptation.adversary import Adversary, Difficulty, Made, Place, Real, middle
+from adaptation.collapse import Health, Watch
+from adaptation.global_position import GlobalPositionAlignment, TargetKeypoints, draw_rows
+from adaptation.poseda_config import PairForm, PoseDAConfig
+from augmentation.generator import PoseGenerator, upward
+from augmentation.lengths import subject_lengths
+from augmentation.losses import group_errors, joint_roles
+from augmentation.transforms import with_lengths
+from geometry.camera import project, rays_of, to_screen
+from geometry.rotation import axis_angle_to_matrix, rotate
+from geometry.skeleton import skeleton
+from storage.columns import CameraPoses
+from training.batches import Batch, DevicePoses
+from training.run_state import derive_seed
+from training.transforms import TrainingRun
+
+__all__ = ["PoseDA", "PoseDAConfig"]
+
+_LOG = logging.getLogger(__name__)
+
+_WEIGHTS, _DRAWS = 11, 12
+"""Streams of seeds of this transform."""
+
+
+class PoseDA:
+    """Augmented and aligned poses in turns: a :class:`training.transforms.StatefulTransform`.
+
+    The run has three phases. At first the lifter is taught the source. Then the adversary warms up, while the
+    lifter is taught what augmented poses alternate with. In the rest of the run they take turns, and the
+    adversary learns in the turns of the augmented poses.
+
+    Parameters
+    ----------
+    config : see :class:`adaptation.poseda_config.PoseDAConfig`.
+    source : the labelled poses that the run learns from.
+    target : keypoints and cameras of the target, on the same skeleton.
+    seed : of the adversary's weights.
+    device : where batches lie.
+
+    Attributes
+    ----------
+    rollbacks : times that the run has gone back after a collapse, see :mod:`adaptation.rollback`. Each gives
+        other random numbers.
+    watch : the checks so far.
+    """
+
+    def __init__(
+        self,
+        config: PoseDAConfig,
+        source: CameraPoses,
+        target: TargetKeypoints,
+        *,
+        seed: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if source.skeleton != target.skeleton:
+            raise ValueError(f"source poses are {source.skeleton}, target keypoints {target.skeleton}")
+        self.config = config
+        self.seed = seed
+        self.rollbacks = 0
+        self.watch = Watch(config.collapse)
+        self._device = torch.device(device)
+        self._skeleton = skeleton(target.skeleton)
+        self._alignment = GlobalPositionAlignment(config.global_position, target, device)
+        self._target_rays = torch.as_tensor(target.rays, device=device)
+        self._lengths = torch.as_tensor(subject_lengths(source), dtype=torch.float32, device=device)
+        pairs = config.discriminator.critic == "pairs"
+        self._source = DevicePoses.from_columns(source, device, frames=1) if pairs else None
+        self._run: TrainingRun | None = None
+        self._adversary: Adversary | None = None
+        self._step = 0
+        self._draws_anew = False
+
+    @property
+    def generator(self) -> PoseGenerator:
+        """The generator as it is now; there is one once a run has begun."""
+        return self._in_run()[1].generator
+
+    def attach(self, run: TrainingRun) -> None:
+        """Begin a run: an adversary with first weights; see the protocol."""
+        self._run = run
+        seed = derive_seed(self.seed, _WEIGHTS, self.rollbacks)
+        self._adversary = Adversary(self.config, self._skeleton, seed, self._device)
+        self.watch = Watch(self.config.collapse)
+        self._step = 0
+        self._draws_anew = self.rollbacks > 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """State of the adversary, the watch and the counters."""
+        return {
+            "step": self._step,
+            "rollbacks": self.rollbacks,
+            "adversary": self._in_run()[1].state_dict(),
+            "watch": self.watch.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a state; after a rollback that is not in it, with other random numbers."""
+        self._in_run()[1].load_state_dict(state["adversary"])
+        self.watch.load_state_dict(state["watch"])
+        self._step = state["step"]
+        self._draws_anew = state["rollbacks"] < self.rollbacks
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Give the batch that this step teaches; in the adversarial phases, learn from the batch.
+
+        Raises
+        ------
+        adaptation.collapse.CollapseError
+            When the adversary has collapsed.
+        """
+        if self._draws_anew:
+            generator.manual_seed(derive_seed(self.seed, _DRAWS, self.rollbacks))
+            self._draws_anew = False
+        config, total = self.config, self._in_run()[0].total_steps
+        step = self._step
+        self._step += 1
+        pretraining = round(config.pretraining * total)
+        if step < pretraining:
+            return self._second(batch, config.pretrain_on, generator)
+        batch = self._exchanged(batch, generator)
+        warmup = round(config.warmup * total)
+        since = step - pretraining - warmup
+        if since < 0:
+            self._adversarial(batch, generator, step, warming_up=True)
+            return self._second(batch, "raw" if config.alternate_with == "raw" else "aligned", generator)
+        if config.alternate_with == "none" or (since // config.turn_steps) % 2 == 0:
+            made = self._adversarial(batch, generator, step, warming_up=False)
+            return self._taught(batch, made)
+        return self._second(batch, config.alternate_with, generator)
+
+    def _in_run(self) -> tuple[TrainingRun, Adversary]:
+        if self._run is None or self._adversary is None:
+            raise RuntimeError("PoseDA learns within a training run; give it to training.fit.fit")
+        return self._run, self._adversary
+
+    def _exchanged(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Give every clip a random subject's bone lengths, and its camera's view of the result."""
+        if self.config.bone_lengths == "own":
+            return batch
+        lengths = self._lengths[draw_rows(len(self._lengths), len(batch), generator)]
+        positions = with_lengths(batch.positions_camera, lengths, self._skeleton)
+        return replace(batch, positions_camera=positions, keypoints_px=project(positions, batch.intrinsics))
+
+    def _second(self, batch: Batch, form: PairForm, generator: torch.Generator) -> Batch:
+        if form == "raw" or self.config.placement == "kept":
+            return batch
+        return self._alignment(batch, generator)
+
+    def _adversarial(self, batch: Batch, generator: torch.Generator, step: int, *, warming_up: bool) -> Made:
+        run, adversary = self._in_run()
+        place = self._place(batch, adversary, generator)
+        made = adversary.make(batch, place, generator)
+        real = self._real(batch, generator)
+        if adversary.steps % self.config.collapse.check_every == 0 and adversary.steps > 0:
+            self._look(adversary.health(step, batch, made, real))
+        with_feedback = self.config.feedback.weight > 0 and not warming_up
+        adversary.learn(
+            batch,
+            made,
+            real,
+            place,
+            generator,
+            progress=step / run.total_steps,
+            difficulty=self._difficulty(run) if with_feedback else None,
+        )
+        return made
+
+    def _look(self, health: Health) -> None:
+        _LOG.debug("augmentation: %s", health)
+        self.watch.look(health)
+        if not self.watch.healthy:
+            _LOG.warning("step %d: %s", health.step, "; ".join(health.signs(self.config.collapse)))
+
+    def _place(self, batch: Batch, adversary: Adversary, generator: torch.Generator) -> Place:
+        """Decide where this batch's poses stand; the same for every call of the function returned."""
+        if self.config.placement == "global_position":
+            rows = self._alignment.draw(len(batch), generator)
+            return lambda clips: self._alignment.move(replace(batch, positions_camera=clips), rows, generator)
+        if self.config.placement == "kept":
+            return lambda clips: replace(
+                batch, positions_camera=clips, keypoints_px=project(clips, batch.intrinsics)
+            )
+        positions = adversary.positions(middle(batch.positions_camera), generator)
+        return functools.partial(self._at, batch=batch, positions=positions)
+
+    def _at(self, clips: Tensor, *, batch: Batch, positions: Tensor) -> Batch:
+        """Put roots at learned positions (n, 3), but no joint nearer to the camera than alignment would."""
+        root = middle(clips)[:, None, self._skeleton.root, None]
+        relative = clips - root
+        nearest = self.config.global_position.nearest_m - relative[..., 2].detach().amin(dim=(1, 2))
+        depth = torch.maximum(positions[:, 2], nearest)
+        there = torch.cat([positions[:, :2], depth[:, None]], dim=1)
+        moved = relative + there[:, None, None]
+        return replace(batch, positions_camera=moved, keypoints_px=project(moved, batch.intrinsics))
+
+    def _real(self, batch: Batch, generator: torch.Generator) -> Real:
+        anchors = middle(batch.positions_camera)
+        poses = anchors if self._source is None else self._pairs(self._source, len(batch), generator)
+        if self.config.placement == "learned":
+            return Real(poses, rays_of(anchors))
+        return Real(poses, self._target_rays[draw_rows(len(self._target_rays), len(batch), generator)])
+
+    def _pairs(self, source: DevicePoses, count: int, generator: torch.Generator) -> Tensor:
+        """Poses with another pose of the same recording that has some subject's bone lengths."""
+        rows = draw_rows(len(source), count, generator)
+        first, last = source.run_first[rows], source.run_last[rows]
+        share = torch.rand(count, generator=generator, device=self._device)
+        others = (first + (share * (last - first + 1)).long()).clamp(max=last)
+        lengths = self._lengths[draw_rows(len(self._lengths), count, generator)]
+        variants = with_lengths(source.positions_camera[others], lengths, self._skeleton)
+        return torch.stack([source.positions_camera[rows], variants], dim=1)
+
+    def _difficulty(self, run: TrainingRun) -> Difficulty:
+        roles = joint_roles(self._skeleton)
+
+        def errors(clips: Batch) -> Tensor:
+            target = clips.root_relative(self._skeleton)
+            if run.lifter.output == "centre":
+                target = middle(target)[:, None]
+            encoded = run.encoding.encode(clips.keypoints_px, clips.intrinsics)
+            was_training = run.lifter.training
+            run.lifter.eval()
+            try:
+                prediction = run.lifter(encoded.inputs)
+            finally:
+                run.lifter.train(was_training)
+            return group_errors(prediction, run.encoding.to_target_frame(target, encoded), roles)
+
+        return errors
+
+    def _taught(self, batch: Batch, made: Made) -> Batch:
+        """Cut the augmented pairs loose from the adversary.
+
+        Before the source's cameras, pairs outside of the image give way to those of the batch.
+        """
+        placed = made.placed
+        turned = axis_angle_to_matrix(made.parameters.axis_angle.detach())
+        up = rotate(upward(middle(batch.positions_camera)[:, 0], batch.up_camera)[:, None], turned)[:, 0]
+        taught = Batch(
+            positions_camera=placed.positions_camera.detach(),
+            keypoints_px=placed.keypoints_px.detach(),
+            intrinsics=placed.intrinsics,
+            up_camera=None if batch.up_camera is None else up,
+        )
+        if self.config.placement != "learned":
+            return taught
+        screen = to_screen(taught.keypoints_px, taught.intrinsics.size_px)
+        inside = (screen.abs() <= 1).all(dim=-1).all(dim=-1).all(dim=-1)
+        clip = inside[:, None, None, None]
+        return Batch(
+            positions_camera=torch.where(clip, taught.positions_camera, batch.positions_camera),
+            keypoints_px=torch.where(clip, taught.keypoints_px, batch.keypoints_px),
+            intrinsics=batch.intrinsics,
+            up_camera=None if batch.up_camera is None else torch.where(inside[:, None], up, batch.up_camera),
+        )
