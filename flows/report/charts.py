@@ -122,7 +122,7 @@ def learning_curves(curves: Mapping[str, Sequence[FloatArray]], *, axis: str, ti
     title : what the chart shows, for screen readers.
     """
     with matplotlib.rc_context(_STYLE):
-        figure, axes = _figure(6.4, 2.7)
+        figure, axes = _figure(4.8, 2.4)
         for role, seeds in curves.items():
             for losses in seeds:
                 epochs = np.arange(1, len(losses) + 1)
@@ -145,7 +145,7 @@ def intervals(rows: Sequence[IntervalRow], *, axis: str, title: str) -> str:
     title : what the chart shows, for screen readers.
     """
     with matplotlib.rc_context(_STYLE):
-        figure, axes = _figure(6.4, 0.55 + 0.42 * len(rows))
+        figure, axes = _figure(4.8, 0.55 + 0.36 * len(rows))
         for number, row in enumerate(rows):
             colour = _PALETTE[row.role]
             if row.low is not None and row.high is not None:
@@ -173,7 +173,9 @@ def skeletons(truth: FloatArray, predicted: FloatArray, role: str, skeleton: Ske
     skeleton : joint set of both.
     title : what the chart shows, for screen readers.
     """
-    extent = 1.05 * max(0.6, float(np.abs(truth).max()), float(np.abs(predicted).max()))
+    both = np.concatenate([truth, predicted])
+    aside = 1.05 * max(0.55, float(np.abs(both[:, [0, 2]]).max()))
+    lowest, highest = -float(both[:, 1].max()) - 0.05, -float(both[:, 1].min()) + 0.05
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(3.4, 1.95), layout="constrained")
         FigureCanvasAgg(figure)
@@ -186,8 +188,8 @@ def skeletons(truth: FloatArray, predicted: FloatArray, role: str, skeleton: Ske
                     axes.plot(
                         ends[:, across], -ends[:, 1], color=colour, linewidth=width, solid_capstyle="round"
                     )
-            axes.set_xlim(-extent, extent)
-            axes.set_ylim(-extent, extent)
+            axes.set_xlim(-aside, aside)
+            axes.set_ylim(lowest, highest)
             axes.set_aspect("equal")
             axes.axis("off")
             axes.set_title(name, fontsize=8, color=_INK)

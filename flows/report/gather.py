@@ -75,7 +75,7 @@ def sample_poses(lifters: Mapping[Method, TrainedLifter], test: CameraPoses) -> 
     rows = [int(order[round(share * (len(order) - 1))]) for share in QUARTILES]
     return tuple(
         SamplePose(
-            label=f"{test.trials[test.trial[row]].key.path}, frame {test.frame[row]}",
+            label=f"{test.trials[test.trial[row]].key.trial}, frame {test.frame[row]}",
             truth=np.asarray(truth[row]),
             predicted={method: poses[row] for method, poses in predicted.items()},
             errors_mm={method: float(error[row]) for method, error in errors.items()},

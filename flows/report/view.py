@@ -159,7 +159,9 @@ def _lead(recipe: Recipe, summary: Summary) -> str:
     )
     if summary.gap_closed is None:
         return text + "."
-    return text + f": {_share(summary.gap_closed).value} of the gap to training on the target's labels."
+    text += f": {_share(summary.gap_closed).value} of the gap to training on the target's labels."
+    low = summary.gap_closed.low
+    return text if low is not None and low > 0 else text + " The interval does not exclude chance."
 
 
 def _table(figures: ProtocolFigures) -> ResultTable:
@@ -270,7 +272,7 @@ def _pose_charts(evidence: Evidence) -> tuple[tuple[Chart, ...], ...]:
                     joints,
                     title=f"{pose.label}, {METHOD_LABELS[method]}: true and predicted skeleton",
                 ),
-                caption=f"{pose.label} · {METHOD_LABELS[method]} · {pose.errors_mm[method]:.0f} mm",
+                caption=f"{METHOD_LABELS[method]}: {pose.errors_mm[method]:.0f} mm ({pose.label})",
             )
             for method, predicted in pose.predicted.items()
         )
