@@ -1,0 +1,95 @@
+"""Keeping every epoch's weights beside its label-free criteria, so that one can be chosen afterwards.
+
+A recorder is an ``on_epoch`` callback of :func:`training.fit.fit`. It draws from no generator of the run, so
+training is the same with and without it. A resumed run finds what was recorded before; the epochs whose
+record was lost with an interruption are missing, no more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+from safetensors.torch import load_file, save
+
+from adaptation.selection import Criteria, choose
+from training.checkpoint import write_atomically
+from training.lifters.lifter import Lifter
+from training.run_state import EpochLog
+
+
+class Candidate(BaseModel):
+    """One epoch's lifter: its criteria, and where its weights lie.
+
+    Attributes
+    ----------
+    epoch : counted from 1.
+    criteria : measured on target keypoints.
+    weights : file in the recorder's folder.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epoch: int
+    criteria: Criteria
+    weights: str
+
+
+class CandidateRecorder:
+    """Record criteria and weights after each epoch.
+
+    Parameters
+    ----------
+    lifter : the one in training.
+    measured : gives the criteria of the lifter as it is, such as :func:`adaptation.selection.measure` with
+        all but its first argument bound.
+    folder : for the weights and ``candidates.json``.
+    """
+
+    def __init__(self, lifter: Lifter, measured: Callable[[Lifter], Criteria], folder: Path) -> None:
+        self._lifter = lifter
+        self._measured = measured
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, log: EpochLog) -> None:
+        """Measure the lifter and write both files whole."""
+        name = f"epoch-{log.epoch:04d}.safetensors"
+        state = {key: value.detach().cpu().contiguous() for key, value in self._lifter.state_dict().items()}
+        write_atomically(self._folder / name, save(state))
+        new = Candidate(epoch=log.epoch, criteria=self._measured(self._lifter), weights=name)
+        kept = [one for one in candidates(self._folder) if one.epoch < log.epoch]
+        content = [one.model_dump(mode="json") for one in (*kept, new)]
+        write_atomically(self._folder / _TABLE, json.dumps(content, indent=1).encode())
+
+
+_TABLE = "candidates.json"
+
+
+def candidates(folder: Path) -> tuple[Candidate, ...]:
+    """Read what was recorded in a folder, in the order of the epochs; empty when there is nothing."""
+    path = folder / _TABLE
+    if not path.exists():
+        return ()
+    return tuple(Candidate.model_validate(one) for one in json.loads(path.read_text(encoding="utf-8")))
+
+
+def restore(lifter: Lifter, folder: Path, candidate: Candidate) -> None:
+    """Give a lifter the weights of a candidate."""
+    lifter.load_state_dict(load_file(folder / candidate.weights))
+
+
+def restore_chosen(lifter: Lifter, folder: Path) -> Candidate:
+    """Give a lifter the weights that the label-free criteria choose, and say which they are.
+
+    Raises
+    ------
+    ValueError
+        When nothing was recorded.
+    """
+    recorded = candidates(folder)
+    chosen = recorded[choose([one.criteria for one in recorded])]
+    restore(lifter, folder, chosen)
+    return chosen
