@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from flows.commands import data, learning
+from flows.commands import data, learning, operations
 
 app = typer.Typer(
     name="poseshift",
@@ -17,6 +17,9 @@ for function in (data.restage, data.inspect, data.verify, data.history):
     app.command()(function)
 for command in learning.COMMANDS:
     app.command(command.name)(command.function)
+for operation in operations.COMMANDS:
+    app.command()(operation)
+app.callback()(operations.options)
 
 
 def main() -> None:

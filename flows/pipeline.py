@@ -24,7 +24,8 @@ from flows.evaluate import EvaluationRecord, evaluate_lifter
 from flows.events import announce_commit
 from flows.logs import recorded
 from flows.narration import Step, tell
-from flows.prepare import PrepareRequest, RawKind, failure_of, prepare_store
+from flows.prepare import PrepareFailedError, PrepareRequest, RawKind, failure_of, prepare_store
+from flows.prepare import show as show_ingest
 from flows.recipe import Method, Recipe, StoredData, save_recipe
 from flows.report.evidence import Evidence
 from flows.report.gather import placement, sample_poses
@@ -115,6 +116,21 @@ def job(recipe: Recipe, method: Method, seed: int) -> TrainingJob:
     )
 
 
+def prepare_request(data: StoredData) -> PrepareRequest | None:
+    """Return what brings a store up to date with its raw tree; None when the recipe names no raw tree.
+
+    Raises
+    ------
+    ValueError
+        The data set has no raw release.
+    """
+    if data.raw is None:
+        return None
+    if data.dataset not in _RAW_KINDS:
+        raise ValueError(f"{data.dataset} has no raw release to prepare {data.store} from; leave out `raw`")
+    return PrepareRequest(kind=_RAW_KINDS[data.dataset], raw=data.raw, store=data.store)
+
+
 def prepare_data(data: StoredData) -> IngestReport | None:
     """Bring a store up to date with its raw tree; None when the recipe names no raw tree.
 
@@ -125,16 +141,13 @@ def prepare_data(data: StoredData) -> IngestReport | None:
     ValueError
         The data set has no raw release.
     """
-    if data.raw is None:
+    request = prepare_request(data)
+    if request is None:
         return None
-    if data.dataset not in _RAW_KINDS:
-        raise ValueError(f"{data.dataset} has no raw release to prepare {data.store} from; leave out `raw`")
     name = f"prepare {data.dataset}"
-
     tell(Step(name, 0, 1))
     report = prepare_store(
-        PrepareRequest(kind=_RAW_KINDS[data.dataset], raw=data.raw, store=data.store),
-        lambda progress: tell(Step(name, progress.done, progress.total, progress.stage)),
+        request, lambda progress: tell(Step(name, progress.done, progress.total, progress.stage))
     )
     if not report.succeeded:
         raise failure_of(report)
@@ -244,10 +257,15 @@ def run_recorded(recipe: Recipe) -> Iterator[None]:
 def prepare_stores(recipe: Recipe) -> tuple[IngestReport, ...]:
     """Inside a flow: bring every store of a recipe up to date, as far as the recipe names raw trees."""
     reports = []
-    for data in _stores(recipe):
-        report = _prepare_task(data)
+    for data in stores(recipe):
+        try:
+            report = _prepare_task(data)
+        except PrepareFailedError as error:
+            show_ingest(error.report)
+            raise
         if report is not None:
             announce_commit(report, recipe.name)
+            show_ingest(report)
             reports.append(report)
     return tuple(reports)
 
@@ -264,9 +282,14 @@ def learn(recipe: Recipe) -> Summary:
     return summary
 
 
+def artifact_key(recipe: Recipe) -> str:
+    """Return the beginning of the keys of a recipe's artifacts; Prefect allows a-z, 0-9 and dashes."""
+    return recipe.name.lower().replace("_", "-").replace(".", "-")
+
+
 def show(recipe: Recipe, summary: Summary) -> None:
     """Put the result into the Prefect UI: the table, what it rests on, and where the report is."""
-    key = recipe.name.lower().replace("_", "-").replace(".", "-")
+    key = artifact_key(recipe)
     create_table_artifact(
         key=f"{key}-figures",
         table=[
@@ -297,8 +320,7 @@ def show(recipe: Recipe, summary: Summary) -> None:
     )
 
 
-def _stores(recipe: Recipe) -> tuple[StoredData, ...]:
+def stores(recipe: Recipe) -> tuple[StoredData, ...]:
     """List the data sets that a recipe reads, each store once."""
     named = (recipe.source, recipe.target, recipe.test.data)
-    stores = {data.store: data for data in named if data is not None}
-    return tuple(stores.values())
+    return tuple({data.store: data for data in named if data is not None}.values())

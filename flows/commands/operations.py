@@ -1,0 +1,91 @@
+"""Commands about running unattended: offer the flows to a Prefect server, and look for changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from prefect import serve as serve_deployments
+from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
+
+from flows.cluster import ClusterUnreachableError
+from flows.console import console, fail, print_json, steps_shown, user_errors
+from flows.deployments import Timetable, of_recipe, on_demand
+from flows.logs import log_as_json
+from flows.prepare import PrepareFailedError
+from flows.recipe import load_recipe
+from flows.watch import WATCH_LOG, in_words
+from flows.watch import watch as watch_flow
+from preprocessing.errors import RawDataError
+from storage.lock import StoreLockedError
+from storage.store import StoreError
+
+NO_SERVER = (
+    "timetables and events need a Prefect server that keeps running. Start one with `prefect server start`, "
+    "then `export PREFECT_API_URL=http://127.0.0.1:4200/api` and serve again"
+)
+
+LogJson = Annotated[
+    bool, typer.Option("--log-json", help="Log to standard error as JSON lines with the id of the run.")
+]
+
+
+def options(log_json: LogJson = False) -> None:
+    """Options of every command."""
+    if log_json:
+        log_as_json()
+
+
+def serve(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="A recipe to serve; without it, every flow with an empty form.")
+    ] = None,
+    cron: Annotated[str, typer.Option(help="When to look for changes, as a cron line.")] = "0 2 * * *",
+    timezone: Annotated[str, typer.Option(help="Time zone of the cron line.")] = "UTC",
+    at_once: Annotated[int, typer.Option(min=1, help="Runs that may go on here at the same time.")] = 2,
+) -> None:
+    """Offer the flows to the Prefect server: on a timetable, on new data, by a click. Runs until stopped."""
+    if PREFECT_API_URL.value() is None:
+        fail(NO_SERVER)
+    with user_errors(ValueError):
+        offered = on_demand()
+        if recipe is not None:
+            offered += of_recipe(load_recipe(recipe), Timetable.from_cron(cron, timezone))
+    console.print(f"Prefect: {PREFECT_UI_URL.value()}/deployments", soft_wrap=True)
+    for deployment in offered:
+        console.print(f"  {deployment.full_name}", highlight=False)
+    serve_deployments(*offered, limit=at_once, print_starting_message=False)
+
+
+def watch(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the decision as one JSON document.")] = False,
+) -> None:
+    """Look once for changes: prepare the raw files that changed, and retrain only what that touches."""
+    mendable = (
+        ValueError,
+        FileNotFoundError,
+        RawDataError,
+        StoreError,
+        StoreLockedError,
+        ClusterUnreachableError,
+        PrepareFailedError,
+    )
+    with user_errors(*mendable):
+        loaded = load_recipe(recipe)
+        with steps_shown():
+            decision = watch_flow(loaded)
+    if as_json:
+        print_json(decision)
+        return
+    for store in decision.stores:
+        written = f"{len(store.written)} trials written, {len(store.pruned)} removed"
+        changed = written if store.written or store.pruned else "unchanged"
+        console.print(f"{store.dataset}: {changed}; snapshot {store.snapshot}", highlight=False)
+    console.print(in_words(decision), highlight=False)
+    console.print(f"Log: {loaded.run_dir / WATCH_LOG}", highlight=False, soft_wrap=True)
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (serve, watch)

@@ -1,0 +1,147 @@
+"""What is run on a timetable, on an event, or by a click: the flows as Prefect deployments.
+
+Every deployment's parameters are the recipe or the request models that the command line uses, so Prefect's UI
+shows a form for them and refuses what does not fit. :func:`on_demand` offers the bare flows;
+:func:`of_recipe` fills them with a recipe, looks for changes on a timetable, and looks as well when
+somebody else commits a snapshot of a store that the recipe reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import RunnerDeployment
+from prefect.events import DeploymentEventTrigger
+from prefect.schedules import Cron, Interval, Schedule
+from pydantic import BaseModel
+
+from flows.events import SETTLING_TIME, on_commit
+from flows.pipeline import RunFolder, job, prepare_request, stores
+from flows.recipe import Method, Recipe
+
+TAG = "poseshift"
+
+ENTRYPOINTS = {
+    "prepare": "flows.prepare.prepare",
+    "train": "flows.train.train",
+    "adapt": "flows.train.adapt",
+    "evaluate": "flows.evaluate.evaluate_once",
+    "run": "flows.pipeline.run_recipe",
+    "watch": "flows.watch.watch",
+}
+"""The flows that can be deployed, by the name under which Prefect shows them."""
+
+ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+"""A run that is due while the last one is going on waits for it."""
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """When a recipe's raw trees are looked at.
+
+    Attributes
+    ----------
+    schedule : a cron line with its time zone, or an interval; None looks on events and on demand only.
+    settling : pause between somebody else's commit and the look that follows.
+    """
+
+    schedule: Schedule | None
+    settling: timedelta = SETTLING_TIME
+
+    @classmethod
+    def from_cron(cls, line: str, timezone: str) -> Timetable:
+        """Read a cron line such as ``0 2 * * *``; raises ValueError when it is none."""
+        return cls(Cron(line, timezone=timezone))
+
+    @classmethod
+    def every(cls, interval: timedelta) -> Timetable:
+        """Look again after each ``interval``."""
+        return cls(Interval(interval))
+
+
+def on_demand() -> tuple[RunnerDeployment, ...]:
+    """Offer every flow with an empty form."""
+    return tuple(_deployment(flow, "on-demand") for flow in ENTRYPOINTS)
+
+
+def of_recipe(recipe: Recipe, timetable: Timetable) -> tuple[RunnerDeployment, ...]:
+    """Offer the flows filled with a recipe, its watch on a timetable and on new snapshots.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The experiment; each of its raw trees, methods and its first seed get a deployment of their own.
+    timetable : Timetable
+        When the watch looks.
+    """
+    name = recipe.name
+    whole = {"recipe": recipe}
+    locations = [data.store for data in stores(recipe)]
+    return (
+        *(
+            _deployment("prepare", f"{name}-{data.dataset}", {"request": request})
+            for data in stores(recipe)
+            if (request := prepare_request(data)) is not None
+        ),
+        *(_training(recipe, method) for method in recipe.methods),
+        *(_evaluation(recipe, method) for method in recipe.methods),
+        _deployment("run", name, whole),
+        _deployment(
+            "watch",
+            name,
+            whole,
+            schedule=timetable.schedule,
+            triggers=[on_commit(locations, name, schedule_after=timetable.settling)],
+        ),
+    )
+
+
+def _training(recipe: Recipe, method: Method) -> RunnerDeployment:
+    seed = recipe.seeds[0]
+    work = job(recipe, method, seed)
+    return _deployment(
+        "train" if work.target is None else "adapt",
+        f"{recipe.name}-{method}",
+        {"job": work, "folder": RunFolder(recipe.run_dir).training(method, seed)},
+    )
+
+
+def _evaluation(recipe: Recipe, method: Method) -> RunnerDeployment:
+    seed, folder = recipe.seeds[0], RunFolder(recipe.run_dir)
+    return _deployment(
+        "evaluate",
+        f"{recipe.name}-{method}",
+        {
+            "lifter": folder.lifter(method, seed),
+            "test": recipe.test,
+            "folder": folder.evaluation(method, seed),
+            "device": recipe.device,
+        },
+    )
+
+
+def _deployment(
+    flow: str,
+    name: str,
+    parameters: dict[str, BaseModel | Path | str] | None = None,
+    schedule: Schedule | None = None,
+    triggers: Sequence[DeploymentEventTrigger] = (),
+) -> RunnerDeployment:
+    return RunnerDeployment.from_entrypoint(
+        ENTRYPOINTS[flow],
+        name=name,
+        parameters={key: _plain(value) for key, value in (parameters or {}).items()},
+        schedule=schedule,
+        triggers=list(triggers),
+        tags=[TAG, flow],
+        concurrency_limit=ONE_AT_A_TIME,
+    )
+
+
+def _plain(value: BaseModel | Path | str) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
