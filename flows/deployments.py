@@ -8,7 +8,7 @@ somebody else commits a snapshot of a store that the recipe reads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -128,7 +128,7 @@ def _evaluation(recipe: Recipe, method: Method) -> RunnerDeployment:
 def _deployment(
     flow: str,
     name: str,
-    parameters: dict[str, BaseModel | Path | str] | None = None,
+    parameters: Mapping[str, BaseModel | Path | str] | None = None,
     schedule: Schedule | None = None,
     triggers: Sequence[DeploymentEventTrigger] = (),
 ) -> RunnerDeployment:

@@ -6,6 +6,7 @@ task is safe: a store is committed whole or not at all, and training resumes whe
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,7 +15,10 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import FlowRunContext
 from prefect.tasks import exponential_backoff
 
+from flows.cluster import ClusterUnreachableError
 from storage.lock import StoreLockedError
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,24 +38,29 @@ MISTAKES = (
 
 
 def is_passing(error: BaseException) -> bool:
-    """Tell whether the same call may succeed later, with nobody doing anything.
-
-    Deployments alone wait for a store that another run writes to: who sits at a terminal wants to know.
-    """
+    """Tell whether the same call may succeed later, with nobody doing anything."""
     if isinstance(error, StoreLockedError):
-        return _of_deployment()
+        return True
     return isinstance(error, OSError) and not isinstance(error, MISTAKES)
+
+
+def retry_on_passing_errors(task: Task[..., Any], _: TaskRun, state: State[Any]) -> bool:
+    """Prefect's retry condition: another attempt for errors that pass, for no other.
+
+    Only deployments wait for another writer or for a cluster: who sits at a terminal wants to know at once.
+    """
+    error = state.data
+    if not isinstance(error, BaseException) or not is_passing(error):
+        return False
+    if isinstance(error, StoreLockedError | ClusterUnreachableError) and not _of_deployment():
+        return False
+    logger.warning("%s: %s; this may pass, so it is tried again", task.name, error)
+    return True
 
 
 def _of_deployment() -> bool:
     context = FlowRunContext.get()
     return context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None
-
-
-def retry_on_passing_errors(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
-    """Prefect's retry condition: another attempt for errors that pass, for no other."""
-    error = state.data
-    return isinstance(error, BaseException) and is_passing(error)
 
 
 def patient_task(function: Callable[P, R], name: str, task_run_name: str | None = None) -> Task[P, R]:

@@ -1,8 +1,8 @@
 """Retraining on change: one look at an experiment's raw trees and stores, and what follows from it.
 
-A look brings the stores up to date, compares the content digests of every lifter's and evaluation's inputs with
-what they were made from, and does only what is missing. Times of files play no part. What was decided, why, and
-how it ended is one JSON line each in ``watch.jsonl`` of the run's folder, and an artifact in Prefect.
+A look brings the stores up to date, compares the content digests of every lifter's and evaluation's inputs
+with what they were made from, and does only what is missing. Times of files play no part. The decision with its
+reasons, and how it ended, are a line each in ``watch.jsonl`` of the run's folder, and an artifact in Prefect.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ def decide(recipe: Recipe, reports: Sequence[IngestReport] = ()) -> Decision:
         )
         for report in reports
     )
-    action = max((reason.action for reason in reasons), key=_ORDER.index, default="nothing")
+    called_for = {reason.action for reason in reasons}
+    action: Action = max(called_for, key=_ORDER.index) if called_for else "nothing"
     return Decision(action=action, reasons=reasons, stores=stores)
 
 
