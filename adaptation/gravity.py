@@ -122,20 +122,32 @@ class GravityEstimator(nn.Module):
         )
 
 
-@dataclass(frozen=True)
-class CameraGravity:
-    """What was found for the cameras of a target, in the order of its camera table.
+class FoundGravity(BaseModel):
+    """What was found for one camera."""
 
-    Attributes
-    ----------
-    up : (cameras, 3), unit vectors against gravity in camera axes; NaN for a camera without poses.
-    poses : number of poses pooled for each camera.
-    spread_degrees : median angle between the answer to a single pose and the pooled answer.
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    up: Tensor
-    poses: tuple[int, ...]
-    spread_degrees: tuple[float, ...]
+    camera: str = Field(description="Name of the camera.")
+    up: tuple[float, float, float] | None = Field(
+        description="Unit vector against gravity in the camera's axes; none for a camera without poses."
+    )
+    poses: int = Field(description="Poses pooled.")
+    spread_degrees: float | None = Field(
+        description="Median angle between the answer to a single pose and the pooled answer."
+    )
+
+
+class CameraGravity(BaseModel):
+    """What was found for the cameras of a target, in the order of its camera table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cameras: tuple[FoundGravity, ...]
+
+    @property
+    def up(self) -> Tensor:
+        """Unit vectors against gravity, (cameras, 3) float32; NaN for a camera without poses."""
+        return torch.tensor([found.up or (math.nan,) * 3 for found in self.cameras])
 
 
 def learn_camera_gravity(
@@ -151,14 +163,7 @@ def learn_camera_gravity(
     seed : of weights and draws.
     """
     estimator = train_gravity_estimator(source, target, config, seed)
-    found = camera_gravity(estimator, target, config)
-    for camera, poses, spread, up in zip(
-        target.cameras, found.poses, found.spread_degrees, found.up.tolist(), strict=True
-    ):
-        _LOG.info(
-            "camera %s: up is %s (%d poses, spread %.1f degrees)", camera.name, np.round(up, 3), poses, spread
-        )
-    return found
+    return camera_gravity(estimator, target, config)
 
 
 def train_gravity_estimator(
@@ -201,29 +206,36 @@ def camera_gravity(
     estimator: GravityEstimator, target: TargetKeypoints, config: GravityConfig
 ) -> CameraGravity:
     """Pool the answers to all poses of each camera of the target; see the module's text."""
-    parameter = next(estimator.parameters())
-    intrinsics = on_device(stack_intrinsics(target.cameras), parameter)
-    ups: list[Tensor] = []
-    poses: list[int] = []
-    spreads: list[float] = []
-    for row in range(len(target.cameras)):
+    device = next(estimator.parameters()).device
+    intrinsics = on_device(stack_intrinsics(target.cameras), torch.empty(0, device=device))
+    cameras: list[FoundGravity] = []
+    for row, camera in enumerate(target.cameras):
         seen = np.flatnonzero(target.camera == row)
-        seen = seen[np.linspace(0, len(seen) - 1, min(len(seen), config.poses_per_camera)).astype(np.intp)]
-        poses.append(len(seen))
         if len(seen) == 0:
-            ups.append(torch.full((3,), math.nan))
-            spreads.append(math.nan)
+            cameras.append(FoundGravity(camera=camera.name, up=None, poses=0, spread_degrees=None))
             continue
-        rays = torch.as_tensor(target.rays[seen], device=parameter.device)[:, None]
-        points = torch.cat([rays, torch.ones_like(rays[..., :1])], dim=-1)
-        one = intrinsics[torch.full((len(seen),), row, device=parameter.device)]
-        encoded = PerspectiveEncoding().encode(project(points, one), one)
+        seen = seen[np.linspace(0, len(seen) - 1, min(len(seen), config.poses_per_camera)).astype(np.intp)]
+        rays = torch.as_tensor(target.rays[seen], device=device)[:, None]
+        one = intrinsics[torch.full((len(seen),), row, device=device)]
+        pixels = project(torch.cat([rays, torch.ones_like(rays[..., :1])], dim=-1), one)
+        encoded = PerspectiveEncoding().encode(pixels, one)
         mixture = estimator(encoded.inputs)
         in_camera = replace(mixture, mean=rotate_back(mixture.mean, encoded.rotation))
         up = pooled_direction(in_camera, config.outlier_share)
-        ups.append(up.cpu())
-        spreads.append(_spread_degrees(in_camera, up))
-    return CameraGravity(up=torch.stack(ups), poses=tuple(poses), spread_degrees=tuple(spreads))
+        x, y, z = up.tolist()
+        found = FoundGravity(
+            camera=camera.name, up=(x, y, z), poses=len(seen), spread_degrees=_spread_degrees(in_camera, up)
+        )
+        _LOG.info(
+            "camera %s: up is (%.3f, %.3f, %.3f), spread %.1f degrees",
+            found.camera,
+            x,
+            y,
+            z,
+            found.spread_degrees,
+        )
+        cameras.append(found)
+    return CameraGravity(cameras=tuple(cameras))
 
 
 def pooled_direction(mixture: SphereMixture, outlier_share: float) -> Tensor:

@@ -17,9 +17,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from torch import Tensor
 
 from adaptation.global_position import GlobalPositionAlignment
-from adaptation.gravity import GravityConfig
+from adaptation.gravity import CameraGravity, GravityConfig
 from adaptation.orientation import jitter_directions, turn_upright, up_from_angles
-from training.batches import Batch
+from training.batches import Batch, BatchTransform
 
 
 class NoViewpoint(BaseModel):
@@ -117,6 +117,31 @@ class ViewpointAlignment:
         up = jitter_directions(up, math.radians(self.config.jitter_degrees), generator)
         turned = turn_upright(batch, up, self._position.root, generator)
         return self._position.move(turned, rows, generator)
+
+
+def viewpoint_transforms(
+    viewpoint: Viewpoint, position: GlobalPositionAlignment, gravity: CameraGravity | None
+) -> tuple[BatchTransform, ...]:
+    """Put orientation before position, as a viewpoint's kind asks for.
+
+    Parameters
+    ----------
+    viewpoint : the kind and its options.
+    position : places clips.
+    gravity : of the target's cameras, for ``aligned`` alone.
+
+    Raises
+    ------
+    ValueError
+        When gravity is needed and missing.
+    """
+    if isinstance(viewpoint, RandomViewpoint):
+        return (RandomTurn(viewpoint, position.root), position)
+    if isinstance(viewpoint, AlignedViewpoint):
+        if gravity is None:
+            raise ValueError("aligned viewpoints need the gravity of the target's cameras; learn it first")
+        return (ViewpointAlignment(viewpoint, position, gravity.up),)
+    return (position,)
 
 
 def _uniform(

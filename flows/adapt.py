@@ -9,14 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
+from adaptation.gravity import CameraGravity, learn_camera_gravity
+from adaptation.viewpoint import AlignedViewpoint, viewpoint_transforms
 from flows.data import OpenData
 from flows.recipe import Adaptation, GlobalPositionAdaptation, Method, NoAdaptation, PoseData, Recipe
+from flows.stage import write_text_atomically
 from storage.columns import CameraPoses
-from training.batches import BatchTransform
+from training.batches import BatchTransform, DevicePoses
+
+GRAVITY = "camera_gravity.json"
+"""What was found of the target cameras' gravity, inside the folder of a training stage."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,10 @@ def lesson(recipe: Recipe, method: Method) -> Lesson:
 
 
 def transforms(
-    adaptation: Adaptation, target: CameraPoses | None, device: torch.device
+    adaptation: Adaptation,
+    target: CameraPoses | None,
+    device: torch.device,
+    gravity: CameraGravity | None = None,
 ) -> Sequence[BatchTransform]:
     """Build the batch transforms of an adaptation.
 
@@ -59,12 +69,51 @@ def transforms(
         The target's poses without their 3D; see :meth:`flows.data.OpenData.unlabelled`.
     device : torch.device
         Where batches lie.
+    gravity : CameraGravity or None
+        From :func:`target_gravity`, for viewpoints that are aligned.
     """
     if not isinstance(adaptation, GlobalPositionAdaptation):
         return ()
     if target is None:
         raise ValueError("global position alignment needs a target; add `target:` to the recipe")
-    return (GlobalPositionAlignment(adaptation.options, TargetKeypoints.from_poses(target), device),)
+    position = GlobalPositionAlignment(adaptation.options, TargetKeypoints.from_poses(target), device)
+    return viewpoint_transforms(adaptation.viewpoint, position, gravity)
+
+
+def target_gravity(
+    adaptation: Adaptation, source: DevicePoses, target: CameraPoses | None, seed: int, folder: Path
+) -> CameraGravity | None:
+    """Learn the gravity of the target's cameras where the adaptation needs it, or read it where it is known.
+
+    Parameters
+    ----------
+    adaptation : Adaptation
+        As the recipe says.
+    source : DevicePoses
+        Labelled poses.
+    target : CameraPoses or None
+        The target's poses without their 3D.
+    seed : int
+        Of the estimator.
+    folder : Path
+        Of the training stage, where what was found is kept.
+    """
+    viewpoint = adaptation.viewpoint if isinstance(adaptation, GlobalPositionAdaptation) else None
+    if not isinstance(viewpoint, AlignedViewpoint) or target is None:
+        return None
+    record = folder / GRAVITY
+    if not record.exists():
+        found = learn_camera_gravity(source, TargetKeypoints.from_poses(target), viewpoint.gravity, seed)
+        write_text_atomically(record, found.model_dump_json(indent=2) + "\n")
+    return known_gravity(folder)
+
+
+def known_gravity(folder: Path) -> CameraGravity | None:
+    """Read the gravity that a training stage has found; None when it looked for none."""
+    record = folder / GRAVITY
+    if not record.exists():
+        return None
+    return CameraGravity.model_validate_json(record.read_text(encoding="utf-8"))
 
 
 def unlabelled(target: OpenData | None) -> CameraPoses | None:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from adaptation.global_position import GlobalPositionConfig
+from adaptation.viewpoint import NoViewpoint, Viewpoint
 from storage.columns import Selection
 from storage.provenance import digest_json
 from storage.schema import Dataset
@@ -86,6 +87,8 @@ class GlobalPositionAdaptation(Part):
     """Global position alignment."""
     options: GlobalPositionConfig = GlobalPositionConfig()
     """How roots are placed."""
+    viewpoint: Viewpoint = NoViewpoint()
+    """How poses are turned before: none, random (a control), or aligned with the target's cameras."""
 
 
 Adaptation = Annotated[NoAdaptation | GlobalPositionAdaptation, Field(discriminator="method")]

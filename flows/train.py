@@ -12,7 +12,7 @@ from time import perf_counter
 import torch
 from prefect import flow
 
-from flows.adapt import transforms, unlabelled
+from flows.adapt import target_gravity, transforms, unlabelled
 from flows.data import DataInputs, OpenData, open_poses
 from flows.logs import recorded
 from flows.narration import Step, tell
@@ -133,12 +133,14 @@ def train_lifter(
         chosen = encoding(job.encoding)
         lifter = build(job.lifter, chosen.channels, seed=job.seed)
         poses = DevicePoses.from_columns(labelled.labelled(), device, lifter.frames)
+        seen = unlabelled(target)
+        gravity = target_gravity(job.adaptation, poses, seen, job.seed, place)
         result = fit(
             lifter,
             chosen,
             poses,
             job.schedule,
-            transforms=transforms(job.adaptation, unlabelled(target), device),
+            transforms=transforms(job.adaptation, seen, device, gravity),
             run_dir=place / "training",
             seed=job.seed,
             on_epoch=on_epoch,
