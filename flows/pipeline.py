@@ -17,7 +17,7 @@ from pathlib import Path
 from prefect import flow
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from flows.adapt import lesson, transforms
+from flows.adapt import known_gravity, lesson, transforms
 from flows.data import open_poses, open_store
 from flows.environment import describe_environment
 from flows.evaluate import EvaluationRecord, evaluate_lifter
@@ -213,7 +213,8 @@ def gather(recipe: Recipe, trained: tuple[Trained, ...]) -> Evidence:
     if recipe.target is not None and recipe.adaptation.method != "none":
         target = open_poses(recipe.target).unlabelled()
         source = open_poses(recipe.source).labelled()
-        alignment = transforms(recipe.adaptation, target, resolve_device("cpu"))
+        gravity = known_gravity(folder.training(recipe.adaptation.method, seed))
+        alignment = transforms(recipe.adaptation, target, resolve_device("cpu"), gravity)
         placed = placement(source, target, alignment, seed=seed)
     return Evidence(
         skeleton=store.skeleton,
