@@ -22,7 +22,9 @@ class ClusterUnreachableError(ConnectionError):
 
 
 @contextmanager
-def dask_client(address: str | None, threads: int | None = None) -> Iterator[Client]:
+def dask_client(
+    address: str | None, threads: int | None = None, patience_seconds: float = 10.0
+) -> Iterator[Client]:
     """Yield a Dask client and close it afterwards.
 
     Parameters
@@ -30,6 +32,7 @@ def dask_client(address: str | None, threads: int | None = None) -> Iterator[Cli
     address : ``tcp://host:port`` of a running scheduler, or None for threads of this process. Reading CDF and
         MATLAB files mostly releases the GIL, so threads cost half the CPU of processes on one machine.
     threads : number of local threads; by default one per processor.
+    patience_seconds : how long to wait for the scheduler's answer.
 
     Raises
     ------
@@ -37,7 +40,7 @@ def dask_client(address: str | None, threads: int | None = None) -> Iterator[Cli
     """
     if address is not None:
         try:
-            client = Client(address, timeout="10s", set_as_default=False)
+            client = Client(address, timeout=patience_seconds, set_as_default=False)
         except OSError as error:
             raise ClusterUnreachableError(
                 f"No Dask scheduler answers at {address} ({error}). Start one with "
@@ -51,7 +54,7 @@ def dask_client(address: str | None, threads: int | None = None) -> Iterator[Cli
             processes=False,
             n_workers=1,
             threads_per_worker=threads or os.cpu_count() or 1,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
