@@ -112,6 +112,74 @@ def test_other_codecs_and_outside_objects_are_refused() -> None:
         load_plain_data(io.BytesIO(b"Pelsewhere\n."))
 
 
+class BuildsArray:
+    """Pickles to an array with a state of the attacker's choice."""
+
+    def __init__(self, *state: Any) -> None:
+        self.state = state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (np._core.multiarray._reconstruct, (np.ndarray, (0,), b"b"), self.state)
+
+
+class BuildsDtype:
+    """Pickles to a dtype with a state of the attacker's choice."""
+
+    def __init__(self, name: str, *state: Any) -> None:
+        self.name = name
+        self.state = state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (np.dtype, (self.name, False, True), self.state)
+
+
+FAR_AWAY = BuildsDtype("V8", 3, "|", None, ("a",), {"a": (np.dtype("f8"), 10**12)}, 8, 1, 0)
+"""A field whose offset leads out of the array: NumPy reads there, and the process dies."""
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        BuildsArray(1, (2,), FAR_AWAY, False, bytes(16)),
+        BuildsArray(1, (2,), BuildsDtype("f8", 3, "|", None, ("a",), {"a": 1}, 8, 1, 0), False, bytes(16)),
+        BuildsArray(1, (2,), BuildsDtype("f8", 3, "<", (np.dtype("f8"), (9,)), None, None, 8, 1, 0), 0, b"x"),
+        BuildsArray(1, (10**9,), np.dtype("f8"), False, bytes(16)),
+        BuildsArray(1, (-1,), np.dtype("f8"), False, bytes(16)),
+        BuildsArray(1, (2**40, 2**40), np.dtype("f8"), False, b""),
+        BuildsArray(1, (2,), np.dtype("O"), False, bytes(16)),
+        BuildsArray(1, (3,), np.dtype("O"), False, [1, 2]),
+        BuildsArray(1, (1,), np.dtype("<U1"), False, b"\xff\xff\xff\x7f"),
+        BuildsArray(1, (1,), np.dtype("M8[s]"), False, bytes(8)),
+        BuildsArray(1, (1,), "f8", False, bytes(8)),
+        Calls(np._core.multiarray.scalar, np.dtype("f8"), bytes(4)),
+        Calls(np._core.multiarray.scalar, np.dtype("O"), [1]),
+        Calls(np.ndarray, (10**12,)),
+    ],
+)
+def test_states_that_numpy_would_believe_are_refused(attack: Any) -> None:
+    with pytest.raises(pickle.UnpicklingError):
+        reload({"S1": attack}, 2)
+
+
+def test_what_a_pickle_names_cannot_be_changed() -> None:
+    change = b"c_codecs\nencode\n(N}X\x08\x00\x00\x00__code__K\x01stb."
+    assert any(opcode.name == "BUILD" for opcode, _, _ in pickletools.genops(change))
+    with pytest.raises(pickle.UnpicklingError, match="changes what it names"):
+        load_plain_data(io.BytesIO(change))
+
+
+def test_a_few_bytes_cannot_ask_for_gigabytes() -> None:
+    for attack in (b"]r\xff\xff\xff\x7f.", b"]p2147483647\n.", b"\x8e\xff\xff\xff\xff\x00\x00\x00\x00."):
+        with pytest.raises(pickle.UnpicklingError):
+            load_plain_data(io.BytesIO(attack))
+
+
+def test_big_endian_arrays_keep_their_values() -> None:
+    for dtype in (">f8", ">i2", ">U3", "<f4"):
+        array = np.array([1, 2, 300]).astype(dtype)
+        np.testing.assert_array_equal(reload(array, 2), array)
+
+
 @settings(max_examples=100, deadline=None)
 @given(cut=st.integers(0, 400), noise=st.binary(max_size=4))
 def test_damage_is_one_kind_of_error(cut: int, noise: bytes) -> None:
