@@ -7,7 +7,6 @@ the bundle made from the CMU Graphics Lab Motion Capture Database. Pickled array
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from preprocessing.errors import RawDataError
 from preprocessing.motion.motion import FRAME_RATE_HZ, Motion
+from storage.exchange.npz import ExchangeError, read_npz
 
 
 def read_bundle(path: Path) -> tuple[Motion, ...]:
@@ -44,19 +44,15 @@ def read_bundle(path: Path) -> tuple[Motion, ...]:
             remedy="Mend the description or remove it.",
         ) from None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise ValueError("a single array")
-            motions = tuple(_motion(path, key, arrays[key], fps) for key in arrays.files)
-    except RawDataError:
-        raise
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        arrays = read_npz(path)
+    except (OSError, ExchangeError) as error:
         raise RawDataError(
             path,
-            found=str(error) or type(error).__name__,
+            found=error.problem if isinstance(error, ExchangeError) else str(error),
             expected="an .npz archive of plain arrays",
             remedy="Save it with numpy.savez_compressed and without Python objects.",
         ) from error
+    motions = tuple(_motion(path, key, positions, fps) for key, positions in arrays.items())
     if not motions:
         raise RawDataError(
             path, found="no arrays", expected="at least one clip", remedy="Download the bundle again."

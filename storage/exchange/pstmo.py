@@ -120,7 +120,8 @@ def import_test(
     for name, view in sorted(_data(path, object_arrays).items()):
         if name in cameras:
             valid = require_member(path, require_mapping(path, name, view), "valid")
-            rows = np.flatnonzero(require_numbers(path, f"{name} valid", np.squeeze(valid), (None,)))
+            flags = valid.reshape(-1) if isinstance(valid, np.ndarray) else valid
+            rows = np.flatnonzero(require_numbers(path, f"{name} valid", flags, (None,)))
             info = TrialInfo(TrialKey(name, name), name, "", fps)
             runs.append(_run(path, info, cameras[name], view, rows))
     return _columns(path, runs)
@@ -153,6 +154,8 @@ def _run(path: Path, info: TrialInfo, camera: Camera, view: Any, rows: NDArray[n
         path, where, require_member(path, content, "data_2d"), (len(positions), joints, 2)
     )
     frames = np.arange(len(positions)) if rows is None else rows
+    if frames.size and frames[-1] >= len(positions):
+        raise ExchangeError(path, f"{where} has {len(positions)} frames, but frame {frames[-1]} is valid")
     return PoseRun(
         info=info,
         camera=camera,

@@ -45,7 +45,7 @@ def test_without_a_description_the_rate_is_50(tmp_path, joints):
         ({"a/b/c": np.zeros((2, 16, 3))}, r"\(2, 16, 3\)"),
         ({"a/b/c": np.full((2, 17, 3), np.nan)}, "NaN"),
         ({"a/b/c": np.zeros((2, 17, 3), np.int32)}, "int32"),
-        ({"a/b/c": np.array([{"code": 1}], dtype=object)}, "allow_pickle"),
+        ({"a/b/c": np.array([{"code": 1}], dtype=object)}, "holds Python objects"),
         ({}, "no arrays"),
     ],
 )

@@ -131,7 +131,7 @@ def test_videopose3d_detections_longer_than_the_poses_are_cut(make_trial: MakeTr
             {"positions_3d": {"S1": {"Walking": np.zeros((3, 17, 2))}}},
             r"numbers of shape \(any, any, 3\)",
         ),
-        ({"positions_3d": {"S1": {"Walking": "far"}}}, "expected numbers"),
+        ({"positions_3d": {"S1": {"Walking": "far"}}}, "expected numbers in an array"),
     ],
 )
 def test_videopose3d_of_another_layout(

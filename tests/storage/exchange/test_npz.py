@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,38 @@ def test_an_attack_is_refused_even_then(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(ExchangeError, match="system, which is not plain data"):
         read_npz(path, "restricted")
     assert not Path("was-run").exists()
+
+
+def npy(header: str, body: bytes = b"") -> bytes:
+    padded = header.encode().ljust(118) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded + body
+
+
+@pytest.mark.parametrize(
+    ("member", "message"),
+    [
+        (npy("{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999,)}"), "0 bytes for an array"),
+        (npy("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}", bytes(8)), "8 bytes for an array"),
+        (npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2,"), "cannot be read"),
+        (npy("((((("), "cannot be read"),
+        (b"\x93NUMPY\x09\x00", "npy version"),
+        (b"", "cannot be read"),
+    ],
+)
+def test_a_header_is_not_believed(tmp_path: Path, member: bytes, message: str) -> None:
+    path = tmp_path / "data.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", member)
+    with pytest.raises(ExchangeError, match=message):
+        read_npz(path)
+
+
+def test_a_bomb_is_not_inflated(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, a=np.zeros(1_000_000))
+    assert path.stat().st_size < 10_000
+    with pytest.raises(ExchangeError, match="at most 1000000 are believed"):
+        read_npz(path, max_bytes=1_000_000)
 
 
 def test_other_files_are_named(tmp_path: Path) -> None:
