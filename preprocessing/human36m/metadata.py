@@ -108,7 +108,7 @@ def _parse(path: Path) -> Element:
         raise RawDataError(
             path, found=f"no readable file ({error})", expected="the toolkit's metadata.xml", remedy=_REMEDY
         ) from error
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the latter two: an unknown encoding
         raise RawDataError(
             path, found=f"no XML ({error})", expected="a well-formed file", remedy=_REMEDY
         ) from error

@@ -22,6 +22,7 @@ Array = npt.NDArray[np.float64]
 INCH_M = 0.0254
 ROOT = "root"
 
+_LARGEST = 1e9
 _REMEDY = "Download the file again, or leave it out of the folder."
 
 
@@ -82,7 +83,7 @@ def read_asf(path: Path) -> AsfSkeleton:
     sections = _sections(path)
     units = {words[0]: words[1] for words in sections.get("units", []) if len(words) > 1}
     try:
-        metres_per_unit = INCH_M / float(units.get("length", "1.0"))
+        metres_per_unit = INCH_M / _finite(units.get("length", "1.0"))
     except (ValueError, ZeroDivisionError):
         raise _error(path, f"length unit {units['length']!r}", "a positive number") from None
     to_radians = _angle_unit(path, units.get("angle", "deg"))
@@ -97,7 +98,7 @@ def read_asf(path: Path) -> AsfSkeleton:
         parent="",
         offset=(0.0, 0.0, 0.0),
         axis=_three(path, ROOT, root.get("orientation", []), to_radians),
-        axis_order="".join(root.get("axis", ["XYZ"])).lower(),
+        axis_order=_axis_order(path, ROOT, "".join(root.get("axis", ["XYZ"]))),
         rotations="".join(channel[1] for channel in order if channel[0] == "r"),
     )
     found = {bone.name: bone for bone in _bones(path, sections.get("bonedata", []), parents, to_radians)}
@@ -140,7 +141,7 @@ def read_amc(path: Path, skeleton: AsfSkeleton) -> AmcMotion:
             )
         else:
             try:
-                values[words[0]].append([float(word) for word in words[1:]])
+                values[words[0]].append([_finite(word) for word in words[1:]])
             except ValueError as error:
                 raise _error(path, f"line {number}: {error}", "numbers") from None
     _require_complete(path, values, frames)
@@ -166,19 +167,17 @@ def _bones(
             raise _error(path, f"{name}: dof {' '.join(channels)!r}", "rotations rx, ry, rz")
         direction = _three(path, name, fields.get("direction", []), 1.0)
         try:
-            (length,) = (float(word) for word in fields.get("length", []))
+            (length,) = (_finite(word) for word in fields.get("length", []))
         except ValueError:
             raise _error(path, f"{name}: length {fields.get('length')}", "one number") from None
         *angles, order = fields.get("axis", ["0", "0", "0", "XYZ"])
-        if sorted(order.lower()) != ["x", "y", "z"]:
-            raise _error(path, f"{name}: axis order {order!r}", "three letters such as XYZ")
         x, y, z = (length * part for part in direction)
         yield AsfBone(
             name=name,
             parent=parents[name],
             offset=(x, y, z),
             axis=_three(path, name, angles, to_radians),
-            axis_order=order.lower(),
+            axis_order=_axis_order(path, name, order),
             rotations="".join(channel[1] for channel in channels),
         )
 
@@ -244,9 +243,23 @@ def _angle_unit(path: Path, word: str) -> float:
     return float(_ANGLES[word[:3].lower()])
 
 
+def _axis_order(path: Path, what: str, order: str) -> str:
+    if sorted(order.lower()) != ["x", "y", "z"]:
+        raise _error(path, f"{what}: axis order {order!r}", "three letters such as XYZ")
+    return order.lower()
+
+
+def _finite(word: str) -> float:
+    """Read a number; ValueError when it is none, infinite, NaN, or beyond what a file in inches can mean."""
+    number = float(word)
+    if not abs(number) <= _LARGEST:
+        raise ValueError(f"{word!r} is not a number of a skeleton or motion")
+    return number
+
+
 def _three(path: Path, what: str, words: list[str], factor: float) -> tuple[float, float, float]:
     try:
-        x, y, z = (float(word) * factor for word in words)
+        x, y, z = (_finite(word) * factor for word in words)
     except ValueError:
         raise _error(path, f"{what}: {' '.join(words)!r}", "three numbers") from None
     return x, y, z

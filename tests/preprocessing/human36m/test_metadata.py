@@ -55,6 +55,7 @@ def test_another_calibration_is_taken_from_the_file(tmp_path: Path) -> None:
     ("old", "new", "found"),
     [
         ("<metadata>", "<metadata", "no XML"),
+        ('encoding="utf-8"', 'encoding="utf-x"', "no XML"),
         ("</metadata>", "", "no XML"),
         ("<w0>[-1.38", "<w0>[nan -1.38", "w0|nan"),
         ("<w0>[", "<w0>[1.0 ", "301 numbers"),
