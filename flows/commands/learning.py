@@ -187,6 +187,10 @@ def evaluate(
         Path | None, typer.Option(help="Folder for the results. Default: beside the lifter.")
     ] = None,
     device: Device = "auto",
+    dask: Annotated[
+        str | None,
+        typer.Option(help="Address of a Dask scheduler (tcp://host:8786) whose workers predict."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure a trained lifter on a test store, under named protocols."""
@@ -197,7 +201,7 @@ def evaluate(
             fail(f"no protocol measures {dataset}; `poseshift models --protocols` lists what each measures")
         test = Test(data=StoredData(dataset=dataset, store=store, keypoints=keypoints), protocols=names)
         folder = out or lifter.parent / "evaluation"
-        record = evaluate_once(lifter, test, folder, device)
+        record = evaluate_once(lifter, test, folder, device, dask)
     if as_json:
         print_json(record)
         return
