@@ -16,12 +16,12 @@ from flows.recipe import Part, Test
 from flows.retries import patient_task
 from flows.stage import StageOutcome, run_stage
 from flows.train import resolve_device
-from storage.columns import CameraPoses
+from storage.columns import CameraPoses, read_camera_poses
 from storage.provenance import digest_file
 from storage.schema import Float32
 from storage.store import PoseStore
 from training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, TrainedLifter, load_lifter
-from training.evaluation.evaluate import evaluate, predict
+from training.evaluation.evaluate import evaluate, predict, rows_within
 from training.evaluation.protocols import TestTime, protocol
 from training.evaluation.results import EvaluationResult
 
@@ -98,7 +98,13 @@ def evaluate_lifter(
         for name in test.protocols:
             chosen = protocol(name)
             poses = chosen.read(store, test.data.keypoints)
-            results.append(evaluate(_predict(trained, poses, chosen.test_time, dask), poses, chosen))
+            if trained.lifter.frames == 1:
+                predicted = _predict(trained, poses, chosen.test_time, dask)
+            else:
+                context = read_camera_poses(store, chosen.context(test.data.keypoints))
+                answers = _predict(trained, context, chosen.test_time, dask)
+                predicted = answers[rows_within(poses, context)]
+            results.append(evaluate(predicted, poses, chosen))
         return EvaluationRecord(
             snapshot=store.snapshot,
             restaged_from=store.attributes.restaged_from,

@@ -8,7 +8,7 @@ A new protocol is one more entry of :data:`PROTOCOLS`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -96,6 +96,10 @@ class Protocol:
             positions=self.positions,
             keypoints=keypoints,
         )
+
+    def context(self, keypoints: str = "ground_truth") -> Selection:
+        """Rows that a lifter of clips may look at: every frame, those that are not measured among them."""
+        return replace(self.selection(keypoints), frame_step=1, valid_only=False)
 
     def read(self, store: PoseStore, keypoints: str = "ground_truth") -> CameraPoses:
         """Read the protocol's rows.

@@ -92,6 +92,7 @@ def test_predictions_see_thirteen_frames_to_each_side_inside_their_sequence(pose
     poses, frames, middle = poses_of(40, 3), 40, 20
     before = predict(trained, poses)
     assert before.shape == (160, 17, 3)
+    np.testing.assert_allclose(predict(trained, poses, batch_size=7), before, atol=1e-6)
     for shift, sees in ((0, True), (13, True), (-13, True), (14, False), (-14, False)):
         keypoints = poses.keypoints_px.copy()
         keypoints[frames + middle + shift] += 40 * np.random.default_rng(0).normal(size=(17, 2))
