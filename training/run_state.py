@@ -126,15 +126,20 @@ def restore_progress(fabric: Fabric, path: Path, settings: RunSettings, progress
     if progress.average is not None:
         progress.average.load_state_dict(state["average"])
     rank = fabric.global_rank
-    progress.generator.set_state(state["transform_rng"][rank])
+    progress.generator.set_state(_of_process(state["transform_rng"], rank))
     for transform, kept in zip(progress.transforms, state["transforms"], strict=True):
         transform.load_state_dict(kept)
-    torch.set_rng_state(state["torch_rng"][rank])
+    torch.set_rng_state(_of_process(state["torch_rng"], rank))
     if state["cuda_rng"] is not None and fabric.device.type == "cuda":
-        torch.cuda.set_rng_state(state["cuda_rng"][rank], fabric.device)
+        torch.cuda.set_rng_state(_of_process(state["cuda_rng"], rank), fabric.device)
 
 
 def _gather(fabric: Fabric, state: Tensor) -> Tensor:
     """Return the states of all processes, one row each."""
     gathered: Tensor = fabric.all_gather(state)  # type: ignore[assignment]  # a tensor gives a tensor
     return gathered.reshape(fabric.world_size, -1).cpu()
+
+
+def _of_process(states: Tensor, rank: int) -> Tensor:
+    """Return a process's own row, copied: torch crashes on a state that does not begin its storage."""
+    return states[rank].clone()

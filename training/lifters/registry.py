@@ -67,7 +67,7 @@ def build(config: LifterConfig, channels: int, *, seed: int = 0) -> Lifter:
     seed : of the initial weights.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # layers draw on the CPU; GPUs are left alone
         return config.build(channels)
 
 
