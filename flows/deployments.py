@@ -17,7 +17,7 @@ from typing import Any
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentEventTrigger
-from prefect.schedules import Cron, Interval, Schedule
+from prefect.schedules import Schedule
 from pydantic import BaseModel
 
 from flows.events import SETTLING_TIME, on_commit
@@ -52,16 +52,6 @@ class Timetable:
 
     schedule: Schedule | None
     settling: timedelta = SETTLING_TIME
-
-    @classmethod
-    def from_cron(cls, line: str, timezone: str) -> Timetable:
-        """Read a cron line such as ``0 2 * * *``; raises ValueError when it is none."""
-        return cls(Cron(line, timezone=timezone))
-
-    @classmethod
-    def every(cls, interval: timedelta) -> Timetable:
-        """Look again after each ``interval``."""
-        return cls(Interval(interval))
 
 
 def on_demand() -> tuple[RunnerDeployment, ...]:

@@ -1,8 +1,8 @@
 """Retraining on change: one look at an experiment's raw trees and stores, and what follows from it.
 
 A look brings the stores up to date, compares the content digests of every lifter's and evaluation's inputs
-with what they were made from, and does only what is missing. Times of files play no part. The decision with its
-reasons, and how it ended, are a line each in ``watch.jsonl`` of the run's folder, and an artifact in Prefect.
+with what they were made from, and does only what is missing. Times of files play no part. The decision with
+its reasons, and how it ended, are a line each in ``watch.jsonl`` of the run's folder, and shown in Prefect.
 """
 
 from __future__ import annotations

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from prefect import serve as serve_deployments
+from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 
 from flows.cluster import ClusterUnreachableError
 from flows.console import console, fail, print_json, steps_shown, user_errors
 from flows.deployments import Timetable, of_recipe, on_demand
+from flows.events import SETTLING_TIME
 from flows.logs import log_as_json
 from flows.prepare import PrepareFailedError
 from flows.recipe import load_recipe
@@ -44,15 +47,19 @@ def serve(
     ] = None,
     cron: Annotated[str, typer.Option(help="When to look for changes, as a cron line.")] = "0 2 * * *",
     timezone: Annotated[str, typer.Option(help="Time zone of the cron line.")] = "UTC",
+    settle: Annotated[
+        float, typer.Option(min=0, help="Seconds between somebody's new snapshot and the look that follows.")
+    ] = SETTLING_TIME.total_seconds(),
     at_once: Annotated[int, typer.Option(min=1, help="Runs that may go on here at the same time.")] = 2,
 ) -> None:
     """Offer the flows to the Prefect server: on a timetable, on new data, by a click. Runs until stopped."""
     if PREFECT_API_URL.value() is None:
         fail(NO_SERVER)
     with user_errors(ValueError):
+        timetable = Timetable(Cron(cron, timezone=timezone), timedelta(seconds=settle))
         offered = on_demand()
         if recipe is not None:
-            offered += of_recipe(load_recipe(recipe), Timetable.from_cron(cron, timezone))
+            offered += of_recipe(load_recipe(recipe), timetable)
     console.print(f"Prefect: {PREFECT_UI_URL.value()}/deployments", soft_wrap=True)
     for deployment in offered:
         console.print(f"  {deployment.full_name}", highlight=False)

@@ -1,8 +1,18 @@
-"""A small experiment from restaged raw trees, run once per test process."""
+"""A small experiment from restaged raw trees, and a Prefect server; each made once per test process."""
 
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from flows.pipeline import Trained, evaluate_method, prepare_data, publish, train_method
 from flows.recipe import GlobalPositionAdaptation, PoseData, Recipe, StoredData, Test
@@ -62,3 +72,75 @@ def finished(prepared: Recipe) -> tuple[Recipe, tuple[Trained, ...]]:
     )
     publish(prepared, trained)
     return prepared, trained
+
+
+@pytest.fixture(scope="session")
+def experiment_in() -> Callable[[Path, Path], Recipe]:
+    """:func:`experiment`, for tests that need trees and folders of their own."""
+    return experiment
+
+
+@dataclass(frozen=True)
+class PrefectServer:
+    """A server with a home of its own, and what a process needs to talk to it."""
+
+    url: str
+    environment: Mapping[str, str]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A real Prefect server on the loopback, whose services look more often than usual."""
+    home = tmp_path_factory.mktemp("prefect-home")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/api"
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": url,
+        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.5",
+        "PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS": "1",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    }
+    log = (home / "server.log").open("wb")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        _wait_until_healthy(process, f"{url}/health", home / "server.log")
+        yield PrefectServer(url, environment)
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        log.close()
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    give_up = time.monotonic() + 120
+    while time.monotonic() < give_up and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback address
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    pytest.fail(f"the Prefect server did not start:\n{log.read_text()[-4000:]}")
+
+
+@pytest.fixture
+def connected(server: PrefectServer) -> Iterator[PrefectServer]:
+    """The server, with the flows of this process talking to it."""
+    settings = {PREFECT_API_URL: server.url, PREFECT_HOME: Path(server.environment["PREFECT_HOME"])}
+    with temporary_settings(settings):
+        yield server

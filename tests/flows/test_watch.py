@@ -1,0 +1,111 @@
+"""Retraining on change: looks at an experiment's raw trees, on a real Prefect server."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+
+from flows.pipeline import RunFolder
+from flows.prepare import PrepareFailedError
+from flows.recipe import Recipe
+from flows.stage import DONE
+from flows.watch import Decision, Look, decide, in_words, read_log, watch
+from storage.store import PoseStore
+from training.checkpoint import WEIGHTS_FILE
+
+
+@pytest.fixture
+def recipe(restaged: Path, tmp_path: Path, experiment_in: Callable[[Path, Path], Recipe]) -> Recipe:
+    """A recipe with raw trees of its own: one subject each, one adapted lifter."""
+    trees = tmp_path / "trees"
+    ignored = shutil.ignore_patterns("S[2-9]", "S11")
+    shutil.copytree(restaged, trees, ignore=ignored)
+    whole = experiment_in(trees, tmp_path)
+    assert whole.target is not None
+    return whole.model_copy(
+        update={
+            "source": whole.source.model_copy(update={"subjects": ("S1",)}),
+            "target": whole.target.model_copy(update={"subjects": ("S1",)}),
+            "compare": (),
+            "seeds": (0,),
+        }
+    )
+
+
+def looks(recipe: Recipe) -> list[Look]:
+    return list(read_log(recipe.run_dir))
+
+
+def why(decision: Decision) -> dict[str, str]:
+    return {reason.part: reason.why for reason in decision.reasons}
+
+
+@pytest.mark.usefixtures("connected")
+def test_a_look_does_what_changed_and_records_why(recipe: Recipe, tmp_path: Path) -> None:
+    folder = RunFolder(recipe.run_dir)
+    weights = folder.lifter("gpa", 0) / WEIGHTS_FILE
+    target = tmp_path / "trees" / "mpi_inf_3dhp"
+
+    first = watch(recipe)
+    assert first.action == "train"
+    assert why(first)["lifters/gpa/seed-0"] == "not done yet"
+    assert [look.phase for look in looks(recipe)] == ["decided", "finished"]
+    assert "gpa" in looks(recipe)[1].remark
+    trained = weights.read_bytes()
+
+    second = watch(recipe)
+    assert second.action == "nothing"
+    assert in_words(second) == "nothing changed"
+    assert all(not store.written for store in second.stores)
+    assert [look.phase for look in looks(recipe)] == ["decided", "finished", "decided"]
+    assert weights.read_bytes() == trained
+
+    # New keypoints and poses of one of the target's sequences: the adapted lifter is trained again.
+    shutil.copy(target / "S1" / "Seq2" / "annot.mat", target / "S1" / "Seq1" / "annot.mat")
+    third = watch(recipe)
+    assert third.action == "train"
+    assert why(third)["lifters/gpa/seed-0"].startswith("target.snapshot: ")
+    assert [store.written for store in third.stores] == [(), ("S1/Seq1",), ()]
+    assert weights.read_bytes() != trained
+    assert looks(recipe)[-2].decision == third
+    trained = weights.read_bytes()
+
+    # New test data: the lifter stays, it is only measured again.
+    tests = target / "mpi_inf_3dhp_test_set" / "mpi_inf_3dhp_test_set"
+    shutil.copy(tests / "TS1" / "annot_data.mat", tests / "TS2" / "annot_data.mat")
+    fourth = watch(recipe)
+    assert fourth.action == "evaluate"
+    assert why(fourth) == {"evaluations/gpa/seed-0": why(fourth)["evaluations/gpa/seed-0"]}
+    assert weights.read_bytes() == trained
+
+    # An edited recipe is a change too, and says which field.
+    schedule = recipe.schedule.model_copy(update={"epochs": 3})
+    edited = recipe.model_copy(update={"schedule": schedule})
+    assert "schedule.epochs: 2 became 3" in why(decide(edited))["lifters/gpa/seed-0"]
+    (folder.training("gpa", 0) / DONE).unlink()
+    assert why(decide(recipe))["lifters/gpa/seed-0"] == "begun and not finished"
+
+    with get_client(sync_client=True) as client:
+        artifacts = client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["small-watch"])), limit=50
+        )
+    assert {look.remark for look in looks(recipe)} <= {
+        str(artifact.description).partition(": ")[2] for artifact in artifacts
+    }
+
+
+@pytest.mark.usefixtures("connected")
+def test_a_bad_file_stops_the_look_before_anything_is_changed(recipe: Recipe, tmp_path: Path) -> None:
+    bad = tmp_path / "trees" / "mpi_inf_3dhp" / "S1" / "Seq1" / "annot.mat"
+    bad.write_bytes(bad.read_bytes()[:200])
+    with pytest.raises(PrepareFailedError):
+        watch(recipe)
+    assert recipe.target is not None
+    assert PoseStore.open(recipe.target.store).keys() == ()
+    (look,) = looks(recipe)
+    assert look.phase == "failed"
+    assert "nothing was committed" in look.remark
+    assert not RunFolder(recipe.run_dir).summary.exists()
