@@ -1,0 +1,45 @@
+"""Evaluation of lifters that see clips."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows.evaluate import evaluate_lifter
+from flows.recipe import Recipe
+from storage.columns import CameraPoses, read_camera_poses
+from storage.store import PoseStore
+from training.checkpoint import load_lifter, save_lifter
+from training.encoding import encoding
+from training.evaluation.evaluate import predict
+from training.evaluation.protocols import protocol
+from training.lifters.registry import build
+from training.lifters.videopose3d import VideoPose3DConfig
+
+
+def test_a_clip_holds_the_frames_of_the_recording_not_of_the_protocol(
+    prepared: Recipe, tmp_path: Path
+) -> None:
+    config = VideoPose3DConfig(width=8)
+    save_lifter(tmp_path / "lifter", config, "screen", build(config, encoding("screen").channels), {})
+    record = evaluate_lifter(tmp_path / "lifter", prepared.test, tmp_path / "results", "cpu").result
+
+    store, chosen = PoseStore.open(prepared.test.data.store), protocol("3dhp-annot3")  # all 17 joints
+    every = read_camera_poses(store, chosen.context())
+    measured = chosen.read(store)
+    assert len(measured) < len(every)  # the test set marks frames as invalid
+    trained = load_lifter(tmp_path / "lifter")
+
+    def error_mm(predicted: np.ndarray, poses: CameraPoses) -> np.ndarray:
+        truth = poses.positions_camera - poses.positions_camera[:, :1]
+        return np.linalg.norm(predicted - truth, axis=-1).mean(axis=-1) * 1000
+
+    def keys(poses: CameraPoses) -> list[tuple[int, int, int]]:
+        return list(zip(poses.trial.tolist(), poses.camera.tolist(), poses.frame.tolist(), strict=True))
+
+    is_measured = [key in set(keys(measured)) for key in keys(every)]
+    expected = error_mm(predict(trained, every), every)[is_measured].mean()
+    cut_at_gaps = error_mm(predict(trained, measured), measured).mean()
+    found = np.mean([row.mpjpe_mm for row in record.under(chosen.name).per_joint])
+    assert found == pytest.approx(expected, abs=1e-3)
+    assert abs(found - cut_at_gaps) > 0.01
