@@ -1,11 +1,16 @@
 """Raw trees that every room's tests may read: small, in the true layouts, made once per test process."""
 
+import os
 from pathlib import Path
 
-import pytest
+# Two threads each of two test processes on two cores make torch fifty times slower, not faster.
+# Set before anything imports it, and inherited by the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from preprocessing.motion.procedural import generate
-from preprocessing.motion.restage import restage
+import pytest  # noqa: E402
+
+from preprocessing.motion.procedural import generate  # noqa: E402
+from preprocessing.motion.restage import restage  # noqa: E402
 
 
 @pytest.fixture(scope="session")
