@@ -131,8 +131,15 @@ def prepare_request(data: StoredData) -> PrepareRequest | None:
     return PrepareRequest(kind=_RAW_KINDS[data.dataset], raw=data.raw, store=data.store)
 
 
-def prepare_data(data: StoredData) -> IngestReport | None:
+def prepare_data(data: StoredData, dask: str | None = None) -> IngestReport | None:
     """Bring a store up to date with its raw tree; None when the recipe names no raw tree.
+
+    Parameters
+    ----------
+    data : StoredData
+        Where the store lies, and its raw tree.
+    dask : str or None
+        Address of a Dask scheduler whose workers read the raw files; this machine's threads by default.
 
     Raises
     ------
@@ -147,7 +154,8 @@ def prepare_data(data: StoredData) -> IngestReport | None:
     name = f"prepare {data.dataset}"
     tell(Step(name, 0, 1))
     report = prepare_store(
-        request, lambda progress: tell(Step(name, progress.done, progress.total, progress.stage))
+        request.model_copy(update={"dask": dask}),
+        lambda progress: tell(Step(name, progress.done, progress.total, progress.stage)),
     )
     if not report.succeeded:
         raise failure_of(report)
@@ -169,7 +177,11 @@ def evaluate_method(recipe: Recipe, method: Method, seed: int) -> EvaluationReco
     tell(Step(name, 0, 1))
     folder = RunFolder(recipe.run_dir)
     outcome = evaluate_lifter(
-        folder.lifter(method, seed), recipe.test, folder.evaluation(method, seed), recipe.device
+        folder.lifter(method, seed),
+        recipe.test,
+        folder.evaluation(method, seed),
+        "cpu" if recipe.dask else recipe.device,
+        recipe.dask,
     )
     headline = outcome.result.under(recipe.test.protocols[0])
     tell(Step(name, 1, 1, f"{headline.mpjpe_mm.value:.1f} mm"))
@@ -260,7 +272,7 @@ def prepare_stores(recipe: Recipe) -> tuple[IngestReport, ...]:
     reports = []
     for data in stores(recipe):
         try:
-            report = _prepare_task(data)
+            report = _prepare_task(data, recipe.dask)
         except PrepareFailedError as error:
             show_ingest(error.report)
             raise

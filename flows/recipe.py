@@ -151,6 +151,8 @@ class Recipe(Part):
     """One lifter of each kind is trained per seed."""
     device: str = "auto"
     """Where to train: auto, cpu, cuda or cuda:<n>."""
+    dask: str | None = None
+    """Address of a Dask scheduler (tcp://host:8786) whose workers read raw files and predict."""
 
     @field_validator("lifter", mode="before")
     @classmethod

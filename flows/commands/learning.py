@@ -212,6 +212,10 @@ def evaluate(
 def run(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file; see recipes/ for examples.")],
     device: Annotated[str | None, typer.Option(help="Use this device instead of the recipe's.")] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(help="Use this Dask scheduler (tcp://host:8786) to prepare stores and to predict."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Do everything that a recipe names: prepare, train, adapt, evaluate, report."""
@@ -219,6 +223,8 @@ def run(
         loaded = load_recipe(recipe)
         if device is not None:
             loaded = loaded.model_copy(update={"device": device})
+        if dask is not None:
+            loaded = loaded.model_copy(update={"dask": dask})
         with steps_shown():
             summary = run_recipe(loaded)
     _print_summary(summary, RunFolder(loaded.run_dir), as_json=as_json)
