@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 import h5py
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 from preprocessing.errors import RawDataError
 from preprocessing.mpi_inf_3dhp import layout
+from preprocessing.mpi_inf_3dhp.mat5 import Mat5Error, read_mat5
 from preprocessing.mpi_inf_3dhp.world import Float64
 
 TRAINING_JOINTS = 28
@@ -86,9 +86,14 @@ def read_training_annotations(path: Path, max_frames: int | None = None) -> Mult
     _require_format(path, "MATLAB v5")
     keys = ("annot2", "annot3", "univ_annot3", "cameras", "frames")
     try:
-        content: dict[str, Any] = scipy.io.loadmat(path, variable_names=keys)
-    except Exception as error:  # scipy raises a dozen kinds for damaged files, from zlib.error to TypeError
-        raise _damaged(path, error) from error
+        content = read_mat5(path, keys)
+    except Mat5Error as error:
+        raise RawDataError(
+            path,
+            found=f"a damaged file ({error})",
+            expected="a whole MATLAB v5 file, its variables numbers and cells of numbers",
+            remedy=_DOWNLOAD_AGAIN,
+        ) from error
     _require_keys(path, keys, content)
 
     cells = {
@@ -97,10 +102,10 @@ def read_training_annotations(path: Path, max_frames: int | None = None) -> Mult
         "univ_annot3": _cells(path, "univ_annot3", content["univ_annot3"], TRAINING_JOINTS * 3),
     }
     frame_numbers = np.ravel(content["frames"])
-    if frame_numbers.dtype.kind not in "fiu":
+    if frame_numbers.dtype == object:
         raise RawDataError(
             path,
-            found=f"'frames' of type {frame_numbers.dtype}",
+            found="'frames' with cells",
             expected="a column of frame numbers",
             remedy=_DOWNLOAD_AGAIN,
         )
@@ -239,10 +244,10 @@ def _cells(path: Path, key: str, value: NDArray[Any], columns: int) -> list[NDAr
         )
     cells = [np.asarray(cell) for cell in value.ravel()]
     for camera, cell in enumerate(cells):
-        if cell.ndim != 2 or cell.shape[0] == 0 or cell.shape[1] != columns or cell.dtype.kind not in "fiu":
+        if cell.ndim != 2 or cell.shape[0] == 0 or cell.shape[1] != columns:
             raise RawDataError(
                 path,
-                found=f"'{key}' of camera {camera} with shape {cell.shape} and type {cell.dtype}",
+                found=f"'{key}' of camera {camera} with shape {cell.shape}",
                 expected=f"rows of {columns} numbers ({TRAINING_JOINTS} joints)",
                 remedy=_DOWNLOAD_AGAIN,
             )
