@@ -6,6 +6,7 @@ and an experiment can be repeated on exactly the same data.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from adaptation.global_position import GlobalPositionConfig, TargetKeypoints, draw_rows, on_device, place
 from geometry.camera import Camera, project, stack_intrinsics, world_to_camera
 from geometry.skeleton import skeleton
+from storage.arrays import array_digest
 from storage.schema import Float32, Trial, TrialKey
 from storage.store import PoseStore
 
@@ -87,33 +89,44 @@ def write_aligned_store(
     seed: int,
     segment_frames: int = 1,
 ) -> PoseStore:
-    """Write the trials of :func:`align_store` to a new store, in one transaction.
+    """Write the trials of :func:`align_store` to a store of their own, in one transaction.
+
+    A store that is complete for the same source, configuration and seed is returned as it is.
 
     Raises
     ------
     storage.store.StoreError
-        When there is a store at ``location`` already.
+        When there is another store at ``location`` already.
     ValueError
         As :func:`align_store`.
     """
     options = {
         "adaptation": "global_position",
         "source_snapshot": source.snapshot,
+        "target": _digest(target),
         "seed": str(seed),
         "segment_frames": str(segment_frames),
         **{name: str(value) for name, value in config.model_dump().items()},
     }
-    store = PoseStore.create(
+    store = PoseStore.open_or_create(
         location,
         "adapted",
         source.skeleton,
         restaged_from=source.attributes.restaged_from,
         options=options,
     )
+    if store.keys():
+        return store
     with store.transaction("Align the source's global positions with the target's", options) as transaction:
         for trial in align_store(source, target, config, seed=seed, segment_frames=segment_frames):
             transaction.write(trial)
     return store
+
+
+def _digest(target: TargetKeypoints) -> str:
+    cameras = hashlib.sha256(repr(target.cameras).encode()).hexdigest()
+    seen = (array_digest(target.rays), array_digest(target.camera), cameras)
+    return hashlib.sha256(" ".join(seen).encode()).hexdigest()
 
 
 def _aligned_trial(

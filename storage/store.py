@@ -127,6 +127,35 @@ class PoseStore:
         return cls.open(location)
 
     @classmethod
+    def open_or_create(
+        cls,
+        location: str | Path,
+        dataset: Dataset,
+        skeleton: str = "human36m_17",
+        *,
+        restaged_from: str | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> PoseStore:
+        """Open the store that :meth:`create` would make, or make it: how an interrupted run is repeated.
+
+        Raises
+        ------
+        StoreError
+            When another store is there, made from or for something else; and as :meth:`create`.
+        """
+        if not cls.exists(location):
+            return cls.create(location, dataset, skeleton, restaged_from=restaged_from, options=options)
+        store = cls.open(location)
+        found = store.attributes
+        wanted = (dataset, skeleton, restaged_from, dict(options or {}))
+        if (found.dataset, found.skeleton, found.restaged_from, dict(found.options)) != wanted:
+            raise StoreError(
+                f"{location}: there is another store of {found.dataset} already ({_facts(found)}); "
+                "choose another place"
+            )
+        return store
+
+    @classmethod
     def open(cls, location: str | Path, snapshot: str | None = None) -> PoseStore:
         """Open a store at its newest snapshot, or at a given one (which then cannot be written to).
 
@@ -277,6 +306,11 @@ class PoseStore:
             transaction.commit(message, metadata or {})
         self._session = self._repository.readonly_session(BRANCH)
         self.attributes = _read_store_attributes(self.location, self._session)
+
+
+def _facts(attributes: StoreAttributes) -> str:
+    origin = attributes.restaged_from or "original recordings"
+    return ", ".join((origin, *(f"{name} {value}" for name, value in attributes.options.items())))
 
 
 @contextmanager

@@ -109,8 +109,10 @@ def test_written_store_reads_back_and_says_where_it_comes_from(tmp_path, source,
         assert np.array_equal(opened.read(key).keypoints_2d, trial.keypoints_2d)
     other = next(align_store(source, target, config, seed=4))
     assert not np.array_equal(other.positions_world, expected[other.key].positions_world)
-    with pytest.raises(StoreError):
-        write_aligned_store(tmp_path / "adapted", source, target, config, seed=3)
+    again = write_aligned_store(tmp_path / "adapted", source, target, config, seed=3)
+    assert again.snapshot == opened.snapshot
+    with pytest.raises(StoreError, match="choose another place"):
+        write_aligned_store(tmp_path / "adapted", source, target, config, seed=4)
 
 
 def test_misuse_is_refused(source, target):
