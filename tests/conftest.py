@@ -7,10 +7,10 @@ from pathlib import Path
 # Set before anything imports it, and inherited by the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import pytest  # noqa: E402
+import pytest
 
-from preprocessing.motion.procedural import generate  # noqa: E402
-from preprocessing.motion.restage import restage  # noqa: E402
+from preprocessing.motion.procedural import generate
+from preprocessing.motion.restage import restage
 
 
 @pytest.fixture(scope="session")
