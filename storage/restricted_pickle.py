@@ -65,7 +65,7 @@ def _require_small_memo(file: IO[bytes]) -> None:
     """Refuse numbers of remembered objects out of all order: a table of that length would be allocated."""
     start = file.tell()
     for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-        if opcode.name in _MEMO_WRITES and not 0 <= argument <= count:
+        if opcode.name in _MEMO_WRITES and (argument is None or not 0 <= argument <= count):
             raise pickle.UnpicklingError(f"the pickle remembers object {argument} before it has as many")
     file.seek(start)
 
@@ -122,7 +122,7 @@ class _Array(np.ndarray[Any, Any]):
             raise pickle.UnpicklingError(f"the pickle holds an array of shape {shape} with other data")
         if dtype.kind == "U":
             _require_text(data, dtype)
-        super().__setstate__((1, shape, dtype, bool(column_major), data))
+        super().__setstate__((1, shape, dtype, bool(column_major), data))  # type: ignore[arg-type]  # NumPy wants bool
 
 
 def _array(subtype: Any, shape: Any, typecode: Any) -> np.ndarray[Any, Any]:
@@ -167,14 +167,11 @@ def _array_type(*_: Any) -> NoReturn:
 
 
 _BUILDERS: Mapping[str, _Builder] = {
-    name: _Builder(build)
-    for name, build in {
-        **{f"numpy.{core}.multiarray._reconstruct": _array for core in ("core", "_core")},
-        **{f"numpy.{core}.multiarray.scalar": _scalar for core in ("core", "_core")},
-        "numpy.ndarray": _array_type,
-        "numpy.dtype": _Dtype,
-        "_codecs.encode": _encode_latin1,
-        **{f"{builtins}.bytes": _no_bytes for builtins in ("__builtin__", "builtins")},
-    }.items()
+    **{f"numpy.{core}.multiarray._reconstruct": _Builder(_array) for core in ("core", "_core")},
+    **{f"numpy.{core}.multiarray.scalar": _Builder(_scalar) for core in ("core", "_core")},
+    "numpy.ndarray": _Builder(_array_type),
+    "numpy.dtype": _Builder(_Dtype),
+    "_codecs.encode": _Builder(_encode_latin1),
+    **{f"{builtins}.bytes": _Builder(_no_bytes) for builtins in ("__builtin__", "builtins")},
 }
 """What object arrays name in files of NumPy 1 and 2. Containers, strings and numbers need no names."""

@@ -119,9 +119,9 @@ def _read_objects(path: Path, stream: IO[bytes], name: str, object_arrays: Objec
         raise ExchangeError(
             path,
             f"member {name!r} holds Python objects, stored as a pickle, and a pickle can name code to run",
-            "If the file comes from someone you trust, read it with object_arrays='restricted' (on the command "
-            "line: --trust-pickle), which builds NumPy arrays, containers, strings and numbers and refuses "
-            "everything else",
+            "If the file comes from someone you trust, read it with object_arrays='restricted' "
+            "(on the command line: --trust-pickle), which builds NumPy arrays, containers, strings and "
+            "numbers and refuses everything else",
         )
     loaded = load_plain_data(stream)
     return loaded.item() if isinstance(loaded, np.ndarray) and loaded.ndim == 0 else loaded
