@@ -75,7 +75,7 @@ def map_over(
         When a part has ended several workers; and what the function raises.
     """
     shared = client.submit(_returned, function, pure=False)
-    waiting: deque[Future] = deque()
+    waiting: deque[Future[_Answer]] = deque()
     for part in parts:
         waiting.append(client.submit(_applied, shared, part, pure=False))
         if len(waiting) > PARTS_AHEAD:
