@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +10,10 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from distributed import Client, Future, LocalCluster
+
+from flows.narration import Step, tell
+
+logger = logging.getLogger(__name__)
 
 _Part = TypeVar("_Part")
 _Answer = TypeVar("_Answer")
@@ -47,6 +52,8 @@ def dask_client(
                 "'dask scheduler' and workers with 'dask worker', or leave out --dask to use this machine."
             ) from error
         with client:
+            tell(Step("Dask dashboard", 1, 1, client.dashboard_link))
+            logger.info("Dask dashboard: %s", client.dashboard_link)
             yield client
         return
     with (

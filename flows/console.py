@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 import typer
+from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -54,6 +55,8 @@ def steps_shown() -> Iterator[None]:
         TimeElapsedColumn(),
         TextColumn("[dim]{task.fields[remark]}"),
     )
+    if PREFECT_API_URL.value():
+        error_console.print(f"Prefect: {PREFECT_UI_URL.value()}/runs", highlight=False, soft_wrap=True)
     with Progress(*columns, console=error_console) as bars:
         rows: dict[str, TaskID] = {}
 

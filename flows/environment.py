@@ -69,6 +69,6 @@ def describe_environment() -> Environment:
 def flow_run_url() -> str | None:
     """Address of the current flow run in the UI of a server that outlives this command."""
     context = FlowRunContext.get()
-    if context is None or context.flow_run is None or PREFECT_API_URL.value() is None:
+    if context is None or context.flow_run is None or not PREFECT_API_URL.value():
         return None
     return url_for(context.flow_run)

@@ -39,7 +39,7 @@ def training_slot(device: torch.device) -> Iterator[None]:
         Where the block trains. Its limit admits one run; a limit that somebody raised in Prefect (a large
         GPU, small lifters) stays as it is.
     """
-    if FlowRunContext.get() is None or PREFECT_API_URL.value() is None:
+    if FlowRunContext.get() is None or not PREFECT_API_URL.value():
         yield
         return
     name = slot_name(device)

@@ -53,7 +53,7 @@ def serve(
     at_once: Annotated[int, typer.Option(min=1, help="Runs that may go on here at the same time.")] = 2,
 ) -> None:
     """Offer the flows to the Prefect server: on a timetable, on new data, by a click. Runs until stopped."""
-    if PREFECT_API_URL.value() is None:
+    if not PREFECT_API_URL.value():
         fail(NO_SERVER)
     with user_errors(ValueError):
         timetable = Timetable(Cron(cron, timezone=timezone), timedelta(seconds=settle))

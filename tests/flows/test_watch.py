@@ -2,12 +2,14 @@
 
 import shutil
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
+from flows.environment import Environment
 from flows.pipeline import RunFolder
 from flows.prepare import PrepareFailedError
 from flows.recipe import Recipe
@@ -55,6 +57,23 @@ def test_a_look_does_what_changed_and_records_why(recipe: Recipe, tmp_path: Path
     assert [look.phase for look in looks(recipe)] == ["decided", "finished"]
     assert "gpa" in looks(recipe)[1].remark
     trained = weights.read_bytes()
+
+    # The folder says how it came about: circumstances, and one line a stage with the run's id.
+    environment = Environment.model_validate_json(folder.environment.read_text())
+    assert environment.flow_run == looks(recipe)[0].flow_run
+    assert environment.flow_run_url is not None
+    assert environment.packages["zarr"] == version("zarr")
+    lines = [line for line in folder.log.read_text().splitlines() if "flows.logs: stage" in line]
+    assert all(f" {environment.flow_run} " in line for line in lines)
+    stages = [line.partition("stage ")[2] for line in lines]
+    assert [stage.partition(":")[0] for stage in stages] == [
+        "prepare human36m",
+        "prepare mpi_inf_3dhp_train",
+        "prepare mpi_inf_3dhp_test",
+        str(folder.training("gpa", 0)),
+        str(folder.evaluation("gpa", 0)),
+    ]
+    assert "written 2, frames 80" in stages[1]
 
     second = watch(recipe)
     assert second.action == "nothing"
