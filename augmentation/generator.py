@@ -20,6 +20,7 @@ from geometry.bones import bone_lengths
 from geometry.skeleton import Skeleton
 
 Rotations = Literal["free", "upright", "none"]
+BoneChanges = Literal["angles_and_lengths", "angles", "lengths", "none"]
 
 ParameterSource = Callable[[Tensor, torch.Generator, Tensor | None], PoseParameters]
 """Parameters for poses (n, joints, 3) in camera axes, drawn with a generator; the third argument is the
@@ -45,6 +46,10 @@ class GeneratorConfig(BaseModel):
             "'free' turns bodies about any axis (the method); 'upright' about the direction against gravity "
             "(camera up where that is not known); 'none' leaves them."
         ),
+    )
+    bones: BoneChanges = Field(
+        default="angles_and_lengths",
+        description="What is changed of the bones; less than both is for ablations.",
     )
 
 
@@ -86,6 +91,10 @@ class PoseGenerator(nn.Module):
 
         angles = self.angles(torch.cat([pose, noise()], dim=1)).reshape(n, self.bones, 3)
         gains = length_gains(self.gains(torch.cat([pose, lengths, noise()], dim=1)))
+        if self.config.bones not in ("angles_and_lengths", "angles"):
+            angles = torch.zeros_like(angles)
+        if self.config.bones not in ("angles_and_lengths", "lengths"):
+            gains = torch.zeros_like(gains)
         if self.rotation is None:
             return PoseParameters(angles, gains, poses.new_zeros(n, 3))
         turns = rotation_vector(self.rotation(torch.cat([pose, noise()], dim=1)))

@@ -37,6 +37,7 @@ ARRAYS: Mapping[str, ArraySpec] = {
     "keypoints_2d": ArraySpec(("camera", "frame", "joint", "xy"), "float32", "px"),
     "valid": ArraySpec(("frame",), "bool", "1"),
     "activity": ArraySpec(("frame",), "int8", "1"),
+    "augmentation": ArraySpec(("frame", "parameter"), "float32", "1"),
 }
 _DETECTIONS = ArraySpec(("camera", "frame", "joint", "xyc"), "float32", "px")
 
@@ -54,6 +55,7 @@ def trial_arrays(trial: Trial) -> dict[str, NDArray[Any]]:
         "keypoints_2d": trial.keypoints_2d,
         "valid": trial.valid,
         "activity": trial.activity,
+        "augmentation": trial.augmentation,
     }
     detections = {DETECTION_PREFIX + name: array for name, array in trial.detections.items()}
     return {
@@ -163,6 +165,7 @@ def read_trial(root: zarr.Group, key: TrialKey) -> Trial:
         detections=detections,
         valid=arrays.get("valid"),
         activity=arrays.get("activity"),
+        augmentation=arrays.get("augmentation"),
         quality=attributes.quality,
         options=attributes.options,
         sources=attributes.sources,

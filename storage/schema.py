@@ -63,6 +63,7 @@ class Trial:
     detections : detector name to (cameras, frames, joints, 3), pixels and confidence.
     valid : (frames,) bool; 3DHP test set only.
     activity : (frames,) int8, 1 to 7; 3DHP test set only.
+    augmentation : (frames, parameters), what each pose was changed by; augmented sets only.
     quality : figures of :mod:`preprocessing.quality` (name to number).
     options : named corrections that the reader applied, e.g. ``{"s9_drift": "keep"}``.
     sources : the raw files, filled in by the ingest.
@@ -79,6 +80,7 @@ class Trial:
     detections: Mapping[str, Float32] = field(default_factory=dict)
     valid: NDArray[np.bool_] | None = None
     activity: NDArray[np.int8] | None = None
+    augmentation: Float32 | None = None
     quality: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[SourceFile, ...] = ()

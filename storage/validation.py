@@ -41,6 +41,7 @@ def require_valid(trial: Trial, skeleton_name: str) -> None:
             "xy": 2,
             "xyz": 3,
             "xyc": 3,
+            "parameter": 0 if trial.augmentation is None else trial.augmentation.shape[-1],
         }
         for name, array in trial_arrays(trial).items():
             spec = array_spec(name)

@@ -7,7 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from geometry.skeleton import Skeleton
+from geometry.camera import Camera, project, world_to_camera
+from geometry.skeleton import HUMAN36M_17, Skeleton
+from storage.schema import Trial, TrialKey
+from storage.store import PoseStore
 
 DrawBodies = Callable[..., Tensor]
 
@@ -32,3 +35,47 @@ def draw_bodies() -> DrawBodies:
         return torch.from_numpy(positions)
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def source(draw_bodies, tmp_path_factory: pytest.TempPathFactory) -> PoseStore:
+    """Two subjects with two trials of 40 frames, before two cameras that look along x and along y."""
+    sides = {
+        "first": (((0.0, -1.0, 0.0), (0.0, 0.0, -1.0), (1.0, 0.0, 0.0)), (0.0, 1.0, 2.0)),
+        "second": (((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0)), (0.2, 1.0, 8.0)),
+    }
+    cameras = tuple(
+        Camera(
+            name=name,
+            size_px=(1000, 1002),
+            focal_px=(1145.0, 1143.0),
+            centre_px=(512.0, 515.0),
+            rotation=rotation,
+            translation=translation,
+        )
+        for name, (rotation, translation) in sides.items()
+    )
+    store = PoseStore.create(
+        tmp_path_factory.mktemp("augmentation") / "source", "human36m", restaged_from="drawn bodies"
+    )
+    with store.transaction("Write the source") as transaction:
+        for number, (subject, name) in enumerate((s, t) for s in ("S1", "S5") for t in ("a", "b")):
+            body = draw_bodies(HUMAN36M_17, 1, 40, seed=number)[0].numpy()
+            body = body - body[:, :1] + np.array([3.0, 0.3, 1.0])
+            before = [
+                world_to_camera(body, np.asarray(one.rotation), np.asarray(one.translation))
+                for one in cameras
+            ]
+            seen = [project(points, one.intrinsics) for points, one in zip(before, cameras, strict=True)]
+            transaction.write(
+                Trial(
+                    key=TrialKey(subject, name),
+                    action="Walking",
+                    subaction="1",
+                    fps=50.0,
+                    cameras=cameras,
+                    positions_world=body.astype(np.float32),
+                    keypoints_2d=np.stack(seen).astype(np.float32),
+                )
+            )
+    return store

@@ -1,0 +1,199 @@
+"""Augmented training sets: poses changed once and kept as a store, for other programs to learn from.
+
+Every frame remembers where it comes from: its trial is named after the source's trial and camera and holds
+the same frames, its parameters are stored beside it, and the store names the source's snapshot and the seed.
+Where the augmented poses stand, and before which camera, is for the caller to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from augmentation.generator import ParameterSource
+from augmentation.transforms import apply
+from geometry.camera import Camera, project
+from geometry.skeleton import skeleton
+from storage.columns import CameraPoses, Selection, read_camera_poses
+from storage.schema import Trial, TrialKey
+from storage.store import PoseStore
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Clips before one camera.
+
+    Attributes
+    ----------
+    positions_camera : (n, frames, joints, 3), metres, in the axes of that camera.
+    camera : of its extrinsics no use is made.
+    """
+
+    positions_camera: Tensor
+    camera: Camera
+
+
+Stage = Callable[[Tensor, Camera, torch.Generator], Staged]
+"""Puts the augmented clips of one (trial, camera), which still stand where the source's did, somewhere."""
+
+
+def stay(clips: Tensor, camera: Camera, rng: torch.Generator) -> Staged:
+    """Leave clips where they stand, before the source's own camera: a :data:`Stage`."""
+    del rng
+    return Staged(clips, camera)
+
+
+@dataclass(frozen=True)
+class SynthesisOptions:
+    """How a set is made.
+
+    Attributes
+    ----------
+    seed : of all draws, which follow the order of the source's rows.
+    copies : augmented versions of every (trial, camera).
+    segment_frames : successive frames that share one set of parameters; 1 for single-frame lifters, while
+        lifters of clips need segments longer than their clips.
+    """
+
+    seed: int
+    copies: int = 1
+    segment_frames: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("copies", "segment_frames"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it is at least 1")
+
+
+def synthesise(
+    source: CameraPoses, parameters: ParameterSource, options: SynthesisOptions, stage: Stage = stay
+) -> Iterator[Trial]:
+    """Augment all rows of a selection.
+
+    Every (trial, camera) of the source becomes ``copies`` trials, ``<trial>.<camera>.<copy>``, seen by one
+    camera that is its own world (R = I, t = 0), as in the test set of MPI-INF-3DHP.
+
+    Parameters
+    ----------
+    source : labelled poses.
+    parameters : a trained generator in evaluation mode, or random parameters.
+    options : seed, copies, segments.
+    stage : where augmented poses stand.
+
+    Yields
+    ------
+    Trials with their parameters; frame i is made of the i-th selected frame of the source's trial.
+    """
+    joint_set = skeleton(source.skeleton)
+    rng = torch.Generator().manual_seed(options.seed)
+    for rows in _runs(source):
+        info, camera = source.trials[source.trial[rows[0]]], source.cameras[source.camera[rows[0]]]
+        clips = torch.as_tensor(_segments(rows, options.segment_frames))
+        positions = torch.as_tensor(source.positions_camera)[clips]
+        for copy in range(options.copies):
+            with torch.no_grad():
+                drawn = parameters(positions[:, positions.shape[1] // 2], rng, _up(camera, len(clips)))
+                staged = stage(apply(positions, drawn, joint_set).rotated, camera, rng)
+            moved = staged.positions_camera.flatten(0, 1)[: len(rows)].numpy().astype(np.float32)
+            seen_by = Camera(
+                name=staged.camera.name,
+                size_px=staged.camera.size_px,
+                focal_px=staged.camera.focal_px,
+                centre_px=staged.camera.centre_px,
+                distortion=staged.camera.distortion,
+            )
+            flat = drawn.flat().repeat_interleave(options.segment_frames, dim=0)[: len(rows)]
+            yield Trial(
+                key=TrialKey(info.key.subject, f"{info.key.trial}.{camera.name}.{copy}"),
+                action=info.action,
+                subaction=info.subaction,
+                fps=info.fps,
+                cameras=(seen_by,),
+                positions_world=moved,
+                keypoints_2d=project(moved.astype(np.float64), seen_by.intrinsics).astype(np.float32)[None],
+                augmentation=flat.numpy().astype(np.float32),
+                options={
+                    "source_trial": info.key.path,
+                    "source_camera": camera.name,
+                    "source_frames": f"{source.frame[rows[0]]} to {source.frame[rows[-1]]}",
+                    "copy": str(copy),
+                },
+            )
+
+
+def write_augmented_store(
+    location: str | Path,
+    source: PoseStore,
+    parameters: ParameterSource,
+    options: SynthesisOptions,
+    *,
+    selection: Selection | None = None,
+    stage: Stage = stay,
+    made_by: Mapping[str, str] | None = None,
+) -> PoseStore:
+    """Write the trials of :func:`synthesise` to a store of their own, in one transaction.
+
+    A store that is complete for the same source, options and maker is returned as it is.
+
+    Parameters
+    ----------
+    location : of the store.
+    source : labelled poses.
+    parameters, options, stage : see :func:`synthesise`.
+    selection : which rows of the source; all when left out.
+    made_by : what made the parameters and positions, kept with the store.
+
+    Raises
+    ------
+    storage.store.StoreError
+        When there is another store at ``location`` already.
+    ValueError
+        When nothing is selected.
+    """
+    poses = read_camera_poses(source, selection or Selection())
+    described = {
+        "augmentation": "bone angles, bone lengths, rotation",
+        "source_dataset": source.dataset,
+        "source_snapshot": source.snapshot,
+        "seed": str(options.seed),
+        "copies": str(options.copies),
+        "segment_frames": str(options.segment_frames),
+        "frame_step": str((selection or Selection()).frame_step),
+        **(made_by or {}),
+    }
+    store = PoseStore.open_or_create(
+        location,
+        "augmented",
+        source.skeleton,
+        restaged_from=source.attributes.restaged_from,
+        options=described,
+    )
+    if store.keys():
+        return store
+    with store.transaction("Augment the source's poses", described) as transaction:
+        for trial in synthesise(poses, parameters, options, stage):
+            transaction.write(trial)
+    return store
+
+
+def _up(camera: Camera, count: int) -> Tensor:
+    """Direction against gravity in camera axes, (count, 3): the world's z."""
+    return torch.tensor(camera.up, dtype=torch.float32).expand(count, 3)
+
+
+def _runs(poses: CameraPoses) -> Iterator[NDArray[np.intp]]:
+    """Rows of each (trial, camera), in order."""
+    changes = (np.diff(poses.trial) != 0) | (np.diff(poses.camera) != 0)
+    yield from np.split(np.arange(len(poses)), np.flatnonzero(changes) + 1)
+
+
+def _segments(rows: NDArray[np.intp], frames: int) -> NDArray[np.intp]:
+    """Cut rows into (segments, frames); the last row fills up the last segment."""
+    wanted = -(-len(rows) // frames) * frames
+    return rows[np.arange(wanted).clip(max=len(rows) - 1)].reshape(-1, frames)

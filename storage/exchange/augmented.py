@@ -1,0 +1,128 @@
+"""Augmented sets as one npz of plain arrays: pairs, cameras, which source pose, which parameters, which seed.
+
+The layout is the project's own, without pickles; other programs need NumPy and nothing else.
+
+=====================  ===========================================================================
+``positions_camera``   (n, joints, 3) float32, metres, camera axes, root included
+``keypoints_px``       (n, joints, 2) float32, pixels, lens distortion included
+``parameters``         (n, p) float32: offsets of unit bone vectors, changes of length, axis-angle
+``camera``             (n,) int32, row of the next four
+``focal_px``, ...      (cameras, 2): ``focal_px``, ``centre_px``, ``size_px``; ``radial`` (., 3)
+                       and ``tangential`` (., 2) of the Human3.6M toolkit's formula
+``trial``              (n,) int32, row of ``trials``; ``frame`` (n,) int32, frame in that trial
+``trials``             (t,) text, ``subject/trial`` in the augmented store
+``source_trials``      (t,) text, ``subject/trial`` of the source; ``source_cameras`` (t,) text
+``origin``             text, JSON: skeleton, snapshot, seed, source snapshot, what made the set
+=====================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geometry.camera import Intrinsics
+from storage.columns import read_camera_poses
+from storage.exchange.npz import ExchangeError, read_npz, require_member, require_numbers
+from storage.schema import Float32
+from storage.store import PoseStore
+
+_INTRINSICS = {"focal_px": 2, "centre_px": 2, "size_px": 2, "radial": 3, "tangential": 2}
+
+
+@dataclass(frozen=True)
+class AugmentedSet:
+    """The rows of such a file; fields as in the module's table."""
+
+    positions_camera: Float32
+    keypoints_px: Float32
+    parameters: Float32
+    camera: NDArray[np.int32]
+    intrinsics: Intrinsics
+    trial: NDArray[np.int32]
+    frame: NDArray[np.int32]
+    source_trials: tuple[str, ...]
+    source_cameras: tuple[str, ...]
+    origin: dict[str, Any]
+
+
+def export_augmented(store: PoseStore, path: Path) -> int:
+    """Write an augmented store as one npz file.
+
+    Returns
+    -------
+    int
+        Number of poses written.
+
+    Raises
+    ------
+    ValueError
+        When the store is not an augmented set, or is empty.
+    """
+    if store.dataset != "augmented":
+        raise ValueError(f"{store.location} holds {store.dataset}, not an augmented set")
+    poses = read_camera_poses(store)
+    trials = [store.read(info.key) for info in poses.trials]
+    parameters = [trial.augmentation for trial in trials if trial.augmentation is not None]
+    if len(parameters) < len(trials):
+        raise ValueError(f"{store.location} has trials without the parameters that made them")
+    origin = {
+        "skeleton": store.skeleton,
+        "snapshot": store.snapshot,
+        "restaged_from": store.attributes.restaged_from,
+        **store.attributes.options,
+    }
+    np.savez_compressed(
+        path,
+        positions_camera=poses.positions_camera,
+        keypoints_px=poses.keypoints_px,
+        parameters=np.concatenate(parameters),
+        camera=poses.camera,
+        trial=poses.trial,
+        frame=poses.frame,
+        trials=np.array([trial.key.path for trial in trials]),
+        source_trials=np.array([trial.options["source_trial"] for trial in trials]),
+        source_cameras=np.array([trial.options["source_camera"] for trial in trials]),
+        origin=np.array(json.dumps(origin)),
+        **{name: getattr(poses.intrinsics, name) for name in _INTRINSICS},
+    )
+    return len(poses)
+
+
+def import_augmented(path: Path) -> AugmentedSet:
+    """Read such a file.
+
+    Raises
+    ------
+    ExchangeError
+        When it is not in this layout.
+    """
+    content = read_npz(path)
+
+    def numbers(name: str, *shape: int | None) -> NDArray[Any]:
+        array: NDArray[Any] = require_numbers(path, name, require_member(path, content, name), shape)
+        return array
+
+    positions = numbers("positions_camera", None, None, 3)
+    n, joints = positions.shape[:2]
+    try:
+        origin = json.loads(str(require_member(path, content, "origin")))
+    except json.JSONDecodeError as error:
+        raise ExchangeError(path, f"'origin' is not JSON: {error}") from error
+    return AugmentedSet(
+        positions_camera=positions,
+        keypoints_px=numbers("keypoints_px", n, joints, 2),
+        parameters=numbers("parameters", n, None),
+        camera=numbers("camera", n),
+        intrinsics=Intrinsics(**{name: numbers(name, None, size) for name, size in _INTRINSICS.items()}),
+        trial=numbers("trial", n),
+        frame=numbers("frame", n),
+        source_trials=tuple(str(name) for name in require_member(path, content, "source_trials")),
+        source_cameras=tuple(str(name) for name in require_member(path, content, "source_cameras")),
+        origin=origin,
+    )
