@@ -37,10 +37,10 @@ RESTAGED, TREES = "restaged", "raw"
 PROTOCOLS = ("3dhp-annot3", "3dhp-official", "3dhp-poseaug16")
 
 SCHEDULES = {
-    "full": Schedule(epochs=12, steps_per_epoch=110, batch_size=256, learning_rate=2e-3, warmup_steps=50),
-    "quick": Schedule(epochs=5, steps_per_epoch=40, batch_size=256, learning_rate=2e-3, warmup_steps=20),
+    "full": Schedule(epochs=12, steps_per_epoch=220, batch_size=128, learning_rate=2e-3, warmup_steps=50),
+    "quick": Schedule(epochs=4, steps_per_epoch=120, batch_size=128, learning_rate=2e-3, warmup_steps=20),
 }
-"""Training of each lifter: 340,000 poses in full, a sixth of that in a quick look."""
+"""Training of each lifter: 340,000 poses in full, a fifth of that in a quick look."""
 
 FRAME_STEPS = {"full": 2, "quick": 5}
 

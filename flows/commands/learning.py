@@ -358,8 +358,9 @@ def _print_training(record: TrainingRecord, out: Path, *, as_json: bool) -> None
 
 def _print_evaluation(record: EvaluationRecord) -> None:
     table = Table(title="Mean with 95 % interval over test sequences")
-    for column in ("protocol", "frames", "MPJPE mm", "PA-MPJPE mm", "PCK@150 %", "AUC %"):
-        table.add_column(column, justify="left" if column == "protocol" else "right")
+    table.add_column("protocol", no_wrap=True)
+    for column in ("frames", "MPJPE mm", "PA-MPJPE mm", "PCK@150 %", "AUC %"):
+        table.add_column(column, justify="right")
     for result in record.results:
         table.add_row(result.protocol, f"{result.frames:,}", *(_figures(result)))
     console.print(table)
@@ -367,8 +368,10 @@ def _print_evaluation(record: EvaluationRecord) -> None:
         console.print(f"[yellow]Restaged motion, not the original recordings:[/] {record.restaged_from}")
 
 
-def _figures(result: EvaluationResult | Figures) -> tuple[str, str, str, str]:
-    return str(result.mpjpe_mm), str(result.pa_mpjpe_mm), str(result.pck150), str(result.auc)
+def _figures(result: EvaluationResult | Figures) -> tuple[str, ...]:
+    """Write the four figures of a row, each with its interval on the next line: that fits 80 columns."""
+    estimates = (result.mpjpe_mm, result.pa_mpjpe_mm, result.pck150, result.auc)
+    return tuple(str(estimate).replace(" [", "\n[") for estimate in estimates)
 
 
 def _print_summary(summary: Summary, folder: RunFolder, *, as_json: bool) -> None:
@@ -376,8 +379,9 @@ def _print_summary(summary: Summary, folder: RunFolder, *, as_json: bool) -> Non
         print_json(summary)
         return
     table = Table(title=f"{summary.name}: {summary.protocol}, {summary.frames:,} test frames")
-    for column in ("lifter", "MPJPE mm", "PA-MPJPE mm", "PCK@150 %", "AUC %"):
-        table.add_column(column, justify="left" if column == "lifter" else "right")
+    table.add_column("lifter", no_wrap=True)
+    for column in ("MPJPE mm", "PA-MPJPE mm", "PCK@150 %", "AUC %"):
+        table.add_column(column, justify="right")
     for method, label in METHOD_LABELS.items():
         figures = summary.of(method)
         if figures is not None:

@@ -159,7 +159,10 @@ def _lead(recipe: Recipe, summary: Summary) -> str:
     )
     if summary.gap_closed is None:
         return text + "."
-    text += f": {_share(summary.gap_closed).value} of the gap to training on the target's labels."
+    if summary.gap_closed.value < 1:
+        text += f": {_share(summary.gap_closed).value} of the gap to training on the target's labels."
+    else:
+        text += ", and reaches the lifter that was trained on the target's labels."
     low = summary.gap_closed.low
     return text if low is not None and low > 0 else text + " The interval does not exclude chance."
 

@@ -2,14 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from click.testing import Result
-from prefect.testing.utilities import prefect_test_harness
 from typer.testing import CliRunner
 
 from adaptation.global_position import TargetKeypoints
@@ -27,13 +25,6 @@ from training.evaluation.evaluate import evaluate, predict
 from training.evaluation.protocols import PROTOCOLS, names_for, protocol
 
 Finished = tuple[Recipe, tuple[Trained, ...]]
-
-
-@pytest.fixture(scope="module")
-def orchestrator() -> Iterator[None]:
-    """A Prefect server of its own."""
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
 
 
 def poseshift(*arguments: str) -> Result:
@@ -173,7 +164,7 @@ def test_devices() -> None:
             resolve_device("cuda")
 
 
-@pytest.mark.usefixtures("orchestrator")
+@pytest.mark.usefixtures("connected")
 def test_run_as_a_user_runs_it(finished: Finished, tmp_path: Path) -> None:
     recipe, _ = finished
     path = tmp_path / "recipe.yaml"
@@ -204,7 +195,7 @@ def test_a_missing_store_is_an_error_of_the_user(prepared: Recipe, tmp_path: Pat
         )
 
 
-@pytest.mark.usefixtures("orchestrator")
+@pytest.mark.usefixtures("connected")
 def test_adapt_and_evaluate_as_commands(prepared: Recipe, tmp_path: Path) -> None:
     target = prepared.target
     assert target is not None
@@ -226,7 +217,7 @@ def test_adapt_and_evaluate_as_commands(prepared: Recipe, tmp_path: Path) -> Non
     )
 
 
-@pytest.mark.usefixtures("orchestrator")
+@pytest.mark.usefixtures("connected")
 def test_evaluating_no_lifter_is_an_error_of_the_user(prepared: Recipe, tmp_path: Path) -> None:
     wrong = poseshift("evaluate", str(tmp_path), prepared.test.data.store)
     assert wrong.exit_code == 1
