@@ -21,6 +21,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flows.logs import Figure, log_stage
+from storage.lock import writer_lock
 from storage.provenance import digest_json
 
 logger = logging.getLogger(__name__)
@@ -71,16 +72,40 @@ def run_stage(
         The pydantic model of the result.
     work : Callable
         Does the work inside the folder and returns the result.
+
+    Raises
+    ------
+    StoreLockedError
+        Another run is at work in the folder.
     """
     record = _record(inputs)
+    done = _finished(folder, record, result_type)
+    if done is not None:
+        return done
+    with writer_lock(folder.with_name(f".{folder.name}.lock"), f"work in {folder}"):
+        done = _finished(folder, record, result_type)  # by a run that has just let go of the lock
+        return _begin(folder, record, work) if done is None else done
+
+
+def _finished(
+    folder: Path, record: InputsRecord[Inputs], result_type: type[Result]
+) -> StageOutcome[Result] | None:
+    digest = record.digest
+    if _recorded_digest(folder) != digest:
+        return None
+    result = _read_result(folder / DONE, result_type)
+    if result is None:
+        return None
+    logger.info("%s is there already for the same inputs (%s)", folder, digest[:12])
+    return StageOutcome(result, reused=True)
+
+
+def _begin(
+    folder: Path, record: InputsRecord[Inputs], work: Callable[[Path], Result]
+) -> StageOutcome[Result]:
     digest = record.digest
     found = _recorded_digest(folder)
-    if found == digest:
-        done = _read_result(folder / DONE, result_type)
-        if done is not None:
-            logger.info("%s is there already for the same inputs (%s)", folder, digest[:12])
-            return StageOutcome(done, reused=True)
-    elif folder.exists() and any(folder.iterdir()):
+    if found != digest and folder.exists() and any(folder.iterdir()):
         _set_aside(folder, found or "unknown")
     folder.mkdir(parents=True, exist_ok=True)
     write_text_atomically(

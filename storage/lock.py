@@ -1,5 +1,6 @@
-"""One writer at a time on a local disk, where Icechunk does not promise safe concurrent commits.
+"""One writer at a time on a local disk, for stores and for the folders of runs.
 
+Icechunk does not promise safe concurrent commits there, and two runs in one folder would mix their files.
 The operating system's file lock decides (it vanishes with its process); a small file beside it names the
 holder for the error message. Object stores need no lock: there a lost race is an error at the commit.
 """
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class StoreLockedError(StoreError):
-    """Another writer is at work on the store.
+    """Another writer is at work on the store, or on the folder of a run.
 
     Attributes
     ----------
@@ -34,7 +35,7 @@ class StoreLockedError(StoreError):
         self.lock = lock
         self.holder = holder
         super().__init__(
-            f"{lock}: another writer is at work on this store ({holder}). "
+            f"{lock}: another writer is at work here ({holder}). "
             "Wait until it has finished; the lock vanishes with its process."
         )
 
@@ -84,7 +85,7 @@ def _name_holder(path: Path, purpose: str) -> None:
 def _unwritable(path: Path, error: OSError) -> StoreError:
     return StoreError(
         f"{path}: cannot be written ({error.strerror or error}); nothing was changed. "
-        "Check the disk and the rights of the folder, or choose another place for the store."
+        "Check the disk and the rights of the folder, or choose another place."
     )
 
 
