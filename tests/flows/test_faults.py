@@ -313,7 +313,7 @@ if __name__ == "__main__":
 
 
 def test_a_clock_that_went_back_ten_days_is_told_before_any_work(tree: Path, tmp_path: Path) -> None:
-    """The first run lives ten days ahead, with its file system; Icechunk refuses to date a commit before it."""
+    """The first run lives ten days ahead, with its disk; Icechunk refuses to date a commit before it."""
     compiler = shutil.which("cc")
     if compiler is None or sys.platform != "linux":
         pytest.skip("no C compiler to build a shifted clock with")
