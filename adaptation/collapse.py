@@ -36,6 +36,11 @@ class CollapseConfig(BaseModel):
         le=1,
         description="A discriminator that is right more often has won; 1: never.",
     )
+    patience_with_winners: int = Field(
+        default=20,
+        ge=1,
+        description="The same for a discriminator that has won, from which generators do recover.",
+    )
     smallest_angle_spread: float = Field(
         default=0.01, ge=0, description="Least standard deviation of the offsets of unit bone vectors."
     )
@@ -81,9 +86,9 @@ class Health(BaseModel):
     def signs(self, config: CollapseConfig) -> tuple[str, ...]:
         """Name what is wrong; empty when nothing is."""
         found = []
-        for name, accuracy in (("3D", self.accuracy_3d), ("2D", self.accuracy_2d)):
+        for winner, accuracy in zip(_WINNERS, (self.accuracy_3d, self.accuracy_2d), strict=True):
             if accuracy is not None and accuracy > config.largest_accuracy:
-                found.append(f"the discriminator of {name} has won")
+                found.append(winner)
         spreads = (
             ("bone angles", self.angle_spread, config.smallest_angle_spread),
             ("bone lengths", self.gain_spread, config.smallest_gain_spread),
@@ -152,9 +157,12 @@ class Watch:
         self.history.append(health)
         signs = health.signs(self.config)
         self._lasting = {sign: self._lasting.get(sign, 0) + 1 for sign in signs}
-        over = tuple(sign for sign, checks in self._lasting.items() if checks >= self.config.patience)
+        over = tuple(sign for sign, checks in self._lasting.items() if checks >= self._patience(sign))
         if over or not health.finite:
             raise CollapseError(health, over or ("the augmentation is not a number", *signs))
+
+    def _patience(self, sign: str) -> int:
+        return self.config.patience_with_winners if sign in _WINNERS else self.config.patience
 
     def state_dict(self) -> dict[str, Any]:
         """Give the checks so far and how long the signs have lasted."""
@@ -167,6 +175,9 @@ class Watch:
         """Take up a state."""
         self.history = [Health.model_validate(one) for one in state["history"]]
         self._lasting = dict(state["lasting"])
+
+
+_WINNERS = ("the discriminator of 3D has won", "the discriminator of 2D has won")
 
 
 def accuracy(real: Tensor, made: Tensor) -> float:

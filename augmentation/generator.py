@@ -87,7 +87,7 @@ class PoseGenerator(nn.Module):
         lengths: Tensor = bone_lengths(poses, self.skeleton)
 
         def noise() -> Tensor:
-            return torch.randn(n, self.config.noise, generator=rng, device=poses.device, dtype=poses.dtype)
+            return _normal(poses, rng, n, self.config.noise)
 
         angles = self.angles(torch.cat([pose, noise()], dim=1)).reshape(n, self.bones, 3)
         gains = length_gains(self.gains(torch.cat([pose, lengths, noise()], dim=1)))
@@ -112,9 +112,7 @@ class TranslationGenerator(nn.Module):
 
     def forward(self, poses: Tensor, rng: torch.Generator) -> Tensor:
         """Position of each pose's root, (n, 3) metres in camera axes."""
-        noise = torch.randn(
-            len(poses), self.config.noise, generator=rng, device=poses.device, dtype=poses.dtype
-        )
+        noise = _normal(poses, rng, len(poses), self.config.noise)
         outputs = self.position(torch.cat([centred(poses, self.skeleton).flatten(1), noise], dim=1))
         return torch.cat([outputs[:, :2], outputs[:, 2:].square()], dim=1)
 
@@ -145,15 +143,14 @@ class RandomParameters:
     def __call__(self, poses: Tensor, rng: torch.Generator, up: Tensor | None = None) -> PoseParameters:
         """Draw the parameters of each pose; see :meth:`PoseGenerator.forward`."""
         n, bones, groups = len(poses), len(self.skeleton.bones), anatomy(self.skeleton).groups
-        options = {"generator": rng, "device": poses.device, "dtype": poses.dtype}
-        angles = self.angle_spread * torch.randn(n, bones, 3, **options)
-        gains = self.gain_spread * (2 * torch.rand(n, groups, **options) - 1)
+        angles = self.angle_spread * _normal(poses, rng, n, bones, 3)
+        gains = self.gain_spread * _uniform(poses, rng, n, groups)
         if self.rotation == "none":
             return PoseParameters(angles, gains, poses.new_zeros(n, 3))
-        half_turns = torch.pi * (2 * torch.rand(n, 1, **options) - 1)
+        half_turns = torch.pi * _uniform(poses, rng, n, 1)
         axis = upward(poses, up)
         if self.rotation == "free":
-            axis = torch.nn.functional.normalize(torch.randn(n, 3, **options), dim=1)
+            axis = nn.functional.normalize(_normal(poses, rng, n, 3), dim=1)
         return PoseParameters(angles, gains, half_turns * axis)
 
 
@@ -167,6 +164,15 @@ def network(inputs: int, outputs: int, config: GeneratorConfig) -> nn.Sequential
         if isinstance(layer, nn.Linear):
             nn.init.kaiming_normal_(layer.weight)
     return nn.Sequential(*layers)
+
+
+def _normal(like: Tensor, rng: torch.Generator, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=rng, device=like.device, dtype=like.dtype)
+
+
+def _uniform(like: Tensor, rng: torch.Generator, *shape: int) -> Tensor:
+    """Numbers between -1 and 1."""
+    return 2 * torch.rand(shape, generator=rng, device=like.device, dtype=like.dtype) - 1
 
 
 def centred(poses: Tensor, skeleton: Skeleton) -> Tensor:

@@ -7,8 +7,9 @@ Where the augmented poses stand, and before which camera, is for the caller to s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ class SynthesisOptions:
 
     Attributes
     ----------
-    seed : of all draws, which follow the order of the source's rows.
+    seed : of all draws; each (trial, camera) of the source has its own.
     copies : augmented versions of every (trial, camera).
     segment_frames : successive frames that share one set of parameters; 1 for single-frame lifters, while
         lifters of clips need segments longer than their clips.
@@ -71,8 +72,31 @@ class SynthesisOptions:
                 raise ValueError(f"{name} is {getattr(self, name)}; it is at least 1")
 
 
+@dataclass(frozen=True)
+class View:
+    """What one camera saw of one trial: augmented by itself, so that any process may do it.
+
+    Attributes
+    ----------
+    number : place of the view among those of the source; with the seed, it decides what is drawn.
+    poses : its rows.
+    """
+
+    number: int
+    poses: CameraPoses
+
+
+Mapper = Callable[[Callable[[View], tuple[Trial, ...]], Iterable[View]], Iterable[tuple[Trial, ...]]]
+"""Applies a function to each of many views and gives the answers in their order, as :func:`map` does."""
+
+
 def synthesise(
-    source: CameraPoses, parameters: ParameterSource, options: SynthesisOptions, stage: Stage = stay
+    source: CameraPoses,
+    parameters: ParameterSource,
+    options: SynthesisOptions,
+    stage: Stage = stay,
+    *,
+    over: Mapper = map,
 ) -> Iterator[Trial]:
     """Augment all rows of a selection.
 
@@ -85,31 +109,45 @@ def synthesise(
     parameters : a trained generator in evaluation mode, or random parameters.
     options : seed, copies, segments.
     stage : where augmented poses stand.
+    over : how the views are worked on: one after the other, or by the workers of a cluster, which make the
+        same trials.
 
     Yields
     ------
     Trials with their parameters; frame i is made of the i-th selected frame of the source's trial.
     """
+    views = (View(number, _alone(source, rows)) for number, rows in enumerate(_runs(source)))
+    for trials in over(partial(_augmented, parameters, options, stage), views):
+        yield from trials
+
+
+def _augmented(
+    parameters: ParameterSource, options: SynthesisOptions, stage: Stage, view: View
+) -> tuple[Trial, ...]:
+    source = view.poses
     joint_set = skeleton(source.skeleton)
-    rng = torch.Generator().manual_seed(options.seed)
-    for rows in _runs(source):
-        info, camera = source.trials[source.trial[rows[0]]], source.cameras[source.camera[rows[0]]]
-        clips = torch.as_tensor(_segments(rows, options.segment_frames))
-        positions = torch.as_tensor(source.positions_camera)[clips]
-        for copy in range(options.copies):
-            with torch.no_grad():
-                drawn = parameters(positions[:, positions.shape[1] // 2], rng, _up(camera, len(clips)))
-                staged = stage(apply(positions, drawn, joint_set).rotated, camera, rng)
-            moved = staged.positions_camera.flatten(0, 1)[: len(rows)].numpy().astype(np.float32)
-            seen_by = Camera(
-                name=staged.camera.name,
-                size_px=staged.camera.size_px,
-                focal_px=staged.camera.focal_px,
-                centre_px=staged.camera.centre_px,
-                distortion=staged.camera.distortion,
-            )
-            flat = drawn.flat().repeat_interleave(options.segment_frames, dim=0)[: len(rows)]
-            yield Trial(
+    own_seed = np.random.SeedSequence([options.seed, view.number]).generate_state(1, np.uint64)[0]
+    rng = torch.Generator().manual_seed(int(own_seed >> np.uint64(1)))
+    (info,), (camera,) = source.trials, source.cameras
+    rows = np.arange(len(source))
+    clips = torch.as_tensor(_segments(rows, options.segment_frames))
+    positions = torch.as_tensor(source.positions_camera)[clips]
+    trials = []
+    for copy in range(options.copies):
+        with torch.no_grad():
+            drawn = parameters(positions[:, positions.shape[1] // 2], rng, _up(camera, len(clips)))
+            staged = stage(apply(positions, drawn, joint_set).rotated, camera, rng)
+        moved = staged.positions_camera.flatten(0, 1)[: len(rows)].numpy().astype(np.float32)
+        seen_by = Camera(
+            name=staged.camera.name,
+            size_px=staged.camera.size_px,
+            focal_px=staged.camera.focal_px,
+            centre_px=staged.camera.centre_px,
+            distortion=staged.camera.distortion,
+        )
+        flat = drawn.flat().repeat_interleave(options.segment_frames, dim=0)[: len(rows)]
+        trials.append(
+            Trial(
                 key=TrialKey(info.key.subject, f"{info.key.trial}.{camera.name}.{copy}"),
                 action=info.action,
                 subaction=info.subaction,
@@ -125,6 +163,8 @@ def synthesise(
                     "copy": str(copy),
                 },
             )
+        )
+    return tuple(trials)
 
 
 def write_augmented_store(
@@ -136,6 +176,7 @@ def write_augmented_store(
     selection: Selection | None = None,
     stage: Stage = stay,
     made_by: Mapping[str, str] | None = None,
+    over: Mapper = map,
 ) -> PoseStore:
     """Write the trials of :func:`synthesise` to a store of their own, in one transaction.
 
@@ -145,7 +186,7 @@ def write_augmented_store(
     ----------
     location : of the store.
     source : labelled poses.
-    parameters, options, stage : see :func:`synthesise`.
+    parameters, options, stage, over : see :func:`synthesise`.
     selection : which rows of the source; all when left out.
     made_by : what made the parameters and positions, kept with the store.
 
@@ -177,7 +218,7 @@ def write_augmented_store(
     if store.keys():
         return store
     with store.transaction("Augment the source's poses", described) as transaction:
-        for trial in synthesise(poses, parameters, options, stage):
+        for trial in synthesise(poses, parameters, options, stage, over=over):
             transaction.write(trial)
     return store
 
@@ -193,7 +234,16 @@ def _runs(poses: CameraPoses) -> Iterator[NDArray[np.intp]]:
     yield from np.split(np.arange(len(poses)), np.flatnonzero(changes) + 1)
 
 
+def _alone(poses: CameraPoses, rows: NDArray[np.intp]) -> CameraPoses:
+    """Take the rows of one (trial, camera), with no more than their own line of each table."""
+    own = poses.take(rows)
+    nought = np.zeros(len(rows), dtype=np.int32)
+    trials, cameras = (poses.trials[own.trial[0]],), (poses.cameras[own.camera[0]],)
+    return replace(own, trial=nought, camera=nought, trials=trials, cameras=cameras)
+
+
 def _segments(rows: NDArray[np.intp], frames: int) -> NDArray[np.intp]:
     """Cut rows into (segments, frames); the last row fills up the last segment."""
     wanted = -(-len(rows) // frames) * frames
-    return rows[np.arange(wanted).clip(max=len(rows) - 1)].reshape(-1, frames)
+    filled: NDArray[np.intp] = rows[np.arange(wanted).clip(max=len(rows) - 1)]
+    return filled.reshape(-1, frames)

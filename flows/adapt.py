@@ -1,7 +1,8 @@
 """What a lifter learns from: labelled poses, and the transforms that move them towards a target.
 
-The three kinds of lifter that a recipe compares differ in nothing else: ``source_only`` takes the source as
-it is, ``gpa`` takes the source through the alignment, ``target_supervised`` takes the target's own labels.
+The kinds of lifter that a recipe compares differ in nothing else: ``source_only`` takes the source as it is,
+``gpa`` takes the source through the alignment, ``poseda`` adds augmented poses, ``target_supervised`` takes
+the target's own labels.
 The adaptation is handed the target without its 3D.
 """
 
@@ -15,9 +16,18 @@ import torch
 
 from adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
 from adaptation.gravity import CameraGravity, learn_camera_gravity
-from adaptation.viewpoint import AlignedViewpoint, viewpoint_transforms
+from adaptation.poseda import PoseDA
+from adaptation.viewpoint import AlignedViewpoint, NoViewpoint, viewpoint_transforms
 from flows.data import OpenData
-from flows.recipe import Adaptation, GlobalPositionAdaptation, Method, NoAdaptation, PoseData, Recipe
+from flows.recipe import (
+    Adaptation,
+    GlobalPositionAdaptation,
+    Method,
+    NoAdaptation,
+    PoseDAAdaptation,
+    PoseData,
+    Recipe,
+)
 from flows.stage import write_text_atomically
 from storage.columns import CameraPoses
 from training.batches import BatchTransform, DevicePoses
@@ -50,7 +60,16 @@ def lesson(recipe: Recipe, method: Method) -> Lesson:
         raise ValueError(f"{method} needs a target; add `target:` to the recipe")
     if method == "target_supervised":
         return Lesson(recipe.target, None, NoAdaptation())
-    return Lesson(recipe.source, recipe.target, recipe.adaptation)
+    adaptation = alignment_of(recipe.adaptation) if method == "gpa" else recipe.adaptation
+    return Lesson(recipe.source, recipe.target, adaptation)
+
+
+def alignment_of(adaptation: Adaptation) -> Adaptation:
+    """Take the alignment out of an adaptation that does more."""
+    if not isinstance(adaptation, PoseDAAdaptation):
+        return adaptation
+    options = adaptation.options.global_position
+    return GlobalPositionAdaptation(options=options, viewpoint=adaptation.viewpoint)
 
 
 def transforms(
@@ -59,7 +78,7 @@ def transforms(
     device: torch.device,
     gravity: CameraGravity | None = None,
 ) -> Sequence[BatchTransform]:
-    """Build the batch transforms of an adaptation.
+    """Build the batch transforms of an adaptation's alignment; :func:`learner` has what learns beside it.
 
     Parameters
     ----------
@@ -72,12 +91,60 @@ def transforms(
     gravity : CameraGravity or None
         From :func:`target_gravity`, for viewpoints that are aligned.
     """
+    adaptation = alignment_of(adaptation)
     if not isinstance(adaptation, GlobalPositionAdaptation):
         return ()
     if target is None:
         raise ValueError("global position alignment needs a target; add `target:` to the recipe")
     position = GlobalPositionAlignment(adaptation.options, TargetKeypoints.from_poses(target), device)
     return viewpoint_transforms(adaptation.viewpoint, position, gravity)
+
+
+@dataclass(frozen=True)
+class Learner:
+    """An adaptation that learns, too.
+
+    Attributes
+    ----------
+    transform : the last of the transforms.
+    before : those that come before it.
+    """
+
+    transform: PoseDA
+    before: Sequence[BatchTransform]
+
+
+def learner(
+    adaptation: Adaptation,
+    source: CameraPoses,
+    target: CameraPoses | None,
+    *,
+    seed: int,
+    device: torch.device,
+    gravity: CameraGravity | None = None,
+) -> Learner | None:
+    """Build the part of an adaptation that learns beside the lifter; None when there is none.
+
+    Parameters
+    ----------
+    adaptation, target, device, gravity
+        As :func:`transforms`.
+    source : CameraPoses
+        Labelled poses.
+    seed : int
+        Of its weights.
+    """
+    if not isinstance(adaptation, PoseDAAdaptation):
+        return None
+    if target is None:
+        raise ValueError("PoseDA needs a target; add `target:` to the recipe")
+    placed = not isinstance(adaptation.viewpoint, NoViewpoint)
+    return Learner(
+        transform=PoseDA(
+            adaptation.options, source, TargetKeypoints.from_poses(target), seed=seed, device=device
+        ),
+        before=transforms(adaptation, target, device, gravity) if placed else (),
+    )
 
 
 def target_gravity(
@@ -98,6 +165,7 @@ def target_gravity(
     folder : Path
         Of the training stage, where what was found is kept.
     """
+    adaptation = alignment_of(adaptation)
     viewpoint = adaptation.viewpoint if isinstance(adaptation, GlobalPositionAdaptation) else None
     if not isinstance(viewpoint, AlignedViewpoint) or target is None:
         return None

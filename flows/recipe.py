@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from adaptation.global_position import GlobalPositionConfig
+from adaptation.poseda_config import PoseDAConfig
 from adaptation.viewpoint import NoViewpoint, Viewpoint
 from storage.columns import Selection
 from storage.provenance import digest_json
@@ -25,7 +26,7 @@ from training.evaluation.protocols import names_for, protocol
 from training.lifters.registry import LifterConfig, preset
 from training.schedule import Schedule
 
-Method = Literal["source_only", "gpa", "target_supervised"]
+Method = Literal["source_only", "gpa", "poseda", "target_supervised"]
 """What a lifter learned from: the labelled source, the source moved by GPA, the target's own labels."""
 
 
@@ -91,7 +92,29 @@ class GlobalPositionAdaptation(Part):
     """How poses are turned before: none, random (a control), or aligned with the target's cameras."""
 
 
-Adaptation = Annotated[NoAdaptation | GlobalPositionAdaptation, Field(discriminator="method")]
+class PoseDAAdaptation(Part):
+    """PoseDA: poses from an adversarial generator, given the target's positions, beside aligned ones."""
+
+    method: Literal["poseda"] = "poseda"
+    """Learned augmentation on top of global position alignment."""
+    options: PoseDAConfig = PoseDAConfig()
+    """Schedule, generator, discriminators, when to go back from a collapse."""
+    viewpoint: Viewpoint = NoViewpoint()
+    """How poses are turned and placed before; anything but none needs `options: {placement: kept}`."""
+
+    @model_validator(mode="after")
+    def _placed_once(self) -> PoseDAAdaptation:
+        if self.viewpoint.kind != "none" and self.options.placement != "kept":
+            raise ValueError(
+                f"viewpoint {self.viewpoint.kind!r} has placed the poses already; add "
+                "`options: {placement: kept}`"
+            )
+        return self
+
+
+Adaptation = Annotated[
+    NoAdaptation | GlobalPositionAdaptation | PoseDAAdaptation, Field(discriminator="method")
+]
 
 
 class Test(Part):
@@ -143,7 +166,7 @@ class Recipe(Part):
     """How pixels become the network's input: screen, ray or perspective."""
     adaptation: Adaptation = NoAdaptation()
     """How the source is moved towards the target."""
-    compare: tuple[Literal["source_only", "target_supervised"], ...] = ("source_only",)
+    compare: tuple[Literal["source_only", "gpa", "target_supervised"], ...] = ("source_only",)
     """Lifters trained beside it with the same schedule, to measure the share of the gap closed."""
     schedule: Schedule = Schedule()
     """Epochs, batch size, learning rate; the same for every lifter of the recipe."""
@@ -176,12 +199,14 @@ class Recipe(Part):
                 )
             if "target_supervised" in self.compare:
                 raise ValueError("comparing with target_supervised needs a target; add `target:`")
+        if "gpa" in self.compare and self.adaptation.method == "none":
+            raise ValueError("comparing with gpa needs an adaptation that aligns; add `adaptation:`")
         return self
 
     @property
     def methods(self) -> tuple[Method, ...]:
         """Kinds of lifters that the recipe trains, in the order of the results table."""
-        order: tuple[Method, ...] = ("source_only", "gpa", "target_supervised")
+        order: tuple[Method, ...] = ("source_only", "gpa", "poseda", "target_supervised")
         wanted: set[Method] = set(self.compare)
         wanted.add("source_only" if self.adaptation.method == "none" else self.adaptation.method)
         return tuple(method for method in order if method in wanted)

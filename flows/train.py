@@ -12,7 +12,10 @@ from time import perf_counter
 import torch
 from prefect import flow
 
-from flows.adapt import target_gravity, transforms, unlabelled
+from adaptation.collapse import Health
+from adaptation.rollback import AdaptedFit, Rollback, fit_with_rollback
+from augmentation.checkpoint import save_generator
+from flows.adapt import learner, target_gravity, transforms, unlabelled
 from flows.data import DataInputs, OpenData, open_poses
 from flows.logs import recorded
 from flows.narration import Step, tell
@@ -30,6 +33,9 @@ from training.schedule import Schedule
 
 CHECKPOINT = "lifter"
 """Folder of the trained lifter inside its stage."""
+
+GENERATOR = "generator"
+"""Folder of the trained generator of augmentations, where the adaptation has one."""
 
 EpochListener = Callable[[EpochLog], None]
 
@@ -98,6 +104,10 @@ class TrainingRecord(Part):
     """Where it ran."""
     selection: str = "last"
     """How the checkpoint was chosen: `last` is the end of the schedule; no label of the target is seen."""
+    rollbacks: tuple[Rollback, ...] = ()
+    """Times that adversarial augmentation collapsed and the run went back."""
+    augmentation: tuple[Health, ...] = ()
+    """Checks of adversarial augmentation, in the run as it ended."""
 
 
 def train_lifter(
@@ -132,19 +142,36 @@ def train_lifter(
         started = perf_counter()
         chosen = encoding(job.encoding)
         lifter = build(job.lifter, chosen.channels, seed=job.seed)
-        poses = DevicePoses.from_columns(labelled.labelled(), device, lifter.frames)
+        columns = labelled.labelled()
+        poses = DevicePoses.from_columns(columns, device, lifter.frames)
         seen = unlabelled(target)
         gravity = target_gravity(job.adaptation, poses, seen, job.seed, place)
-        result = fit(
-            lifter,
-            chosen,
-            poses,
-            job.schedule,
-            transforms=transforms(job.adaptation, seen, device, gravity),
-            run_dir=place / "training",
-            seed=job.seed,
-            on_epoch=on_epoch,
-        )
+        learning = learner(job.adaptation, columns, seen, seed=job.seed, device=device, gravity=gravity)
+        if learning is None:
+            plain = fit(
+                lifter,
+                chosen,
+                poses,
+                job.schedule,
+                transforms=transforms(job.adaptation, seen, device, gravity),
+                run_dir=place / "training",
+                seed=job.seed,
+                on_epoch=on_epoch,
+            )
+            adapted = AdaptedFit(plain, (), ())
+        else:
+            adapted = fit_with_rollback(
+                lifter,
+                chosen,
+                poses,
+                job.schedule,
+                learning.transform,
+                transforms=learning.before,
+                run_dir=place / "training",
+                seed=job.seed,
+                on_epoch=on_epoch,
+            )
+        result = adapted.fit
         record = TrainingRecord(
             snapshots={
                 data.data.dataset: data.store.snapshot for data in (labelled, target) if data is not None
@@ -153,6 +180,8 @@ def train_lifter(
             curve=tuple(CurvePoint(epoch=log.epoch, loss=log.loss) for log in result.history),
             seconds=perf_counter() - started,
             device=str(device),
+            rollbacks=adapted.rollbacks,
+            augmentation=adapted.health,
         )
         provenance = {
             "inputs": inputs.model_dump(mode="json"),
@@ -160,6 +189,8 @@ def train_lifter(
             "versions": dict(software_versions()),
             "selection": record.selection,
         }
+        if learning is not None:
+            save_generator(place / GENERATOR, learning.transform.generator, provenance)
         save_lifter(place / CHECKPOINT, job.lifter, job.encoding, result.lifter, provenance)
         return record
 

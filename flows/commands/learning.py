@@ -13,6 +13,7 @@ from rich.table import Table
 
 from adaptation.global_position import GlobalPositionConfig, RootForm
 from flows.cluster import ClusterUnreachableError
+from flows.commands.augmentation import augment
 from flows.console import console, fail, print_json, steps_shown, user_errors
 from flows.demo import DemoOptions
 from flows.demo import demo as demo_flow
@@ -316,7 +317,7 @@ def models(
 
 
 COMMANDS = tuple(
-    Command(function.__name__, function) for function in (train, adapt, evaluate, run, models, demo)
+    Command(function.__name__, function) for function in (train, adapt, augment, evaluate, run, models, demo)
 )
 
 

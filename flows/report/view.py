@@ -21,16 +21,19 @@ from training.evaluation.intervals import Estimate
 METHOD_LABELS: Mapping[Method, str] = {
     "source_only": "Source only",
     "gpa": "Adapted (GPA)",
+    "poseda": "Adapted (PoseDA)",
     "target_supervised": "Target-supervised",
 }
 METHOD_NOTES: Mapping[Method, str] = {
     "source_only": "labelled source, nothing of the target",
     "gpa": "labelled source, plus the target's 2D keypoints and intrinsics",
+    "poseda": "the same, plus augmented poses from an adversarial generator",
     "target_supervised": "the target's own 3D labels: the reference",
 }
 ROLES: Mapping[Method, str] = {
     "source_only": "source_only",
     "gpa": "adapted",
+    "poseda": "adapted",
     "target_supervised": "target_supervised",
 }
 CMU_NOTICE = (
@@ -148,13 +151,14 @@ def build_view(recipe: Recipe, summary: Summary, evidence: Evidence) -> ReportVi
 
 
 def _lead(recipe: Recipe, summary: Summary) -> str:
-    if summary.source_only is None or summary.gpa is None:
+    if summary.source_only is None or summary.adapted is None:
         best = next(figures for method in recipe.methods if (figures := summary.of(method)) is not None)
         return f"{best.mpjpe_mm.value:.1f} mm MPJPE on {summary.frames:,} test frames ({summary.protocol})."
-    before, after = summary.source_only.mpjpe_mm.value, summary.gpa.mpjpe_mm.value
+    before, after = summary.source_only.mpjpe_mm.value, summary.adapted.mpjpe_mm.value
+    method = "Global position alignment" if summary.poseda is None else "PoseDA"
     change = "lowers" if after < before else "raises"
     text = (
-        f"Global position alignment {change} the error on the target domain from {before:.1f} to "
+        f"{method} {change} the error on the target domain from {before:.1f} to "
         f"{after:.1f} mm MPJPE, without a single 3D label of the target"
     )
     if summary.gap_closed is None:

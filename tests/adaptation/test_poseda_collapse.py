@@ -92,6 +92,14 @@ def test_a_sign_counts_when_it_lasts() -> None:
     assert caught.value.signs == ("the augmented poses are all alike",)
 
 
+def test_more_patience_with_winners() -> None:
+    watch = Watch(CollapseConfig(patience=1, patience_with_winners=3))
+    for _ in range(2):
+        watch.look(with_(accuracy_2d=1.0))
+    with pytest.raises(CollapseError, match="discriminator of 2D has won"):
+        watch.look(with_(accuracy_2d=1.0))
+
+
 def test_no_patience_with_what_is_not_a_number() -> None:
     with pytest.raises(CollapseError, match="not a number"):
         Watch(CollapseConfig(patience=99)).look(with_(angle_spread=float("nan")))

@@ -1,0 +1,145 @@
+"""Augmented training sets: from a labelled store to a store (and an npz) of augmented poses, as a flow.
+
+Parameters come from a generator that PoseDA has trained, or are drawn at random; positions from the target's
+keypoints, or from the source. The same request makes the same set.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import flow
+
+from adaptation.global_position import GlobalPositionConfig, TargetKeypoints
+from adaptation.staging import TargetStage
+from augmentation.checkpoint import WEIGHTS_FILE, load_generator
+from augmentation.generator import ParameterSource, RandomParameters, Rotations
+from augmentation.synthesis import Stage, SynthesisOptions, stay, write_augmented_store
+from flows.data import open_poses
+from flows.logs import recorded
+from flows.narration import Step, tell
+from flows.recipe import Part, PoseData
+from flows.retries import patient_task
+from geometry.skeleton import skeleton
+from storage.columns import read_camera_poses
+from storage.exchange.augmented import export_augmented
+from storage.provenance import digest_file
+from storage.store import PoseStore
+
+
+class AugmentRequest(Part):
+    """One augmented set."""
+
+    source: PoseData
+    """Labelled poses to augment."""
+    store: str
+    """Folder or Icechunk location of the new store; one that is complete for the same request is kept."""
+    target: PoseData | None = None
+    """Where augmented poses stand and who sees them (2D keypoints, cameras); the source if left out."""
+    placement: GlobalPositionConfig = GlobalPositionConfig()
+    """How they are placed before the target."""
+    generator: Path | None = None
+    """Folder of a trained generator (`generator` beside the `lifter` of a PoseDA run); random if left out."""
+    rotation: Rotations = "upright"
+    """Turns that random parameters make: free, upright or none."""
+    copies: int = 1
+    """Augmented versions of every pose."""
+    segment_frames: int = 1
+    """Successive frames with the same parameters; more than a clip's length for lifters of clips."""
+    seed: int = 0
+    """Of everything random."""
+    npz: Path | None = None
+    """A file of plain arrays to write, too, for programs that do not read the store."""
+
+
+class AugmentRecord(Part):
+    """What was made."""
+
+    store: str
+    """Where it is."""
+    snapshot: str
+    """Its snapshot."""
+    trials: int
+    """Trials in it: one for each copy of each (trial, camera)."""
+    poses: int
+    """Poses in it."""
+    restaged_from: str | None
+    """The motion behind a restaged source; None for recordings."""
+
+
+def augment_store(request: AugmentRequest) -> AugmentRecord:
+    """Make an augmented set.
+
+    Raises
+    ------
+    FileNotFoundError, StoreError, WrongDatasetError, ValueError
+        What the request names is not there, does not fit, or lies where the set should go.
+    """
+    name = f"augment {request.store}"
+    tell(Step(name, 0, 1))
+    source = open_poses(request.source)
+    made_by = {"placement": "source", "frames": _described(request.source)}
+    stage: Stage = stay
+    if request.target is not None:
+        target = open_poses(request.target)
+        stage = TargetStage(request.placement, TargetKeypoints.from_poses(target.unlabelled()))
+        made_by |= {
+            "placement": f"{request.placement.copied}, {request.placement.root_form}",
+            "target_snapshot": target.store.snapshot,
+            "target_frames": _described(request.target),
+        }
+    parameters, made_by["parameters"] = _parameters(request, source.store.skeleton)
+    store = write_augmented_store(
+        request.store,
+        source.store,
+        parameters,
+        SynthesisOptions(request.seed, request.copies, request.segment_frames),
+        selection=request.source.selection,
+        stage=stage,
+        made_by=made_by,
+    )
+    if request.npz is not None:
+        request.npz.parent.mkdir(parents=True, exist_ok=True)
+        export_augmented(store, request.npz)
+    record = _record(store)
+    tell(Step(name, 1, 1, f"{record.poses:,} poses"))
+    return record
+
+
+def _parameters(request: AugmentRequest, skeleton_name: str) -> tuple[ParameterSource, str]:
+    """Find the source of parameters and describe it."""
+    if request.generator is None:
+        return RandomParameters(
+            skeleton(skeleton_name), request.rotation
+        ), f"random, {request.rotation} turns"
+    trained = load_generator(request.generator)
+    if trained.skeleton.name != skeleton_name:
+        raise ValueError(
+            f"{request.generator} was trained on {trained.skeleton.name}, the source is {skeleton_name}"
+        )
+    weights = digest_file(request.generator / WEIGHTS_FILE, request.generator)
+    return trained, f"generator {weights.sha256}"
+
+
+def _described(data: PoseData) -> str:
+    return repr(data.selection)
+
+
+def _record(store: PoseStore) -> AugmentRecord:
+    return AugmentRecord(
+        store=str(store.location),
+        snapshot=store.snapshot,
+        trials=len(store.keys()),
+        poses=len(read_camera_poses(store)),
+        restaged_from=store.attributes.restaged_from,
+    )
+
+
+_augment_task = patient_task(augment_store, "augment store")
+
+
+@flow(name="augment", flow_run_name="augment {request.store}", timeout_seconds=6 * 3600)
+def augment(request: AugmentRequest) -> AugmentRecord:
+    """Make an augmented training set from a labelled store."""
+    with recorded():
+        return _augment_task(request)

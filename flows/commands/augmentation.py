@@ -1,0 +1,78 @@
+"""The command ``poseshift augment``: an augmented training set from a labelled store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adaptation.global_position import GlobalPositionConfig, RootForm
+from augmentation.generator import Rotations
+from flows.augment import AugmentRequest
+from flows.augment import augment as augment_flow
+from flows.console import console, print_json, steps_shown, user_errors
+from flows.recipe import PoseData
+from storage.store import PoseStore, StoreError
+
+
+def augment(
+    source: Annotated[str, typer.Argument(help="A store with 3D labels (made by `poseshift prepare`).")],
+    store: Annotated[str, typer.Argument(help="The new store: a folder, or s3://bucket/prefix.")],
+    target: Annotated[
+        str | None,
+        typer.Option(help="Place poses where the people of this store are seen; only its 2D is looked at."),
+    ] = None,
+    generator: Annotated[
+        Path | None,
+        typer.Option(help="The `generator` folder of a PoseDA run. Default: random parameters."),
+    ] = None,
+    rotation: Annotated[Rotations, typer.Option(help="Turns that random parameters make.")] = "upright",
+    root_form: Annotated[RootForm, typer.Option(help="How roots are placed before the target.")] = "ray",
+    subject: Annotated[
+        list[str] | None, typer.Option(help="Subject of the source; repeat for more. Default: all.")
+    ] = None,
+    camera: Annotated[
+        list[str] | None, typer.Option(help="Camera of the source; repeat for more. Default: all.")
+    ] = None,
+    frame_step: Annotated[int, typer.Option(min=1, help="Use every n-th frame.")] = 1,
+    copies: Annotated[int, typer.Option(min=1, help="Augmented versions of every pose.")] = 1,
+    segment_frames: Annotated[
+        int, typer.Option(min=1, help="Successive frames with the same parameters, for lifters of clips.")
+    ] = 1,
+    npz: Annotated[Path | None, typer.Option(help="Write the set as a file of plain arrays, too.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document instead of a sentence.")
+    ] = False,
+) -> None:
+    """Make a store of augmented poses: bones turned and scaled, bodies turned and placed anew."""
+    with user_errors(ValueError, FileNotFoundError, StoreError):
+        request = AugmentRequest(
+            source=PoseData(
+                dataset=PoseStore.open(source).dataset,
+                store=source,
+                subjects=tuple(subject) if subject else None,
+                cameras=tuple(camera) if camera else None,
+                frame_step=frame_step,
+            ),
+            store=store,
+            target=None
+            if target is None
+            else PoseData(dataset=PoseStore.open(target).dataset, store=target, frame_step=frame_step),
+            placement=GlobalPositionConfig(root_form=root_form),
+            generator=generator,
+            rotation=rotation,
+            copies=copies,
+            segment_frames=segment_frames,
+            seed=seed,
+            npz=npz,
+        )
+        with steps_shown():
+            record = augment_flow(request)
+    if as_json:
+        print_json(record)
+        return
+    console.print(f"{record.poses:,} augmented poses in {record.trials} trials in [bold]{record.store}[/]")
+    if record.restaged_from:
+        console.print(f"[yellow]Restaged motion, not the original recordings:[/] {record.restaged_from}")
