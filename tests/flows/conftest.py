@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from flows.pipeline import Trained, evaluate_method, prepare_data, publish, train_method
@@ -144,3 +145,4 @@ def connected(server: PrefectServer) -> Iterator[PrefectServer]:
     settings = {PREFECT_API_URL: server.url, PREFECT_HOME: Path(server.environment["PREFECT_HOME"])}
     with temporary_settings(settings):
         yield server
+        APILogHandler.flush()

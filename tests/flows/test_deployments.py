@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -21,10 +21,10 @@ import pytest
 import torch
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.types import now
 from typer.testing import CliRunner
 
 from flows import prepare as prepare_module
@@ -154,7 +154,14 @@ def test_served_flows_run_on_a_timetable_by_api_and_on_new_data(
         # By timetable: one that is due at once, as one would set it in Prefect's UI.
         client.create_deployment_schedules(
             preparing,
-            [(IntervalSchedule(interval=timedelta(days=1), anchor_date=now() + timedelta(seconds=2)), True)],
+            [
+                (
+                    IntervalSchedule(
+                        interval=timedelta(days=1), anchor_date=datetime.now(UTC) + timedelta(seconds=2)
+                    ),
+                    True,
+                )
+            ],
         )
         by_api = wait_for(lambda: completed(client, testing), "the run by API")
         assert not by_api.auto_scheduled
@@ -188,7 +195,7 @@ def test_a_worker_of_a_process_pool_runs_what_prefect_yaml_deploys(
             timeout=200,
         )
 
-    prefect("work-pool", "create", "--type", "process", "poseshift")
+    client.create_work_pool(WorkPoolCreate(name="poseshift", type="process"))
     prefect("--no-prompt", "deploy", "--all")
     watching = deployment_id(client, "watch/human36m_to_3dhp")
     preparing = deployment_id(client, "prepare/pool")
