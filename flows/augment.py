@@ -6,6 +6,9 @@ keypoints, or from the source. The same request makes the same set.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from prefect import flow
@@ -14,7 +17,8 @@ from adaptation.global_position import GlobalPositionConfig, TargetKeypoints
 from adaptation.staging import TargetStage
 from augmentation.checkpoint import WEIGHTS_FILE, load_generator
 from augmentation.generator import ParameterSource, RandomParameters, Rotations
-from augmentation.synthesis import Stage, SynthesisOptions, stay, write_augmented_store
+from augmentation.synthesis import Mapper, Stage, SynthesisOptions, stay, write_augmented_store
+from flows.cluster import dask_client, map_over
 from flows.data import open_poses
 from flows.logs import recorded
 from flows.narration import Step, tell
@@ -50,6 +54,8 @@ class AugmentRequest(Part):
     """Of everything random."""
     npz: Path | None = None
     """A file of plain arrays to write, too, for programs that do not read the store."""
+    dask: str | None = None
+    """Address of a Dask scheduler (tcp://host:8786) whose workers augment; the set is the same."""
 
 
 class AugmentRecord(Part):
@@ -89,21 +95,32 @@ def augment_store(request: AugmentRequest) -> AugmentRecord:
             "target_frames": _described(request.target),
         }
     parameters, made_by["parameters"] = _parameters(request, source.store.skeleton)
-    store = write_augmented_store(
-        request.store,
-        source.store,
-        parameters,
-        SynthesisOptions(request.seed, request.copies, request.segment_frames),
-        selection=request.source.selection,
-        stage=stage,
-        made_by=made_by,
-    )
+    with _mapper(request.dask) as over:
+        store = write_augmented_store(
+            request.store,
+            source.store,
+            parameters,
+            SynthesisOptions(request.seed, request.copies, request.segment_frames),
+            selection=request.source.selection,
+            stage=stage,
+            made_by=made_by,
+            over=over,
+        )
     if request.npz is not None:
         request.npz.parent.mkdir(parents=True, exist_ok=True)
         export_augmented(store, request.npz)
     record = _record(store)
     tell(Step(name, 1, 1, f"{record.poses:,} poses"))
     return record
+
+
+@contextmanager
+def _mapper(dask: str | None) -> Iterator[Mapper]:
+    if dask is None:
+        yield map
+        return
+    with dask_client(dask) as client:
+        yield partial(map_over, client)
 
 
 def _parameters(request: AugmentRequest, skeleton_name: str) -> tuple[ParameterSource, str]:

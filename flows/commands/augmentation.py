@@ -11,6 +11,7 @@ from adaptation.global_position import GlobalPositionConfig, RootForm
 from augmentation.generator import Rotations
 from flows.augment import AugmentRequest
 from flows.augment import augment as augment_flow
+from flows.cluster import ClusterUnreachableError
 from flows.console import console, print_json, steps_shown, user_errors
 from flows.recipe import PoseData
 from storage.store import PoseStore, StoreError
@@ -42,12 +43,16 @@ def augment(
     ] = 1,
     npz: Annotated[Path | None, typer.Option(help="Write the set as a file of plain arrays, too.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    dask: Annotated[
+        str | None,
+        typer.Option(help="Address of a Dask scheduler (tcp://host:8786) whose workers augment."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document instead of a sentence.")
     ] = False,
 ) -> None:
     """Make a store of augmented poses: bones turned and scaled, bodies turned and placed anew."""
-    with user_errors(ValueError, FileNotFoundError, StoreError):
+    with user_errors(ValueError, FileNotFoundError, StoreError, ClusterUnreachableError):
         request = AugmentRequest(
             source=PoseData(
                 dataset=PoseStore.open(source).dataset,
@@ -67,6 +72,7 @@ def augment(
             segment_frames=segment_frames,
             seed=seed,
             npz=npz,
+            dask=dask,
         )
         with steps_shown():
             record = augment_flow(request)

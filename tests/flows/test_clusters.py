@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flows.augment import AugmentRequest, augment_store
 from flows.cluster import ClusterUnreachableError, dask_client, map_over
 from flows.evaluate import evaluate_lifter
 from flows.prepare import PrepareRequest, prepare_store
-from flows.recipe import StoredData, Test
+from flows.recipe import PoseData, StoredData, Test
 from preprocessing import ingest as ingest_module
 from preprocessing.human36m.read import plan_human36m
 from preprocessing.ingest import Progress, ingest
@@ -209,6 +210,20 @@ def test_evaluation_on_a_cluster_is_the_evaluation(
     assert there.result == here.result
     with pytest.raises(ValueError, match="leave out device 'cuda'"):
         evaluate_lifter(tmp_path / "lifter", test, tmp_path / "x", device="cuda", dask=cluster.address)
+
+
+def test_augmenting_on_a_cluster_makes_the_same_set(
+    cluster: Cluster, on_one_machine: PoseStore, tmp_path: Path
+) -> None:
+    source = PoseData(dataset="human36m", store=str(on_one_machine.location), subjects=("S1", "S5"))
+    here, there = (
+        AugmentRequest(source=source, store=str(tmp_path / name), copies=2, seed=4, dask=address)
+        for name, address in (("here", None), ("there", cluster.address))
+    )
+    assert augment_store(there).trials == augment_store(here).trials
+    made = PoseStore.open(tmp_path / "there")
+    assert made.digest() == PoseStore.open(tmp_path / "here").digest()
+    assert made.verify().succeeded
 
 
 def test_no_scheduler_is_told() -> None:
