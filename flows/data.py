@@ -74,16 +74,16 @@ class WrongDatasetError(ValueError):
 
 
 def open_store(data: StoredData) -> PoseStore:
-    """Open the store of a data set, at its newest snapshot.
+    """Open the store of a data set, at the snapshot that the recipe names or else at its newest.
 
     Raises
     ------
     StoreError
-        There is no store.
+        There is no store, or no such snapshot.
     WrongDatasetError
         It holds another data set.
     """
-    store = PoseStore.open(data.store)
+    store = PoseStore.open(data.store, data.snapshot)
     if store.dataset != data.dataset:
         raise WrongDatasetError(
             f"{data.store} holds {store.dataset}, the recipe says {data.dataset}; "

@@ -17,7 +17,7 @@ from flows.retries import patient_task
 from flows.stage import StageOutcome, run_stage
 from flows.train import resolve_device
 from storage.columns import CameraPoses, read_camera_poses
-from storage.provenance import digest_file
+from storage.provenance import digest_file, git_commit, software_versions
 from storage.schema import Float32
 from storage.store import PoseStore
 from training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, TrainedLifter, load_lifter
@@ -48,6 +48,12 @@ class EvaluationRecord(Part):
     """The motion behind restaged test data; None for recordings."""
     results: tuple[EvaluationResult, ...] = Field(min_length=1)
     """One result per protocol."""
+    device: str | None = None
+    """Where the lifter predicted."""
+    git_commit: str | None = None
+    """Commit of the program, when it ran from a checkout."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Versions of the software."""
 
     def under(self, name: str) -> EvaluationResult:
         """Find the result under one protocol; KeyError when it was not evaluated."""
@@ -93,7 +99,8 @@ def evaluate_lifter(
     inputs = _inputs(lifter, test, store)
 
     def work(_: Path) -> EvaluationRecord:
-        trained = load_lifter(lifter, resolve_device("cpu" if dask else device))
+        place = resolve_device("cpu" if dask else device)
+        trained = load_lifter(lifter, place)
         results = []
         for name in test.protocols:
             chosen = protocol(name)
@@ -109,6 +116,9 @@ def evaluate_lifter(
             snapshot=store.snapshot,
             restaged_from=store.attributes.restaged_from,
             results=tuple(results),
+            device=str(place),
+            git_commit=git_commit(),
+            versions=software_versions(),
         )
 
     return run_stage(folder, inputs, EvaluationRecord, work)

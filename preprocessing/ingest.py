@@ -20,7 +20,7 @@ from geometry.skeleton import skeleton
 from preprocessing.errors import RawDataError
 from preprocessing.quality import assess
 from preprocessing.raw import PlannedTrial, RawPlan
-from storage.provenance import digest_file, software_versions
+from storage.provenance import digest_file
 from storage.schema import SourceFile, TrialKey
 from storage.store import PoseStore
 from storage.transaction import Fork
@@ -167,7 +167,7 @@ def ingest(
     quality: list[TrialQuality] = []
     committed = False
     if _may_commit(failures, policy) and (changed or pruned):
-        with store.transaction(_message(plan, len(changed), len(pruned)), software_versions()) as transaction:
+        with store.transaction(_message(plan, len(changed), len(pruned))) as transaction:
             forks = []
             for fork, outcomes in _write_all(changed, plan, options, transaction.fork, client, on_progress):
                 forks.append(fork)

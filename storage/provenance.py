@@ -73,6 +73,12 @@ def software_versions() -> dict[str, str]:
     return versions
 
 
+def program_facts() -> dict[str, str]:
+    """Say what writes: versions of the software and, in a checkout, the commit of the program."""
+    commit = git_commit()
+    return {**software_versions(), **({} if commit is None else {"git_commit": commit})}
+
+
 @cache
 def git_commit() -> str | None:
     """Commit of the checkout that runs, with ``-dirty`` when files differ from it.

@@ -28,7 +28,7 @@ from storage.clock import wait_until_after
 from storage.errors import StoreError
 from storage.location import Location
 from storage.lock import writer_lock
-from storage.provenance import digest_json
+from storage.provenance import digest_json, program_facts
 from storage.schema import (
     Dataset,
     SourceFile,
@@ -281,7 +281,7 @@ class PoseStore:
         Parameters
         ----------
         message : what the commit says.
-        metadata : further facts for the history (versions, recipe digest).
+        metadata : facts for the history beside the versions and the commit of the program.
 
         Raises
         ------
@@ -303,7 +303,7 @@ class PoseStore:
             transaction = Transaction(session, _read_store_attributes(self.location, session))
             yield transaction
             wait_until_after(parent.written_at)
-            transaction.commit(message, metadata or {})
+            transaction.commit(message, {**program_facts(), **(metadata or {})})
         self._session = self._repository.readonly_session(BRANCH)
         self.attributes = _read_store_attributes(self.location, self._session)
 

@@ -31,6 +31,7 @@ from training.encoding import Encoding
 from training.flip import RandomFlip
 from training.lifters.lifter import Lifter
 from training.losses import Loss, loss
+from training.repeatability import repeatable
 from training.run_state import (
     STATE_FILE,
     EpochLog,
@@ -129,7 +130,11 @@ def fit(
         learning.attach(TrainingRun(lifter, encoding, total_steps))
 
     cuda = [fabric.device] if fabric.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda), contextlib.ExitStack() as closing:
+    with (
+        torch.random.fork_rng(devices=cuda),
+        repeatable(schedule.repeatability),
+        contextlib.ExitStack() as closing,
+    ):
         torch.manual_seed(derive_seed(seed, 2, fabric.global_rank))  # dropout has no generator of its own
         run_dir.mkdir(parents=True, exist_ok=True)
         state_path = run_dir / STATE_FILE

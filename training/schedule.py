@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from training.losses import LossName
+from training.repeatability import Repeatability
 
 
 class Schedule(BaseModel):
@@ -48,6 +49,10 @@ class Schedule(BaseModel):
     precision: Literal["auto", "32-true", "bf16-mixed"] = Field(
         default="auto",
         description="Arithmetic: `auto` is bf16-mixed on a GPU and single precision elsewhere.",
+    )
+    repeatability: Repeatability = Field(
+        default="usual",
+        description="`exact` allows only algorithms that give the same bits each time; slower on a GPU.",
     )
     checkpoint_every: int = Field(
         default=1, ge=1, description="Epochs between checkpoints; the last epoch always has one."
