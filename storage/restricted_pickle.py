@@ -121,7 +121,7 @@ class _Array(np.ndarray[Any, Any]):
         if not fits:
             raise pickle.UnpicklingError(f"the pickle holds an array of shape {shape} with other data")
         if dtype.kind == "U":
-            _require_text(data, dtype)
+            require_text(data, dtype)
         super().__setstate__((1, shape, dtype, bool(column_major), data))  # type: ignore[arg-type]  # NumPy wants bool
 
 
@@ -139,14 +139,21 @@ def _scalar(kind: Any, data: Any) -> Any:
     if type(data) is not bytes or len(data) != kind.dtype.itemsize:
         raise pickle.UnpicklingError(f"the pickle holds a number of {kind.dtype} with other data")
     if kind.dtype.kind == "U":
-        _require_text(data, kind.dtype)
+        require_text(data, kind.dtype)
     return np.frombuffer(data, dtype=kind.dtype)[0] if data else kind.dtype.type()
 
 
-def _require_text(data: bytes, dtype: np.dtype[Any]) -> None:
+def require_text(data: bytes, dtype: np.dtype[Any]) -> None:
+    """Refuse code points beyond Unicode: Python makes no strings of them, and some of its parts rely on that.
+
+    Raises
+    ------
+    pickle.UnpicklingError
+        When there is one.
+    """
     points = np.frombuffer(data, dtype=np.dtype("u4").newbyteorder(dtype.byteorder))
     if points.size and points.max() > _LAST_CODE_POINT:
-        raise pickle.UnpicklingError("the pickle holds text that is not Unicode")
+        raise pickle.UnpicklingError("text that is not Unicode")
 
 
 def _encode_latin1(text: str, encoding: str) -> bytes:

@@ -11,7 +11,7 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.lib import format as npy_format
 
-from storage.restricted_pickle import load_plain_data
+from storage.restricted_pickle import load_plain_data, require_text
 
 ObjectArrays = Literal["refuse", "restricted"]
 """Whether to ``refuse`` arrays of Python objects, or to read them with the ``restricted`` unpickler."""
@@ -106,12 +106,17 @@ def _read_member(
         shape, _, dtype = reader(stream)
         if dtype.hasobject:
             return _read_objects(path, stream, member.filename, object_arrays)
+        if dtype.fields is not None:
+            raise ValueError(f"an array with fields ({dtype})")
         # A header may claim any size, and NumPy would allocate it before it reads.
         claimed, held = math.prod(shape) * dtype.itemsize, member.file_size - stream.tell()
         if min(shape, default=0) < 0 or claimed != held:
             raise ValueError(f"{held} bytes for an array {shape} of {dtype}")
     with archive.open(member) as stream:
-        return npy_format.read_array(stream, allow_pickle=False)
+        array = npy_format.read_array(stream, allow_pickle=False)
+    if dtype.kind == "U":
+        require_text(array.tobytes(), dtype)
+    return array
 
 
 def _read_objects(path: Path, stream: IO[bytes], name: str, object_arrays: ObjectArrays) -> Any:

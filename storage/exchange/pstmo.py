@@ -7,6 +7,7 @@ float64. Follows Shan et al., "P-STMO", ECCV 2022; D3DP and others put annot3 in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -89,7 +90,7 @@ def import_train(
     """
     runs = []
     for name, entry in sorted(_data(path, object_arrays).items()):
-        if not isinstance(entry, (list, tuple)) or len(entry) != 2:
+        if not isinstance(entry, (list, tuple)) or len(entry) != 2 or not _is_rate(entry[1]):
             raise ExchangeError(path, f"{name!r} is not a pair of cameras and frames per second")
         subject, _, trial = name.partition(" ")
         info = TrialInfo(TrialKey(subject, trial), trial, "", float(entry[1]))
@@ -139,6 +140,10 @@ def _arrays(poses: CameraPoses, rows: NDArray[np.intp]) -> dict[str, NDArray[np.
         "data_2d": _TO_TEST_ORDER.apply(poses.keypoints_px[rows]).astype(np.float64),
         "data_3d": _TO_TEST_ORDER.apply(poses.positions_camera[rows]).astype(np.float64) * _MM,
     }
+
+
+def _is_rate(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and 0 < float(value) < math.inf
 
 
 def _data(path: Path, object_arrays: ObjectArrays) -> Mapping[str, Any]:

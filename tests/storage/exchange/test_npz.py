@@ -65,6 +65,8 @@ def npy(header: str, body: bytes = b"") -> bytes:
         (npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2,"), "cannot be read"),
         (npy("((((("), "cannot be read"),
         (b"\x93NUMPY\x09\x00", "npy version"),
+        (npy("{'descr': '<U1', 'fortran_order': False, 'shape': (1,)}", b"\xff" * 4), "not Unicode"),
+        (npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", bytes(4)), "with fields"),
         (b"", "cannot be read"),
     ],
 )
