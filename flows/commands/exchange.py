@@ -1,0 +1,225 @@
+"""Commands that read and write the field's exchange files: npz of VideoPose3D, P-STMO, PoseAug and mmpose.
+
+Several of these are pickles inside. They are refused without ``--trust-pickle``, and with it read by
+:mod:`storage.restricted_pickle`, which runs nothing that a file names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from flows.console import console, user_errors
+from geometry.camera import Camera
+from preprocessing.human36m.calibration import builtin_calibration
+from preprocessing.mpi_inf_3dhp.layout import TEST_CAMERAS, TRAINING_CAMERAS
+from storage.columns import Selection, read_camera_poses
+from storage.exchange import mmpose, poseaug, pstmo, videopose3d
+from storage.exchange.mmpose import ImageName, ImageNaming
+from storage.exchange.npz import ExchangeError, ObjectArrays
+from storage.exchange.trials import trials_of
+from storage.lock import StoreLockedError
+from storage.provenance import digest_file
+from storage.schema import Dataset, Trial
+from storage.store import PoseStore, StoreError
+
+import_app = typer.Typer(help="Read an exchange file of the field into a new store.", no_args_is_help=True)
+export_app = typer.Typer(help="Write a store as an exchange file of the field.", no_args_is_help=True)
+
+_MENDABLE = (ExchangeError, StoreError, StoreLockedError, FileNotFoundError, ValueError, KeyError)
+
+InFile = Annotated[Path, typer.Argument(help="The npz file.", exists=True, dir_okay=False)]
+OutFile = Annotated[Path, typer.Argument(help="The npz file to write.", dir_okay=False)]
+NewStore = Annotated[str, typer.Argument(help="The store to make: a folder, or s3://bucket/prefix.")]
+Store = Annotated[str, typer.Argument(help="The store.")]
+TrustPickle = Annotated[
+    bool,
+    typer.Option(
+        "--trust-pickle",
+        help="Read the pickle that this format stores its dictionaries as. A pickle can name code to run; "
+        "nothing but NumPy arrays, containers, strings and numbers is built, and whatever else it names is "
+        "refused.",
+    ),
+]
+FromTrial = Annotated[float, typer.Option(min=0.1, help="Frames per second, which the file does not say.")]
+Positions = Annotated[
+    Literal["universal", "annotated"],
+    typer.Option(help="3D at the data set's common height (P-STMO's own files), or as annotated (D3DP's)."),
+]
+
+_MMPOSE_DATASETS: Mapping[ImageNaming, Dataset] = {
+    "human36m": "human36m",
+    "mpi_inf_3dhp_train": "mpi_inf_3dhp_train",
+    "mpi_inf_3dhp_test": "mpi_inf_3dhp_test",
+}
+
+
+@import_app.command("videopose3d")
+def import_videopose3d(
+    positions: Annotated[Path, typer.Argument(help="data_3d_h36m.npz", exists=True, dir_okay=False)],
+    keypoints: Annotated[Path, typer.Argument(help="data_2d_h36m_gt.npz", exists=True, dir_okay=False)],
+    store: NewStore,
+    trust_pickle: TrustPickle = False,
+) -> None:
+    """VideoPose3D's pair of Human3.6M files, with the release's own calibration of the four cameras."""
+    with user_errors(*_MENDABLE):
+        sources = tuple(digest_file(path, path.parent) for path in (positions, keypoints))
+        trials = videopose3d.import_trials(
+            positions, keypoints, builtin_calibration().cameras, object_arrays=_object_arrays(trust_pickle)
+        )
+        _write(store, "human36m", "VideoPose3D", (replace(trial, sources=sources) for trial in trials))
+
+
+@import_app.command("pstmo-train")
+def import_pstmo_train(
+    file: InFile, store: NewStore, positions: Positions = "universal", trust_pickle: TrustPickle = False
+) -> None:
+    """P-STMO's data_train_3dhp.npz; every camera's view becomes a trial of its own, in camera axes."""
+    with user_errors(*_MENDABLE):
+        cameras = {camera.name: camera for camera in TRAINING_CAMERAS}
+        poses = pstmo.import_train(file, cameras, _object_arrays(trust_pickle))
+        trials = trials_of(poses, digest_file(file, file.parent), {"positions": positions})
+        _write(store, "mpi_inf_3dhp_train", "P-STMO", _with_universal(trials, positions))
+
+
+@import_app.command("pstmo-test")
+def import_pstmo_test(
+    file: InFile,
+    store: NewStore,
+    positions: Positions = "universal",
+    fps: FromTrial = 25.0,
+    trust_pickle: TrustPickle = False,
+) -> None:
+    """P-STMO's data_test_3dhp.npz; frames that it marks as invalid are left out."""
+    with user_errors(*_MENDABLE):
+        poses = pstmo.import_test(file, dict(TEST_CAMERAS), fps, _object_arrays(trust_pickle))
+        trials = trials_of(poses, digest_file(file, file.parent), {"positions": positions})
+        _write(store, "mpi_inf_3dhp_test", "P-STMO", _with_universal(trials, positions))
+
+
+@import_app.command("mmpose")
+def import_mmpose(
+    file: InFile,
+    store: NewStore,
+    images: Annotated[ImageNaming, typer.Option(help="Data set whose images the file names.")] = "human36m",
+    fps: FromTrial = 50.0,
+) -> None:
+    """Annotation files of mmpose, which hold no pickle; every camera's view becomes a trial of its own."""
+    with user_errors(*_MENDABLE):
+        poses = mmpose.import_annotations(file, images, _camera_of(images), fps)
+        _write(
+            store, _MMPOSE_DATASETS[images], "mmpose", trials_of(poses, digest_file(file, file.parent), {})
+        )
+
+
+@export_app.command("videopose3d")
+def export_videopose3d(
+    store: Store,
+    folder: Annotated[Path, typer.Argument(help="Folder for the two files.", file_okay=False)],
+    keypoints: Annotated[
+        str, typer.Option(help="ground_truth, or the name of a detector in the store.")
+    ] = "ground_truth",
+) -> None:
+    """VideoPose3D's pair: data_3d_h36m.npz and data_2d_h36m_<keypoints>.npz."""
+    with user_errors(*_MENDABLE):
+        opened = PoseStore.open(store)
+        folder.mkdir(parents=True, exist_ok=True)
+        detector = "gt" if keypoints == "ground_truth" else keypoints
+        positions_file, keypoints_file = folder / "data_3d_h36m.npz", folder / f"data_2d_h36m_{detector}.npz"
+        videopose3d.export_positions(opened, positions_file)
+        videopose3d.export_keypoints(opened, keypoints_file, keypoints)
+    _print_written(opened, positions_file, keypoints_file)
+
+
+@export_app.command("pstmo-train")
+def export_pstmo_train(store: Store, file: OutFile, positions: Positions = "universal") -> None:
+    """P-STMO's data_train_3dhp.npz, of its eight cameras."""
+    with user_errors(*_MENDABLE):
+        opened = PoseStore.open(store)
+        pstmo.export_train(opened, _parent_made(file), positions=positions)
+    _print_written(opened, file)
+
+
+@export_app.command("pstmo-test")
+def export_pstmo_test(store: Store, file: OutFile, positions: Positions = "universal") -> None:
+    """P-STMO's data_test_3dhp.npz, of all frames with the mask of the valid ones."""
+    with user_errors(*_MENDABLE):
+        opened = PoseStore.open(store)
+        pstmo.export_test(opened, _parent_made(file), positions)
+    _print_written(opened, file)
+
+
+@export_app.command("poseaug")
+def export_poseaug(store: Store, file: OutFile) -> None:
+    """PoseAug's test_3dhp.npz: valid frames with all joints inside the image. It cannot be imported."""
+    with user_errors(*_MENDABLE):
+        opened = PoseStore.open(store)
+        rows = poseaug.export_test(
+            read_camera_poses(opened, Selection(positions="universal")), _parent_made(file)
+        )
+    _print_written(opened, file)
+    console.print(f"{rows:,} rows; the file names no sequence, frame or camera.")
+
+
+@export_app.command("mmpose")
+def export_mmpose(
+    store: Store,
+    file: OutFile,
+    images: Annotated[ImageNaming, typer.Option(help="Data set whose images are named.")] = "human36m",
+    frame_step: Annotated[int, typer.Option(min=1, help="Use every n-th frame.")] = 1,
+) -> None:
+    """Write an annotation file of mmpose, one row per image; it holds no pickle."""
+    with user_errors(*_MENDABLE):
+        opened = PoseStore.open(store)
+        poses = read_camera_poses(opened, Selection(frame_step=frame_step))
+        mmpose.export_annotations(poses, _parent_made(file), images)
+    _print_written(opened, file)
+
+
+def _object_arrays(trust_pickle: bool) -> ObjectArrays:
+    return "restricted" if trust_pickle else "refuse"
+
+
+def _write(location: str, dataset: Dataset, layout: str, trials: Iterable[Trial]) -> None:
+    """Make a store of imported trials, in one transaction; nothing is made when the file is refused."""
+    read = list(trials)
+    store = PoseStore.create(location, dataset, options={"imported_from": layout})
+    with store.transaction(f"Import {layout}") as transaction:
+        for trial in read:
+            transaction.write(trial)
+    frames = sum(trial.frames for trial in read)
+    console.print(
+        f"[green]{dataset}[/]: {len(read)} trials with {frames:,} frames imported; snapshot {store.snapshot}"
+    )
+
+
+def _with_universal(trials: Iterable[Trial], positions: str) -> Iterable[Trial]:
+    """Let protocols on universal 3D find it; the file holds one kind of 3D only."""
+    for trial in trials:
+        yield trial if positions == "annotated" else replace(trial, positions_universal=trial.positions_world)
+
+
+def _camera_of(images: ImageNaming) -> Callable[[ImageName], Camera]:
+    """Find the release's calibration of the camera that took an image."""
+    training = {camera.name: camera for camera in TRAINING_CAMERAS}
+
+    def camera_of(image: ImageName) -> Camera:
+        if images == "human36m":
+            return builtin_calibration().camera(image.subject, image.camera)
+        return (training if images == "mpi_inf_3dhp_train" else TEST_CAMERAS)[image.camera]
+
+    return camera_of
+
+
+def _parent_made(file: Path) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
+
+
+def _print_written(store: PoseStore, *files: Path) -> None:
+    for file in files:
+        console.print(f"{file} of snapshot {store.snapshot}", highlight=False, soft_wrap=True)

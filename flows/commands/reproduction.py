@@ -1,0 +1,70 @@
+"""The command that does a recorded run again and says whether it came out the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import JsonValue
+from rich.table import Table
+
+from flows.console import console, print_json, steps_shown, user_errors
+from flows.recipe import RecipeError
+from flows.reproduce import REPORT, Difference, Reproduction
+from flows.reproduce import reproduce as reproduce_flow
+from storage.store import StoreError
+
+_SHOWN = 20
+
+
+def reproduce(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.", exists=True, file_okay=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="New folder for the repeated run. Default: RUN-repeated.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document instead of tables.")
+    ] = False,
+) -> None:
+    """Do a recorded run again from its recipe and snapshots, and compare the results bit for bit.
+
+    Start it from the folder that the run was started from: recipes name stores relative to it. The exit code
+    is 1 when any result differs.
+    """
+    into = out or run.with_name(f"{run.name}-repeated")
+    with user_errors(ValueError, RecipeError, StoreError, FileNotFoundError), steps_shown():
+        result = reproduce_flow(run, into)
+    if as_json:
+        print_json(result)
+    else:
+        _print(result)
+    if not result.succeeded:
+        raise typer.Exit(code=1)
+
+
+def _print(result: Reproduction) -> None:
+    if result.differences:
+        console.print(_table("What came out differently", result.differences))
+        console.print(
+            f"[red]Not reproduced:[/] {len(result.differences)} of {result.compared} results differ."
+        )
+    else:
+        console.print(f"[green]Reproduced:[/] all {result.compared} results are equal, bit for bit.")
+    if result.circumstances:
+        console.print(_table("What was different beforehand", result.circumstances))
+    console.print(f"Report: {result.repeated_in / REPORT}", highlight=False, soft_wrap=True)
+
+
+def _table(title: str, differences: tuple[Difference, ...]) -> Table:
+    hidden = len(differences) - _SHOWN
+    table = Table(
+        "what", "recorded", "repeated", title=title, caption=f"and {hidden} more" if hidden > 0 else None
+    )
+    for one in differences[:_SHOWN]:
+        table.add_row(one.what, _text(one.recorded), _text(one.repeated))
+    return table
+
+
+def _text(value: JsonValue) -> str:
+    return "-" if value is None else str(value)
