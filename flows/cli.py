@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from flows.commands import data, learning, operations
+from flows.commands import data, exchange, learning, operations, reproduction
 
 app = typer.Typer(
     name="poseshift",
@@ -19,6 +19,9 @@ for command in learning.COMMANDS:
     app.command(command.name)(command.function)
 for operation in operations.COMMANDS:
     app.command()(operation)
+app.command()(reproduction.reproduce)
+app.add_typer(exchange.import_app, name="import")
+app.add_typer(exchange.export_app, name="export")
 app.callback()(operations.options)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -51,6 +51,17 @@ class StoredData(Part):
     """Root of the raw release tree; leave it out to use the store as it is."""
     keypoints: str = "ground_truth"
     """2D keypoints to use: ground_truth, or the name of a detector whose results the store holds."""
+    snapshot: str | None = None
+    """Snapshot of the store to read, however far it has moved on; the newest one when left out."""
+
+    @model_validator(mode="after")
+    def _pinned_or_prepared(self) -> Self:
+        if self.snapshot is not None and self.raw is not None:
+            raise ValueError(
+                f"{self.store} is to be read at snapshot {self.snapshot}, which raw files cannot change; "
+                "leave out `raw` or `snapshot`"
+            )
+        return self
 
 
 class PoseData(StoredData):

@@ -188,6 +188,7 @@ def train_lifter(
             "git_commit": git_commit(),
             "versions": dict(software_versions()),
             "selection": record.selection,
+            "device": record.device,
         }
         if learning is not None:
             save_generator(place / GENERATOR, learning.transform.generator, provenance)
