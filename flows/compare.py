@@ -58,7 +58,8 @@ def gap_closed(source_only: Seeds, adapted: Seeds, reference: Seeds, bootstrap_s
 
 def _sequence_errors(seeds: Seeds) -> Float64:
     """MPJPE of each sequence, mean over seeds, (sequences,)."""
-    return np.array([[row.mpjpe_mm for row in result.per_sequence] for result in seeds]).mean(axis=0)
+    of_seeds = np.array([[row.mpjpe_mm for row in result.per_sequence] for result in seeds])
+    return np.asarray(of_seeds.mean(axis=0), dtype=np.float64)
 
 
 def _means(result: EvaluationResult, weights: Float64) -> Float64:
@@ -71,7 +72,7 @@ def _means(result: EvaluationResult, weights: Float64) -> Float64:
     per_group = frames @ (group[:, None] == np.arange(len(names))).astype(np.float64)
     occurring = np.count_nonzero(per_group, axis=1)
     totals: Float64 = np.where(per_group > 0, per_group, 1.0)[:, group]
-    return frames / totals / occurring[:, None]
+    return np.asarray(frames / totals / occurring[:, None], dtype=np.float64)
 
 
 def _share(before: Float64, after: Float64, best: Float64) -> Float64:

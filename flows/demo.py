@@ -150,7 +150,7 @@ def _digests(motion: str) -> dict[str, str]:
     return {source.path: source.sha256 for source in (digest_file(file, root) for file in files)}
 
 
-_restage_task = task(restage_motion, name="restage motion")
+_restage_task = task(name="restage motion")(restage_motion)
 
 
 @flow(name="demo")

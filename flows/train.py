@@ -11,6 +11,7 @@ from time import perf_counter
 
 import torch
 from prefect import flow
+from pydantic import JsonValue
 
 from adaptation.collapse import Health
 from adaptation.rollback import AdaptedFit, Rollback, fit_with_rollback
@@ -183,7 +184,7 @@ def train_lifter(
             rollbacks=adapted.rollbacks,
             augmentation=adapted.health,
         )
-        provenance = {
+        provenance: dict[str, JsonValue] = {
             "inputs": inputs.model_dump(mode="json"),
             "git_commit": git_commit(),
             "versions": dict(software_versions()),

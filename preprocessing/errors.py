@@ -1,4 +1,4 @@
-"""The errors that raw data can cause, in one form: which file, what was found, what was expected, what to do."""
+"""The errors of raw data in one form: which file, what was found, what was expected, what to do."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from geometry.skeleton import Skeleton
@@ -40,7 +41,8 @@ _CSS = {
     _PALETTE["truth"]: "var(--truth)",
 }
 
-_STYLE = {
+# Any: matplotlib types the keys of its settings as one Literal of some three hundred names.
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 9.0,
@@ -131,7 +133,7 @@ def learning_curves(curves: Mapping[str, Sequence[FloatArray]], *, axis: str, ti
         axes.set_ylabel(axis)
         axes.set_ylim(bottom=0)
         axes.grid(axis="y")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         return _svg(figure, title)
 
 

@@ -118,5 +118,8 @@ def test_an_empty_folder_is_not_a_release(tmp_path: Path) -> None:
 
 
 def test_an_unreachable_scheduler_is_named() -> None:
-    with pytest.raises(ClusterUnreachableError, match=r"tcp://127\.0\.0\.1:9"), dask_client("tcp://127.0.0.1:9"):
+    with (
+        pytest.raises(ClusterUnreachableError, match=r"tcp://127\.0\.0\.1:9"),
+        dask_client("tcp://127.0.0.1:9"),
+    ):
         pass
