@@ -17,8 +17,9 @@ import torch
 from adaptation.aligned_store import write_aligned_store
 from adaptation.global_position import GlobalPositionConfig, TargetKeypoints
 from benchmarks.faults.scene import Scene
+from flows.augment import AugmentRequest, augment_store
 from flows.prepare import PrepareRequest, prepare_store
-from flows.recipe import Adaptation, GlobalPositionAdaptation, NoAdaptation, PoseData
+from flows.recipe import Adaptation, GlobalPositionAdaptation, NoAdaptation, PoseDAAdaptation, PoseData
 from flows.train import CHECKPOINT, TrainingJob, train_lifter
 from storage.columns import Selection, read_camera_poses
 from storage.provenance import digest_file
@@ -85,13 +86,25 @@ def _align(scene: Scene, place: Path) -> None:
     write_aligned_store(place, PoseStore.open(scene.source), target, GlobalPositionConfig(), seed=1)
 
 
+def _augment(scene: Scene, place: Path) -> None:
+    source = PoseData(dataset="human36m", store=scene.source)
+    augment_store(AugmentRequest(source=source, store=str(place), seed=2))
+
+
 def _train(scene: Scene, place: Path) -> None:
     train_lifter(_job(scene, None, NoAdaptation()), place)
 
 
 def _adapt(scene: Scene, place: Path) -> None:
-    target = PoseData(dataset="mpi_inf_3dhp_train", store=scene.target, frame_step=4)
-    train_lifter(_job(scene, target, GlobalPositionAdaptation()), place)
+    train_lifter(_job(scene, _target(scene), GlobalPositionAdaptation()), place)
+
+
+def _adapt_adversarially(scene: Scene, place: Path) -> None:
+    train_lifter(_job(scene, _target(scene), PoseDAAdaptation()), place)
+
+
+def _target(scene: Scene) -> PoseData:
+    return PoseData(dataset="mpi_inf_3dhp_train", store=scene.target, frame_step=4)
 
 
 def _job(scene: Scene, target: PoseData | None, adaptation: Adaptation) -> TrainingJob:
@@ -148,8 +161,10 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
     {
         "prepare": Stage(_prepare, _store_problems, _store_product),
         "align": Stage(_align, _store_problems, _store_product),
+        "augment": Stage(_augment, _store_problems, _store_product),
         "train": Stage(_train, _lifter_problems, _lifter_product),
         "adapt": Stage(_adapt, _lifter_problems, _lifter_product),
+        "adapt-poseda": Stage(_adapt_adversarially, _lifter_problems, _lifter_product),
     }
 )
 """The stages by name, in the order in which an experiment goes through them."""
