@@ -1,0 +1,1 @@
+"""Benchmarks over restaged motion: every lifter by every method, domain and seed, one recorded line each."""

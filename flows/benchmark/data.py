@@ -1,0 +1,159 @@
+"""The benchmark's data: motion restaged, prepared and derived once, recognised by content afterwards.
+
+Stores are referred to by a digest of what they hold, not by their snapshot: a benchmark that is repeated on
+another machine, or after its data were made again, gives lines that can be compared with these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from flows.benchmark.domains import Derivation, StoreName, derivations, play
+from flows.narration import Step, tell
+from flows.prepare import PrepareRequest, RawKind, failure_of, prepare_store
+from flows.recipe import Part
+from flows.stage import run_stage
+from preprocessing.motion.motion import PROCEDURAL, load, title
+from preprocessing.motion.report import RestageReport
+from preprocessing.motion.restage import HUMAN36M_FOLDER, MPI_INF_3DHP_FOLDER, restage
+from storage.columns import CameraPoses, Selection, read_camera_poses
+from storage.provenance import digest_file, digest_json
+from storage.schema import SourceFile
+from storage.store import PoseStore
+
+_PREPARED: tuple[tuple[StoreName, RawKind, str], ...] = (
+    ("human36m", "human36m", HUMAN36M_FOLDER),
+    ("mpi_inf_3dhp_train", "mpi-inf-3dhp-train", MPI_INF_3DHP_FOLDER),
+    ("mpi_inf_3dhp_test", "mpi-inf-3dhp-test", MPI_INF_3DHP_FOLDER),
+)
+
+
+class MotionInputs(Part):
+    """The motion behind all stores."""
+
+    motion: str
+    """``procedural``, or the name of the file or folder."""
+    sha256: tuple[str, ...]
+    """Digests of its files, in the order of their names; none for procedural motion."""
+    seed: int
+    """Of headings and places, and of procedural motion."""
+
+
+class BenchmarkStores(Part):
+    """What the stores hold."""
+
+    motion: str
+    """Title of the motion."""
+    digests: dict[StoreName, str]
+    """Digest of each store's content."""
+
+
+@dataclass(frozen=True)
+class BenchmarkData:
+    """The stores of a benchmark.
+
+    Attributes
+    ----------
+    folder : where they lie.
+    stores : what they hold.
+    """
+
+    folder: Path
+    stores: BenchmarkStores
+
+    def open(self, name: StoreName) -> PoseStore:
+        """Open a store."""
+        return PoseStore.open(_store(self.folder, name))
+
+    def read(self, name: StoreName, selection: Selection) -> CameraPoses:
+        """Read poses, known by the digest of their store's content."""
+        return self.known(name, read_camera_poses(self.open(name), selection))
+
+    def known(self, name: StoreName, poses: CameraPoses) -> CameraPoses:
+        """Give poses that were read from a store the digest of its content in place of a snapshot."""
+        return replace(poses, snapshot=self.stores.digests[name])
+
+
+def prepare_benchmark(motion: str, folder: Path, seed: int) -> BenchmarkData:
+    """Restage motion and prepare all stores, unless they are there.
+
+    Parameters
+    ----------
+    motion : an npz bundle, a folder of ASF and AMC files, or ``procedural``.
+    folder : holds one folder per motion and seed, named by their digest.
+    seed : of headings and places, and of procedural motion.
+
+    Raises
+    ------
+    preprocessing.errors.RawDataError
+        The motion cannot be read.
+    """
+    inputs = MotionInputs(
+        motion=motion if motion == PROCEDURAL else Path(motion).name,
+        sha256=tuple(file.sha256 for file in _files(motion)),
+        seed=seed,
+    )
+    place = folder / digest_json(inputs)[:12]
+    outcome = run_stage(place, inputs, BenchmarkStores, lambda work: _make(motion, work, seed))
+    return BenchmarkData(place, outcome.result)
+
+
+def _make(motion: str, folder: Path, seed: int) -> BenchmarkStores:
+    label = title(motion, seed=seed)
+    steps = 1 + len(_PREPARED) + len(derivations())
+    tell(Step("prepare", 0, steps, "restaging"))
+    report = restage(load(motion, seed=seed), folder / "raw", seed, motion=label)
+    digests: dict[StoreName, str] = {}
+    for name, kind, tree in _PREPARED:
+        tell(Step("prepare", 1 + len(digests), steps, name))
+        digests[name] = _prepare(folder, name, kind, tree)
+    for derivation in derivations():
+        tell(Step("prepare", 1 + len(digests), steps, derivation.name))
+        digests[derivation.name] = _derive(folder, derivation, report, seed)
+    tell(Step("prepare", steps, steps))
+    return BenchmarkStores(motion=label, digests=digests)
+
+
+def _prepare(folder: Path, name: StoreName, kind: RawKind, tree: str) -> str:
+    location = _store(folder, name)
+    report = prepare_store(PrepareRequest(kind=kind, raw=folder / "raw" / tree, store=str(location)))
+    if not report.succeeded:
+        raise failure_of(report)
+    return PoseStore.open(location).digest()
+
+
+def _derive(folder: Path, derivation: Derivation, report: RestageReport, seed: int) -> str:
+    location = _store(folder, derivation.name)
+    source = PoseStore.open(_store(folder, derivation.of))
+    if not PoseStore.exists(location):  # an interrupted run may have left it empty
+        PoseStore.create(location, "adapted", source.skeleton, restaged_from=report.motion)
+    store = PoseStore.open(location)
+    with store.transaction("Put people before other cameras") as transaction:
+        for index, key in enumerate(source.keys()):
+            trial = source.read(key)
+            for number, stage in enumerate(derivation.stages):
+                played = play(trial, report.clips, stage, (seed, index, number))
+                if played is not None:
+                    transaction.write(played)
+    return store.digest()
+
+
+def _store(folder: Path, name: StoreName) -> Path:
+    return folder / "stores" / name
+
+
+def _files(motion: str) -> tuple[SourceFile, ...]:
+    """Digest the files of a motion; what is not there is for :func:`load` to complain about."""
+    path = Path(motion)
+    if motion == PROCEDURAL:
+        return ()
+    found = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return tuple(digest_file(file, file.parent) for file in found if file.is_file())
+
+
+def without_labels(poses: CameraPoses) -> CameraPoses:
+    """Hide the 3D behind NaN, so that use cannot go unnoticed."""
+    return replace(poses, positions_camera=np.full_like(poses.positions_camera, np.nan))

@@ -1,0 +1,227 @@
+"""The target domains of the benchmark: before which cameras people of the target train and test.
+
+Each domain names the poses to adapt to and a protocol over other people. Where MPI-INF-3DHP has no such part
+(its test people were not filmed from above, its training people not by the outdoor camera), the same people's
+motion is put before those cameras, as :mod:`preprocessing.motion.restage` does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geometry.camera import Camera, camera_to_world, project, stack_intrinsics, world_to_camera
+from preprocessing.motion.placement import Stage, draw_placement, frontal_stage, ring_stage
+from preprocessing.motion.report import StagedClip
+from preprocessing.motion.restage import (
+    BORDER_ROWS,
+    TEST_DISTANCE_M,
+    TEST_SPREAD_M,
+    TRAINING_SPREAD_M,
+    camera_of_test_sequence,
+)
+from preprocessing.mpi_inf_3dhp.layout import CAMERA_SETS, TRAINING_CAMERAS
+from storage.schema import Trial, TrialKey
+from training.evaluation.protocols import Protocol, protocol
+
+DomainName = Literal["chest-height", "high-and-ceiling", "outdoor"]
+StoreName = Literal[
+    "human36m", "mpi_inf_3dhp_train", "mpi_inf_3dhp_test", "test_from_above", "train_outdoor", "test_outdoor"
+]
+
+HIGH_CAMERAS = (3, 6, 9, 10)
+"""Training cameras that look down from above head height, but not from the ceiling."""
+
+_ABOVE = (*HIGH_CAMERAS, *CAMERA_SETS["ceiling"])
+_OUTDOOR = ("TS5", "TS6")
+_TEST_PEOPLE = ("TS1", "TS2", "TS3", "TS4", "TS5", "TS6")
+_ANNOTATED = protocol("3dhp-annot3")
+
+
+@dataclass(frozen=True)
+class TargetDomain:
+    """What is adapted to, and what is measured.
+
+    Attributes
+    ----------
+    name : as commands call it.
+    description : one sentence.
+    train : store of the poses to adapt to; none of their people are in the test.
+    train_cameras : cameras of that store, None for all.
+    test : store that is measured.
+    protocol : how.
+    """
+
+    name: DomainName
+    description: str
+    train: StoreName
+    train_cameras: tuple[str, ...] | None
+    test: StoreName
+    protocol: Protocol
+
+
+DOMAINS: Mapping[DomainName, TargetDomain] = MappingProxyType(
+    {
+        domain.name: domain
+        for domain in (
+            TargetDomain(
+                name="chest-height",
+                description=(
+                    "Adapts to S1 to S8 before the chest-height cameras 0, 2, 4, 7 and 8; "
+                    "tests on TS1 to TS4."
+                ),
+                train="mpi_inf_3dhp_train",
+                train_cameras=tuple(str(number) for number in CAMERA_SETS["mm3d_chest"]),
+                test="mpi_inf_3dhp_test",
+                protocol=replace(
+                    _ANNOTATED,
+                    name="3dhp-annot3-ts1-4",
+                    description="As 3dhp-annot3, on the indoor sequences TS1 to TS4.",
+                    subjects=_TEST_PEOPLE[:4],
+                ),
+            ),
+            TargetDomain(
+                name="high-and-ceiling",
+                description=(
+                    "Adapts to S1 to S8 before the high cameras 3, 6, 9, 10 and the ceiling cameras 11, 12, "
+                    "13; tests on the people of TS1 to TS6, put before the same seven cameras."
+                ),
+                train="mpi_inf_3dhp_train",
+                train_cameras=tuple(str(number) for number in _ABOVE),
+                test="test_from_above",
+                protocol=replace(
+                    _ANNOTATED,
+                    name="placed-from-above",
+                    description=(
+                        "As 3dhp-annot3, every fifth frame of the test people put before cameras 3, 6 and 9 "
+                        "to 13 of the training part."
+                    ),
+                    source="this benchmark; joints, thresholds and mean of 3dhp-annot3",
+                    dataset="adapted",
+                    frame_step=5,
+                ),
+            ),
+            TargetDomain(
+                name="outdoor",
+                description=(
+                    "Adapts to people of S1 to S8, put before the cameras of TS5 and TS6 (1920 x 1080, "
+                    "longer focal length); tests on the people of TS1 to TS6 before the same two cameras."
+                ),
+                train="train_outdoor",
+                train_cameras=None,
+                test="test_outdoor",
+                protocol=replace(
+                    _ANNOTATED,
+                    name="placed-outdoor",
+                    description=(
+                        "As 3dhp-annot3, every second frame of the test people put before the cameras of TS5 "
+                        "and TS6."
+                    ),
+                    source="this benchmark; joints, thresholds and mean of 3dhp-annot3",
+                    dataset="adapted",
+                    frame_step=2,
+                ),
+            ),
+        )
+    }
+)
+"""Every domain by name."""
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """How a store that no raw tree has is made.
+
+    Attributes
+    ----------
+    name : of the store.
+    of : the prepared store whose people are put elsewhere.
+    stages : where; one trial of every person is played on each.
+    """
+
+    name: StoreName
+    of: StoreName
+    stages: tuple[Stage, ...]
+
+
+def derivations() -> tuple[Derivation, ...]:
+    """List the derived stores of all domains."""
+    room = ring_stage(TRAINING_CAMERAS, TRAINING_SPREAD_M)
+    above = replace(room, cameras=tuple(TRAINING_CAMERAS[number] for number in _ABOVE))
+    outdoor = tuple(
+        frontal_stage(camera_of_test_sequence(name), TEST_DISTANCE_M, TEST_SPREAD_M) for name in _OUTDOOR
+    )
+    return (
+        Derivation("test_from_above", "mpi_inf_3dhp_test", (above,)),
+        Derivation("train_outdoor", "mpi_inf_3dhp_train", outdoor),
+        Derivation("test_outdoor", "mpi_inf_3dhp_test", outdoor),
+    )
+
+
+def play(trial: Trial, clips: Sequence[StagedClip], stage: Stage, seed: tuple[int, ...]) -> Trial | None:
+    """Put a trial's clips before other cameras, each clip anywhere on a stage.
+
+    Parameters
+    ----------
+    trial : of the training or the test part of restaged MPI-INF-3DHP.
+    clips : those that the trial was joined from, for they shared no place; others are ignored.
+    stage : where, and before which cameras.
+    seed : of the places.
+
+    Returns
+    -------
+    Trial or None
+        Named as before and after the stage's camera where it has only one. Frames at a join of two clips are
+        marked as not valid. None when no clip fits on the stage.
+    """
+    rng = np.random.default_rng(seed)
+    world = positions_in_world(trial)
+    pieces: list[NDArray[np.float64]] = []
+    for clip in clips:
+        if TrialKey(clip.subject, clip.trial) != trial.key:
+            continue
+        piece = world[clip.first_row : clip.first_row + clip.rows]
+        placement = draw_placement(piece, stage, rng) if len(piece) else None
+        if placement is not None:
+            pieces.append(placement.apply(piece))
+    if not pieces:
+        return None
+    positions = np.concatenate(pieces).astype(np.float32)
+    valid = np.ones(len(positions), dtype=np.bool_)
+    for join in np.cumsum([len(piece) for piece in pieces])[:-1]:
+        valid[max(0, join - BORDER_ROWS) : join + BORDER_ROWS] = False
+    suffix = f".{stage.cameras[0].name}" if len(stage.cameras) == 1 else ""
+    return Trial(
+        key=TrialKey(trial.key.subject, trial.key.trial + suffix),
+        action=trial.action,
+        subaction=trial.subaction,
+        fps=trial.fps,
+        cameras=stage.cameras,
+        positions_world=positions,
+        keypoints_2d=_seen(positions, stage.cameras),
+        valid=valid,
+        options={"placed_from": trial.key.path},
+    )
+
+
+def positions_in_world(trial: Trial) -> NDArray[np.float64]:
+    """Positions (frames, joints, 3) with z up; a test sequence, whose world is its camera, is turned back."""
+    positions = trial.positions_world.astype(np.float64)
+    if trial.key.subject not in _TEST_PEOPLE:
+        return positions
+    camera = camera_of_test_sequence(trial.key.subject)
+    return np.asarray(camera_to_world(positions, np.asarray(camera.rotation), np.asarray(camera.translation)))
+
+
+def _seen(positions: NDArray[np.float32], cameras: Sequence[Camera]) -> NDArray[np.float32]:
+    """Exact projections, (cameras, frames, joints, 2)."""
+    rotation = np.array([camera.rotation for camera in cameras])
+    translation = np.array([camera.translation for camera in cameras])
+    everywhere = np.broadcast_to(positions.astype(np.float64), (len(cameras), *positions.shape))
+    before = world_to_camera(everywhere, rotation, translation)
+    return np.asarray(project(before, stack_intrinsics(cameras)), dtype=np.float32)

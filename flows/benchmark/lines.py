@@ -1,0 +1,179 @@
+"""Jobs of a benchmark and their results: one JSON line per finished run, recognised by the job's digest.
+
+The file of lines is all that tables, plots and documents are made from. Lines are only appended, each whole
+and flushed to the disk; a last line that a crash cut short is dropped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from adaptation.selection import Criteria, SelectionConfig
+from flows.benchmark.domains import DOMAINS, DomainName, TargetDomain
+from flows.benchmark.methods import Method
+from flows.recipe import Part
+from storage.provenance import digest_json
+from training.evaluation.results import EvaluationResult
+from training.lifters.registry import LifterConfig
+from training.schedule import Schedule
+
+LINES_FILE = "runs.jsonl"
+
+Choice = Literal["last", "label-free", "oracle"]
+"""How a checkpoint is chosen: the end of the schedule, criteria on target keypoints, or the test's labels."""
+
+CHOICES: tuple[Choice, ...] = ("last", "label-free", "oracle")
+
+
+class LinesError(ValueError):
+    """A file of lines that cannot be used."""
+
+
+class Job(Part):
+    """Everything that decides a run's figures."""
+
+    domain: DomainName
+    """What is adapted to."""
+    motion: str
+    """Title of the motion behind all poses."""
+    source_digest: str
+    """Content of the source's store."""
+    target_digest: str
+    """Content of the store that is adapted to."""
+    test_digest: str
+    """Content of the store that is measured."""
+    lifter: str
+    """Name of the lifter's preset."""
+    lifter_config: LifterConfig
+    """The network."""
+    method: str
+    """Name of the method."""
+    method_config: Method
+    """How the lifter is taught."""
+    schedule: Schedule
+    """Epochs, batch size, learning rate."""
+    selection: SelectionConfig = SelectionConfig()
+    """How the label-free criteria are measured."""
+    seed: int
+    """Of the weights and of everything random."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the job's canonical JSON."""
+        return digest_json(self)
+
+    @property
+    def target(self) -> TargetDomain:
+        """The domain that is adapted to."""
+        return DOMAINS[self.domain]
+
+    @property
+    def title(self) -> str:
+        """A short name for people."""
+        return f"{self.domain}, {self.lifter}, {self.method}, seed {self.seed}"
+
+
+class EpochRecord(Part):
+    """One epoch's lifter."""
+
+    epoch: int
+    """Counted from 1."""
+    loss: float
+    """Mean training loss."""
+    criteria: Criteria
+    """What the answers to target keypoints say about themselves."""
+    mpjpe_mm: float
+    """True error on the test."""
+
+
+class CollapseEvent(Part):
+    """One time that adversarial augmentation collapsed and the run went back."""
+
+    step: int
+    """Step at which it was found."""
+    signs: tuple[str, ...]
+    """What was wrong."""
+    to_epoch: int
+    """Epoch to whose end the run went back; 0 is the start."""
+
+
+class RunLine(Part):
+    """One finished run."""
+
+    digest: str
+    """Of the job."""
+    job: Job
+    """What was run."""
+    poses: int
+    """Labelled poses learned from."""
+    epochs: tuple[EpochRecord, ...]
+    """All epochs, in order; none for a run that collapsed for good."""
+    chosen: dict[Choice, int]
+    """Epoch of the checkpoint that each way of choosing takes."""
+    results: tuple[EvaluationResult, ...]
+    """Results of the chosen epochs, in the order of the epochs, each once."""
+    rank_correlation: float | None
+    """Spearman's correlation over the epochs of the label-free rank with the true error."""
+    collapses: tuple[CollapseEvent, ...]
+    """Times that the augmentation collapsed."""
+    given_up: str | None = None
+    """Why the run was given up; None for a run that reached its end."""
+    seconds: float
+    """Wall-clock time of training and evaluation, of the last attempt."""
+    device: str
+    """Where it ran."""
+    git_commit: str | None
+    """Commit of the program."""
+    versions: dict[str, str]
+    """Versions of the software."""
+
+    def under(self, choice: Choice) -> EvaluationResult:
+        """Find the result of the checkpoint chosen in this way; KeyError for a run that was given up."""
+        epochs = sorted(set(self.chosen.values()))
+        return self.results[epochs.index(self.chosen[choice])]
+
+    @property
+    def figures(self) -> Mapping[str, object]:
+        """Everything but the circumstances: equal for equal jobs on equal machines."""
+        return self.model_dump(exclude={"seconds", "device", "git_commit", "versions"})
+
+
+def read_lines(folder: Path) -> tuple[RunLine, ...]:
+    """Read the finished runs of a folder, in the order in which they ended; empty when there are none.
+
+    Raises
+    ------
+    LinesError
+        A whole line cannot be read.
+    """
+    path = folder / LINES_FILE
+    if not path.exists():
+        return ()
+    *whole, _cut_short = path.read_text(encoding="utf-8").split("\n")
+    lines = []
+    for number, text in enumerate(whole, start=1):
+        try:
+            lines.append(RunLine.model_validate_json(text))
+        except ValidationError as error:
+            raise LinesError(
+                f"{path}, line {number}: not a run of this version ({error.error_count()} fields do not fit, "
+                f"first {'.'.join(map(str, error.errors()[0]['loc'])) or 'the whole'}); give another folder, "
+                "or remove the line to run its job again"
+            ) from error
+    return tuple(lines)
+
+
+def append_line(folder: Path, line: RunLine) -> None:
+    """Add a finished run; what a crash left of another one at the end of the file is dropped."""
+    path = folder / LINES_FILE
+    with path.open("ab+") as file:
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+        file.write(line.model_dump_json().encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())

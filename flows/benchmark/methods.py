@@ -1,0 +1,156 @@
+"""The methods that the benchmark compares, by name: what is learned from, and how it is moved.
+
+A method is data, so a job's digest covers all of it. Controls stand beside what they control: random
+viewpoints beside aligned ones, parts of global position alignment beside the whole, each operator of the
+augmentation alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+from adaptation.collapse import CollapseConfig
+from adaptation.global_position import Copied, GlobalPositionConfig
+from adaptation.gravity import GravityConfig
+from adaptation.poseda_config import FeedbackConfig, PoseDAConfig
+from adaptation.viewpoint import AlignedViewpoint, NoViewpoint, RandomViewpoint, Viewpoint
+from augmentation.discriminator import Critic, DiscriminatorConfig
+from augmentation.generator import BoneChanges, GeneratorConfig, Rotations
+from flows.recipe import Part
+from training.encoding import EncodingName
+
+
+class Method(Part):
+    """How a lifter of the benchmark is taught."""
+
+    description: str
+    """A few words for the table."""
+    labelled: Literal["source", "target"] = "source"
+    """Whose labels are learned; the target's are the reference, not a competitor."""
+    encoding: EncodingName = "screen"
+    """How pixels become the network's input."""
+    position: GlobalPositionConfig | None = None
+    """Global position alignment of the batches; left out where PoseDA places them itself."""
+    viewpoint: Viewpoint = NoViewpoint()
+    """How poses are turned before they are placed."""
+    poseda: PoseDAConfig | None = None
+    """Adversarial augmentation, after everything else."""
+
+
+_GPA = GlobalPositionConfig()
+_GRAVITY = GravityConfig(steps=500)
+"""Half the default's steps: the benchmark learns gravity anew for each domain and seed."""
+
+_LPA_AFTER_ALIGNMENT = PoseDAConfig(placement="kept", generator=GeneratorConfig(rotation="upright"))
+"""Batches are placed and turned before; augmented bodies turn about gravity, so as to stay upright."""
+
+
+def _copied(part: Copied, description: str) -> Method:
+    return Method(description=description, position=GlobalPositionConfig(copied=part))
+
+
+def _operator(bones: BoneChanges, rotation: Rotations, description: str) -> Method:
+    """PoseDA with a part of the augmentation; what is switched off does not count as collapsed."""
+    alive = CollapseConfig()
+    spreads = {
+        "smallest_angle_spread": alive.smallest_angle_spread if bones == "angles" else 0.0,
+        "smallest_gain_spread": alive.smallest_gain_spread if bones == "lengths" else 0.0,
+    }
+    config = PoseDAConfig(
+        generator=GeneratorConfig(bones=bones, rotation=rotation), collapse=alive.model_copy(update=spreads)
+    )
+    return Method(description=description, poseda=config)
+
+
+def _critic(critic: Critic, description: str) -> Method:
+    return Method(
+        description=description, poseda=PoseDAConfig(discriminator=DiscriminatorConfig(critic=critic))
+    )
+
+
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {
+        "source_only": Method(description="the source as it is"),
+        "perspective": Method(description="the source, perspective encoding", encoding="perspective"),
+        "gpa": Method(description="GPA", position=_GPA),
+        "poseda": Method(description="PoseDA: GPA + LPA", poseda=PoseDAConfig()),
+        "viewpoint": Method(
+            description="GPA + viewpoint alignment",
+            position=_GPA,
+            viewpoint=AlignedViewpoint(gravity=_GRAVITY),
+        ),
+        "everything": Method(
+            description="GPA + LPA + viewpoint alignment, perspective encoding",
+            encoding="perspective",
+            position=_GPA,
+            viewpoint=AlignedViewpoint(gravity=_GRAVITY),
+            poseda=_LPA_AFTER_ALIGNMENT,
+        ),
+        "random_pitch": Method(
+            description="control: GPA + random viewpoints", position=_GPA, viewpoint=RandomViewpoint()
+        ),
+        "random_pitch_perspective": Method(
+            description="control: GPA + random viewpoints, perspective encoding",
+            encoding="perspective",
+            position=_GPA,
+            viewpoint=RandomViewpoint(),
+        ),
+        "target_supervised": Method(description="reference: the target's own labels", labelled="target"),
+        "gpa_root_only": _copied("root_only", "GPA: the root's direction alone"),
+        "gpa_scale_only": _copied("scale_only", "GPA: the scale alone"),
+        "gpa_random": _copied("random_uniform", "control: random positions of GPA's range"),
+        "lpa_angles": _operator("angles", "none", "PoseDA: bone angles alone"),
+        "lpa_lengths": _operator("lengths", "none", "PoseDA: bone lengths alone"),
+        "lpa_rotation": _operator("none", "free", "PoseDA: rotation alone"),
+        "critic_pairs": _critic("pairs", "PoseDA: discriminator of pairs (D-b)"),
+        "critic_none": _critic("none", "PoseDA: range penalties alone (D-c)"),
+        "feedback": Method(
+            description="PoseDA with the lifter's feedback",
+            poseda=PoseDAConfig(feedback=FeedbackConfig(weight=1.0)),
+        ),
+    }
+)
+"""Every method by name; ``poseda`` judges by parts of the body (D-a) and has no feedback."""
+
+COMPARED = (
+    "source_only",
+    "gpa",
+    "poseda",
+    "everything",
+    "random_pitch",
+    "random_pitch_perspective",
+    "target_supervised",
+)
+"""The methods of the suite ``adaptation``."""
+
+ABLATED = (
+    "source_only",
+    "gpa",
+    "gpa_root_only",
+    "gpa_scale_only",
+    "gpa_random",
+    "poseda",
+    "lpa_angles",
+    "lpa_lengths",
+    "lpa_rotation",
+    "critic_pairs",
+    "critic_none",
+    "feedback",
+    "target_supervised",
+)
+"""The methods of the suite ``ablation``."""
+
+
+def method(name: str) -> Method:
+    """Look up a method.
+
+    Raises
+    ------
+    ValueError
+        There is none of that name; the message lists those that there are.
+    """
+    if name not in METHODS:
+        raise ValueError(f"no method {name!r}; there are {', '.join(METHODS)}")
+    return METHODS[name]

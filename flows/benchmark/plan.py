@@ -1,0 +1,112 @@
+"""What a benchmark runs: suites, efforts, and the jobs that they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from flows.benchmark.data import BenchmarkData
+from flows.benchmark.domains import DOMAINS, DomainName
+from flows.benchmark.lines import Job
+from flows.benchmark.methods import ABLATED, COMPARED, method
+from flows.recipe import Part
+from training.lifters.registry import preset
+from training.schedule import Schedule
+
+Suite = Literal["adaptation", "ablation"]
+Effort = Literal["short", "full"]
+
+
+class Plan(Part):
+    """The runs of a benchmark: every combination of lifter, method, domain and seed."""
+
+    lifters: tuple[str, ...] = Field(min_length=1)
+    """Presets of lifters."""
+    methods: tuple[str, ...] = Field(min_length=1)
+    """Methods by name."""
+    domains: tuple[DomainName, ...] = Field(min_length=1)
+    """Target domains by name."""
+    seeds: int = Field(ge=1)
+    """Number of seeds, from 0."""
+    schedule: Schedule
+    """The same for every run."""
+
+    @field_validator("lifters")
+    @classmethod
+    def _known_lifters(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            preset(name)
+        return names
+
+    @field_validator("methods")
+    @classmethod
+    def _known_methods(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            method(name)
+        return names
+
+    def jobs(self, data: BenchmarkData) -> tuple[Job, ...]:
+        """List the runs, all of one seed before the next, so that an unfinished table is even."""
+        digests = data.stores.digests
+        return tuple(
+            Job(
+                domain=domain,
+                motion=data.stores.motion,
+                source_digest=digests["human36m"],
+                target_digest=digests[DOMAINS[domain].train],
+                test_digest=digests[DOMAINS[domain].test],
+                lifter=lifter,
+                lifter_config=preset(lifter),
+                method=name,
+                method_config=method(name),
+                schedule=self.schedule,
+                seed=seed,
+            )
+            for seed, lifter, domain, name in product(
+                range(self.seeds), self.lifters, self.domains, self.methods
+            )
+        )
+
+
+_SHORT = Schedule(epochs=8, steps_per_epoch=100, batch_size=128, learning_rate=1e-3, warmup_steps=50)
+_FULL = Schedule(epochs=20, steps_per_epoch=500, batch_size=1024, learning_rate=1e-3, warmup_steps=500)
+
+_EVERYWHERE: tuple[DomainName, ...] = tuple(DOMAINS)
+
+PLANS: Mapping[tuple[Suite, Effort], Plan] = MappingProxyType(
+    {
+        ("adaptation", "short"): Plan(
+            lifters=("simple-baseline-small", "ampose-small"),
+            methods=COMPARED,
+            domains=_EVERYWHERE,
+            seeds=2,
+            schedule=_SHORT,
+        ),
+        ("adaptation", "full"): Plan(
+            lifters=("simple-baseline", "videopose3d-1f", "videopose3d-27f", "semgcn", "st-gcn", "ampose"),
+            methods=COMPARED,
+            domains=_EVERYWHERE,
+            seeds=5,
+            schedule=_FULL,
+        ),
+        ("ablation", "short"): Plan(
+            lifters=("simple-baseline-small",),
+            methods=ABLATED,
+            domains=("chest-height",),
+            seeds=3,
+            schedule=_SHORT,
+        ),
+        ("ablation", "full"): Plan(
+            lifters=("ampose-small",),
+            methods=ABLATED,
+            domains=_EVERYWHERE,
+            seeds=5,
+            schedule=_FULL,
+        ),
+    }
+)
+"""The plan of every suite and effort; options of the command replace parts of it."""

@@ -1,0 +1,234 @@
+"""Tables from the lines of a benchmark: runs pooled over seeds, in markdown and as rows for a terminal.
+
+Every table carries its protocol, its motion, its seeds and numbers of frames and sequences; every figure its
+interval. The headline is the last checkpoint; what the test's own labels would choose stands beside it for
+comparison alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from flows.benchmark.domains import DOMAINS
+from flows.benchmark.lines import CHOICES, Choice, Job, RunLine
+from flows.benchmark.methods import METHODS
+from flows.compare import gap_closed
+from flows.stage import write_text_atomically
+from training.evaluation.intervals import Estimate
+from training.evaluation.results import PooledResult, SeedEstimate, pool_seeds
+from training.schedule import Schedule
+
+BOOTSTRAP_SEED = 0
+
+COLUMNS = (
+    *("lifter", "method", "seeds", "MPJPE last", "MPJPE label-free", "MPJPE oracle"),
+    *("PA-MPJPE", "PCK@150", "AUC", "gap closed", "rank corr.", "collapses", "s / run"),
+)
+
+READING = (
+    "Mean over seeds ± standard deviation between seeds [95 % bootstrap interval over test sequences]; MPJPE "
+    "and PA-MPJPE in mm, PCK and AUC in per cent. PA-MPJPE, PCK, AUC and the gap closed are those of the "
+    "last checkpoint. `oracle` chooses by the test's labels and is no result. Gap closed: share of the MPJPE "
+    "between source_only and target_supervised of the same lifter. Rank corr.: Spearman's correlation over "
+    "epochs of the label-free rank with the true error, mean over seeds."
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All seeds of one lifter, method and domain.
+
+    Attributes
+    ----------
+    lines : of the runs that reached their end, by seed.
+    given_up : of those that collapsed for good.
+    """
+
+    lines: tuple[RunLine, ...]
+    given_up: tuple[RunLine, ...]
+
+    @property
+    def job(self) -> Job:
+        """One of the jobs; they differ in their seeds."""
+        return (*self.lines, *self.given_up)[0].job
+
+    def pooled(self, choice: Choice) -> PooledResult | None:
+        """Figures over the seeds; None when no run reached its end."""
+        if not self.lines:
+            return None
+        return pool_seeds([line.under(choice) for line in self.lines], BOOTSTRAP_SEED)
+
+    @property
+    def rank_correlation(self) -> float | None:
+        """Mean over the seeds for which there is one."""
+        known = [line.rank_correlation for line in self.lines if line.rank_correlation is not None]
+        return float(np.mean(known)) if known else None
+
+    @property
+    def collapses(self) -> int:
+        """Times that the augmentation collapsed, over all seeds."""
+        return sum(len(line.collapses) for line in (*self.lines, *self.given_up)) + len(self.given_up)
+
+    @property
+    def seconds(self) -> float:
+        """Mean wall-clock time of a run."""
+        return float(np.mean([line.seconds for line in (*self.lines, *self.given_up)]))
+
+
+@dataclass(frozen=True)
+class DomainTable:
+    """The cells that may be compared: one domain, one motion, one schedule."""
+
+    cells: tuple[Cell, ...]
+
+    @property
+    def job(self) -> Job:
+        """One of the jobs."""
+        return self.cells[0].job
+
+    def gap_closed(self, cell: Cell) -> Estimate | None:
+        """Share of the gap that a cell closes, by the last checkpoint; None without both ends of it."""
+        ends = [self._of(cell.job.lifter, name) for name in ("source_only", "target_supervised")]
+        if cell in ends or not cell.lines or not all(end is not None and end.lines for end in ends):
+            return None
+        before, best = ([line.under("last") for line in end.lines] for end in ends if end is not None)
+        return gap_closed(before, [line.under("last") for line in cell.lines], best, BOOTSTRAP_SEED)
+
+    def _of(self, lifter: str, method: str) -> Cell | None:
+        found = (cell for cell in self.cells if (cell.job.lifter, cell.job.method) == (lifter, method))
+        return next(found, None)
+
+
+def tables(lines: Sequence[RunLine]) -> tuple[DomainTable, ...]:
+    """Pool lines over seeds and sort them into tables, domain by domain."""
+
+    def setup(line: RunLine) -> tuple[object, ...]:
+        job = line.job
+        content = (job.source_digest, job.target_digest, job.test_digest)
+        return (_place(job.domain, DOMAINS), job.schedule.model_dump_json(), content)
+
+    def cell(line: RunLine) -> tuple[object, ...]:
+        return (line.job.lifter, _place(line.job.method, METHODS), line.job.method_config.model_dump_json())
+
+    ordered = sorted(lines, key=lambda line: (*setup(line), *cell(line), line.job.seed))
+    return tuple(
+        DomainTable(
+            tuple(
+                Cell(
+                    lines=tuple(line for line in same if line.given_up is None),
+                    given_up=tuple(line for line in same if line.given_up is not None),
+                )
+                for same in (list(part) for _, part in groupby(together, key=cell))
+            )
+        )
+        for together in (list(part) for _, part in groupby(ordered, key=setup))
+    )
+
+
+def rows(table: DomainTable) -> Iterator[tuple[str, ...]]:
+    """Give the text of a table's rows, in the order of :data:`COLUMNS`."""
+    for cell in table.cells:
+        pooled = {choice: cell.pooled(choice) for choice in CHOICES}
+        last = pooled["last"]
+        share = table.gap_closed(cell)
+        correlation = cell.rank_correlation
+        yield (
+            cell.job.lifter,
+            cell.job.method,
+            str(len(cell.lines)),
+            *(_shown(None if one is None else one.mpjpe_mm) for one in pooled.values()),
+            *(_shown(None if last is None else one) for one in _further(last)),
+            "—" if share is None else _per_cent(share),
+            "—" if correlation is None else f"{correlation:+.2f}",
+            str(cell.collapses),
+            f"{cell.seconds:.0f}",
+        )
+
+
+def heading(table: DomainTable) -> str:
+    """Say what a table measures, on what, with which seeds."""
+    job = table.job
+    domain = DOMAINS[job.domain]
+    seeds = sorted({line.job.seed for cell in table.cells for line in cell.lines})
+    sizes = sorted({(r.frames, r.sequences) for c in table.cells for line in c.lines for r in line.results})
+    counted = "; ".join(f"n = {frames:,} frames of {sequences} sequences" for frames, sequences in sizes)
+    devices = sorted({line.device for cell in table.cells for line in (*cell.lines, *cell.given_up)})
+    return (
+        f"{domain.description} Protocol `{domain.protocol.name}`; {counted or 'no finished run'}; "
+        f"seeds {', '.join(map(str, seeds)) or 'none'}; {_in_words(job.schedule)}; on {', '.join(devices)}. "
+        f"Restaged motion, not the data sets' recordings: {job.motion}."
+    )
+
+
+def markdown(lines: Sequence[RunLine]) -> str:
+    """Write all tables as markdown."""
+    parts = []
+    for table in tables(lines):
+        parts += [f"### {table.job.domain}", "", heading(table), "", _markdown_row(COLUMNS)]
+        parts += ["|" + "---|" * 2 + "---:|" * (len(COLUMNS) - 2)]
+        parts += [*map(_markdown_row, rows(table)), ""]
+    in_order = sorted((line.job for line in lines), key=lambda job: _place(job.method, METHODS))
+    used = {job.method: job.method_config.description for job in in_order}
+    named = "; ".join(f"`{name}`: {description}" for name, description in used.items())
+    parts += [READING, "", f"Methods: {named}."]
+    commits = sorted({line.git_commit or "none recorded" for line in lines})
+    parts += ["", f"{len(lines)} runs; commit {', '.join(commits)}."]
+    return "\n".join(parts) + "\n"
+
+
+class SectionError(ValueError):
+    """A document that has no place for the tables."""
+
+
+def replace_section(document: Path, name: str, text: str) -> None:
+    """Put tables between the marks ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` of a document.
+
+    Raises
+    ------
+    SectionError
+        The document does not have both marks, once each and in this order.
+    """
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    content = document.read_text(encoding="utf-8")
+    before, found, rest = content.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not (found and found_end) or begin in rest or end in after:
+        raise SectionError(f"{document}: needs the lines {begin!r} and {end!r}, once each, in this order")
+    write_text_atomically(document, f"{before}{begin}\n\n{text}\n{end}{after}")
+
+
+def _further(result: PooledResult | None) -> tuple[SeedEstimate | None, ...]:
+    if result is None:
+        return (None, None, None)
+    return (result.pa_mpjpe_mm, result.pck150, result.auc)
+
+
+def _shown(figure: SeedEstimate | None) -> str:
+    return "—" if figure is None else str(figure)
+
+
+def _per_cent(share: Estimate) -> str:
+    interval = ""
+    if share.low is not None and share.high is not None:
+        interval = f" [{100 * share.low:.0f}, {100 * share.high:.0f}]"
+    return f"{100 * share.value:.0f} %{interval}"
+
+
+def _in_words(schedule: Schedule) -> str:
+    length = "one pass" if schedule.steps_per_epoch is None else f"{schedule.steps_per_epoch} steps"
+    return f"{schedule.epochs} epochs of {length} of {schedule.batch_size} clips"
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _place(name: str, order: Iterable[str]) -> int:
+    """Where a name stands in an order; names of earlier versions come last."""
+    names = list(order)
+    return names.index(name) if name in names else len(names)

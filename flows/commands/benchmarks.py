@@ -1,0 +1,122 @@
+"""Commands about benchmarks: run one, and make tables of what it recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.table import Table
+
+from flows.benchmark.data import prepare_benchmark
+from flows.benchmark.execute import BenchmarkBusyError, execute
+from flows.benchmark.lines import LinesError, RunLine, read_lines
+from flows.benchmark.plan import PLANS, Effort, Plan, Suite
+from flows.benchmark.plots import write_plots
+from flows.benchmark.tables import COLUMNS, SectionError, heading, markdown, replace_section, rows, tables
+from flows.console import console, error_console, fail, steps_shown, user_errors
+from flows.stage import write_text_atomically
+from flows.train import resolve_device
+from preprocessing.errors import RawDataError
+
+benchmark_app = typer.Typer(
+    help="Compare lifters and methods over several target domains and seeds.", no_args_is_help=True
+)
+
+TABLE_FILE, PLOTS = "table.md", "plots"
+
+_SHOWN = [COLUMNS.index(name) for name in ("lifter", "method", "seeds", "MPJPE last", "gap closed")]
+"""What fits into a terminal; the file has all columns."""
+
+
+@benchmark_app.command("adaptation")
+def adaptation(
+    out: Annotated[Path, typer.Option(help="Folder for the results; finished runs there are kept.")],
+    motion: Annotated[
+        str, typer.Option(help="An npz bundle, a folder of CMU's ASF/AMC files, or 'procedural'.")
+    ] = "procedural",
+    suite: Annotated[Suite, typer.Option(help="Compare methods, or take them apart.")] = "adaptation",
+    effort: Annotated[
+        Effort, typer.Option(help="'short' is for two CPU cores and half an hour, 'full' for a GPU.")
+    ] = "short",
+    lifters: Annotated[list[str] | None, typer.Option(help="Presets of lifters; repeat the option.")] = None,
+    methods: Annotated[list[str] | None, typer.Option(help="Methods; repeat the option.")] = None,
+    cameras: Annotated[list[str] | None, typer.Option(help="Target cameras; repeat the option.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Number of seeds, from 0.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of every run.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of an epoch.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time, one CPU thread each.")] = 2,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder for restaged data and stores; by default OUT/data.")
+    ] = None,
+    restage_seed: Annotated[int, typer.Option(help="Seed of the placement before the cameras.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<n>.")] = "auto",
+) -> None:
+    """Train every lifter by every method for every target; continue where an earlier call stopped."""
+    with user_errors(RawDataError, LinesError, BenchmarkBusyError, ValueError):
+        plan = _plan(PLANS[suite, effort], lifters, methods, cameras, seeds, epochs, steps)
+        with steps_shown():
+            ready = prepare_benchmark(motion, data or out / "data", restage_seed)
+            executed = execute(plan.jobs(ready), ready, out, jobs, str(resolve_device(device)))
+    if executed.lines:
+        _publish(executed.lines, out)
+    for failure in executed.failures:
+        error_console.print(f"[red]{failure.job.title}[/]: {failure.message}", highlight=False)
+    if executed.failures:
+        fail(f"{len(executed.failures)} runs were not finished; the same command tries them again")
+
+
+@benchmark_app.command("table")
+def table(
+    folder: Annotated[Path, typer.Argument(help="The folder of a benchmark's results.")],
+    into: Annotated[
+        Path | None, typer.Option(help="Also refresh the tables in this document, between its marks.")
+    ] = None,
+    section: Annotated[
+        str, typer.Option(help="Name of the marks: <!-- begin NAME --> and <!-- end NAME -->.")
+    ] = "adaptation",
+) -> None:
+    """Make tables and plots of the runs that a benchmark has recorded, finished or not."""
+    with user_errors(LinesError, SectionError, OSError):
+        lines = read_lines(folder)
+        if not lines:
+            fail(
+                f"{folder} holds no finished run; start with `poseshift benchmark adaptation --out {folder}`"
+            )
+        _publish(lines, folder)
+        if into is not None:
+            replace_section(into, section, markdown(lines))
+
+
+def _plan(
+    plan: Plan,
+    lifters: list[str] | None,
+    methods: list[str] | None,
+    cameras: list[str] | None,
+    seeds: int | None,
+    epochs: int | None,
+    steps: int | None,
+) -> Plan:
+    length = {"epochs": epochs, "steps_per_epoch": steps}
+    schedule = plan.schedule.model_copy(update={name: n for name, n in length.items() if n is not None})
+    given = {"lifters": lifters, "methods": methods, "domains": cameras, "seeds": seeds, "schedule": schedule}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    try:
+        return Plan.model_validate({**plan.model_dump(), **chosen})
+    except ValidationError as error:
+        raise ValueError(
+            "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
+        ) from None
+
+
+def _publish(lines: tuple[RunLine, ...], out: Path) -> None:
+    made = tables(lines)
+    for one in made:
+        shown = Table(*(COLUMNS[column] for column in _SHOWN), title=one.job.domain, caption=heading(one))
+        for row in rows(one):
+            shown.add_row(*(row[column] for column in _SHOWN))
+        console.print(shown)
+    write_text_atomically(out / TABLE_FILE, markdown(lines))
+    write_plots(made, out / PLOTS)
+    console.print(f"{len(lines)} runs; table: {out / TABLE_FILE}, plots: {out / PLOTS}", soft_wrap=True)
