@@ -28,6 +28,7 @@ TAG = "poseshift"
 
 ENTRYPOINTS = {
     "prepare": "flows.prepare.prepare",
+    "augment": "flows.augment.augment",
     "train": "flows.train.train",
     "adapt": "flows.train.adapt",
     "evaluate": "flows.evaluate.evaluate_once",

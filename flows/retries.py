@@ -16,6 +16,7 @@ from prefect.context import FlowRunContext
 from prefect.tasks import exponential_backoff
 
 from flows.cluster import ClusterUnreachableError
+from storage.errors import StoreUnavailableError
 from storage.lock import StoreLockedError
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ MISTAKES = (
 )
 """Errors of the operating system that somebody has to mend; waiting does not help."""
 
+_OUT_OF_REACH = (StoreLockedError, StoreUnavailableError, ClusterUnreachableError)
+
 
 def is_passing(error: BaseException) -> bool:
     """Tell whether the same call may succeed later, with nobody doing anything."""
@@ -47,12 +50,13 @@ def is_passing(error: BaseException) -> bool:
 def retry_on_passing_errors(task: Task[..., Any], _: TaskRun, state: State[Any]) -> bool:
     """Prefect's retry condition: another attempt for errors that pass, for no other.
 
-    Only deployments wait for another writer or for a cluster: who sits at a terminal wants to know at once.
+    Only deployments wait for another writer, a cluster or an object store: who sits at a terminal wants to
+    know at once.
     """
     error = state.data
     if not isinstance(error, BaseException) or not is_passing(error):
         return False
-    if isinstance(error, StoreLockedError | ClusterUnreachableError) and not _of_deployment():
+    if isinstance(error, _OUT_OF_REACH) and not _of_deployment():
         return False
     logger.warning("%s: %s; this may pass, so it is tried again", task.name, error)
     return True

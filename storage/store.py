@@ -25,7 +25,7 @@ from pydantic import ValidationError
 
 from storage import arrays
 from storage.clock import wait_until_after
-from storage.errors import StoreError
+from storage.errors import StoreError, StoreUnavailableError
 from storage.location import Location
 from storage.lock import writer_lock
 from storage.provenance import digest_json, program_facts
@@ -319,11 +319,11 @@ def _told(location: Location) -> Iterator[None]:
     try:
         yield
     except icechunk.ConflictError as error:
-        raise StoreError(
+        raise StoreUnavailableError(
             f"{location}: another writer committed first; nothing was written. Run it again."
         ) from error
     except icechunk.IcechunkError as error:
-        raise StoreError(
+        raise StoreUnavailableError(
             f"{location}: could not be read or written ({_first_line(error)}); nothing was committed. "
             "Mend the cause and run it again."
         ) from error

@@ -36,8 +36,9 @@ from flows.retries import is_passing
 from flows.slots import slot_name, training_slot
 from flows.watch import read_log
 from preprocessing.errors import RawDataError
+from storage.errors import StoreUnavailableError
 from storage.lock import StoreLockedError
-from storage.store import PoseStore
+from storage.store import PoseStore, StoreError
 
 T = TypeVar("T")
 
@@ -134,7 +135,7 @@ def test_served_flows_run_on_a_timetable_by_api_and_on_new_data(
         watching = wait_for(lambda: deployment_id(client, "watch/served"), "the deployments")
         preparing = wait_for(lambda: deployment_id(client, "prepare/served-human36m"), "the deployments")
         testing = wait_for(lambda: deployment_id(client, "prepare/served-mpi_inf_3dhp_test"), "deployments")
-        for name in ("prepare", "train", "adapt", "evaluate", "run", "watch"):
+        for name in ("prepare", "augment", "train", "adapt", "evaluate", "run", "watch"):
             assert deployment_id(client, f"{name}/on-demand") is not None
 
         served = client.read_deployment(watching)
@@ -311,6 +312,8 @@ def test_a_damaged_file_is_not_tried_again(restaged: Path, tmp_path: Path) -> No
         (ConnectionResetError(), True),
         (TimeoutError(), True),
         (StoreLockedError(Path("lock"), "another run"), True),
+        (StoreUnavailableError("s3://poses: another writer committed first"), True),
+        (StoreError("s3://poses: holds another data set"), False),
         (FileNotFoundError(), False),
         (PermissionError(), False),
         (RawDataError(Path("a.mat"), found="a", expected="b", remedy="c"), False),
