@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from flows.commands import data, exchange, learning, operations, reproduction
+from flows.commands import benchmarks, data, exchange, learning, operations, reproduction
 
 app = typer.Typer(
     name="poseshift",
@@ -13,6 +13,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(data.prepare_app, name="prepare")
+app.add_typer(benchmarks.benchmark_app, name="benchmark")
 for function in (data.restage, data.inspect, data.verify, data.history):
     app.command()(function)
 for command in learning.COMMANDS:
