@@ -167,8 +167,9 @@ def _lead(recipe: Recipe, summary: Summary) -> str:
         text += f": {_share(summary.gap_closed).value} of the gap to training on the target's labels."
     else:
         text += ", and reaches the lifter that was trained on the target's labels."
-    low = summary.gap_closed.low
-    return text if low is not None and low > 0 else text + " The interval does not exclude chance."
+    if summary.gap_closed.low is None:
+        return text + " The gap is too small, or the sequences too few, for an interval of that share."
+    return text if summary.gap_closed.low > 0 else text + " The interval does not exclude chance."
 
 
 def _table(figures: ProtocolFigures) -> ResultTable:
