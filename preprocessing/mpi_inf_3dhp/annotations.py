@@ -27,6 +27,7 @@ ACTIVITIES = 7
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _USER_BLOCK_BYTES = 512
+_MOST_FRAMES = 1_000_000  # the longest test sequence has 6,151
 _DOWNLOAD_AGAIN = "Download this sequence's annotations again."
 
 
@@ -149,7 +150,7 @@ def read_test_annotations(path: Path) -> SingleViewAnnotations:
     try:
         with h5py.File(path, "r") as file:
             _require_keys(path, keys, file)
-            content = {key: np.asarray(file[key][()], dtype=np.float64) for key in keys}
+            content = {key: _read_dataset(path, file, key) for key in keys}
     except RawDataError:
         raise
     except Exception as error:  # h5py raises OSError, RuntimeError, TypeError ... for damaged files
@@ -230,6 +231,26 @@ def _require_keys(path: Path, keys: Sequence[str], content: Any) -> None:
             expected=f"the variables {', '.join(keys)}",
             remedy="Restore the original file; files of other projects with this name hold other variables.",
         )
+
+
+def _read_dataset(path: Path, file: h5py.File, key: str) -> Float64:
+    """Read numbers that lie in this file, and no more of them than a sequence can have.
+
+    HDF5 lets a name stand for a part of another file, and a few bytes claim any number of rows.
+    """
+    own = isinstance(file.get(key, getlink=True), h5py.HardLink)
+    dataset = file[key] if own else None
+    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
+        found = f"'{key}' that is no array of this file"
+    elif dataset.dtype.kind not in "fiu" or dataset.shape is None:
+        found = f"'{key}' of type {dataset.dtype}"
+    elif dataset.size > _MOST_FRAMES * TEST_JOINTS * 3:
+        found = f"'{key}' of shape {dataset.shape}"
+    else:
+        return np.asarray(dataset[()], dtype=np.float64)
+    raise RawDataError(
+        path, found=found, expected=f"an array of at most {_MOST_FRAMES} frames", remedy=_DOWNLOAD_AGAIN
+    )
 
 
 def _cells(path: Path, key: str, value: NDArray[Any], columns: int) -> list[NDArray[Any]]:

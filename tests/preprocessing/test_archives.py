@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import stat
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -83,6 +84,70 @@ def test_links_and_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
     with pytest.raises(RawDataError, match="a link or device"):
         unpack(archive, tmp_path / "out", WANTED)
     assert secret.read_bytes() == b"secret"
+
+
+def test_a_file_is_not_written_through_a_linked_folder(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    archive = tmp_path / "a.tgz"
+    with tarfile.open(archive, "w:gz") as tar:
+        folder = tarfile.TarInfo("S1/poses")
+        folder.type, folder.linkname = tarfile.SYMTYPE, str(outside)
+        tar.addfile(folder)
+        add(tar, "S1/poses/x.cdf", b"through the link")
+    with pytest.raises(RawDataError, match="a link or device"):
+        unpack(archive, tmp_path / "out", WANTED)
+    assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["to a member", "to a file outside"])
+def test_hard_links_are_refused_wherever_they_point(tmp_path: Path, inside: bool) -> None:
+    archive = tmp_path / "a.tgz"
+    with tarfile.open(archive, "w:gz") as tar:
+        add(tar, "S1/poses/x.cdf", b"x")
+        member = tarfile.TarInfo("S1/poses/y.cdf")
+        member.type, member.linkname = tarfile.LNKTYPE, "S1/poses/x.cdf" if inside else "/etc/passwd"
+        tar.addfile(member)
+    with pytest.raises(RawDataError, match="a link or device"):
+        unpack(archive, tmp_path / "out", WANTED)
+    assert not (tmp_path / "out/S1/poses/y.cdf").exists()
+
+
+def test_a_link_that_lay_in_the_target_before_is_replaced_not_followed(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"secret")
+    place = tmp_path / "out/S1/poses/x.cdf"
+    place.parent.mkdir(parents=True)
+    place.symlink_to(secret)
+    unpack(make(tmp_path / "a.tgz", ("S1/poses/x.cdf", b"x")), tmp_path / "out", WANTED)
+    assert secret.read_bytes() == b"secret"
+    assert place.read_bytes() == b"x"
+    assert not place.is_symlink()
+
+
+def test_modes_and_owners_are_not_taken_over(tmp_path: Path) -> None:
+    archive = tmp_path / "a.tgz"
+    with tarfile.open(archive, "w:gz") as tar:
+        member = tarfile.TarInfo("S1/poses/x.cdf")
+        member.mode, member.uid, member.size = 0o6777, 0, 1
+        tar.addfile(member, io.BytesIO(b"x"))
+    (file,) = unpack(archive, tmp_path / "out", WANTED)
+    assert not file.stat().st_mode & (stat.S_ISUID | stat.S_ISGID | stat.S_IXUSR)
+
+
+def test_of_members_with_one_name_the_last_counts_as_with_tar(tmp_path: Path) -> None:
+    archive = make(tmp_path / "a.tgz", ("S1/poses/x.cdf", b"first"), ("S1/poses/x.cdf", b"second"))
+    files = unpack(archive, tmp_path / "out", WANTED)
+    assert {file.read_bytes() for file in files} == {b"second"}
+
+
+def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    archive = make(tmp_path / "a.tgz", *((f"S1/poses/{n}.cdf", bytes(10**6)) for n in range(20)))
+    assert archive.stat().st_size < 50_000
+    limits = ArchiveLimits(member_bytes=2 * 10**6, total_bytes=5 * 10**6)
+    with pytest.raises(RawDataError, match="members of"):
+        unpack(archive, tmp_path / "out", WANTED, limits)
+    assert sum(file.stat().st_size for file in (tmp_path / "out").rglob("*.cdf")) <= limits.total_bytes
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from storage.lock import StoreLockedError
+from storage.provenance import program_facts
 from storage.schema import Trial, TrialKey
 from storage.store import PoseStore, StoreError
 from storage.transaction import Fork
@@ -305,7 +306,9 @@ def test_history_is_newest_first_and_old_snapshots_stay_readable(
         "Create store for human36m",
     ]
     assert [commit.id for commit in history[:3]] == snapshots[::-1]
-    assert history[0].metadata == {"recipe": "2"}
+    assert history[0].metadata["recipe"] == "2"
+    assert set(program_facts()) <= set(history[0].metadata)
+    assert history[0].metadata["numpy"] == np.__version__
     assert history[0].written_at >= history[1].written_at
     old = PoseStore.open(store.location.path, snapshots[0])
     assert_same_trial(old.read(TrialKey("S1", "Directions 1")), make_trial(seed=0))

@@ -97,6 +97,28 @@ def test_a_malicious_state_is_refused_and_does_not_run(tmp_path) -> None:
     assert trace.exists()
 
 
+@pytest.mark.parametrize("name", [WEIGHTS_FILE, DESCRIPTION_FILE])
+def test_a_malicious_lifter_is_refused_and_does_not_run(saved, tmp_path, name) -> None:
+    folder, _ = saved
+    trace = tmp_path / "was-here"
+    (folder / name).write_bytes(pickle.dumps({"surprise": Malicious(trace)}))
+    with pytest.raises(ValueError, match=name):
+        load_lifter(folder)
+    torch.save({"surprise": Malicious(trace)}, folder / name)
+    with pytest.raises(ValueError, match=name):
+        load_lifter(folder)
+    assert not trace.exists()
+
+
+def test_weights_that_claim_more_than_they_are(saved) -> None:
+    folder, _ = saved
+    header = json.dumps({"x": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}).encode()
+    for claimed in (len(header), 2**60):
+        (folder / WEIGHTS_FILE).write_bytes(claimed.to_bytes(8, "little") + header)
+        with pytest.raises(ValueError, match="do not fit"):
+            load_lifter(folder)
+
+
 def test_writing_is_atomic(tmp_path, monkeypatch) -> None:
     path = tmp_path / "file"
     write_atomically(path, b"old")

@@ -143,6 +143,38 @@ def assign(key: str, row: int, value: float) -> Callable[[h5py.File], None]:
     return apply
 
 
+def claim_rows(rows: int) -> Callable[[h5py.File], None]:
+    """An array of any size without a byte of values."""
+
+    def apply(file: h5py.File) -> None:
+        del file["annot3"]
+        file.create_dataset("annot3", shape=(rows, 1, 17, 3), chunks=(256, 1, 17, 3), dtype="f8")
+
+    return apply
+
+
+def link(target: h5py.SoftLink | h5py.ExternalLink) -> Callable[[h5py.File], None]:
+    def apply(file: h5py.File) -> None:
+        del file["annot3"]
+        file["annot3"] = target
+
+    return apply
+
+
+def store_elsewhere(file: h5py.File) -> None:
+    """Values that are the bytes of another file."""
+    del file["annot3"]
+    file.create_dataset("annot3", shape=(1, 1, 17, 3), dtype="u1", external=[("/etc/passwd", 0, 51)])
+
+
+def gather_from_elsewhere(file: h5py.File) -> None:
+    """Values that HDF5 gathers from another HDF5 file."""
+    del file["annot3"]
+    layout = h5py.VirtualLayout(shape=(9, 1, 17, 3), dtype="f8")
+    layout[:] = h5py.VirtualSource("secret.mat", "annot3", shape=(9, 1, 17, 3))
+    file.create_virtual_dataset("annot3", layout)
+
+
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
@@ -155,7 +187,16 @@ def assign(key: str, row: int, value: float) -> Callable[[h5py.File], None]:
         (assign("valid_frame", 2, 0.5), "0.5 in row 2 of 'valid_frame'"),
         (assign("activity_annotation", 3, 8), "8 in row 3 of 'activity_annotation'"),
         (assign("univ_annot3", 4, np.nan), "(NaN) in 1 rows of univ_annot3, first in row 4"),
-        (lambda file: (file.pop("annot2"), file.create_group("annot2")), "damaged file"),
+        (
+            lambda file: (file.pop("annot2"), file.create_group("annot2")),
+            "'annot2' that is no array of this file",
+        ),
+        (replace("annot2", np.array([b"text"])), "'annot2' of type |S4"),
+        (claim_rows(10**9), "'annot3' of shape (1000000000, 1, 17, 3)"),
+        (link(h5py.SoftLink("/valid_frame")), "'annot3' that is no array of this file"),
+        (link(h5py.ExternalLink("secret.mat", "/annot3")), "'annot3' that is no array of this file"),
+        (store_elsewhere, "'annot3' that is no array of this file"),
+        (gather_from_elsewhere, "'annot3' that is no array of this file"),
     ],
 )
 def test_damage_to_the_test_file_is_named(own_tree, change, finding):
