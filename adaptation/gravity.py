@@ -4,7 +4,8 @@ The source's gravity is known, so its poses can be shown from any side: a small 
 direction against gravity from one pose's keypoints, seen through the target's intrinsics at the target's
 positions. One pose leaves much open (a bent back, the mirror ambiguity of depth), so the answer is a
 distribution on the sphere, a mixture of von Mises-Fisher distributions. A static camera has one gravity: the
-answers to all of its poses are pooled, with a share of outliers allowed. Moving cameras are not covered.
+answers to all of its poses are pooled, with a share of outliers allowed. Moving cameras are not covered, and
+where people are built or stand otherwise than the source's, gravity is found a few degrees off.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class GravityConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(default=1500, ge=1, description="Training steps of the estimator.")
+    steps: int = Field(default=1000, ge=1, description="Training steps of the estimator.")
     batch_size: int = Field(default=512, ge=1, description="Source poses in a step.")
     width: int = Field(default=512, ge=1, description="Hidden units of its three layers.")
     components: int = Field(default=8, ge=1, description="Components of the mixture that it answers with.")

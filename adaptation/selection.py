@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -33,7 +32,8 @@ from training.encoding import Encoding
 from training.flip import lift, mirror_intrinsics, mirror_keypoints, mirror_positions
 from training.lifters.lifter import Lifter
 
-CriterionName = Literal["reprojection", "symmetry", "bone_lengths", "flip_mm", "turn_mm"]
+_CHUNK = 1024
+"""Clips lifted at a time."""
 
 
 class SelectionConfig(BaseModel):
@@ -77,7 +77,7 @@ class RankCorrelation:
     checkpoints : number of them.
     """
 
-    criteria: tuple[tuple[CriterionName, float], ...]
+    criteria: tuple[tuple[str, float], ...]
     combined: float
     checkpoints: int
 
@@ -125,12 +125,12 @@ def _measured_chunks(
     source_bones: BoneStatistics,
     config: SelectionConfig,
 ) -> Iterator[tuple[tuple[float, ...], int]]:
-    """Measure 1024 clips at a time: values in the order of :class:`Criteria`'s fields, and their number."""
+    """Measure some clips at a time: values in the order of :class:`Criteria`'s fields, and their number."""
     joint_set = skeleton_named(lifter.skeleton)
     draw = torch.Generator().manual_seed(config.seed)  # on the CPU: the same clips on every device
     rows = torch.randperm(len(target), generator=draw)[: config.clips]
     angles = math.radians(config.turn_degrees) * torch.randn(len(rows), 3, generator=draw)
-    for chosen, turn in zip(rows.split(1024), angles.split(1024), strict=True):
+    for chosen, turn in zip(torch.split(rows, _CHUNK), torch.split(angles, _CHUNK), strict=True):
         batch = target.batch(chosen.to(target.device))
         whole = batch.keypoints_px.isfinite().flatten(1).all(dim=1)
         keypoints, intrinsics = batch.keypoints_px[whole], batch.intrinsics[whole]
@@ -180,12 +180,13 @@ def reprojection_error(relative: Tensor, rays: Tensor) -> Tensor:
     size = (rays.amax(dim=-2) - rays.amin(dim=-2)).amax(dim=-1)
     error = norm(rays_of(absolute) - rays).mean(dim=-1) / size
     in_front = absolute[..., 2].amin(dim=-1) > 0
-    return torch.where(in_front, error, torch.ones_like(error)).clamp(max=1.0)
+    capped: Tensor = torch.where(in_front, error, torch.ones_like(error)).clamp(max=1.0)
+    return capped
 
 
 def asymmetry(poses: Tensor, joint_set: Skeleton) -> Tensor:
     """Mean of ``|l - r| / ((l + r) / 2)`` over the paired bones of (..., joints, 3) poses, (...)."""
-    lengths = bone_lengths(poses, joint_set)
+    lengths: Tensor = bone_lengths(poses, joint_set)
     bone_of = {child: bone for bone, (_, child) in enumerate(joint_set.bones)}
     left = lengths[..., [bone_of[joint] for joint in joint_set.left]]
     right = lengths[..., [bone_of[joint] for joint in joint_set.right]]
@@ -195,7 +196,7 @@ def asymmetry(poses: Tensor, joint_set: Skeleton) -> Tensor:
 
 def length_error(poses: Tensor, source_bones: BoneStatistics) -> Tensor:
     """Mean over bones of ``|l - l_source| / l_source`` of (..., joints, 3) poses, (...)."""
-    lengths = bone_lengths(poses, source_bones.skeleton)
+    lengths: Tensor = bone_lengths(poses, source_bones.skeleton)
     expected = torch.as_tensor(source_bones.mean, dtype=lengths.dtype, device=lengths.device)
     return ((lengths - expected).abs() / expected).mean(dim=-1)
 
@@ -260,10 +261,10 @@ def rank_correlation(criteria: Sequence[Criteria], true_error: Sequence[float]) 
             "correlation needs the same three or more"
         )
     table = _table(criteria)
-    names: tuple[CriterionName, ...] = tuple(Criteria.model_fields)  # type: ignore[assignment]
     return RankCorrelation(
         criteria=tuple(
-            (name, _spearman(column, true_error)) for name, column in zip(names, table.T, strict=True)
+            (name, _spearman(column, true_error))
+            for name, column in zip(Criteria.model_fields, table.T, strict=True)
         ),
         combined=_spearman(combined_rank(criteria), true_error),
         checkpoints=len(criteria),

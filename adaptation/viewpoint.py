@@ -54,7 +54,7 @@ class AlignedViewpoint(BaseModel):
         default=GravityConfig(), description="How the target cameras' gravity is learned."
     )
     jitter_degrees: float = Field(
-        default=5.0,
+        default=10.0,
         ge=0,
         description="Deviation, on each of two axes, of a random tilt that covers the error of the estimate.",
     )
