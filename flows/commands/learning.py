@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
+from adaptation.collapse import CollapseError
 from adaptation.global_position import GlobalPositionConfig, RootForm
+from adaptation.poseda_config import PoseDAConfig
 from flows.cluster import ClusterUnreachableError
 from flows.commands.augmentation import augment
 from flows.console import console, fail, print_json, steps_shown, user_errors
@@ -21,8 +23,10 @@ from flows.evaluate import EvaluationRecord, evaluate_once
 from flows.pipeline import RunFolder, run_recipe
 from flows.prepare import PrepareFailedError
 from flows.recipe import (
+    Adaptation,
     GlobalPositionAdaptation,
     NoAdaptation,
+    PoseDAAdaptation,
     PoseData,
     RecipeError,
     StoredData,
@@ -48,6 +52,7 @@ _MENDABLE = (
     StoreError,
     ClusterUnreachableError,
     PrepareFailedError,
+    CollapseError,
 )
 """What a user can mend; shown as a message, without a traceback."""
 
@@ -131,6 +136,10 @@ def adapt(
         str, typer.Argument(help="The target's store; only its 2D keypoints and intrinsics are looked at.")
     ],
     out: Out,
+    method: Annotated[
+        Literal["gpa", "poseda"],
+        typer.Option(help="Align positions alone, or learn augmented poses as well."),
+    ] = "gpa",
     root_form: Annotated[
         RootForm, typer.Option(help="How roots are placed: along the target's rays, or the wider form.")
     ] = "ray",
@@ -154,12 +163,12 @@ def adapt(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Train a lifter for a target domain without its 3D: global position alignment of the source."""
+    """Train a lifter for a target domain without its 3D: by global position alignment, or by PoseDA."""
     with user_errors(*_MENDABLE):
         job = TrainingJob(
             labelled=_poses(source, subject, camera, frame_step, "ground_truth"),
             target=_poses(target, target_subject, target_camera, frame_step, keypoints),
-            adaptation=GlobalPositionAdaptation(options=GlobalPositionConfig(root_form=root_form)),
+            adaptation=_adaptation(method, GlobalPositionConfig(root_form=root_form)),
             lifter=preset(lifter),
             encoding=encoding,
             schedule=Schedule(
@@ -319,6 +328,12 @@ def models(
 COMMANDS = tuple(
     Command(function.__name__, function) for function in (train, adapt, augment, evaluate, run, models, demo)
 )
+
+
+def _adaptation(method: Literal["gpa", "poseda"], position: GlobalPositionConfig) -> Adaptation:
+    if method == "gpa":
+        return GlobalPositionAdaptation(options=position)
+    return PoseDAAdaptation(options=PoseDAConfig(global_position=position))
 
 
 def _poses(

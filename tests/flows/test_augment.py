@@ -1,0 +1,148 @@
+"""PoseDA in recipes and commands, and augmented sets, on stores from restaged raw trees."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from adaptation.collapse import CollapseConfig
+from adaptation.poseda_config import PoseDAConfig
+from adaptation.viewpoint import RandomViewpoint
+from augmentation.checkpoint import load_generator
+from augmentation.generator import GeneratorConfig
+from flows.adapt import learner, lesson, transforms
+from flows.augment import AugmentRequest, augment_store
+from flows.cli import app
+from flows.data import open_poses
+from flows.pipeline import RunFolder, Trained, evaluate_method, job, publish, train_method
+from flows.recipe import GlobalPositionAdaptation, PoseDAAdaptation, Recipe
+from flows.train import GENERATOR, resolve_device
+from storage.exchange.augmented import import_augmented
+from storage.store import PoseStore
+
+OPTIONS = PoseDAConfig(
+    pretraining=0.0,
+    warmup=0.2,
+    generator=GeneratorConfig(width=8, noise=4),
+    collapse=CollapseConfig(check_every=1),
+)
+
+
+def poseshift(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.fixture(scope="module")
+def learned(prepared: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    """The small experiment with PoseDA, and alignment alone to compare with."""
+    return prepared.model_copy(
+        update={
+            "run_dir": tmp_path_factory.mktemp("poseda") / "run",
+            "adaptation": PoseDAAdaptation(options=OPTIONS),
+            "compare": ("source_only", "gpa"),
+            "seeds": (0,),
+        }
+    )
+
+
+def test_a_recipe_from_training_to_report(learned: Recipe) -> None:
+    assert learned.methods == ("source_only", "gpa", "poseda")
+    trained = tuple(
+        Trained(method, 0, train_method(learned, method, 0), evaluate_method(learned, method, 0))
+        for method in learned.methods
+    )
+    summary = publish(learned, trained)
+    assert summary.poseda is not None
+    assert summary.gpa is not None
+    assert summary.adapted == summary.poseda
+    assert summary.poseda.mpjpe_mm.value != summary.gpa.mpjpe_mm.value
+    record = trained[-1].training
+    assert record.rollbacks == ()
+    assert record.augmentation[-1].step > 0
+    assert trained[0].training.augmentation == ()
+    assert "Adapted (PoseDA)" in RunFolder(learned.run_dir).report.read_text()
+    generator = load_generator(RunFolder(learned.run_dir).training("poseda", 0) / GENERATOR)
+    assert generator.config == OPTIONS.generator
+
+
+def test_alignment_for_comparison_is_the_one_inside(learned: Recipe) -> None:
+    options = OPTIONS.model_copy(
+        update={"global_position": OPTIONS.global_position.model_copy(update={"root_form": "wide"})}
+    )
+    recipe = learned.model_copy(update={"adaptation": PoseDAAdaptation(options=options)})
+    alone = lesson(recipe, "gpa").adaptation
+    assert isinstance(alone, GlobalPositionAdaptation)
+    assert alone.options.root_form == "wide"
+    assert lesson(recipe, "poseda").adaptation == recipe.adaptation
+    assert job(recipe, "gpa", 0).adaptation == alone
+
+
+def test_viewpoints_come_before_and_place_once(learned: Recipe) -> None:
+    with pytest.raises(ValidationError, match="placement: kept"):
+        PoseDAAdaptation(viewpoint=RandomViewpoint())
+    kept = PoseDAAdaptation(options=PoseDAConfig(placement="kept"), viewpoint=RandomViewpoint())
+    assert learned.target is not None
+    target = open_poses(learned.target).unlabelled()
+    source = open_poses(learned.source).labelled()
+    device = resolve_device("cpu")
+    found = learner(kept, source, target, seed=0, device=device)
+    assert found is not None
+    assert len(found.before) == len(transforms(kept, target, device)) > 0
+    plain = learner(learned.adaptation, source, target, seed=0, device=device)
+    assert plain is not None
+    assert plain.before == ()
+
+
+def test_comparing_alignment_needs_one(prepared: Recipe) -> None:
+    with pytest.raises(ValidationError, match="comparing with gpa needs an adaptation"):
+        Recipe.model_validate(prepared.model_dump() | {"adaptation": {"method": "none"}, "compare": ["gpa"]})
+
+
+def test_augmented_sets_from_a_trained_generator(learned: Recipe, tmp_path: Path) -> None:
+    """The same request gives the same set, and another generator another one."""
+    train_method(learned, "poseda", 0)
+    generator = RunFolder(learned.run_dir).training("poseda", 0) / GENERATOR
+    request = AugmentRequest(
+        source=learned.source.model_copy(update={"frame_step": 10, "raw": None}),
+        store=str(tmp_path / "set"),
+        target=learned.target,
+        generator=generator,
+        npz=tmp_path / "set.npz",
+    )
+    record = augment_store(request)
+    assert augment_store(request).snapshot == record.snapshot
+    assert record.restaged_from == "procedural motion of the tests"
+    read = import_augmented(tmp_path / "set.npz")
+    assert len(read.positions_camera) == record.poses
+    assert read.origin["parameters"].startswith("generator ")
+    assert read.origin["placement"] == "root_and_scale, ray"
+    random = augment_store(request.model_copy(update={"generator": None, "store": str(tmp_path / "other")}))
+    assert random.poses == record.poses
+    first, second = (PoseStore.open(place) for place in (record.store, random.store))
+    key = first.keys()[0]
+    assert not np.allclose(first.read(key).augmentation, second.read(key).augmentation)
+
+
+@pytest.mark.usefixtures("connected")
+def test_adapt_and_augment_as_commands(learned: Recipe, tmp_path: Path) -> None:
+    assert learned.target is not None
+    adapted = poseshift(
+        *("adapt", learned.source.store, learned.target.store, "--out", str(tmp_path / "poseda")),
+        *("--method", "poseda", "--subject", "S1", "--target-camera", "0", "--batch-size", "16"),
+        *("--epochs", "1", "--steps-per-epoch", "6", "--device", "cpu", "--json"),
+    )
+    assert adapted.exit_code == 0, adapted.output
+    made = poseshift(
+        *("augment", learned.source.store, str(tmp_path / "set"), "--target", learned.target.store),
+        *("--generator", str(tmp_path / "poseda" / GENERATOR), "--subject", "S1", "--frame-step", "10"),
+        *("--npz", str(tmp_path / "set.npz"), "--json"),
+    )
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["poses"] == len(import_augmented(tmp_path / "set.npz").positions_camera)
+    missing = poseshift("augment", learned.source.store, str(tmp_path / "x"), "--generator", str(tmp_path))
+    assert missing.exit_code == 1
+    assert "is not a trained generator" in missing.stderr
