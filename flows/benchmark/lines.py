@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from adaptation.selection import Criteria, SelectionConfig
 from flows.benchmark.domains import DOMAINS, DomainName, TargetDomain
@@ -34,8 +34,8 @@ class LinesError(ValueError):
     """A file of lines that cannot be used."""
 
 
-class Job(Part):
-    """Everything that decides a run's figures."""
+class JobLabel(Part):
+    """What tables need to know of a job."""
 
     domain: DomainName
     """What is adapted to."""
@@ -49,23 +49,12 @@ class Job(Part):
     """Content of the store that is measured."""
     lifter: str
     """Name of the lifter's preset."""
-    lifter_config: LifterConfig
-    """The network."""
     method: str
     """Name of the method."""
-    method_config: Method
-    """How the lifter is taught."""
     schedule: Schedule
     """Epochs, batch size, learning rate."""
-    selection: SelectionConfig = SelectionConfig()
-    """How the label-free criteria are measured."""
     seed: int
     """Of the weights and of everything random."""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the job's canonical JSON."""
-        return digest_json(self)
 
     @property
     def target(self) -> TargetDomain:
@@ -76,6 +65,32 @@ class Job(Part):
     def title(self) -> str:
         """A short name for people."""
         return f"{self.domain}, {self.lifter}, {self.method}, seed {self.seed}"
+
+
+class Job(JobLabel):
+    """Everything that decides a run's figures."""
+
+    lifter_config: LifterConfig
+    """The network."""
+    method_config: Method
+    """How the lifter is taught."""
+    selection: SelectionConfig = SelectionConfig()
+    """How the label-free criteria are measured."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the job's canonical JSON."""
+        return digest_json(self)
+
+    @property
+    def label(self) -> JobLabel:
+        """What tables need to know."""
+        return JobLabel.model_validate(self.model_dump(include=set(JobLabel.model_fields)))
+
+    @property
+    def settings(self) -> dict[str, JsonValue]:
+        """The rest as plain JSON, which later versions can read whatever options they have."""
+        return self.model_dump(mode="json", exclude=set(JobLabel.model_fields))
 
 
 class EpochRecord(Part):
@@ -107,8 +122,10 @@ class RunLine(Part):
 
     digest: str
     """Of the job."""
-    job: Job
+    job: JobLabel
     """What was run."""
+    settings: dict[str, JsonValue]
+    """In all detail."""
     poses: int
     """Labelled poses learned from."""
     epochs: tuple[EpochRecord, ...]

@@ -110,7 +110,8 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
     kept = sorted(set(chosen.values()))
     return RunLine(
         digest=job.digest,
-        job=job,
+        job=job.label,
+        settings=job.settings,
         poses=len(lesson.labelled),
         epochs=tuple(
             EpochRecord(epoch=one.epoch, loss=log.loss, criteria=one.criteria, mpjpe_mm=error)

@@ -7,6 +7,7 @@ comparison alone.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from flows.benchmark.domains import DOMAINS
-from flows.benchmark.lines import CHOICES, Choice, Job, RunLine
+from flows.benchmark.lines import CHOICES, Choice, JobLabel, RunLine
 from flows.benchmark.methods import METHODS
 from flows.compare import gap_closed
 from flows.stage import write_text_atomically
@@ -53,7 +54,7 @@ class Cell:
     given_up: tuple[RunLine, ...]
 
     @property
-    def job(self) -> Job:
+    def job(self) -> JobLabel:
         """One of the jobs; they differ in their seeds."""
         return (*self.lines, *self.given_up)[0].job
 
@@ -87,7 +88,7 @@ class DomainTable:
     cells: tuple[Cell, ...]
 
     @property
-    def job(self) -> Job:
+    def job(self) -> JobLabel:
         """One of the jobs."""
         return self.cells[0].job
 
@@ -113,7 +114,7 @@ def tables(lines: Sequence[RunLine]) -> tuple[DomainTable, ...]:
         return (_place(job.domain, DOMAINS), job.schedule.model_dump_json(), content)
 
     def cell(line: RunLine) -> tuple[object, ...]:
-        return (line.job.lifter, _place(line.job.method, METHODS), line.job.method_config.model_dump_json())
+        return (line.job.lifter, _place(line.job.method, METHODS), json.dumps(line.settings, sort_keys=True))
 
     ordered = sorted(lines, key=lambda line: (*setup(line), *cell(line), line.job.seed))
     return tuple(
@@ -172,9 +173,8 @@ def markdown(lines: Sequence[RunLine]) -> str:
         parts += [f"### {table.job.domain}", "", heading(table), "", _markdown_row(COLUMNS)]
         parts += ["|" + "---|" * 2 + "---:|" * (len(COLUMNS) - 2)]
         parts += [*map(_markdown_row, rows(table)), ""]
-    in_order = sorted((line.job for line in lines), key=lambda job: _place(job.method, METHODS))
-    used = {job.method: job.method_config.description for job in in_order}
-    named = "; ".join(f"`{name}`: {description}" for name, description in used.items())
+    used = {line.job.method for line in lines}
+    named = "; ".join(f"`{name}`: {method.description}" for name, method in METHODS.items() if name in used)
     parts += [READING, "", f"Methods: {named}."]
     commits = sorted({line.git_commit or "none recorded" for line in lines})
     parts += ["", f"{len(lines)} runs; commit {', '.join(commits)}."]

@@ -1,0 +1,347 @@
+"""The benchmark on tiny motion: derived stores, runs that survive SIGKILL, tables made of recorded lines."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from adaptation.gravity import GravityConfig
+from adaptation.viewpoint import AlignedViewpoint
+from augmentation.generator import GeneratorConfig, PoseGenerator
+from flows.benchmark.data import BenchmarkData, prepare_benchmark
+from flows.benchmark.domains import DOMAINS
+from flows.benchmark.execute import WORK, execute
+from flows.benchmark.lines import LINES_FILE, Job, LinesError, RunLine, append_line, read_lines
+from flows.benchmark.methods import ABLATED, COMPARED, METHODS, method
+from flows.benchmark.plan import PLANS, Plan
+from flows.benchmark.plots import write_plots
+from flows.benchmark.run import run_job
+from flows.benchmark.tables import SectionError, markdown, replace_section, tables
+from flows.cli import app
+from geometry.bones import bone_lengths
+from geometry.skeleton import skeleton
+from preprocessing.motion.procedural import generate
+from training.lifters.registry import preset
+from training.run_state import STATE_FILE
+from training.schedule import Schedule
+
+METHODS_RUN = ("poseda", "source_only")
+EPOCHS, STEPS = 6, 10
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """Motion of nine people, and the benchmark's stores of it."""
+
+    motion: Path
+    folder: Path
+    data: BenchmarkData
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    place = tmp_path_factory.mktemp("benchmark")
+    motions = generate(seed=7, subjects=9, clips_per_subject=2, frames_per_clip=40)
+    path = place / "tiny.npz"
+    np.savez(path, **{motion.name: motion.positions for motion in motions})
+    return Tiny(path, place / "data", prepare_benchmark(str(path), place / "data", seed=0))
+
+
+@pytest.fixture(scope="module")
+def jobs(tiny: Tiny) -> tuple[Job, ...]:
+    short = PLANS["adaptation", "short"]
+    plan = Plan(
+        lifters=("simple-baseline-small",),
+        methods=METHODS_RUN,
+        domains=("chest-height",),
+        seeds=1,
+        schedule=short.schedule.model_copy(update={"epochs": EPOCHS, "steps_per_epoch": STEPS}),
+    )
+    return plan.jobs(tiny.data)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tiny: Tiny, jobs: tuple[Job, ...], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[RunLine, ...]:
+    executed = execute(jobs, tiny.data, tmp_path_factory.mktemp("undisturbed"), processes=1, device="cpu")
+    assert not executed.failures
+    return executed.lines
+
+
+@pytest.mark.slow
+def test_killed_inside_a_training_it_goes_on_to_the_same_figures(
+    tiny: Tiny, jobs: tuple[Job, ...], undisturbed: tuple[RunLine, ...], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    options = {
+        "--motion": tiny.motion,
+        "--out": out,
+        "--data": tiny.folder,
+        "--lifters": "simple-baseline-small",
+        "--cameras": "chest-height",
+        "--seeds": 1,
+        "--epochs": EPOCHS,
+        "--steps": STEPS,
+        "--jobs": 1,
+        "--device": "cpu",
+    }
+    command = [sys.executable, "-m", "flows.cli", "benchmark", "adaptation"]
+    command += [str(part) for option in options.items() for part in option]
+    command += [part for name in METHODS_RUN for part in ("--methods", name)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    give_up = time.monotonic() + 180
+    while not list(out.glob(f"{WORK}/*/training/{STATE_FILE}")):
+        assert process.poll() is None
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not psutil.wait_procs(children, timeout=60)[1], "its processes outlive it"
+    assert len(read_lines(out)) < len(jobs)
+
+    executed = execute(jobs, tiny.data, out, processes=1, device="cpu")
+    assert [line.figures for line in executed.lines] == [line.figures for line in undisturbed]
+    assert not [path for path in (out / WORK).iterdir() if path.is_dir()]
+
+    again = execute(jobs, tiny.data, out, processes=1, device="cpu")
+    assert again.reused == len(jobs)
+    assert again.lines == executed.lines
+
+
+def test_a_line_says_what_was_chosen_and_how_well(undisturbed: tuple[RunLine, ...]) -> None:
+    for line in undisturbed:
+        errors = [epoch.mpjpe_mm for epoch in line.epochs]
+        assert [epoch.epoch for epoch in line.epochs] == list(range(1, EPOCHS + 1))
+        assert line.chosen["last"] == EPOCHS
+        assert line.chosen["oracle"] == 1 + int(np.argmin(errors))
+        for choice, epoch in line.chosen.items():
+            assert line.under(choice).mpjpe_mm.value == errors[epoch - 1]
+            assert line.under(choice).protocol == "3dhp-annot3-ts1-4"
+            assert {row.subject for row in line.under(choice).per_sequence} <= {"TS1", "TS2", "TS3", "TS4"}
+        assert line.rank_correlation is None or -1 <= line.rank_correlation <= 1
+        assert len(line.results) == len(set(line.chosen.values()))
+
+
+def test_an_epoch_whose_record_was_lost_is_recorded_on_resuming(
+    tiny: Tiny, jobs: tuple[Job, ...], undisturbed: tuple[RunLine, ...], tmp_path: Path
+) -> None:
+    run_job(jobs[1], tiny.data, tmp_path, torch.device("cpu"))
+    table = tmp_path / jobs[1].digest[:16] / "candidates" / "candidates.json"
+    table.write_text(json.dumps(json.loads(table.read_text())[:-1]))
+    state = tmp_path / jobs[1].digest[:16] / "training" / STATE_FILE
+    written = state.stat().st_mtime_ns
+    line = run_job(jobs[1], tiny.data, tmp_path, torch.device("cpu"))
+    assert line.figures == undisturbed[1].figures
+    assert state.stat().st_mtime_ns == written, "the training went on from its end"
+
+
+def test_lifters_of_clips_and_aligned_viewpoints(tiny: Tiny, tmp_path: Path) -> None:
+    everything = method("everything")
+    viewpoint = AlignedViewpoint(gravity=GravityConfig(steps=3, width=32, batch_size=32))
+    plan = Plan(
+        lifters=("videopose3d-27f-small",),
+        methods=("everything",),
+        domains=("high-and-ceiling",),
+        seeds=1,
+        schedule=Schedule(epochs=3, steps_per_epoch=2, batch_size=16),
+    )
+    (job,) = plan.jobs(tiny.data)
+    job = job.model_copy(update={"method_config": everything.model_copy(update={"viewpoint": viewpoint})})
+    line = run_job(job, tiny.data, tmp_path, torch.device("cpu"))
+    assert {row.camera for row in line.under("last").per_sequence} == {"3", "6", "9", "10", "11", "12", "13"}
+    assert all(epoch.mpjpe_mm > 0 for epoch in line.epochs)
+    assert len(list(tmp_path.glob("gravity-*.json"))) == 1
+
+
+@pytest.mark.parametrize("name", ["test_from_above", "train_outdoor", "test_outdoor"])
+def test_derived_stores_show_the_same_people_before_other_cameras(tiny: Tiny, name: str) -> None:
+    store = tiny.data.open(name)
+    of = tiny.data.open("mpi_inf_3dhp_train" if name.startswith("train") else "mpi_inf_3dhp_test")
+    assert store.attributes.restaged_from == of.attributes.restaged_from
+    bodies = {
+        key.subject: bone_lengths(of.read(key).positions_world, skeleton(of.skeleton)) for key in of.keys()
+    }
+    assert {key.subject for key in store.keys()} == set(bodies)
+    for key in store.keys():
+        trial = store.read(key)
+        lengths = bone_lengths(trial.positions_world, skeleton(store.skeleton))
+        np.testing.assert_allclose(lengths.mean(0), bodies[key.subject].mean(0), atol=2e-3)
+        assert trial.positions_world[..., 2].min() > -0.02, "nobody stands below the floor"
+        assert trial.positions_world[..., 2].max() > 1.0
+        for camera, seen in zip(trial.cameras, trial.keypoints_2d, strict=True):
+            matrix = np.array(
+                [
+                    [camera.focal_px[0], 0, camera.centre_px[0]],
+                    [0, camera.focal_px[1], camera.centre_px[1]],
+                    [0, 0, 1],
+                ]
+            )
+            before = trial.positions_world @ np.array(camera.rotation).T + np.array(camera.translation)
+            pixels = before @ matrix.T
+            assert before[..., 2].min() > 0.5
+            np.testing.assert_allclose(seen, pixels[..., :2] / pixels[..., 2:], atol=0.02)
+            if name.endswith("outdoor"):
+                assert camera.size_px == (1920, 1080)
+
+
+def test_domains_train_and_test_on_different_people(tiny: Tiny) -> None:
+    for domain in DOMAINS.values():
+        train = {key.subject for key in tiny.data.open(domain.train).keys()}
+        assert not train & set(domain.protocol.subjects)
+        assert domain.protocol.read(tiny.data.open(domain.test))
+
+
+def test_preparing_again_finds_everything_there(tiny: Tiny) -> None:
+    before = {path: path.stat().st_mtime_ns for path in tiny.folder.rglob("*") if path.is_file()}
+    again = prepare_benchmark(str(tiny.motion), tiny.folder, seed=0)
+    assert again == tiny.data
+    assert {path: path.stat().st_mtime_ns for path in tiny.folder.rglob("*") if path.is_file()} == {**before}
+
+
+def test_jobs_are_told_apart_by_all_that_decides_their_figures(jobs: tuple[Job, ...]) -> None:
+    job = jobs[0]
+    others = [
+        job.model_copy(update={"seed": 1}),
+        job.model_copy(update={"test_digest": "0"}),
+        job.model_copy(update={"lifter_config": preset("ampose-small")}),
+        job.model_copy(update={"method_config": METHODS["gpa"]}),
+        job.model_copy(update={"schedule": job.schedule.model_copy(update={"epochs": 7})}),
+    ]
+    assert len({one.digest for one in (job, *others)}) == 1 + len(others)
+    assert Job.model_validate_json(job.model_dump_json()).digest == job.digest
+
+
+def test_plans_name_known_methods_and_unknown_ones_are_refused(tiny: Tiny) -> None:
+    assert set(COMPARED) | set(ABLATED) <= set(METHODS)
+    for plan in PLANS.values():
+        expected = len(plan.lifters) * len(plan.methods) * len(plan.domains) * plan.seeds
+        assert len({job.digest for job in plan.jobs(tiny.data)}) == expected
+    result = CliRunner().invoke(app, ["benchmark", "adaptation", "--out", "x", "--methods", "magic"])
+    assert result.exit_code == 1
+    assert "no method 'magic'" in result.output
+
+
+@pytest.mark.parametrize(
+    ("bones", "moved"), [("angles", (True, False)), ("lengths", (False, True)), ("none", (False, False))]
+)
+def test_an_operator_alone_leaves_the_others_out(bones: str, moved: tuple[bool, bool]) -> None:
+    torch.manual_seed(0)
+    generator = PoseGenerator(GeneratorConfig(bones=bones, width=16), skeleton("human36m_17"))
+    parameters = generator(torch.randn(8, 17, 3), torch.Generator().manual_seed(0))
+    assert (bool(parameters.angles.any()), bool(parameters.gains.any())) == moved
+    assert parameters.axis_angle.any()
+
+
+def test_a_line_that_a_crash_cut_short_is_dropped(undisturbed: tuple[RunLine, ...], tmp_path: Path) -> None:
+    append_line(tmp_path, undisturbed[0])
+    with (tmp_path / LINES_FILE).open("a") as file:
+        file.write(undisturbed[1].model_dump_json()[:500])
+    assert read_lines(tmp_path) == undisturbed[:1]
+    append_line(tmp_path, undisturbed[1])
+    assert read_lines(tmp_path) == undisturbed
+
+
+def test_a_damaged_line_is_named(undisturbed: tuple[RunLine, ...], tmp_path: Path) -> None:
+    append_line(tmp_path, undisturbed[0])
+    with (tmp_path / LINES_FILE).open("a") as file:
+        file.write('{"digest": 3}\n')
+    with pytest.raises(LinesError, match="line 2"):
+        read_lines(tmp_path)
+    result = CliRunner().invoke(app, ["benchmark", "table", str(tmp_path)])
+    assert result.exit_code == 1
+
+
+def _with(line: RunLine, *, seed: int = 0, method: str = "source_only", shift_mm: float = 0.0) -> RunLine:
+    """The same run with another seed or method, all of its errors moved."""
+
+    def moved(value: object) -> object:
+        if isinstance(value, dict):
+            return {
+                name: part + shift_mm if name == "mpjpe_mm" and isinstance(part, float) else moved(part)
+                for name, part in value.items()
+            }
+        return [moved(part) for part in value] if isinstance(value, list | tuple) else value
+
+    content = line.model_dump(mode="json")
+    content["results"] = moved(content["results"])
+    for result in content["results"]:
+        result["mpjpe_mm"]["value"] += shift_mm
+    content["job"] |= {"seed": seed, "method": method}
+    return RunLine.model_validate(content)
+
+
+def test_tables_pool_seeds_and_say_how_much_of_the_gap_is_closed(
+    undisturbed: tuple[RunLine, ...], tmp_path: Path
+) -> None:
+    line = undisturbed[1]
+    error = line.under("last").mpjpe_mm.value
+    lines = (
+        _with(line, seed=0),
+        _with(line, seed=1, shift_mm=4.0),
+        _with(line, method="gpa", shift_mm=-28.0),
+        _with(line, method="target_supervised", shift_mm=-38.0),
+    )
+    (table,) = tables(lines)
+    source, gpa, target = table.cells
+    pooled = source.pooled("last")
+    assert pooled.seeds == 2
+    assert pooled.mpjpe_mm.value == pytest.approx(error + 2)
+    assert pooled.mpjpe_mm.std == pytest.approx(np.sqrt(8))
+    assert table.gap_closed(gpa).value == pytest.approx(0.75)
+    assert table.gap_closed(source) is None
+    assert table.gap_closed(target) is None
+
+    text = markdown(lines)
+    assert f"| simple-baseline-small | source_only | 2 | {error + 2:.1f} ± 2.8 [" in text
+    assert "75 % [75, 75]" in text
+    for stated in (
+        "Protocol `3dhp-annot3-ts1-4`",
+        "seeds 0, 1",
+        "frames of",
+        "95 % bootstrap",
+        "Restaged motion",
+    ):
+        assert stated in text
+    assert len(write_plots((table,), tmp_path)) == 2
+    assert (tmp_path / "chest-height-errors.svg").read_bytes().count(b"</svg>") == 1
+
+
+def test_a_run_that_was_given_up_is_a_collapse_and_no_figure(undisturbed: tuple[RunLine, ...]) -> None:
+    lost = undisturbed[0].model_copy(
+        update={"given_up": "collapsed", "epochs": (), "chosen": {}, "results": (), "rank_correlation": None}
+    )
+    (table,) = tables((lost, undisturbed[1]))
+    assert [cell.collapses for cell in table.cells] == [0, 1]
+    row = next(row for row in markdown((lost,)).splitlines() if "poseda | 0" in row)
+    assert row.split(" | ")[2:7] == ["0", "—", "—", "—", "—"]
+
+
+def test_tables_are_put_between_the_marks_of_a_document(
+    undisturbed: tuple[RunLine, ...], tmp_path: Path
+) -> None:
+    for line in undisturbed:
+        append_line(tmp_path, line)
+    document = tmp_path / "results.md"
+    document.write_text("Before\n<!-- begin adaptation -->\nold\n<!-- end adaptation -->\nAfter\n")
+    command = ["benchmark", "table", str(tmp_path), "--into", str(document)]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    first = document.read_text()
+    assert "old" not in first
+    assert "### chest-height" in first
+    assert first.startswith("Before\n")
+    assert first.endswith("\nAfter\n")
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert document.read_text() == first
+    with pytest.raises(SectionError, match="begin ablation"):
+        replace_section(document, "ablation", "text")
