@@ -145,4 +145,4 @@ def connected(server: PrefectServer) -> Iterator[PrefectServer]:
     settings = {PREFECT_API_URL: server.url, PREFECT_HOME: Path(server.environment["PREFECT_HOME"])}
     with temporary_settings(settings):
         yield server
-        APILogHandler.flush()
+        APILogHandler().flush()
