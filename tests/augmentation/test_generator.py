@@ -21,6 +21,12 @@ def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+@pytest.fixture(autouse=True)
+def _no_gradients():
+    with torch.no_grad():
+        yield
+
+
 @pytest.fixture
 def bodies(draw_bodies) -> torch.Tensor:
     return draw_bodies(HUMAN36M_17, 32)[:, 0].float()
