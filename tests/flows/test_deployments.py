@@ -121,19 +121,19 @@ def completed(client: SyncPrefectClient, deployment: UUID) -> FlowRun | None:
     return ended[0] if ended else None
 
 
-def has_finished(recipe: Recipe) -> bool | None:
-    return any(look.phase == "finished" for look in read_log(recipe.run_dir)) or None
-
-
+@pytest.mark.slow
 def test_served_flows_run_on_a_timetable_by_api_and_on_new_data(
     client: SyncPrefectClient, server: PrefectServer, recipe: Recipe, tmp_path: Path
 ) -> None:
     path = tmp_path / "recipe.yaml"
     save_recipe(recipe, path)
     serve = ["flows.cli", "serve", str(path), "--cron", "0 2 1 1 *", "--settle", "0"]
+    elsewhere = PrepareRequest(
+        kind="mpi-inf-3dhp-test", raw=tmp_path / "trees" / "mpi_inf_3dhp", store=str(tmp_path / "elsewhere")
+    )
     with running(serve, server.environment, tmp_path / "serve.log"):
         watching = wait_for(lambda: deployment_id(client, "watch/served"), "the deployments")
-        preparing = wait_for(lambda: deployment_id(client, "prepare/served-human36m"), "the deployments")
+        preparing = wait_for(lambda: deployment_id(client, "prepare/on-demand"), "the deployments")
         testing = wait_for(lambda: deployment_id(client, "prepare/served-mpi_inf_3dhp_test"), "deployments")
         for name in ("prepare", "augment", "train", "adapt", "evaluate", "run", "watch"):
             assert deployment_id(client, f"{name}/on-demand") is not None
@@ -152,36 +152,36 @@ def test_served_flows_run_on_a_timetable_by_api_and_on_new_data(
                 testing, parameters={"request": {"kind": "coco", "raw": "x", "store": "y"}}
             )
         client.create_flow_run_from_deployment(testing)
-        # By timetable: one that is due at once, as one would set it in Prefect's UI.
+        # By timetable: one that is due in a moment, as one would add it in Prefect's UI.
+        soon = IntervalSchedule(
+            interval=timedelta(days=1), anchor_date=datetime.now(UTC) + timedelta(seconds=2)
+        )
         client.create_deployment_schedules(
-            preparing,
-            [
-                (
-                    IntervalSchedule(
-                        interval=timedelta(days=1), anchor_date=datetime.now(UTC) + timedelta(seconds=2)
-                    ),
-                    True,
-                )
-            ],
+            preparing, [(soon, True)], parameters={"request": elsewhere.model_dump(mode="json")}
         )
         by_api = wait_for(lambda: completed(client, testing), "the run by API")
         assert not by_api.auto_scheduled
         by_timetable = wait_for(lambda: completed(client, preparing), "the scheduled run")
         assert by_timetable.auto_scheduled
+        assert len(PoseStore.open(elsewhere.store).keys()) == 6
 
-        # Each of them committed a snapshot, and so triggered the watch, which did the rest.
-        wait_for(lambda: has_finished(recipe), "the look that the new data triggered")
-        looked = completed(client, watching)
-        assert looked is not None
+        # The run by API committed to a store of the recipe, and so triggered its watch, which did the rest.
+        looked = wait_for(lambda: completed(client, watching), "the look that the new data triggered")
         assert looked.created_by is not None
         assert looked.created_by.type == "AUTOMATION"
+        triggered = [run for run in client.read_flow_runs() if run.deployment_id == watching]
+        assert [run.auto_scheduled for run in triggered].count(False) == 1
     with get_client(sync_client=True) as afterwards:
         keys = {artifact.key for artifact in afterwards.read_artifacts(limit=100)}
     assert {"quality-human36m", "quality-mpi-inf-3dhp-test", "served-watch", "served-report"} <= keys
     assert (recipe.run_dir / "report.html").exists()
-    assert {look.flow_run for look in read_log(recipe.run_dir)} != {"-"}
+    assert [(look.phase, look.flow_run) for look in read_log(recipe.run_dir)] == [
+        ("decided", str(looked.id)),
+        ("finished", str(looked.id)),
+    ]
 
 
+@pytest.mark.slow
 def test_a_worker_of_a_process_pool_runs_what_prefect_yaml_deploys(
     client: SyncPrefectClient, server: PrefectServer, restaged: Path, tmp_path: Path
 ) -> None:
