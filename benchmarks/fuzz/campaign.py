@@ -43,7 +43,7 @@ class Tally:
     counts : files per kind of outcome.
     refused_for_memory : refused because memory ran out, so that an unlimited process would have taken more.
     defects : the outcomes that are none of ``read`` and ``refused``.
-    slowest_seconds : the longest that one file took.
+    slowest_seconds : the most processor time that one file took.
     peak_bytes : the most resident memory that a child took for reading.
     total_seconds : of the campaign.
     """

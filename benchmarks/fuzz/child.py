@@ -7,6 +7,7 @@ the file by the number of outcomes that came.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import resource
 import shutil
@@ -40,7 +41,7 @@ class Outcome:
     index : number of the mutation.
     kind : ``read`` and ``refused`` are right; all others are defects.
     detail : the error's text, or what was done that must not be.
-    seconds : that reading took.
+    seconds : processor time that reading took, which other programs on the machine do not change.
     """
 
     index: int
@@ -75,6 +76,7 @@ def read_all(
     memory_bytes : address space that may be taken beyond what the process starts with.
     tell : gets an Outcome per file, then Ended.
     """
+    faulthandler.disable()  # a crash is the parent's business
     _limit_memory(memory_bytes)
     sys.setrecursionlimit(1000)
     os.chdir(folder)
@@ -91,7 +93,7 @@ def read_all(
 
 
 def _outcome(target: Target, path: Path, index: int, seen: list[str]) -> Outcome:
-    started = time.perf_counter()
+    started = time.process_time()
     kind: OutcomeKind
     try:
         target.read(path)
@@ -104,7 +106,7 @@ def _outcome(target: Target, path: Path, index: int, seen: list[str]) -> Outcome
             "wrong error",
             f"{type(error).__name__}: {str(error)[:200]} ({last.name}:{last.lineno})",
         )
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     if seen:
         kind, detail = "side effect", "; ".join(seen)[:300]
     return Outcome(index, kind, detail, seconds)

@@ -1,0 +1,122 @@
+"""``poseshift import`` and ``export``, run as a user runs them; pickles need permission and run nothing."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from flows.cli import app
+from flows.recipe import Recipe
+from storage.columns import Selection, read_camera_poses
+from storage.exchange.poseaug import import_test
+from storage.schema import TrialKey
+from storage.store import PoseStore
+
+
+@pytest.fixture
+def poseshift(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """The command line, in this process: these commands start no flow."""
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_videopose3d_out_and_in_again(poseshift, prepared: Recipe, tmp_path: Path) -> None:
+    written = poseshift("export", "videopose3d", prepared.source.store, tmp_path)
+    assert written.exit_code == 0, written.stderr
+    files = (tmp_path / "data_3d_h36m.npz", tmp_path / "data_2d_h36m_gt.npz")
+    refused = poseshift("import", "videopose3d", *files, tmp_path / "store")
+    assert refused.exit_code == 1
+    assert "a pickle can name code to run" in refused.stderr
+    assert "--trust-pickle" in refused.stderr
+    assert isinstance(refused.exception, SystemExit)
+    assert not PoseStore.exists(tmp_path / "store")
+    imported = poseshift("import", "videopose3d", *files, tmp_path / "store", "--trust-pickle")
+    assert imported.exit_code == 0, imported.stderr
+    old, new = PoseStore.open(prepared.source.store), PoseStore.open(tmp_path / "store")
+    assert new.keys() == old.keys()
+    key = old.keys()[-1]
+    for name in ("positions_world", "keypoints_2d"):
+        np.testing.assert_array_equal(new.read_array(key, name), old.read_array(key, name))
+    assert new.read(key).cameras == old.read(key).cameras
+    assert [source.path for source in new.sources(key)] == [file.name for file in files]
+    assert new.attributes.options == {"imported_from": "VideoPose3D"}
+
+
+def test_pstmo_out_and_in_again(poseshift, prepared: Recipe, tmp_path: Path) -> None:
+    file, store = tmp_path / "npz" / "data_test_3dhp.npz", tmp_path / "store"
+    assert poseshift("export", "pstmo-test", prepared.test.data.store, file).exit_code == 0
+    imported = poseshift("import", "pstmo-test", file, store, "--trust-pickle")
+    assert imported.exit_code == 0, imported.stderr
+    old = read_camera_poses(PoseStore.open(prepared.test.data.store), Selection(positions="universal"))
+    new = read_camera_poses(PoseStore.open(store), Selection(positions="universal"))
+    assert len(new) == len(old)
+    np.testing.assert_allclose(new.positions_camera, old.positions_camera, atol=1e-6)
+    np.testing.assert_allclose(new.keypoints_px, old.keypoints_px, atol=1e-3)
+    assert PoseStore.open(store).read(TrialKey("TS1", "TS1")).options == {"positions": "universal"}
+
+
+def test_pstmo_training_views_become_trials(poseshift, prepared: Recipe, tmp_path: Path) -> None:
+    assert prepared.target is not None
+    file, store = tmp_path / "data_train_3dhp.npz", tmp_path / "store"
+    exported = poseshift("export", "pstmo-train", prepared.target.store, file, "--positions", "annotated")
+    assert exported.exit_code == 0, exported.stderr
+    imported = poseshift("import", "pstmo-train", file, store, "--positions", "annotated", "--trust-pickle")
+    assert imported.exit_code == 0, imported.stderr
+    key = TrialKey("S1", "Seq1.8")
+    old = PoseStore.open(prepared.target.store)
+    seen = read_camera_poses(old, Selection(subjects=("S1",), actions=("Seq1",), cameras=("8",)))
+    trial = PoseStore.open(store).read(key)
+    np.testing.assert_allclose(trial.positions_world, seen.positions_camera, atol=1e-6)
+    assert trial.positions_universal is None
+    assert trial.fps == 25.0
+
+
+def test_mmpose_needs_no_permission(poseshift, prepared: Recipe, tmp_path: Path) -> None:
+    file, store = tmp_path / "h36m_train.npz", tmp_path / "store"
+    exported = poseshift("export", "mmpose", prepared.source.store, file, "--frame-step", "5")
+    assert exported.exit_code == 0, exported.stderr
+    imported = poseshift("import", "mmpose", file, store, "--fps", "10")
+    assert imported.exit_code == 0, imported.stderr
+    old = read_camera_poses(PoseStore.open(prepared.source.store), Selection(frame_step=5))
+    new = read_camera_poses(PoseStore.open(store))
+    assert len(new) == len(old)
+    np.testing.assert_allclose(
+        np.sort(new.keypoints_px[:, 0, 0]), np.sort(old.keypoints_px[:, 0, 0]), atol=1e-3
+    )
+
+
+def test_poseaug_is_exported(poseshift, prepared: Recipe, tmp_path: Path) -> None:
+    exported = poseshift("export", "poseaug", prepared.test.data.store, tmp_path / "test_3dhp.npz")
+    assert exported.exit_code == 0, exported.stderr
+    assert import_test(tmp_path / "test_3dhp.npz").positions.shape[1:] == (16, 3)
+
+
+class Attack:
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.trace}",)
+
+
+def test_a_malicious_file_is_refused_with_permission_too(poseshift, tmp_path: Path) -> None:
+    trace, file = tmp_path / "was-run", tmp_path / "data_train_3dhp.npz"
+    np.savez(file, data=np.array({"S1 Seq1": [{"0": Attack(trace)}, 25]}, dtype=object))
+    result = poseshift("import", "pstmo-train", file, tmp_path / "store", "--trust-pickle")
+    assert result.exit_code == 1
+    assert "system, which is not plain data" in result.stderr
+    assert not trace.exists()
+    with np.load(file, allow_pickle=True) as content:
+        content["data"]
+    assert trace.exists()  # it does bite when it is let
+
+
+def test_a_store_is_not_overwritten(poseshift, prepared: Recipe, tmp_path: Path) -> None:
+    poseshift("export", "mmpose", prepared.source.store, tmp_path / "a.npz", "--frame-step", "20")
+    result = poseshift("import", "mmpose", tmp_path / "a.npz", prepared.source.store)
+    assert result.exit_code == 1
+    assert "there is a store already" in result.stderr
