@@ -38,6 +38,8 @@ class Environment(Part):
     """Name of the machine."""
     processors: int
     """Processors of the machine."""
+    threads: int | None = None
+    """Threads that PyTorch computes with; another number may round differently."""
     gpus: tuple[str, ...]
     """Names of its CUDA devices."""
     packages: dict[str, str]
@@ -58,6 +60,7 @@ def describe_environment() -> Environment:
         platform=platform.platform(),
         host=platform.node(),
         processors=os.cpu_count() or 1,
+        threads=torch.get_num_threads(),
         gpus=tuple(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())),
         packages={
             package.metadata["Name"]: package.version

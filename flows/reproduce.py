@@ -29,7 +29,7 @@ REPORT = "reproduction.json"
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _Data = TypeVar("_Data", bound=StoredData)
-_CIRCUMSTANCES = ("git_commit", "python", "platform", "host", "processors", "gpus")
+_CIRCUMSTANCES = ("git_commit", "python", "platform", "host", "processors", "threads", "gpus")
 
 
 class ReproductionError(ValueError):

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from flows.cli import app
 from flows.pipeline import RunFolder, run_recipe
 from flows.recipe import PoseData, Recipe, load_recipe
 from flows.reproduce import REPORT, Reproduction, ReproductionError, compare_runs, pinned, read_run, reproduce
@@ -98,6 +100,19 @@ def test_a_summary_that_was_changed_is_not_reproduced(run: Path, tmp_path: Path)
     assert difference.what == "summary: 3dhp-annot3 gpa mpjpe_mm value"
     assert isinstance(difference.repeated, float)
     assert difference.recorded == pytest.approx(difference.repeated - 10.0)
+
+
+def test_the_command_says_by_its_exit_code(run: Path, tmp_path: Path) -> None:
+    tampered = copied(run, tmp_path)
+    rewrite(tampered / "summary.json", better)
+    told = CliRunner().invoke(app, ["reproduce", str(tampered), "--json"])
+    assert told.exit_code == 1
+    (difference,) = json.loads(told.stdout)["differences"]
+    assert difference["what"] == "summary: 3dhp-annot3 gpa mpjpe_mm value"
+    assert (tmp_path / "tampered-repeated" / REPORT).is_file()
+    taken = CliRunner().invoke(app, ["reproduce", str(tampered)])
+    assert taken.exit_code == 1
+    assert "is not empty" in taken.stderr
 
 
 def test_weights_that_were_changed_are_found(run: Path, tmp_path: Path) -> None:

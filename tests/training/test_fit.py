@@ -56,6 +56,13 @@ def same_weights(first: Lifter, second: Lifter) -> bool:
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
+def test_exactly_repeatable_algorithms_train_every_part(source, tmp_path) -> None:
+    exact = FULL.model_copy(update={"repeatability": "exact"})
+    first = train(source, tmp_path / "a", schedule=exact)
+    assert same_weights(first.lifter, train(source, tmp_path / "b", schedule=exact).lifter)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_same_seed_same_weights(source, tmp_path) -> None:
     before = torch.get_rng_state()
     first = train(source, tmp_path / "a")
