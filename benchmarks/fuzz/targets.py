@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import re
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,7 @@ from benchmarks.fuzz.containers import (
     pickle_opcodes,
     tar_headers,
     xml_attack,
+    zipped,
 )
 from benchmarks.fuzz.mutations import BYTES, TEXT, Mutation, any_of, integers_at
 from preprocessing.archives import ArchiveLimits, unpack
@@ -97,6 +101,7 @@ def _human36m(folder: Path) -> tuple[Target, ...]:
     pose_folder = tree / "S1" / "MyPoseFeatures" / "D3_Positions"
     for stem in ("Directions", "Walking 1"):
         write_pose(pose_folder / f"{stem}.cdf", poses)
+        os.utime(pose_folder / f"{stem}.cdf", (0, 0))
     (archive,) = pack_subject(tree, "S1", folder / "archives", frozenset({"D3_Positions"}))
     return (
         Target(
@@ -116,7 +121,7 @@ def _human36m(folder: Path) -> tuple[Target, ...]:
         Target(
             "tgz archive",
             archive.name,
-            archive.read_bytes(),
+            gzip.compress(gzip.decompress(archive.read_bytes()), mtime=0),
             any_of(*BYTES, *[inside_gzip(any_of(_ANY_BYTES, tar_headers, tar_headers, extra_member))] * 14),
             _unpack,
         ),
@@ -139,7 +144,7 @@ def _mpi_inf_3dhp(folder: Path) -> tuple[Target, ...]:
         Target(
             "annot.mat (MATLAB v5)",
             annotations.name,
-            annotations.read_bytes(),
+            b"MATLAB 5.0 MAT-file".ljust(124) + annotations.read_bytes()[124:],  # without the date
             any_of(*BYTES, *[inside_mat5(any_of(_ANY_BYTES, _MAT5_FIELDS, _MAT5_FIELDS))] * 14),
             read_training_annotations,
         ),
@@ -170,7 +175,7 @@ def _motion(folder: Path) -> tuple[Target, ...]:
     clips = _random().normal(1, 0.3, (2, FRAMES, 17, 3)).astype(np.float32)
     np.savez_compressed(bundle, **{"01/walk/01_01": clips[0], "02/jump/02_01": clips[1]})
     return (
-        Target("motion bundle (npz)", bundle.name, bundle.read_bytes(), _NPZ, read_bundle),
+        Target("motion bundle (npz)", bundle.name, _timeless(bundle), _NPZ, read_bundle),
         Target(
             "ASF skeleton",
             "hand.asf",
@@ -271,7 +276,13 @@ def _exchange(folder: Path) -> tuple[Target, ...]:
 def _npz(folder: Path, **members: np.ndarray) -> bytes:
     path = folder / "written.npz"
     np.savez_compressed(path, allow_pickle=True, **members)
-    return path.read_bytes()
+    return _timeless(path)
+
+
+def _timeless(path: Path) -> bytes:
+    """Zip an npz file anew, without the time at which it was written."""
+    with zipfile.ZipFile(path) as archive:
+        return zipped({name: archive.read(name) for name in archive.namelist()})
 
 
 def _random() -> np.random.Generator:
