@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from augmentation.transforms import PoseParameters
@@ -210,6 +209,8 @@ def neighbour_ratios(augmented: NDArray[Any], source: NDArray[Any]) -> tuple[flo
     """
     if not np.isfinite(augmented).all():
         return float("nan"), float("nan")
+    from sklearn.neighbors import NearestNeighbors  # slow to import, needed in adversarial runs only
+
     of_source = NearestNeighbors(n_neighbors=1).fit(source)
     # Without an argument a point is not its own neighbour.
     among_source = float(np.median(of_source.kneighbors()[0]))

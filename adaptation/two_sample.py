@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.stats import binom
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.model_selection import StratifiedGroupKFold
 
 _FOLDS = 3
 
@@ -62,6 +60,10 @@ def two_sample(
                 f"the {name} sample has {found} groups; {_FOLDS} are needed to hold whole groups out, so "
                 "select more sequences"
             )
+    # Slow to import, and needed for this comparison only.
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.model_selection import StratifiedGroupKFold
+
     rng = np.random.default_rng(seed)
     count = min(len(first), len(second))
     rows = [rng.permutation(len(sample))[:count] for sample in (first, second)]

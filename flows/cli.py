@@ -1,29 +1,80 @@
-"""The command line ``poseshift``: assembles the commands and starts them."""
+"""The command line ``poseshift``: knows where each command is, and loads no more than the one that is called.
+
+Importing everything takes several seconds (PyTorch, Prefect, scikit-learn), which a look at a store's history
+should not cost.
+"""
 
 from __future__ import annotations
 
-import typer
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Annotated, Any
 
-from flows.commands import benchmarks, data, exchange, learning, operations, reproduction
+import typer
+from typer.core import TyperGroup
+
+ROOMS: Mapping[str, str] = MappingProxyType(
+    {
+        "demo": "learning",
+        "restage": "data",
+        "prepare": "data",
+        "inspect": "data",
+        "verify": "data",
+        "history": "data",
+        "run": "learning",
+        "train": "learning",
+        "adapt": "learning",
+        "augment": "augmentation",
+        "evaluate": "learning",
+        "models": "learning",
+        "reproduce": "reproduction",
+        "watch": "operations",
+        "serve": "operations",
+        "benchmark": "benchmarks",
+        "import": "exchange",
+        "export": "exchange",
+    }
+)
+"""Commands in the order of the help text, and the module of :mod:`flows.commands` that has each."""
+
+
+class CommandsOnDemand(TyperGroup):
+    """A group that imports a command's module when that command is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of all commands, nothing imported."""
+        del ctx
+        return list(ROOMS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import the module that has the command; None when there is no such command."""
+        if cmd_name not in ROOMS:
+            return None
+        module = import_module(f"flows.commands.{ROOMS[cmd_name]}")
+        return typer.main.get_group(module.app).get_command(ctx, cmd_name)
+
 
 app = typer.Typer(
+    cls=CommandsOnDemand,
     name="poseshift",
     help="Move 2D-to-3D human pose lifters from one camera domain to another, reproducibly.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-app.add_typer(data.prepare_app, name="prepare")
-app.add_typer(benchmarks.benchmark_app, name="benchmark")
-for function in (data.restage, data.inspect, data.verify, data.history):
-    app.command()(function)
-for command in learning.COMMANDS:
-    app.command(command.name)(command.function)
-for operation in operations.COMMANDS:
-    app.command()(operation)
-app.command()(reproduction.reproduce)
-app.add_typer(exchange.import_app, name="import")
-app.add_typer(exchange.export_app, name="export")
-app.callback()(operations.options)
+
+
+@app.callback()
+def options(
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Log to standard error as JSON lines with the id of the run.")
+    ] = False,
+) -> None:
+    """Move 2D-to-3D human pose lifters from one camera domain to another, reproducibly."""
+    if log_json:
+        from flows.logs import log_as_json  # imports Prefect
+
+        log_as_json()
 
 
 def main() -> None:

@@ -17,13 +17,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.tensorboard import SummaryWriter
 
 from geometry.skeleton import skeleton as skeleton_named
 from training.batches import Batch, BatchTransform, DevicePoses
@@ -43,6 +41,9 @@ from training.run_state import (
 )
 from training.schedule import Schedule
 from training.transforms import StatefulTransform, TrainingRun
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 __all__ = ["EpochLog", "FitResult", "RowOrder", "Schedule", "batch_loss", "fit"]
 
@@ -274,6 +275,8 @@ def _fabric(device: torch.device, schedule: Schedule) -> Fabric:
     precision = schedule.precision
     if precision == "auto":
         precision = "bf16-mixed" if device.type == "cuda" else "32-true"
+    from lightning_fabric import Fabric  # slow to import, needed in training only
+
     fabric = Fabric(
         accelerator=device.type,
         devices=[device.index or 0] if processes == 1 and device.type == "cuda" else here,
@@ -312,6 +315,8 @@ def _loggers(
     """Where epochs are logged: nowhere but in the first process."""
     if not fabric.is_global_zero:
         return ()
+    from torch.utils.tensorboard import SummaryWriter  # slow to import, needed in training only
+
     # What an interrupted run wrote after its last checkpoint is written again.
     writer = closing.enter_context(SummaryWriter(str(run_dir / "tensorboard"), purge_step=step + 1))
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import io
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -21,6 +21,9 @@ from torch.optim.swa_utils import AveragedModel
 from training.checkpoint import load_state, write_atomically
 from training.schedule import Schedule
 from training.transforms import StatefulTransform
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 STATE_FILE = "state.pt"
 

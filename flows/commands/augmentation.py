@@ -16,7 +16,10 @@ from flows.console import console, print_json, steps_shown, user_errors
 from flows.recipe import PoseData
 from storage.store import PoseStore, StoreError
 
+app = typer.Typer()
 
+
+@app.command()
 def augment(
     source: Annotated[str, typer.Argument(help="A store with 3D labels (made by `poseshift prepare`).")],
     store: Annotated[str, typer.Argument(help="The new store: a folder, or s3://bucket/prefix.")],

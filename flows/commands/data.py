@@ -23,9 +23,11 @@ from storage.inspection import describe
 from storage.lock import StoreLockedError
 from storage.store import Commit, PoseStore, StoreError
 
+app = typer.Typer()
 prepare_app = typer.Typer(
     help="Parse a raw release, as downloaded, into a versioned Zarr store.", no_args_is_help=True
 )
+app.add_typer(prepare_app, name="prepare")
 
 Store = Annotated[str, typer.Argument(help="The store: a folder, or s3://bucket/prefix.")]
 Snapshot = Annotated[
@@ -120,6 +122,7 @@ def prepare_mpi_inf_3dhp(
     _prepare(requests, as_json=as_json)
 
 
+@app.command()
 def restage(
     out: Annotated[
         Path, typer.Option(help="Folder for the two raw trees: OUT/human36m and OUT/mpi_inf_3dhp.")
@@ -139,6 +142,7 @@ def restage(
     console.print(f"Restaged [bold]{motion}[/] to {out}: human36m and mpi_inf_3dhp.")
 
 
+@app.command()
 def inspect(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> None:
     """Show what a store holds: trials, frames, cameras, and where they came from."""
     with user_errors(StoreError):
@@ -158,6 +162,7 @@ def inspect(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> N
         console.print(f"[yellow]Restaged motion, not the original recordings:[/] {description.restaged_from}")
 
 
+@app.command()
 def verify(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> None:
     """Read every array again and compare it with the digest that was stored when it was written."""
     with user_errors(StoreError):
@@ -172,6 +177,7 @@ def verify(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> No
         fail("; ".join(report.problems) + ". Prepare the store again from its raw tree.")
 
 
+@app.command()
 def history(store: Store, as_json: Json = False) -> None:
     """List the snapshots of a store, newest first."""
     with user_errors(StoreError):

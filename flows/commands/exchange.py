@@ -27,8 +27,11 @@ from storage.provenance import digest_file
 from storage.schema import Dataset, Trial
 from storage.store import PoseStore, StoreError
 
+app = typer.Typer()
 import_app = typer.Typer(help="Read an exchange file of the field into a new store.", no_args_is_help=True)
 export_app = typer.Typer(help="Write a store as an exchange file of the field.", no_args_is_help=True)
+app.add_typer(import_app, name="import")
+app.add_typer(export_app, name="export")
 
 _MENDABLE = (ExchangeError, StoreError, StoreLockedError, FileNotFoundError, ValueError, KeyError)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,7 +13,6 @@ from adaptation.collapse import CollapseError
 from adaptation.global_position import GlobalPositionConfig, RootForm
 from adaptation.poseda_config import PoseDAConfig
 from flows.cluster import ClusterUnreachableError
-from flows.commands.augmentation import augment
 from flows.console import console, fail, print_json, steps_shown, user_errors
 from flows.demo import DemoOptions
 from flows.demo import demo as demo_flow
@@ -83,14 +80,10 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<n>.")]
 
 
-@dataclass(frozen=True)
-class Command:
-    """A command's name and the function behind it."""
-
-    name: str
-    function: Callable[..., None]
+app = typer.Typer()
 
 
+@app.command()
 def train(
     store: StorePath,
     out: Out,
@@ -130,6 +123,7 @@ def train(
     _print_training(record, out, as_json=as_json)
 
 
+@app.command()
 def adapt(
     source: StorePath,
     target: Annotated[
@@ -185,6 +179,7 @@ def adapt(
     _print_training(record, out, as_json=as_json)
 
 
+@app.command()
 def evaluate(
     lifter: Annotated[Path, typer.Argument(help="A trained lifter: the `lifter` folder that `train` wrote.")],
     store: Annotated[str, typer.Argument(help="The store to test on.")],
@@ -219,6 +214,7 @@ def evaluate(
     console.print(f"Results in {folder}")
 
 
+@app.command()
 def run(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file; see recipes/ for examples.")],
     device: Annotated[str | None, typer.Option(help="Use this device instead of the recipe's.")] = None,
@@ -240,6 +236,7 @@ def run(
     _print_summary(summary, RunFolder(loaded.run_dir), as_json=as_json)
 
 
+@app.command()
 def demo(
     motion: Annotated[
         str, typer.Option(help="`procedural`, an npz bundle, or a folder of CMU's ASF/AMC files.")
@@ -297,6 +294,7 @@ class Listing(BaseModel):
     protocols: tuple[ProtocolRow, ...] = ()
 
 
+@app.command()
 def models(
     protocols: Annotated[
         bool, typer.Option("--protocols", help="List evaluation protocols instead.")
@@ -323,11 +321,6 @@ def models(
                 one.name, f"{one.parameters:,}", f"{one.multiply_adds:,}", str(one.frames), one.output
             )
     console.print(table)
-
-
-COMMANDS = tuple(
-    Command(function.__name__, function) for function in (train, adapt, augment, evaluate, run, models, demo)
-)
 
 
 def _adaptation(method: Literal["gpa", "poseda"], position: GlobalPositionConfig) -> Adaptation:

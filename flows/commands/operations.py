@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +15,6 @@ from flows.cluster import ClusterUnreachableError
 from flows.console import console, fail, print_json, steps_shown, user_errors
 from flows.deployments import Timetable, of_recipe, on_demand
 from flows.events import SETTLING_TIME
-from flows.logs import log_as_json
 from flows.prepare import PrepareFailedError
 from flows.recipe import load_recipe
 from flows.watch import WATCH_LOG, in_words
@@ -30,17 +28,10 @@ NO_SERVER = (
     "then `export PREFECT_API_URL=http://127.0.0.1:4200/api` and serve again"
 )
 
-LogJson = Annotated[
-    bool, typer.Option("--log-json", help="Log to standard error as JSON lines with the id of the run.")
-]
+app = typer.Typer()
 
 
-def options(log_json: LogJson = False) -> None:
-    """Options of every command."""
-    if log_json:
-        log_as_json()
-
-
+@app.command()
 def serve(
     recipe: Annotated[
         Path | None, typer.Argument(help="A recipe to serve; without it, every flow with an empty form.")
@@ -66,6 +57,7 @@ def serve(
     serve_deployments(*offered, limit=at_once, print_starting_message=False)
 
 
+@app.command()
 def watch(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the decision as one JSON document.")] = False,
@@ -93,6 +85,3 @@ def watch(
         console.print(f"{store.dataset}: {changed}; snapshot {store.snapshot}", highlight=False)
     console.print(in_words(decision), highlight=False)
     console.print(f"Log: {loaded.run_dir / WATCH_LOG}", highlight=False, soft_wrap=True)
-
-
-COMMANDS: tuple[Callable[..., None], ...] = (serve, watch)

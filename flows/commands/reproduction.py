@@ -18,6 +18,10 @@ from storage.store import StoreError
 _SHOWN = 20
 
 
+app = typer.Typer()
+
+
+@app.command()
 def reproduce(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.", exists=True, file_okay=False)],
     out: Annotated[
