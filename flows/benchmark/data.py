@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.benchmark.domains import Derivation, StoreName, derivations, play
+from flows.benchmark.domains import Derivation, StoreName, clips_of, derivations, play
 from flows.narration import Step, tell
 from flows.prepare import PrepareRequest, RawKind, failure_of, prepare_store
 from flows.recipe import Part
@@ -135,7 +135,7 @@ def _derive(folder: Path, derivation: Derivation, report: RestageReport, seed: i
         for index, key in enumerate(source.keys()):
             trial = source.read(key)
             for number, stage in enumerate(derivation.stages):
-                played = play(trial, report.clips, stage, (seed, index, number))
+                played = play(trial, clips_of(trial, report), stage, (seed, index, number))
                 if played is not None:
                     transaction.write(played)
     return store.digest()

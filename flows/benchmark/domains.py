@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from geometry.camera import Camera, camera_to_world, project, stack_intrinsics, world_to_camera
 from preprocessing.motion.placement import Stage, draw_placement, frontal_stage, ring_stage
-from preprocessing.motion.report import StagedClip
+from preprocessing.motion.report import RestageReport
 from preprocessing.motion.restage import (
     BORDER_ROWS,
     TEST_DISTANCE_M,
@@ -31,7 +31,15 @@ from training.evaluation.protocols import Protocol, protocol
 
 DomainName = Literal["chest-height", "high-and-ceiling", "outdoor"]
 StoreName = Literal[
-    "human36m", "mpi_inf_3dhp_train", "mpi_inf_3dhp_test", "test_from_above", "train_outdoor", "test_outdoor"
+    "human36m",
+    "mpi_inf_3dhp_train",
+    "mpi_inf_3dhp_test",
+    "test_from_above",
+    "train_outdoor",
+    "test_outdoor",
+    "source_at_chest_height",
+    "source_from_above",
+    "source_outdoor",
 ]
 
 HIGH_CAMERAS = (3, 6, 9, 10)
@@ -54,6 +62,7 @@ class TargetDomain:
     train : store of the poses to adapt to; none of their people are in the test.
     train_cameras : cameras of that store, None for all.
     test : store that is measured.
+    source_there : store of the source's people before the target's cameras, which only free motion can give.
     protocol : how.
     """
 
@@ -62,6 +71,7 @@ class TargetDomain:
     train: StoreName
     train_cameras: tuple[str, ...] | None
     test: StoreName
+    source_there: StoreName
     protocol: Protocol
 
 
@@ -78,6 +88,7 @@ DOMAINS: Mapping[DomainName, TargetDomain] = MappingProxyType(
                 train="mpi_inf_3dhp_train",
                 train_cameras=tuple(str(number) for number in CAMERA_SETS["mm3d_chest"]),
                 test="mpi_inf_3dhp_test",
+                source_there="source_at_chest_height",
                 protocol=replace(
                     _ANNOTATED,
                     name="3dhp-annot3-ts1-4",
@@ -94,6 +105,7 @@ DOMAINS: Mapping[DomainName, TargetDomain] = MappingProxyType(
                 train="mpi_inf_3dhp_train",
                 train_cameras=tuple(str(number) for number in _ABOVE),
                 test="test_from_above",
+                source_there="source_from_above",
                 protocol=replace(
                     _ANNOTATED,
                     name="placed-from-above",
@@ -115,6 +127,7 @@ DOMAINS: Mapping[DomainName, TargetDomain] = MappingProxyType(
                 train="train_outdoor",
                 train_cameras=None,
                 test="test_outdoor",
+                source_there="source_outdoor",
                 protocol=replace(
                     _ANNOTATED,
                     name="placed-outdoor",
@@ -152,24 +165,37 @@ class Derivation:
 def derivations() -> tuple[Derivation, ...]:
     """List the derived stores of all domains."""
     room = ring_stage(TRAINING_CAMERAS, TRAINING_SPREAD_M)
-    above = replace(room, cameras=tuple(TRAINING_CAMERAS[number] for number in _ABOVE))
+    chest, above = (
+        (replace(room, cameras=tuple(TRAINING_CAMERAS[number] for number in numbers)),)
+        for numbers in (CAMERA_SETS["mm3d_chest"], _ABOVE)
+    )
     outdoor = tuple(
         frontal_stage(camera_of_test_sequence(name), TEST_DISTANCE_M, TEST_SPREAD_M) for name in _OUTDOOR
     )
     return (
-        Derivation("test_from_above", "mpi_inf_3dhp_test", (above,)),
+        Derivation("test_from_above", "mpi_inf_3dhp_test", above),
         Derivation("train_outdoor", "mpi_inf_3dhp_train", outdoor),
         Derivation("test_outdoor", "mpi_inf_3dhp_test", outdoor),
+        Derivation("source_at_chest_height", "human36m", chest),
+        Derivation("source_from_above", "human36m", above),
+        Derivation("source_outdoor", "human36m", outdoor),
     )
 
 
-def play(trial: Trial, clips: Sequence[StagedClip], stage: Stage, seed: tuple[int, ...]) -> Trial | None:
+def clips_of(trial: Trial, report: RestageReport) -> tuple[slice, ...]:
+    """Find the frames of the clips that a trial was joined from; a trial of Human3.6M is one clip."""
+    staged = [clip for clip in report.clips if TrialKey(clip.subject, clip.trial) == trial.key]
+    joined = [clip for clip in staged if clip.group != "source"]
+    return tuple(slice(clip.first_row, clip.first_row + clip.rows) for clip in joined) or (slice(None),)
+
+
+def play(trial: Trial, clips: Sequence[slice], stage: Stage, seed: tuple[int, ...]) -> Trial | None:
     """Put a trial's clips before other cameras, each clip anywhere on a stage.
 
     Parameters
     ----------
-    trial : of the training or the test part of restaged MPI-INF-3DHP.
-    clips : those that the trial was joined from, for they shared no place; others are ignored.
+    trial : of a restaged data set.
+    clips : the frames of each clip, see :func:`clips_of`; joined clips shared no place.
     stage : where, and before which cameras.
     seed : of the places.
 
@@ -183,12 +209,9 @@ def play(trial: Trial, clips: Sequence[StagedClip], stage: Stage, seed: tuple[in
     world = positions_in_world(trial)
     pieces: list[NDArray[np.float64]] = []
     for clip in clips:
-        if TrialKey(clip.subject, clip.trial) != trial.key:
-            continue
-        piece = world[clip.first_row : clip.first_row + clip.rows]
-        placement = draw_placement(piece, stage, rng) if len(piece) else None
+        placement = draw_placement(world[clip], stage, rng) if len(world[clip]) else None
         if placement is not None:
-            pieces.append(placement.apply(piece))
+            pieces.append(placement.apply(world[clip]))
     if not pieces:
         return None
     positions = np.concatenate(pieces).astype(np.float32)

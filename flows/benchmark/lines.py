@@ -47,6 +47,8 @@ class JobLabel(Part):
     """Content of the store that is adapted to."""
     test_digest: str
     """Content of the store that is measured."""
+    source_there_digest: str
+    """Content of the store of the source's people before the target's cameras."""
     lifter: str
     """Name of the lifter's preset."""
     method: str

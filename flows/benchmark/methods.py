@@ -27,8 +27,9 @@ class Method(Part):
 
     description: str
     """A few words for the table."""
-    labelled: Literal["source", "target"] = "source"
-    """Whose labels are learned; the target's are the reference, not a competitor."""
+    labelled: Literal["source", "target", "source_there"] = "source"
+    """Whose labels are learned: the source's; or, as references and not competitors, the target's, or those
+    of the source's people before the target's cameras."""
     encoding: EncodingName = "screen"
     """How pixels become the network's input."""
     position: GlobalPositionConfig | None = None
@@ -98,6 +99,10 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             viewpoint=RandomViewpoint(),
         ),
         "target_supervised": Method(description="reference: the target's own labels", labelled="target"),
+        "source_there": Method(
+            description="reference: the source's people before the target's cameras, with labels",
+            labelled="source_there",
+        ),
         "gpa_root_only": _copied("root_only", "GPA: the root's direction alone"),
         "gpa_scale_only": _copied("scale_only", "GPA: the scale alone"),
         "gpa_random": _copied("random_uniform", "control: random positions of GPA's range"),
@@ -122,6 +127,7 @@ COMPARED = (
     "random_pitch",
     "random_pitch_perspective",
     "target_supervised",
+    "source_there",
 )
 """The methods of the suite ``adaptation``."""
 
@@ -139,6 +145,7 @@ ABLATED = (
     "critic_none",
     "feedback",
     "target_supervised",
+    "source_there",
 )
 """The methods of the suite ``ablation``."""
 

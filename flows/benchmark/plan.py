@@ -59,6 +59,7 @@ class Plan(Part):
                 source_digest=digests["human36m"],
                 target_digest=digests[DOMAINS[domain].train],
                 test_digest=digests[DOMAINS[domain].test],
+                source_there_digest=digests[DOMAINS[domain].source_there],
                 lifter=lifter,
                 lifter_config=preset(lifter),
                 method=name,
@@ -72,7 +73,7 @@ class Plan(Part):
         )
 
 
-_SHORT = Schedule(epochs=8, steps_per_epoch=100, batch_size=128, learning_rate=1e-3, warmup_steps=50)
+_SHORT = Schedule(epochs=10, steps_per_epoch=200, batch_size=128, learning_rate=1e-3, warmup_steps=100)
 _FULL = Schedule(epochs=20, steps_per_epoch=500, batch_size=1024, learning_rate=1e-3, warmup_steps=500)
 
 _EVERYWHERE: tuple[DomainName, ...] = tuple(DOMAINS)
@@ -80,7 +81,7 @@ _EVERYWHERE: tuple[DomainName, ...] = tuple(DOMAINS)
 PLANS: Mapping[tuple[Suite, Effort], Plan] = MappingProxyType(
     {
         ("adaptation", "short"): Plan(
-            lifters=("simple-baseline-small", "ampose-small"),
+            lifters=("simple-baseline-small", "videopose3d-1f-small"),
             methods=COMPARED,
             domains=_EVERYWHERE,
             seeds=2,
@@ -101,7 +102,7 @@ PLANS: Mapping[tuple[Suite, Effort], Plan] = MappingProxyType(
             schedule=_SHORT,
         ),
         ("ablation", "full"): Plan(
-            lifters=("ampose-small",),
+            lifters=("ampose",),
             methods=ABLATED,
             domains=_EVERYWHERE,
             seeds=5,

@@ -135,7 +135,10 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
 def _lesson(job: Job, data: BenchmarkData, frames: int, device: torch.device) -> _Lesson:
     source = data.read("human36m", Selection())
     seen = data.read(job.target.train, Selection(cameras=job.target.train_cameras))
-    labelled = source if job.method_config.labelled == "source" else seen
+    if job.method_config.labelled == "source_there":
+        labelled = data.read(job.target.source_there, Selection())
+    else:
+        labelled = source if job.method_config.labelled == "source" else seen
     target = without_labels(seen)
     return _Lesson(
         source=source,
