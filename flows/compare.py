@@ -1,4 +1,4 @@
-"""The share of the gap that an adaptation closes, with its interval.
+"""What an adaptation gains, in millimetres and as a share of the gap, with intervals.
 
 Source-only, adapted and target-supervised lifters are measured on the same test sequences, so the sequences
 are resampled together: each draw of the bootstrap takes the same sequences for all three. Errors are averaged
@@ -20,6 +20,32 @@ Seeds = Sequence[EvaluationResult]
 """One result per training seed."""
 
 
+def gain_mm(source_only: Seeds, adapted: Seeds, bootstrap_seed: int) -> Estimate:
+    """MPJPE that an adaptation saves against source only, with the interval of the paired difference.
+
+    Parameters
+    ----------
+    source_only, adapted : sequences of EvaluationResult
+        One result per seed, all under the same protocol on the same snapshot.
+    bootstrap_seed : int
+        Of the draws.
+
+    Returns
+    -------
+    Estimate
+        Millimetres; negative where the adaptation harms. Bounds are None with fewer than two sequences.
+
+    Raises
+    ------
+    ValueError
+        When the results do not measure the same sequences under the same protocol.
+    """
+    pool_seeds([*source_only, *adapted], bootstrap_seed)  # refuses what cannot be compared
+    saved = _sequence_errors(source_only) - _sequence_errors(adapted)
+    everything, draws = _resampled_means(source_only[0], bootstrap_seed)
+    return _bounded(float((everything @ saved)[0]), draws @ saved)
+
+
 def gap_closed(source_only: Seeds, adapted: Seeds, reference: Seeds, bootstrap_seed: int) -> Estimate | None:
     """Share of the MPJPE gap between source-only and target-supervised lifters that an adaptation closes.
 
@@ -33,8 +59,9 @@ def gap_closed(source_only: Seeds, adapted: Seeds, reference: Seeds, bootstrap_s
     Returns
     -------
     Estimate or None
-        1 closes the gap, 0 does nothing, a negative share harms. None when there is no gap to close. The
-        bounds are None when sequences are fewer than two or when some draw has no gap.
+        1 closes the gap, 0 does nothing, a negative share harms. None when there is no gap, or none that the
+        test sequences can tell from zero (2.5th percentile of its draws): a share of nothing says nothing.
+        The bounds are of the draws that have a gap, and None with fewer than two sequences.
 
     Raises
     ------
@@ -42,18 +69,28 @@ def gap_closed(source_only: Seeds, adapted: Seeds, reference: Seeds, bootstrap_s
         When the results do not measure the same sequences under the same protocol.
     """
     pool_seeds([*source_only, *adapted, *reference], bootstrap_seed)  # refuses what cannot be compared
-    before, after, best = (_sequence_errors(seeds) for seeds in (source_only, adapted, reference))
-    sequences = len(before)
-    everything = _means(source_only[0], np.ones((1, sequences)))
-    value = _share(everything @ before, everything @ after, everything @ best)
-    if np.isnan(value).any():
+    saved = _sequence_errors(source_only) - _sequence_errors(adapted)
+    gap = _sequence_errors(source_only) - _sequence_errors(reference)
+    everything, draws = _resampled_means(source_only[0], bootstrap_seed)
+    whole_gap, gaps = float((everything @ gap)[0]), draws @ gap
+    if whole_gap <= 0 or (len(gaps) and np.percentile(gaps, BOUNDS_PER_CENT[0]) <= 0):
         return None
-    draws = _means(source_only[0], draw_weights(sequences, bootstrap_seed))
-    shares = _share(draws @ before, draws @ after, draws @ best)
-    if sequences < 2 or np.isnan(shares).any():
-        return Estimate(value=float(value[0]), low=None, high=None)
-    low, high = np.percentile(shares, BOUNDS_PER_CENT)
-    return Estimate(value=float(value[0]), low=float(low), high=float(high))
+    there = gaps > 0
+    return _bounded(float((everything @ saved)[0]) / whole_gap, (draws @ saved)[there] / gaps[there])
+
+
+def _resampled_means(result: EvaluationResult, bootstrap_seed: int) -> tuple[Float64, Float64]:
+    """Weights of sequence errors: of the mean (1, sequences) and of its draws (draws or 0, sequences)."""
+    sequences = len(result.per_sequence)
+    drawn = draw_weights(sequences, bootstrap_seed)
+    return _means(result, np.ones((1, sequences))), _means(result, drawn if sequences > 1 else drawn[:0])
+
+
+def _bounded(value: float, draws: Float64) -> Estimate:
+    if not len(draws):
+        return Estimate(value=value, low=None, high=None)
+    low, high = np.percentile(draws, BOUNDS_PER_CENT)
+    return Estimate(value=value, low=float(low), high=float(high))
 
 
 def _sequence_errors(seeds: Seeds) -> Float64:
@@ -73,11 +110,3 @@ def _means(result: EvaluationResult, weights: Float64) -> Float64:
     occurring = np.count_nonzero(per_group, axis=1)
     totals: Float64 = np.where(per_group > 0, per_group, 1.0)[:, group]
     return np.asarray(frames / totals / occurring[:, None], dtype=np.float64)
-
-
-def _share(before: Float64, after: Float64, best: Float64) -> Float64:
-    """(before - after) / (before - best), NaN where there is no gap."""
-    gap = before - best
-    share = np.full(len(gap), np.nan)
-    np.divide(before - after, gap, out=share, where=gap > 0)
-    return share

@@ -396,6 +396,8 @@ def _print_summary(summary: Summary, folder: RunFolder, *, as_json: bool) -> Non
         if figures is not None:
             table.add_row(label, *_figures(figures))
     console.print(table)
+    if summary.gain_mm is not None:
+        console.print(f"Gained by adaptation: [bold]{summary.gain_mm}[/] mm MPJPE", highlight=False)
     if summary.gap_closed is not None:
         share = summary.gap_closed
         bounds = "" if share.low is None or share.high is None else f" [{share.low:.0%}, {share.high:.0%}]"

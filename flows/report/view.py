@@ -66,6 +66,7 @@ class ResultTable:
 
     protocol: str
     test_set: str
+    gain: Cell | None
     gap: Cell | None
     rows: tuple[Row, ...]
 
@@ -161,15 +162,12 @@ def _lead(recipe: Recipe, summary: Summary) -> str:
         f"{method} {change} the error on the target domain from {before:.1f} to "
         f"{after:.1f} mm MPJPE, without a single 3D label of the target"
     )
-    if summary.gap_closed is None:
-        return text + "."
-    if summary.gap_closed.value < 1:
-        text += f": {_share(summary.gap_closed).value} of the gap to training on the target's labels."
-    else:
-        text += ", and reaches the lifter that was trained on the target's labels."
-    if summary.gap_closed.low is None:
-        return text + " The gap is too small, or the sequences too few, for an interval of that share."
-    return text if summary.gap_closed.low > 0 else text + " The interval does not exclude chance."
+    if summary.gap_closed is not None and 0 < summary.gap_closed.value < 1:
+        text += f": {_share(summary.gap_closed).value} of the gap to training on the target's labels"
+    gain = summary.gain_mm
+    if gain is not None and gain.low is not None and gain.high is not None and gain.low <= 0 <= gain.high:
+        return text + ". The test sequences do not exclude that this is chance."
+    return text + "."
 
 
 def _table(figures: ProtocolFigures) -> ResultTable:
@@ -177,6 +175,9 @@ def _table(figures: ProtocolFigures) -> ResultTable:
     return ResultTable(
         protocol=figures.protocol,
         test_set=f"{figures.frames:,} frames of {figures.sequences} sequences",
+        gain=None
+        if figures.gain_mm is None
+        else Cell(f"{figures.gain_mm.value:.1f}", _range(figures.gain_mm, 1.0, ".1f")),
         gap=None if figures.gap_closed is None else _share(figures.gap_closed),
         rows=tuple(
             Row(ROLES[method], METHOD_LABELS[method], METHOD_NOTES[method], _cells(found))

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from flows.compare import gap_closed
+from flows.compare import gain_mm, gap_closed
 from training.evaluation.intervals import Estimate
 from training.evaluation.protocols import Averaging
 from training.evaluation.results import EvaluationResult, SequenceErrors
@@ -122,6 +122,24 @@ def test_no_gap_has_no_share() -> None:
         gap_closed([result((50, 50), frames)], [result((50, 50), frames)], [result((60, 60), frames)], 0)
         is None
     )
+
+
+def test_a_gap_that_could_be_chance_has_no_share() -> None:
+    frames = (10, 10, 10)
+    source, adapted = [result((80, 80, 80), frames)], [result((70, 70, 70), frames)]
+    uncertain, certain = [result((50, 90, 99), frames)], [result((70, 75, 79), frames)]
+    assert gap_closed(source, adapted, uncertain, 0) is None
+    assert gap_closed(source, adapted, certain, 0) is not None
+
+
+def test_gain_is_paired_by_sequence() -> None:
+    frames = (100, 300)
+    gain = gain_mm([result((50, 200), frames)], [result((40, 190), frames)], bootstrap_seed=0)
+    assert gain.value == pytest.approx(10)
+    assert gain.low == pytest.approx(10)  # though the sequences themselves differ by 150 mm
+    assert gain.high == pytest.approx(10)
+    harm = gain_mm([result((40, 60), frames)], [result((44, 64), frames)], bootstrap_seed=0)
+    assert harm.value == pytest.approx(-4)
 
 
 def test_lifters_measured_on_other_sequences_are_not_compared() -> None:
