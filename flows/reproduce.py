@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from prefect import flow
 from pydantic import BaseModel, JsonValue, ValidationError
 
@@ -179,11 +181,23 @@ def reproduce(run: Path, into: Path) -> Reproduction:
         raise ReproductionError(f"{into} is not empty; give a new folder, so that nothing is taken over")
     recorded = read_run(run)
     recipe = pinned(recorded, into)
-    with run_recorded(recipe):
+    with _threads_of(recorded.environment), run_recorded(recipe):
         learn(recipe)
     result = compare_runs(recorded, read_run(into))
     write_text_atomically(into / REPORT, result.model_dump_json(indent=2) + "\n")
     return result
+
+
+@contextmanager
+def _threads_of(environment: Environment | None) -> Iterator[None]:
+    """Compute with as many threads as the recorded run: sums that are split otherwise round otherwise."""
+    before = torch.get_num_threads()
+    if environment is not None and environment.threads is not None:
+        torch.set_num_threads(environment.threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def compare_runs(recorded: RecordedRun, repeated: RecordedRun) -> Reproduction:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from flows.cli import app
@@ -148,6 +149,17 @@ def test_other_circumstances_are_told_but_do_not_count(run: Path, tmp_path: Path
     result = compare_runs(read_run(elsewhere), read_run(run))
     assert result.succeeded
     assert {one.what for one in result.circumstances} == {"git_commit", "torch", "gpa, seed 3: device"}
+
+
+def test_it_computes_with_the_recorded_number_of_threads(run: Path, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    other = copied(run, tmp_path)
+    rewrite(other / "environment.json", lambda content: content.update(threads=before + 1))
+    reproduce(other, tmp_path / "again")
+    environment = read_run(tmp_path / "again").environment
+    assert environment is not None
+    assert environment.threads == before + 1
+    assert torch.get_num_threads() == before
 
 
 def test_a_run_over_a_store_that_changed_meanwhile_is_refused(run: Path, tmp_path: Path) -> None:
