@@ -34,7 +34,9 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.faults --trials 12 --out runs/benchmarks/faults.jsonl
+	$(BIN)/python -m benchmarks.fuzz --mutations 1000 --out runs/benchmarks/fuzz.json
+	$(BIN)/poseshift benchmark adaptation --motion $(MOTION) --out runs/benchmarks/adaptation --jobs 2
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
