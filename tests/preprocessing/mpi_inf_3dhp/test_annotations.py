@@ -1,5 +1,6 @@
 """Every way in which an annotation file can be wrong, and what the reader says of it."""
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,23 @@ def claim_rows(rows: int) -> Callable[[h5py.File], None]:
     return apply
 
 
+def compress_a_bomb(file: h5py.File) -> None:
+    """A chunk of 9 rows that inflates to 16 MB."""
+    del file["annot3"]
+    values = file.create_dataset(
+        "annot3", (9, 1, 17, 3), dtype="f8", chunks=(9, 1, 17, 3), compression="gzip"
+    )
+    values.id.write_direct_chunk((0, 0, 0, 0), zlib.compress(bytes(2**24)))
+
+
+def replace_compressed(method: str) -> Callable[[h5py.File], None]:
+    def apply(file: h5py.File) -> None:
+        del file["annot3"]
+        file.create_dataset("annot3", data=np.zeros((9, 1, 17, 3)), compression=method)
+
+    return apply
+
+
 def link(target: h5py.SoftLink | h5py.ExternalLink) -> Callable[[h5py.File], None]:
     def apply(file: h5py.File) -> None:
         del file["annot3"]
@@ -193,6 +211,8 @@ def gather_from_elsewhere(file: h5py.File) -> None:
         ),
         (replace("annot2", np.array([b"text"])), "'annot2' of type |S4"),
         (claim_rows(10**9), "'annot3' of shape (1000000000, 1, 17, 3)"),
+        (compress_a_bomb, "'annot3' with compressed values that are more than its shape"),
+        (replace_compressed("lzf"), "'annot3' with compressed values"),
         (link(h5py.SoftLink("/valid_frame")), "'annot3' that is no array of this file"),
         (link(h5py.ExternalLink("secret.mat", "/annot3")), "'annot3' that is no array of this file"),
         (store_elsewhere, "'annot3' that is no array of this file"),
