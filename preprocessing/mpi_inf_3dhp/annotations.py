@@ -265,9 +265,10 @@ def _inflates_beyond_its_shape(dataset: h5py.Dataset) -> bool:
         return True  # MATLAB knows no other, and its bounds are unknown here
     chunk_bytes = prod(dataset.chunks) * dataset.dtype.itemsize
     for number in range(dataset.id.get_num_chunks()):
-        skipped_filters, deflated = dataset.id.read_direct_chunk(
-            dataset.id.get_chunk_info(number).chunk_offset
-        )
+        chunk = dataset.id.get_chunk_info(number)
+        if chunk.size > 2 * chunk_bytes + 64:  # deflate adds next to nothing to what it cannot compress
+            return True
+        skipped_filters, deflated = dataset.id.read_direct_chunk(chunk.chunk_offset)
         if skipped_filters == 0 and _inflated_bytes(deflated, chunk_bytes + 1) > chunk_bytes:
             return True
     return False
