@@ -27,7 +27,7 @@ ROOMS: Mapping[str, str] = MappingProxyType(
         "adapt": "learning",
         "augment": "augmentation",
         "evaluate": "learning",
-        "models": "learning",
+        "models": "models",
         "reproduce": "reproduction",
         "watch": "operations",
         "serve": "operations",

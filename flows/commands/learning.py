@@ -1,4 +1,4 @@
-"""Commands about lifters: train, adapt, evaluate, run a recipe, list what there is, and the demonstration."""
+"""Commands about lifters: train, adapt, evaluate, run a recipe, and the demonstration."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
 from adaptation.collapse import CollapseError
@@ -37,9 +36,9 @@ from flows.train import train as train_flow
 from preprocessing.errors import RawDataError
 from storage.store import PoseStore, StoreError
 from training.encoding import EncodingName
-from training.evaluation.protocols import PROTOCOLS, names_for
+from training.evaluation.protocols import names_for
 from training.evaluation.results import EvaluationResult
-from training.lifters.registry import describe, preset
+from training.lifters.registry import preset
 from training.schedule import Schedule
 
 _MENDABLE = (
@@ -262,67 +261,6 @@ def demo(
     _print_summary(summary, RunFolder(out), as_json=as_json)
 
 
-class ProtocolRow(BaseModel):
-    """One protocol, as listed."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    dataset: str
-    description: str
-    source: str
-
-
-class LifterRow(BaseModel):
-    """One lifter's preset, as listed."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    parameters: int
-    multiply_adds: int
-    frames: int
-    output: str
-
-
-class Listing(BaseModel):
-    """What there is to choose from."""
-
-    model_config = ConfigDict(frozen=True)
-
-    lifters: tuple[LifterRow, ...] = ()
-    protocols: tuple[ProtocolRow, ...] = ()
-
-
-@app.command()
-def models(
-    protocols: Annotated[
-        bool, typer.Option("--protocols", help="List evaluation protocols instead.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """List the lifters with their size and cost, or the evaluation protocols."""
-    listing = _protocol_listing() if protocols else _lifter_listing()
-    if as_json:
-        print_json(listing)
-        return
-    table = Table(title="Evaluation protocols" if protocols else "Lifters", show_lines=protocols)
-    if protocols:
-        for column in ("protocol", "data set", "what it measures", "after"):
-            table.add_column(column)
-        for row in listing.protocols:
-            table.add_row(row.name, row.dataset, row.description, row.source)
-    else:
-        table.add_column("preset")
-        for column in ("parameters", "multiply-adds per clip", "frames in", "frames out"):
-            table.add_column(column, justify="right")
-        for one in listing.lifters:
-            table.add_row(
-                one.name, f"{one.parameters:,}", f"{one.multiply_adds:,}", str(one.frames), one.output
-            )
-    console.print(table)
-
-
 def _adaptation(method: Literal["gpa", "poseda"], position: GlobalPositionConfig) -> Adaptation:
     if method == "gpa":
         return GlobalPositionAdaptation(options=position)
@@ -339,19 +277,6 @@ def _poses(
         cameras=tuple(cameras) if cameras else None,
         frame_step=frame_step,
         keypoints=keypoints,
-    )
-
-
-def _lifter_listing() -> Listing:
-    return Listing(lifters=tuple(LifterRow(**vars(one)) for one in describe()))
-
-
-def _protocol_listing() -> Listing:
-    return Listing(
-        protocols=tuple(
-            ProtocolRow(name=one.name, dataset=one.dataset, description=one.description, source=one.source)
-            for one in PROTOCOLS.values()
-        )
     )
 
 
