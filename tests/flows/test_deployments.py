@@ -152,9 +152,10 @@ def test_served_flows_run_on_a_timetable_by_api_and_on_new_data(
                 testing, parameters={"request": {"kind": "coco", "raw": "x", "store": "y"}}
             )
         client.create_flow_run_from_deployment(testing)
-        # By timetable: one that is due in a moment, as one would add it in Prefect's UI.
+        # By timetable: due in a moment, as one would add it in Prefect's UI. Every minute, because the server
+        # plans runs every few seconds, and a moment that passed before it looked comes only with the next.
         soon = IntervalSchedule(
-            interval=timedelta(days=1), anchor_date=datetime.now(UTC) + timedelta(seconds=2)
+            interval=timedelta(minutes=1), anchor_date=datetime.now(UTC) + timedelta(seconds=10)
         )
         client.create_deployment_schedules(
             preparing, [(soon, True)], parameters={"request": elsewhere.model_dump(mode="json")}
