@@ -1,7 +1,7 @@
 """PoseDA (Chai et al., ICCV 2023): lifters learn from augmented poses that stand where target people stand.
 
 Global position alignment gives positions, a generator that plays against discriminators gives new poses,
-and the lifter is taught both, in turns, by the ordinary training loop: all of it is one batch transform. No
+and the lifter is taught both by the ordinary training loop: all of it is one batch transform. No
 details of the paper's local part are public; PoseAug's (Gong et al., CVPR 2021), from which its baselines
 come, fill the gap, and PoseAug's own recipe is made of the same parts.
 """
@@ -39,13 +39,16 @@ _LOG = logging.getLogger(__name__)
 _WEIGHTS, _DRAWS = 11, 12
 """Streams of seeds of this transform."""
 
+_LEAST = 2
+"""Fewest clips that the generator's batch norm can learn from."""
+
 
 class PoseDA:
-    """Augmented and aligned poses in turns: a :class:`training.transforms.StatefulTransform`.
+    """Augmented poses beside aligned ones: a :class:`training.transforms.StatefulTransform`.
 
     The run has three phases. At first the lifter is taught the source. Then the adversary warms up, while the
-    lifter is taught what augmented poses alternate with. In the rest of the run they take turns, and the
-    adversary learns in the turns of the augmented poses.
+    lifter is taught what stands beside augmented poses. In the rest of the run a share of every batch is
+    augmented, and the adversary learns in every few steps.
 
     Parameters
     ----------
@@ -140,12 +143,14 @@ class PoseDA:
         warmup = round(config.warmup * total)
         since = step - pretraining - warmup
         if since < 0:
-            self._adversarial(batch, generator, step, warming_up=True)
-            return self._second(batch, "raw" if config.alternate_with == "raw" else "aligned", generator)
-        if config.alternate_with == "none" or (since // config.turn_steps) % 2 == 0:
-            made = self._adversarial(batch, generator, step, warming_up=False)
-            return self._taught(batch, made)
-        return self._second(batch, config.alternate_with, generator)
+            self._contest(batch, generator, step, warming_up=True)
+            return self._second(batch, config.beside, generator)
+        # Rows come in random order, so the first ones are as good as any.
+        count = min(len(batch), max(_LEAST, round(config.share * len(batch))))
+        augmented = self._augmented(batch[:count], generator, step, since)
+        if count == len(batch):
+            return augmented
+        return augmented.joined(self._second(batch[count:], config.beside, generator))
 
     def _in_run(self) -> tuple[TrainingRun, Adversary]:
         if self._run is None or self._adversary is None:
@@ -165,7 +170,16 @@ class PoseDA:
             return batch
         return self._alignment(batch, generator)
 
-    def _adversarial(self, batch: Batch, generator: torch.Generator, step: int, *, warming_up: bool) -> Made:
+    def _augmented(self, batch: Batch, generator: torch.Generator, step: int, since: int) -> Batch:
+        if since % self.config.adversary.learn_every == 0:
+            return self._taught(batch, self._contest(batch, generator, step, warming_up=False))
+        adversary = self._in_run()[1]
+        with torch.no_grad():
+            made = adversary.make(batch, self._place(batch, adversary, generator), generator)
+        return self._taught(batch, made)
+
+    def _contest(self, batch: Batch, generator: torch.Generator, step: int, *, warming_up: bool) -> Made:
+        """Augment, and let generator and discriminators learn from it."""
         run, adversary = self._in_run()
         place = self._place(batch, adversary, generator)
         made = adversary.make(batch, place, generator)

@@ -40,11 +40,20 @@ class GeneratorConfig(BaseModel):
     stages: int = Field(
         default=2, ge=0, description="Stages of two linear layers after the first layer, without skips."
     )
-    rotation: Rotations = Field(
-        default="free",
+    first_angles: float = Field(
+        default=0.2,
+        gt=0,
         description=(
-            "'free' turns bodies about any axis (the method); 'upright' about the direction against gravity "
-            "(camera up where that is not known); 'none' leaves them."
+            "Factor on the first weights of the bone angles' last layer. With PoseAug's 1, bones point "
+            "anywhere at first (37 degrees from where they were in the mean), and a short run ends before "
+            "the discriminators have taught the generator better."
+        ),
+    )
+    rotation: Rotations = Field(
+        default="upright",
+        description=(
+            "'upright' turns bodies about the direction against gravity (camera up where that is not known); "
+            "'free' about any axis, as PoseAug does; 'none' leaves them."
         ),
     )
     bones: BoneChanges = Field(
@@ -69,6 +78,9 @@ class PoseGenerator(nn.Module):
         self.bones = len(skeleton.bones)
         pose = 3 * skeleton.joints
         self.angles = network(pose + config.noise, 3 * self.bones, config)
+        with torch.no_grad():
+            for parameter in self.angles[-1].parameters():
+                parameter.mul_(config.first_angles)
         self.gains = network(pose + self.bones + config.noise, anatomy(skeleton).groups, config)
         turns = {"free": 3, "upright": 1, "none": 0}[config.rotation]
         self.rotation = network(pose + config.noise, turns, config) if turns else None

@@ -106,6 +106,17 @@ class Intrinsics:
             tangential=self.tangential[index],
         )
 
+    def joined(self, others: Intrinsics) -> Intrinsics:
+        """Put the rows of others after these; all with one leading dimension."""
+        xp = array_namespace(self.focal_px)
+        return Intrinsics(
+            focal_px=xp.concat([self.focal_px, others.focal_px]),
+            centre_px=xp.concat([self.centre_px, others.centre_px]),
+            size_px=xp.concat([self.size_px, others.size_px]),
+            radial=xp.concat([self.radial, others.radial]),
+            tangential=xp.concat([self.tangential, others.tangential]),
+        )
+
     def map(self, convert: Callable[[Array], Array]) -> Intrinsics:
         """Apply a conversion to every field, such as a move to another device or dtype.
 

@@ -42,6 +42,27 @@ class Batch:
     def __len__(self) -> int:
         return int(self.positions_camera.shape[0])
 
+    def __getitem__(self, clips: slice) -> Batch:
+        """Select clips."""
+        return Batch(
+            positions_camera=self.positions_camera[clips],
+            keypoints_px=self.keypoints_px[clips],
+            intrinsics=self.intrinsics[clips],
+            up_camera=None if self.up_camera is None else self.up_camera[clips],
+        )
+
+    def joined(self, others: Batch) -> Batch:
+        """Put other clips of the same length after these; gravity is known when it is known of both."""
+        up = None
+        if self.up_camera is not None and others.up_camera is not None:
+            up = torch.cat([self.up_camera, others.up_camera])
+        return Batch(
+            positions_camera=torch.cat([self.positions_camera, others.positions_camera]),
+            keypoints_px=torch.cat([self.keypoints_px, others.keypoints_px]),
+            intrinsics=self.intrinsics.joined(others.intrinsics),
+            up_camera=up,
+        )
+
     def root_relative(self, skeleton: Skeleton) -> Tensor:
         """Positions minus the root joint, (batch, frames, joints, 3) metres."""
         root = skeleton.root

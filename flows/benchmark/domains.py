@@ -83,18 +83,13 @@ DOMAINS: Mapping[DomainName, TargetDomain] = MappingProxyType(
                 name="chest-height",
                 description=(
                     "Adapts to S1 to S8 before the chest-height cameras 0, 2, 4, 7 and 8; "
-                    "tests on TS1 to TS4."
+                    "tests on TS1 to TS6."
                 ),
                 train="mpi_inf_3dhp_train",
                 train_cameras=tuple(str(number) for number in CAMERA_SETS["mm3d_chest"]),
                 test="mpi_inf_3dhp_test",
                 source_there="source_at_chest_height",
-                protocol=replace(
-                    _ANNOTATED,
-                    name="3dhp-annot3-ts1-4",
-                    description="As 3dhp-annot3, on the indoor sequences TS1 to TS4.",
-                    subjects=_TEST_PEOPLE[:4],
-                ),
+                protocol=_ANNOTATED,
             ),
             TargetDomain(
                 name="high-and-ceiling",

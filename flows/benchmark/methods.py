@@ -14,7 +14,7 @@ from typing import Literal
 from adaptation.collapse import CollapseConfig
 from adaptation.global_position import Copied, GlobalPositionConfig
 from adaptation.gravity import GravityConfig
-from adaptation.poseda_config import FeedbackConfig, PoseDAConfig
+from adaptation.poseda_config import FeedbackConfig, PoseDAConfig, poseaug
 from adaptation.viewpoint import AlignedViewpoint, NoViewpoint, RandomViewpoint, Viewpoint
 from augmentation.discriminator import Critic, DiscriminatorConfig
 from augmentation.generator import BoneChanges, GeneratorConfig, Rotations
@@ -44,8 +44,8 @@ _GPA = GlobalPositionConfig()
 _GRAVITY = GravityConfig(steps=500)
 """Half the default's steps: the benchmark learns gravity anew for each domain and seed."""
 
-_LPA_AFTER_ALIGNMENT = PoseDAConfig(placement="kept", generator=GeneratorConfig(rotation="upright"))
-"""Batches are placed and turned before; augmented bodies turn about gravity, so as to stay upright."""
+_LPA_AFTER_ALIGNMENT = PoseDAConfig(placement="kept")
+"""Batches are placed and turned before."""
 
 
 def _copied(part: Copied, description: str) -> Method:
@@ -108,9 +108,16 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "gpa_random": _copied("random_uniform", "control: random positions of GPA's range"),
         "lpa_angles": _operator("angles", "none", "PoseDA: bone angles alone"),
         "lpa_lengths": _operator("lengths", "none", "PoseDA: bone lengths alone"),
-        "lpa_rotation": _operator("none", "free", "PoseDA: rotation alone"),
+        "lpa_turns": _operator("none", "upright", "PoseDA: turns about gravity alone"),
+        "lpa_free_rotation": Method(
+            description="PoseDA with rotations about any axis",
+            poseda=PoseDAConfig(generator=GeneratorConfig(rotation="free")),
+        ),
         "critic_pairs": _critic("pairs", "PoseDA: discriminator of pairs (D-b)"),
         "critic_none": _critic("none", "PoseDA: range penalties alone (D-c)"),
+        "poseaug": Method(
+            description="PoseAug: learned positions before the source's cameras", poseda=poseaug()
+        ),
         "feedback": Method(
             description="PoseDA with the lifter's feedback",
             poseda=PoseDAConfig(feedback=FeedbackConfig(weight=1.0)),
@@ -140,7 +147,9 @@ ABLATED = (
     "poseda",
     "lpa_angles",
     "lpa_lengths",
-    "lpa_rotation",
+    "lpa_turns",
+    "lpa_free_rotation",
+    "poseaug",
     "critic_pairs",
     "critic_none",
     "feedback",

@@ -85,7 +85,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class DomainTable:
-    """The cells that may be compared: one domain, one motion, one schedule."""
+    """The cells that may be compared, lifter by lifter: one domain, one motion."""
 
     cells: tuple[Cell, ...]
 
@@ -102,14 +102,16 @@ class DomainTable:
         cell : of this table.
         reference : the method at the gap's other end; source_only is at this one.
         """
-        ends = [self._of(cell.job.lifter, name) for name in ("source_only", reference)]
+        ends = [self._beside(cell, name) for name in ("source_only", reference)]
         if cell in ends or not cell.lines or not all(end is not None and end.lines for end in ends):
             return None
         before, best = ([line.under("last") for line in end.lines] for end in ends if end is not None)
         return gap_closed(before, [line.under("last") for line in cell.lines], best, BOOTSTRAP_SEED)
 
-    def _of(self, lifter: str, method: str) -> Cell | None:
-        found = (cell for cell in self.cells if (cell.job.lifter, cell.job.method) == (lifter, method))
+    def _beside(self, cell: Cell, method: str) -> Cell | None:
+        """Find another method of the same lifter and schedule."""
+        wanted = (cell.job.lifter, cell.job.schedule, method)
+        found = (one for one in self.cells if (one.job.lifter, one.job.schedule, one.job.method) == wanted)
         return next(found, None)
 
 
@@ -119,10 +121,12 @@ def tables(lines: Sequence[RunLine]) -> tuple[DomainTable, ...]:
     def setup(line: RunLine) -> tuple[object, ...]:
         job = line.job
         content = (job.source_digest, job.target_digest, job.test_digest, job.source_there_digest)
-        return (_place(job.domain, DOMAINS), job.schedule.model_dump_json(), content)
+        return (_place(job.domain, DOMAINS), content)
 
     def cell(line: RunLine) -> tuple[object, ...]:
-        return (line.job.lifter, _place(line.job.method, METHODS), json.dumps(line.settings, sort_keys=True))
+        job = line.job
+        settings = json.dumps(line.settings, sort_keys=True)
+        return (job.lifter, job.schedule.model_dump_json(), _place(job.method, METHODS), settings)
 
     ordered = sorted(lines, key=lambda line: (*setup(line), *cell(line), line.job.seed))
     return tuple(
@@ -169,7 +173,7 @@ def heading(table: DomainTable) -> str:
     devices = sorted({line.device for cell in table.cells for line in (*cell.lines, *cell.given_up)})
     return (
         f"{domain.description} Protocol `{domain.protocol.name}`; {counted or 'no finished run'}; "
-        f"seeds {', '.join(map(str, seeds)) or 'none'}; {_in_words(job.schedule)}; on {', '.join(devices)}. "
+        f"seeds {', '.join(map(str, seeds)) or 'none'}; {_lengths(table)}; on {', '.join(devices)}. "
         f"Restaged motion, not the data sets' recordings: {job.motion}."
     )
 
@@ -227,9 +231,20 @@ def _per_cent(share: Estimate) -> str:
     return f"{100 * share.value:.0f} %{interval}"
 
 
+def _lengths(table: DomainTable) -> str:
+    """Say which lifters learned for how long."""
+    lifters: dict[str, list[str]] = {}
+    for cell in table.cells:
+        named = lifters.setdefault(_in_words(cell.job.schedule), [])
+        if cell.job.lifter not in named:
+            named.append(cell.job.lifter)
+    return "; ".join(f"{', '.join(named)}: {words}" for words, named in lifters.items())
+
+
 def _in_words(schedule: Schedule) -> str:
     length = "one pass" if schedule.steps_per_epoch is None else f"{schedule.steps_per_epoch} steps"
-    return f"{schedule.epochs} epochs of {length} of {schedule.batch_size} clips"
+    rate = f"rate {schedule.learning_rate:g}"
+    return f"{schedule.epochs} epochs of {length} of {schedule.batch_size} clips at {rate}"
 
 
 def _markdown_row(cells: Sequence[str]) -> str:

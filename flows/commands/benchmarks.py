@@ -101,9 +101,13 @@ def _plan(
     steps: int | None,
 ) -> Plan:
     length = {"epochs": epochs, "steps_per_epoch": steps}
-    schedule = plan.schedule.model_copy(update={name: n for name, n in length.items() if n is not None})
-    given = {"lifters": lifters, "methods": methods, "domains": cameras, "seeds": seeds, "schedule": schedule}
-    chosen = {name: value for name, value in given.items() if value is not None}
+    asked = {name: n for name, n in length.items() if n is not None}
+    given = {"lifters": lifters, "methods": methods, "domains": cameras, "seeds": seeds}
+    chosen = {
+        **{name: value for name, value in given.items() if value is not None},
+        "schedule": plan.schedule.model_copy(update=asked),
+        "own_schedules": {name: own.model_copy(update=asked) for name, own in plan.own_schedules.items()},
+    }
     try:
         return Plan.model_validate({**plan.model_dump(), **chosen})
     except ValidationError as error:

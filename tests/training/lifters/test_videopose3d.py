@@ -12,7 +12,7 @@ from training.encoding import encoding
 from training.evaluation.evaluate import predict
 from training.fit import fit
 from training.lifters.registry import build, describe
-from training.lifters.videopose3d import VideoPose3DConfig
+from training.lifters.videopose3d import JoinFrames, VideoPose3DConfig
 from training.schedule import Schedule
 
 TINY = VideoPose3DConfig(width=16, dropout=0.0)
@@ -61,9 +61,10 @@ def test_strided_clips_equal_dilated_convolutions_over_a_sequence() -> None:
     _randomise_norms(lifter)
     sequence = torch.randn(33, 17, 2, generator=torch.Generator().manual_seed(0))
 
-    def layer(x: torch.Tensor, sequential: torch.nn.Sequential, dilation: int) -> torch.Tensor:
-        convolution, norm = sequential[0], sequential[1]
-        x = F.conv1d(x, convolution.weight, dilation=dilation)
+    def layer(x: torch.Tensor, join: JoinFrames, dilation: int) -> torch.Tensor:
+        norm = join.norm
+        weight = join.linear.weight.unflatten(1, (-1, x.shape[1])).transpose(1, 2)  # out, in, frames
+        x = F.conv1d(x, weight, dilation=dilation)
         x = (x - norm.running_mean[:, None]) / (norm.running_var[:, None] + 1e-5).sqrt()
         return (x * norm.weight[:, None] + norm.bias[:, None]).relu()
 
