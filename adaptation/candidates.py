@@ -1,8 +1,8 @@
 """Keeping every epoch's weights beside its label-free criteria, so that one can be chosen afterwards.
 
 A recorder is an ``on_epoch`` callback of :func:`training.fit.fit`. It draws from no generator of the run, so
-training is the same with and without it. A resumed run finds what was recorded before; the epochs whose
-record was lost with an interruption are missing, no more.
+training is the same with and without it. A resumed run finds what was recorded before, and the record of the
+epoch that its state ends with is made anew.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file, save
 
 from adaptation.selection import Criteria, choose
-from training.checkpoint import write_atomically
+from training.checkpoint import load_state, write_atomically
 from training.lifters.lifter import Lifter
 from training.run_state import EpochLog
 
@@ -66,6 +66,21 @@ class CandidateRecorder:
 
 
 _TABLE = "candidates.json"
+
+
+def record_last_epoch(state_path: Path, twin: Lifter, recorder: CandidateRecorder) -> None:
+    """Record the epoch that a run's state ends with: a run may be killed between its state and its record.
+
+    Parameters
+    ----------
+    state_path : of the state to resume from; nothing is done where there is none.
+    twin : a lifter of the same kind, whose weights are overwritten.
+    recorder : of the twin, into the run's folder.
+    """
+    if state_path.exists():
+        state = load_state(state_path)
+        twin.load_state_dict(state["lifter"])
+        recorder(EpochLog(**state["history"][-1]))
 
 
 def candidates(folder: Path) -> tuple[Candidate, ...]:

@@ -27,6 +27,7 @@ ROOMS: Mapping[str, str] = MappingProxyType(
         "adapt": "learning",
         "augment": "augmentation",
         "evaluate": "learning",
+        "gap": "domains",
         "models": "models",
         "reproduce": "reproduction",
         "watch": "operations",

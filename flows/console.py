@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
@@ -14,15 +14,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from flows.narration import Step, narrated_to
 
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+"""The option of every command that gives figures."""
+
 console = Console()
 """Results for people."""
 
 error_console = Console(stderr=True)
 """Errors and progress, which must not mix with a result that is piped on."""
-
-
-class UserError(Exception):
-    """Something that the user can mend; its message says how."""
 
 
 def print_json(model: BaseModel) -> None:

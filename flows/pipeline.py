@@ -111,6 +111,7 @@ def job(recipe: Recipe, method: Method, seed: int) -> TrainingJob:
         lifter=recipe.lifter,
         encoding=recipe.encoding,
         schedule=recipe.schedule,
+        selection=recipe.selection if learned.target is not None else "last",
         seed=seed,
         device=recipe.device,
     )
@@ -206,7 +207,6 @@ def publish(recipe: Recipe, trained: tuple[Trained, ...]) -> Summary:
         results,
         snapshots={**snapshots, recipe.test.data.dataset: first.evaluation.snapshot},
         restaged_from=first.evaluation.restaged_from,
-        selection=first.training.selection,
     )
     write_text_atomically(folder.summary, summary.model_dump_json(indent=2) + "\n")
     write_page(build_view(recipe, summary, gather(recipe, trained)), folder.report)

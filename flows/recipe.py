@@ -26,6 +26,9 @@ from training.evaluation.protocols import names_for, protocol
 from training.lifters.registry import LifterConfig, preset
 from training.schedule import Schedule
 
+CheckpointChoice = Literal["last", "label-free"]
+"""Which epoch's lifter is kept: the last one's, or the one that criteria on the target's keypoints choose."""
+
 Method = Literal["source_only", "gpa", "poseda", "target_supervised"]
 """What a lifter learned from: the labelled source, the source moved by GPA, the target's own labels."""
 
@@ -181,6 +184,8 @@ class Recipe(Part):
     """Lifters trained beside it with the same schedule, to measure the share of the gap closed."""
     schedule: Schedule = Schedule()
     """Epochs, batch size, learning rate; the same for every lifter of the recipe."""
+    selection: CheckpointChoice = "last"
+    """Which epoch's lifter is kept of those that are adapted: the last, or label-free by the target's 2D."""
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     """One lifter of each kind is trained per seed."""
     device: str = "auto"
@@ -210,6 +215,17 @@ class Recipe(Part):
                 )
             if "target_supervised" in self.compare:
                 raise ValueError("comparing with target_supervised needs a target; add `target:`")
+        if self.selection == "label-free":
+            if self.adaptation.method == "none":
+                raise ValueError(
+                    "label-free selection looks at the target's keypoints; add `adaptation:` and `target:`, "
+                    "or set `selection: last`"
+                )
+            if self.schedule.ema_decay is not None:
+                raise ValueError(
+                    "label-free selection keeps one epoch's weights and ema_decay an average over all; leave "
+                    "out one of them"
+                )
         if "gpa" in self.compare and self.adaptation.method == "none":
             raise ValueError("comparing with gpa needs an adaptation that aligns; add `adaptation:`")
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from flows.compare import gain_mm, gap_closed
-from flows.recipe import Method, Part, Recipe
+from flows.recipe import CheckpointChoice, Method, Part, Recipe
 from storage.provenance import git_commit, software_versions
 from training.evaluation.intervals import Estimate
 from training.evaluation.results import EvaluationResult, SeedEstimate, pool_seeds
@@ -75,8 +75,8 @@ class Summary(ProtocolFigures):
     """The motion behind restaged test data; None for recordings of the data set's own people."""
     seeds: tuple[int, ...]
     """One lifter of each kind was trained per seed."""
-    selection: str
-    """How checkpoints were chosen."""
+    selection: CheckpointChoice
+    """How the checkpoints of adapted lifters were chosen; the others are the last ones."""
     interval: str = "95 % bootstrap over test sequences"
     """What `low` and `high` are."""
     details: tuple[ProtocolFigures, ...]
@@ -134,7 +134,6 @@ def summarise(
     *,
     snapshots: Mapping[str, str],
     restaged_from: str | None,
-    selection: str,
 ) -> Summary:
     """Put an experiment's figures and provenance into one document.
 
@@ -148,8 +147,6 @@ def summarise(
         Snapshot of each data set that was read.
     restaged_from : str or None
         The motion behind restaged test data.
-    selection : str
-        How checkpoints were chosen.
     """
     headline, *details = (compare(name, results[name]) for name in recipe.test.protocols)
     return Summary(
@@ -157,7 +154,7 @@ def summarise(
         name=recipe.name,
         restaged_from=restaged_from,
         seeds=recipe.seeds,
-        selection=selection,
+        selection=recipe.selection,
         details=tuple(details),
         snapshots=dict(snapshots),
         recipe_digest=recipe.digest,

@@ -6,6 +6,8 @@ A job is the complete description of a lifter, so that its digest says whether t
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -13,23 +15,36 @@ import torch
 from prefect import flow
 from pydantic import JsonValue
 
+from adaptation.candidates import (
+    Candidate,
+    CandidateRecorder,
+    candidates,
+    record_last_epoch,
+    restore_chosen,
+)
 from adaptation.collapse import Health
 from adaptation.rollback import AdaptedFit, Rollback, fit_with_rollback
+from adaptation.selection import SelectionConfig, measure
 from augmentation.checkpoint import save_generator
 from flows.adapt import learner, target_gravity, transforms, unlabelled
 from flows.data import DataInputs, OpenData, open_poses
 from flows.logs import recorded
 from flows.narration import Step, tell
-from flows.recipe import Adaptation, Part, PoseData
+from flows.recipe import Adaptation, CheckpointChoice, Part, PoseData
 from flows.retries import patient_task
 from flows.slots import training_slot
 from flows.stage import StageOutcome, run_stage
+from geometry.bones import bone_statistics
+from geometry.skeleton import skeleton
+from storage.columns import CameraPoses
 from storage.provenance import git_commit, software_versions
 from training.batches import DevicePoses
 from training.checkpoint import save_lifter
 from training.encoding import EncodingName, encoding
 from training.fit import EpochLog, fit
+from training.lifters.lifter import Lifter
 from training.lifters.registry import LifterConfig, build
+from training.run_state import STATE_FILE
 from training.schedule import Schedule
 
 CHECKPOINT = "lifter"
@@ -56,6 +71,8 @@ class TrainingJob(Part):
     """How pixels become its input."""
     schedule: Schedule
     """Epochs, batch size, learning rate."""
+    selection: CheckpointChoice = "last"
+    """Which epoch's lifter is kept; label-free needs a target."""
     seed: int
     """Seed of the weights, of the order of the batches and of every random transform."""
     device: str = "auto"
@@ -77,6 +94,8 @@ class TrainingInputs(Part):
     """How pixels become its input."""
     schedule: Schedule
     """Epochs, batch size, learning rate."""
+    selection: CheckpointChoice
+    """Which epoch's lifter is kept."""
     seed: int
     """Seed of everything random."""
 
@@ -103,8 +122,12 @@ class TrainingRecord(Part):
     """Wall-clock time of training."""
     device: str
     """Where it ran."""
-    selection: str = "last"
+    selection: CheckpointChoice = "last"
     """How the checkpoint was chosen: `last` is the end of the schedule; no label of the target is seen."""
+    epoch: int
+    """The epoch whose lifter was kept, from 1."""
+    candidates: tuple[Candidate, ...] = ()
+    """Every epoch with its criteria, for a label-free choice."""
     rollbacks: tuple[Rollback, ...] = ()
     """Times that adversarial augmentation collapsed and the run went back."""
     augmentation: tuple[Health, ...] = ()
@@ -148,6 +171,13 @@ def train_lifter(
         seen = unlabelled(target)
         gravity = target_gravity(job.adaptation, poses, seen, job.seed, place)
         learning = learner(job.adaptation, columns, seen, seed=job.seed, device=device, gravity=gravity)
+        choosing = None if job.selection == "last" else _choosing(job, columns, seen, device, lifter, place)
+
+        def after_epoch(log: EpochLog) -> None:
+            if choosing is not None:
+                choosing.record(log)
+            on_epoch(log)
+
         if learning is None:
             plain = fit(
                 lifter,
@@ -157,7 +187,7 @@ def train_lifter(
                 transforms=transforms(job.adaptation, seen, device, gravity),
                 run_dir=place / "training",
                 seed=job.seed,
-                on_epoch=on_epoch,
+                on_epoch=after_epoch,
             )
             adapted = AdaptedFit(plain, (), ())
         else:
@@ -170,9 +200,10 @@ def train_lifter(
                 transforms=learning.before,
                 run_dir=place / "training",
                 seed=job.seed,
-                on_epoch=on_epoch,
+                on_epoch=after_epoch,
             )
         result = adapted.fit
+        kept = result.history[-1].epoch if choosing is None else choosing.keep().epoch
         record = TrainingRecord(
             snapshots={
                 data.data.dataset: data.store.snapshot for data in (labelled, target) if data is not None
@@ -181,6 +212,9 @@ def train_lifter(
             curve=tuple(CurvePoint(epoch=log.epoch, loss=log.loss) for log in result.history),
             seconds=perf_counter() - started,
             device=str(device),
+            selection=job.selection,
+            epoch=kept,
+            candidates=() if choosing is None else choosing.candidates,
             rollbacks=adapted.rollbacks,
             augmentation=adapted.health,
         )
@@ -189,6 +223,7 @@ def train_lifter(
             "git_commit": git_commit(),
             "versions": dict(software_versions()),
             "selection": record.selection,
+            "epoch": record.epoch,
             "device": record.device,
         }
         if learning is not None:
@@ -197,6 +232,59 @@ def train_lifter(
         return record
 
     return run_stage(folder, inputs, TrainingRecord, work)
+
+
+@dataclass(frozen=True)
+class _Choosing:
+    """A label-free choice among the epochs of one run.
+
+    Attributes
+    ----------
+    lifter : the one in training; ends with the weights that are kept.
+    recorder : of every epoch.
+    folder : of what it records.
+    """
+
+    lifter: Lifter
+    recorder: CandidateRecorder
+    folder: Path
+
+    def record(self, log: EpochLog) -> None:
+        """Keep an epoch."""
+        self.recorder(log)
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """What was recorded."""
+        return candidates(self.folder)
+
+    def keep(self) -> Candidate:
+        """Give the lifter the weights that the criteria choose."""
+        return restore_chosen(self.lifter, self.folder)
+
+
+def _choosing(
+    job: TrainingJob,
+    source: CameraPoses,
+    target: CameraPoses | None,
+    device: torch.device,
+    lifter: Lifter,
+    place: Path,
+) -> _Choosing:
+    if target is None:
+        raise ValueError("label-free selection looks at the target's keypoints; give a target or keep `last`")
+    chosen = encoding(job.encoding)
+    measured = partial(
+        measure,
+        encoding=chosen,
+        target=DevicePoses.from_columns(target, device, lifter.frames),
+        source_bones=bone_statistics(source.positions_camera, skeleton(source.skeleton)),
+        config=SelectionConfig(),
+    )
+    folder = place / "candidates"
+    twin = build(job.lifter, chosen.channels, seed=job.seed).to(device)
+    record_last_epoch(place / "training" / STATE_FILE, twin, CandidateRecorder(twin, measured, folder))
+    return _Choosing(lifter, CandidateRecorder(lifter, measured, folder), folder)
 
 
 def training_inputs(job: TrainingJob) -> TrainingInputs:
@@ -212,6 +300,7 @@ def _inputs(job: TrainingJob, labelled: OpenData, target: OpenData | None) -> Tr
         lifter=job.lifter,
         encoding=job.encoding,
         schedule=job.schedule,
+        selection=job.selection,
         seed=job.seed,
     )
 

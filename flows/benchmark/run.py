@@ -16,7 +16,7 @@ from time import perf_counter
 import torch
 from filelock import FileLock
 
-from adaptation.candidates import Candidate, CandidateRecorder, candidates, restore
+from adaptation.candidates import Candidate, CandidateRecorder, candidates, record_last_epoch, restore
 from adaptation.collapse import CollapseError
 from adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
 from adaptation.gravity import CameraGravity, GravityConfig, learn_camera_gravity
@@ -33,7 +33,7 @@ from geometry.skeleton import skeleton
 from storage.columns import CameraPoses, Selection, read_camera_poses
 from storage.provenance import digest_json, git_commit, software_versions
 from training.batches import BatchTransform, DevicePoses
-from training.checkpoint import TrainedLifter, load_state
+from training.checkpoint import TrainedLifter
 from training.encoding import Encoding, encoding
 from training.evaluation.evaluate import evaluate, predict, rows_within
 from training.evaluation.results import EvaluationResult
@@ -160,9 +160,8 @@ def _train(
         config=job.selection,
     )
     run_dir, kept = place / _TRAINING, place / _CANDIDATES
-    if (run_dir / STATE_FILE).exists():
-        twin = build(job.lifter_config, chosen.channels, seed=job.seed).to(lesson.labelled.device)
-        _record_last_epoch(run_dir / STATE_FILE, twin, CandidateRecorder(twin, measured, kept))
+    twin = build(job.lifter_config, chosen.channels, seed=job.seed).to(lesson.labelled.device)
+    record_last_epoch(run_dir / STATE_FILE, twin, CandidateRecorder(twin, measured, kept))
     recorder = CandidateRecorder(lifter, measured, kept)
     moved = _transforms(job, lesson, shared)
     if job.method_config.poseda is None:
@@ -194,13 +193,6 @@ def _train(
         transforms=moved,
         on_epoch=recorder,
     ).fit.history
-
-
-def _record_last_epoch(state_path: Path, twin: Lifter, recorder: CandidateRecorder) -> None:
-    """Record the epoch that a state ends with: a run may be killed between its state and its record."""
-    state = load_state(state_path)
-    twin.load_state_dict(state["lifter"])
-    recorder(EpochLog(**state["history"][-1]))
 
 
 def _transforms(job: Job, lesson: _Lesson, shared: Path) -> Sequence[BatchTransform]:

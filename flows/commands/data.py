@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from rich.table import Table
 
 from flows.cluster import ClusterUnreachableError
-from flows.console import console, error_console, fail, print_json, steps_shown, user_errors
+from flows.console import Json, console, error_console, fail, print_json, steps_shown, user_errors
 from flows.prepare import PrepareFailedError, PrepareRequest, prepare, quality_warnings
 from preprocessing.errors import RawDataError
 from preprocessing.human36m.read import Human36MOptions
@@ -33,7 +33,6 @@ Store = Annotated[str, typer.Argument(help="The store: a folder, or s3://bucket/
 Snapshot = Annotated[
     str | None, typer.Option(help="Look at this snapshot instead of the newest (see history).")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 Dask = Annotated[
     str | None,
     typer.Option(help="Address of a Dask scheduler (tcp://host:8786); by default this machine's threads."),

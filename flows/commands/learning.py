@@ -12,7 +12,7 @@ from adaptation.collapse import CollapseError
 from adaptation.global_position import GlobalPositionConfig, RootForm
 from adaptation.poseda_config import PoseDAConfig
 from flows.cluster import ClusterUnreachableError
-from flows.console import console, fail, print_json, steps_shown, user_errors
+from flows.console import Json, console, fail, print_json, steps_shown, user_errors
 from flows.demo import DemoOptions
 from flows.demo import demo as demo_flow
 from flows.evaluate import EvaluationRecord, evaluate_once
@@ -20,6 +20,7 @@ from flows.pipeline import RunFolder, run_recipe
 from flows.prepare import PrepareFailedError
 from flows.recipe import (
     Adaptation,
+    CheckpointChoice,
     GlobalPositionAdaptation,
     NoAdaptation,
     PoseDAAdaptation,
@@ -52,7 +53,6 @@ _MENDABLE = (
 )
 """What a user can mend; shown as a message, without a traceback."""
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 StorePath = Annotated[str, typer.Argument(help="A store with 3D labels (made by `poseshift prepare`).")]
 Out = Annotated[
     Path, typer.Option(help="Folder for the lifter; its `lifter` folder is what `evaluate` takes.")
@@ -152,6 +152,9 @@ def adapt(
     steps_per_epoch: StepsPerEpoch = None,
     batch_size: BatchSize = 256,
     learning_rate: LearningRate = 1e-3,
+    selection: Annotated[
+        CheckpointChoice, typer.Option(help="Keep the last epoch's lifter, or choose by the target's 2D.")
+    ] = "last",
     seed: Seed = 0,
     device: Device = "auto",
     as_json: Json = False,
@@ -170,6 +173,7 @@ def adapt(
                 batch_size=batch_size,
                 learning_rate=learning_rate,
             ),
+            selection=selection,
             seed=seed,
             device=device,
         )

@@ -8,7 +8,7 @@ import typer
 from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
-from flows.console import console, print_json
+from flows.console import Json, console, print_json
 from training.evaluation.protocols import PROTOCOLS
 from training.lifters.registry import describe
 
@@ -46,8 +46,6 @@ class Listing(BaseModel):
 
 
 app = typer.Typer()
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 
 
 @app.command()

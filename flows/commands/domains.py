@@ -1,0 +1,70 @@
+"""The command ``poseshift gap``: what lies between the two domains of a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from adaptation.domain_gap import Compared, KeypointStage, LabelledStage
+from adaptation.two_sample import TwoSample
+from flows.console import Json, console, print_json, steps_shown, user_errors
+from flows.gap import GapReport, GapRequest, keypoint_quantities, labelled_quantities, measure_gap
+from flows.recipe import RecipeError, load_recipe
+from storage.store import StoreError
+
+app = typer.Typer()
+
+
+@app.command()
+def gap(
+    recipe: Annotated[Path, typer.Argument(help="A recipe with a target, whose stores are prepared.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for figures and plots. Default: `gap` in the run's folder.")
+    ] = None,
+    labels: Annotated[
+        bool, typer.Option("--labels", help="Look at the target's 3D as well: depth, pitch, bones, poses.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what differs between source and target, before and after each step of the adaptation."""
+    with user_errors(RecipeError, ValueError, FileNotFoundError, StoreError):
+        loaded = load_recipe(recipe)
+        folder = out or loaded.run_dir / "gap"
+        with steps_shown():
+            report = measure_gap(GapRequest(recipe=loaded, labelled=labels), folder)
+    if as_json:
+        print_json(report)
+        return
+    _print(report)
+    console.print(f"Figures and plots in {folder}", soft_wrap=True)
+
+
+def _print(report: GapReport) -> None:
+    table = Table(title="Mean ± standard deviation; proxy A-distance between 0 (alike) and 2")
+    for column in ("after", "quantity", "source", "target"):
+        table.add_column(column)
+    for seen in report.keypoints:
+        _add(table, seen, keypoint_quantities(seen))
+        _add_distance(table, "position in the image", seen.gap.position_distance)
+        _add_distance(table, "2D pose", seen.gap.shape_distance)
+    for known in report.labelled:
+        depth, pitch, *_bones = labelled_quantities(known)
+        _add(table, known, (depth, pitch))
+        _add_distance(table, "3D pose", known.gap.pose_distance)
+    console.print(table)
+
+
+def _add(table: Table, stage: KeypointStage | LabelledStage, quantities: tuple[Compared, ...]) -> None:
+    for number, one in enumerate(quantities):
+        table.add_row(
+            stage.step if number == 0 else "",
+            f"{one.quantity} ({one.unit})",
+            *(f"{side.mean:.2f} ± {side.deviation:.2f}" for side in (one.source, one.target)),
+        )
+
+
+def _add_distance(table: Table, name: str, found: TwoSample) -> None:
+    table.add_row("", f"distance of {name}", f"{found.proxy_a_distance:.2f}", "")

@@ -1,0 +1,134 @@
+"""What lies between a recipe's source and target, before and after each step of its adaptation.
+
+Figures by keypoints need no label of the target. Those by 3D are made on request, for reports: no training
+reads what is written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from adaptation.domain_gap import (
+    Compared,
+    GapConfig,
+    KeypointStage,
+    LabelledStage,
+    Step,
+    keypoint_gap,
+    labelled_gap,
+)
+from adaptation.viewpoint import RandomViewpoint
+from flows.adapt import alignment_of, target_gravity, transforms
+from flows.data import open_poses
+from flows.gap_plots import Panel, draw
+from flows.narration import Step as Told
+from flows.narration import tell
+from flows.recipe import Adaptation, GlobalPositionAdaptation, Part, Recipe
+from flows.stage import write_text_atomically
+from flows.train import resolve_device
+from storage.provenance import git_commit
+from training.batches import DevicePoses
+
+REPORT_FILE, KEYPOINT_PLOT, LABELLED_PLOT = "gap.json", "keypoints.svg", "labelled.svg"
+
+
+class GapRequest(Part):
+    """What to compare."""
+
+    recipe: Recipe
+    """Names source, target and adaptation. What PoseDA learns beside the alignment is not among the steps."""
+    labelled: bool = False
+    """Whether to look at the target's 3D as well."""
+    config: GapConfig = GapConfig()
+    """How much is looked at."""
+
+
+class GapReport(Part):
+    """What was found."""
+
+    snapshots: dict[str, str] = Field(min_length=1)
+    """Snapshot of each store that was read."""
+    request: GapRequest
+    """What was asked."""
+    keypoints: tuple[KeypointStage, ...]
+    """By keypoints alone: the source, then after every step."""
+    labelled: tuple[LabelledStage, ...] = ()
+    """By 3D, when it was asked for."""
+    git_commit: str | None
+    """Commit of the program, when it runs from a checkout."""
+
+
+def measure_gap(request: GapRequest, folder: Path) -> GapReport:
+    """Compare a recipe's domains; write ``gap.json`` and plots into a folder.
+
+    Parameters
+    ----------
+    request : what to compare; the recipe's stores must be there.
+    folder : also keeps the target cameras' gravity, where the adaptation needs it.
+
+    Raises
+    ------
+    ValueError
+        The recipe has no target, or a store holds nothing of the selection.
+    storage.store.StoreError
+        A store cannot be read.
+    """
+    recipe = request.recipe
+    if recipe.target is None:
+        raise ValueError(f"recipe {recipe.name} has no target to compare with; add `target:`")
+    folder.mkdir(parents=True, exist_ok=True)
+    device = resolve_device(recipe.device)
+    opened_source, opened_target = open_poses(recipe.source), open_poses(recipe.target)
+    unlabelled = opened_target.unlabelled()
+    source = DevicePoses.from_columns(opened_source.labelled(), device, frames=1)
+    target = DevicePoses.from_columns(unlabelled, device, frames=1)
+    gravity = target_gravity(recipe.adaptation, source, unlabelled, recipe.seeds[0], folder)
+    moved = transforms(recipe.adaptation, unlabelled, device, gravity)
+    steps = [
+        Step(name, transform) for name, transform in zip(step_names(recipe.adaptation), moved, strict=True)
+    ]
+    tell(Told("domain gap", 0, 1 + request.labelled))
+    by_keypoints = keypoint_gap(source, target, steps, request.config)
+    by_labels: tuple[LabelledStage, ...] = ()
+    if request.labelled:
+        tell(Told("domain gap", 1, 2))
+        labelled_target = DevicePoses.from_columns(opened_target.labelled(), device, frames=1)
+        by_labels = labelled_gap(source, labelled_target, steps, request.config)
+    report = GapReport(
+        snapshots={one.data.dataset: one.store.snapshot for one in (opened_source, opened_target)},
+        request=request,
+        keypoints=by_keypoints,
+        labelled=by_labels,
+        git_commit=git_commit(),
+    )
+    write_text_atomically(folder / REPORT_FILE, report.model_dump_json(indent=2) + "\n")
+    draw(tuple(Panel(one.step, keypoint_quantities(one)) for one in by_keypoints), folder / KEYPOINT_PLOT)
+    if by_labels:
+        draw(tuple(Panel(one.step, labelled_quantities(one)) for one in by_labels), folder / LABELLED_PLOT)
+    tell(Told("domain gap", 1 + request.labelled, 1 + request.labelled, str(folder)))
+    return report
+
+
+def step_names(adaptation: Adaptation) -> Sequence[str]:
+    """Name the steps of :func:`flows.adapt.transforms` for people, in their order."""
+    aligned = alignment_of(adaptation)
+    if not isinstance(aligned, GlobalPositionAdaptation):
+        return ()
+    if aligned.viewpoint.kind == "aligned":
+        return ("viewpoint and position alignment",)
+    if isinstance(aligned.viewpoint, RandomViewpoint):
+        return ("random viewpoints", "position alignment")
+    return ("position alignment",)
+
+
+def keypoint_quantities(stage: KeypointStage) -> tuple[Compared, ...]:
+    """List what is compared by keypoints."""
+    return (stage.gap.root_x, stage.gap.root_y, stage.gap.scale)
+
+
+def labelled_quantities(stage: LabelledStage) -> tuple[Compared, ...]:
+    """List what is compared by 3D; of the bones, all."""
+    return (stage.gap.depth, stage.gap.pitch, *stage.gap.bones)
