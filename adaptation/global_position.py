@@ -121,6 +121,20 @@ class TargetKeypoints:
 
 
 @dataclass(frozen=True)
+class TargetViews:
+    """Target poses as their cameras see them.
+
+    Attributes
+    ----------
+    keypoints_px : (n, joints, 2), pixels.
+    intrinsics : leading dimension (n,).
+    """
+
+    keypoints_px: Tensor
+    intrinsics: Intrinsics
+
+
+@dataclass(frozen=True)
 class Placement:
     """Where roots go: ``(depth x, depth y, depth)``.
 
@@ -231,6 +245,12 @@ class GlobalPositionAlignment:
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw target poses with replacement, (count,) row numbers."""
         return draw_rows(len(self._rays), count, generator)
+
+    def seen(self, rows: Tensor) -> TargetViews:
+        """Look up target poses by their row numbers, as keypoints before their cameras."""
+        rays, intrinsics = self._rays[rows], self._intrinsics[self.camera[rows]]
+        points = torch.cat([rays, torch.ones_like(rays[..., :1])], dim=-1)
+        return TargetViews(project(points, intrinsics), intrinsics)
 
     def move(self, batch: Batch, rows: Tensor, generator: torch.Generator) -> Batch:
         """Move each clip to the target pose of the row that stands with it."""

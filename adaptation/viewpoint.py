@@ -2,14 +2,14 @@
 
 Global position alignment (PoseDA, ICCV 2023) moves poses and never turns them, so a source filmed at chest
 height stays filmed at chest height. Here poses are first turned about their root: so that up lies where it
-lies before the target's cameras (:mod:`adaptation.gravity`, from keypoints alone), or, as a control, to a
-random pitch and roll. "Pseudo-Label-Guided Global Transforms" (arXiv 2504.12699) takes orientations from
-pseudo-labels instead, which need a lifter that knows the viewpoint already.
+lies before the target's cameras, from keypoints alone (:mod:`adaptation.gravity`, or by the lifter's own
+answers, :mod:`adaptation.pseudo_labels`), or, as a control, to a random pitch and roll.
 """
 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor
 from adaptation.global_position import GlobalPositionAlignment
 from adaptation.gravity import CameraGravity, GravityConfig
 from adaptation.orientation import jitter_directions, turn_upright, up_from_angles
+from adaptation.pseudo_labels import PseudoLabelAlignment, PseudoLabelConfig
 from training.batches import Batch, BatchTransform
 
 
@@ -60,12 +61,29 @@ class AlignedViewpoint(BaseModel):
     )
 
 
+class PseudoLabelledViewpoint(BaseModel):
+    """Poses are turned until up lies where the lifter's own answers to target keypoints say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["pseudo-labels"] = "pseudo-labels"
+    labels: PseudoLabelConfig = Field(
+        default=PseudoLabelConfig(), description="When target keypoints are answered for, and by what."
+    )
+    before: RandomViewpoint = Field(
+        default=RandomViewpoint(), description="Viewpoints that are taught before there are answers."
+    )
+    jitter_degrees: float = Field(default=10.0, ge=0, description="As for aligned viewpoints.")
+
+
 def _named(value: object) -> object:
     return {"kind": value} if isinstance(value, str) else value
 
 
 Viewpoint = Annotated[
-    NoViewpoint | RandomViewpoint | AlignedViewpoint, Field(discriminator="kind"), BeforeValidator(_named)
+    NoViewpoint | RandomViewpoint | AlignedViewpoint | PseudoLabelledViewpoint,
+    Field(discriminator="kind"),
+    BeforeValidator(_named),
 ]
 """What a recipe may say of viewpoints: a kind by name, or a kind with its options."""
 
@@ -98,15 +116,13 @@ class ViewpointAlignment:
 
     Parameters
     ----------
-    config : how far gravity is jittered.
+    jitter_degrees : deviation of gravity, see :class:`AlignedViewpoint`.
     position : places clips; its target poses are drawn.
     camera_up : (cameras, 3), unit vectors against gravity, by row of the target's camera table.
     """
 
-    def __init__(
-        self, config: AlignedViewpoint, position: GlobalPositionAlignment, camera_up: Tensor
-    ) -> None:
-        self.config = config
+    def __init__(self, jitter_degrees: float, position: GlobalPositionAlignment, camera_up: Tensor) -> None:
+        self.jitter_degrees = jitter_degrees
         self._position = position
         self._up = camera_up.to(position.camera.device)
 
@@ -114,7 +130,7 @@ class ViewpointAlignment:
         """Draw one target pose per clip, turn the clip about its root, and move it there."""
         rows = self._position.draw(len(batch), generator)
         up = self._up[self._position.camera[rows]].to(batch.positions_camera.dtype)
-        up = jitter_directions(up, math.radians(self.config.jitter_degrees), generator)
+        up = jitter_directions(up, math.radians(self.jitter_degrees), generator)
         turned = turn_upright(batch, up, self._position.root, generator)
         return self._position.move(turned, rows, generator)
 
@@ -128,7 +144,8 @@ def viewpoint_transforms(
     ----------
     viewpoint : the kind and its options.
     position : places clips.
-    gravity : of the target's cameras, for ``aligned`` alone.
+    gravity : of the target's cameras, for ``aligned``; with ``pseudo-labels``, what a finished training has
+        found, or None to find it in training.
 
     Raises
     ------
@@ -140,7 +157,17 @@ def viewpoint_transforms(
     if isinstance(viewpoint, AlignedViewpoint):
         if gravity is None:
             raise ValueError("aligned viewpoints need the gravity of the target's cameras; learn it first")
-        return (ViewpointAlignment(viewpoint, position, gravity.up),)
+        return (ViewpointAlignment(viewpoint.jitter_degrees, position, gravity.up),)
+    if isinstance(viewpoint, PseudoLabelledViewpoint):
+        aligned = partial(ViewpointAlignment, viewpoint.jitter_degrees, position)
+        if gravity is not None:
+            return (aligned(gravity.up),)
+        turn = RandomTurn(viewpoint.before, position.root)
+
+        def at_random(batch: Batch, generator: torch.Generator) -> Batch:
+            return position(turn(batch, generator), generator)
+
+        return (PseudoLabelAlignment(viewpoint.labels, position, at_random, aligned),)
     return (position,)
 
 

@@ -17,6 +17,7 @@ import torch
 from adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
 from adaptation.gravity import CameraGravity, learn_camera_gravity
 from adaptation.poseda import PoseDA
+from adaptation.pseudo_labels import PseudoLabelAlignment
 from adaptation.viewpoint import AlignedViewpoint, NoViewpoint, viewpoint_transforms
 from flows.data import OpenData
 from flows.recipe import (
@@ -89,7 +90,7 @@ def transforms(
     device : torch.device
         Where batches lie.
     gravity : CameraGravity or None
-        From :func:`target_gravity`, for viewpoints that are aligned.
+        From :func:`target_gravity`, for viewpoints that are aligned; or what a finished training found.
     """
     adaptation = alignment_of(adaptation)
     if not isinstance(adaptation, GlobalPositionAdaptation):
@@ -174,6 +175,21 @@ def target_gravity(
         found = learn_camera_gravity(source, TargetKeypoints.from_poses(target), viewpoint.gravity, seed)
         write_text_atomically(record, found.model_dump_json(indent=2) + "\n")
     return known_gravity(folder)
+
+
+def keep_found_gravity(moved: Sequence[BatchTransform], target: CameraPoses | None, folder: Path) -> None:
+    """Write down where the lifter's own answers have found up, once training is over.
+
+    Parameters
+    ----------
+    moved : the transforms of the training.
+    target : the target's poses, for the names of its cameras.
+    folder : of the training stage.
+    """
+    for transform in moved:
+        if isinstance(transform, PseudoLabelAlignment) and target is not None:
+            found = transform.gravity(tuple(camera.name for camera in target.cameras))
+            write_text_atomically(folder / GRAVITY, found.model_dump_json(indent=2) + "\n")
 
 
 def known_gravity(folder: Path) -> CameraGravity | None:

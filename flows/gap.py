@@ -21,11 +21,12 @@ from adaptation.domain_gap import (
     labelled_gap,
 )
 from adaptation.viewpoint import RandomViewpoint
-from flows.adapt import alignment_of, target_gravity, transforms
+from flows.adapt import alignment_of, known_gravity, target_gravity, transforms
 from flows.data import open_poses
 from flows.gap_plots import Panel, draw
 from flows.narration import Step as Told
 from flows.narration import tell
+from flows.pipeline import RunFolder
 from flows.recipe import Adaptation, GlobalPositionAdaptation, Part, Recipe
 from flows.stage import write_text_atomically
 from flows.train import resolve_device
@@ -86,6 +87,14 @@ def measure_gap(request: GapRequest, folder: Path) -> GapReport:
     source = DevicePoses.from_columns(opened_source.labelled(), device, frames=1)
     target = DevicePoses.from_columns(unlabelled, device, frames=1)
     gravity = target_gravity(recipe.adaptation, source, unlabelled, recipe.seeds[0], folder)
+    if found_in_training(recipe.adaptation):
+        adapted = next(method for method in recipe.methods if method == recipe.adaptation.method)
+        gravity = known_gravity(RunFolder(recipe.run_dir).training(adapted, recipe.seeds[0]))
+        if gravity is None:
+            raise ValueError(
+                f"recipe {recipe.name} finds viewpoints by its lifter's own answers; run it first: "
+                "`poseshift run`"
+            )
     moved = transforms(recipe.adaptation, unlabelled, device, gravity)
     steps = [
         Step(name, transform) for name, transform in zip(step_names(recipe.adaptation), moved, strict=True)
@@ -112,12 +121,18 @@ def measure_gap(request: GapRequest, folder: Path) -> GapReport:
     return report
 
 
+def found_in_training(adaptation: Adaptation) -> bool:
+    """Whether viewpoints are known only once a lifter has been trained."""
+    aligned = alignment_of(adaptation)
+    return isinstance(aligned, GlobalPositionAdaptation) and aligned.viewpoint.kind == "pseudo-labels"
+
+
 def step_names(adaptation: Adaptation) -> Sequence[str]:
     """Name the steps of :func:`flows.adapt.transforms` for people, in their order."""
     aligned = alignment_of(adaptation)
     if not isinstance(aligned, GlobalPositionAdaptation):
         return ()
-    if aligned.viewpoint.kind == "aligned":
+    if aligned.viewpoint.kind in ("aligned", "pseudo-labels"):
         return ("viewpoint and position alignment",)
     if isinstance(aligned.viewpoint, RandomViewpoint):
         return ("random viewpoints", "position alignment")

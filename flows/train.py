@@ -26,7 +26,7 @@ from adaptation.collapse import Health
 from adaptation.rollback import AdaptedFit, Rollback, fit_with_rollback
 from adaptation.selection import SelectionConfig, measure
 from augmentation.checkpoint import save_generator
-from flows.adapt import learner, target_gravity, transforms, unlabelled
+from flows.adapt import keep_found_gravity, learner, target_gravity, transforms, unlabelled
 from flows.data import DataInputs, OpenData, open_poses
 from flows.logs import recorded
 from flows.narration import Step, tell
@@ -178,13 +178,14 @@ def train_lifter(
                 choosing.record(log)
             on_epoch(log)
 
+        moved = transforms(job.adaptation, seen, device, gravity) if learning is None else learning.before
         if learning is None:
             plain = fit(
                 lifter,
                 chosen,
                 poses,
                 job.schedule,
-                transforms=transforms(job.adaptation, seen, device, gravity),
+                transforms=moved,
                 run_dir=place / "training",
                 seed=job.seed,
                 on_epoch=after_epoch,
@@ -197,12 +198,13 @@ def train_lifter(
                 poses,
                 job.schedule,
                 learning.transform,
-                transforms=learning.before,
+                transforms=moved,
                 run_dir=place / "training",
                 seed=job.seed,
                 on_epoch=after_epoch,
             )
         result = adapted.fit
+        keep_found_gravity(moved, seen, place)
         kept = result.history[-1].epoch if choosing is None else choosing.keep().epoch
         record = TrainingRecord(
             snapshots={

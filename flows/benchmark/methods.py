@@ -15,7 +15,13 @@ from adaptation.collapse import CollapseConfig
 from adaptation.global_position import Copied, GlobalPositionConfig
 from adaptation.gravity import GravityConfig
 from adaptation.poseda_config import FeedbackConfig, PoseDAConfig, poseaug
-from adaptation.viewpoint import AlignedViewpoint, NoViewpoint, RandomViewpoint, Viewpoint
+from adaptation.viewpoint import (
+    AlignedViewpoint,
+    NoViewpoint,
+    PseudoLabelledViewpoint,
+    RandomViewpoint,
+    Viewpoint,
+)
 from augmentation.discriminator import Critic, DiscriminatorConfig
 from augmentation.generator import BoneChanges, GeneratorConfig, Rotations
 from flows.recipe import Part
@@ -87,6 +93,13 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             encoding="perspective",
             position=_GPA,
             viewpoint=AlignedViewpoint(gravity=_GRAVITY),
+            poseda=_LPA_AFTER_ALIGNMENT,
+        ),
+        "everything_pseudo_labels": Method(
+            description="as everything, viewpoints by the lifter's own answers",
+            encoding="perspective",
+            position=_GPA,
+            viewpoint=PseudoLabelledViewpoint(),
             poseda=_LPA_AFTER_ALIGNMENT,
         ),
         "random_pitch": Method(

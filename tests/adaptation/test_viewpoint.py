@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
 
 from adaptation.global_position import GlobalPositionAlignment, GlobalPositionConfig, TargetKeypoints
 from adaptation.gravity import (
@@ -22,9 +23,11 @@ from adaptation.orientation import (
     turn_upright,
     up_from_angles,
 )
+from adaptation.pseudo_labels import PseudoLabelAlignment, PseudoLabelConfig, long_axes, pooled_axis
 from adaptation.viewpoint import (
     AlignedViewpoint,
     NoViewpoint,
+    PseudoLabelledViewpoint,
     RandomTurn,
     RandomViewpoint,
     Viewpoint,
@@ -32,12 +35,19 @@ from adaptation.viewpoint import (
     viewpoint_transforms,
 )
 from geometry.bones import bone_lengths
-from geometry.camera import Camera, project, stack_intrinsics
+from geometry.camera import Camera, normalise, project, stack_intrinsics
 from geometry.skeleton import skeleton
 from storage.columns import CameraPoses, TrialInfo
 from storage.schema import TrialKey
 from training.batches import Batch, DevicePoses
+from training.encoding import encoding
+from training.fit import fit
 from training.flip import mirror
+from training.lifters.lifter import Lifter
+from training.lifters.registry import build
+from training.lifters.simple_baseline import SimpleBaselineConfig
+from training.schedule import Schedule
+from training.transforms import StatefulTransform, TrainingRun
 
 ROOT = 0
 SKELETON = skeleton("human36m_17")
@@ -270,7 +280,7 @@ def test_alignment_takes_position_and_gravity_from_the_same_target_pose():
     source = DevicePoses.from_columns(columns(rng, [looking("source", 10, size=1000)], 64), "cpu", 1)
     up = torch.tensor([camera.up for camera in cameras])
     position = GlobalPositionAlignment(GlobalPositionConfig(), keypoints)
-    aligned = ViewpointAlignment(AlignedViewpoint(jitter_degrees=0), position, up)
+    aligned = ViewpointAlignment(0.0, position, up)
     batch = source.batch(torch.arange(64))
     moved = aligned(batch, seeded(0))
     rows = [
@@ -389,3 +399,160 @@ def test_transforms_of_each_kind(found):
     assert isinstance(aligned, ViewpointAlignment)
     with pytest.raises(ValueError, match="gravity"):
         viewpoint_transforms(AlignedViewpoint(), position, None)
+
+
+PSEUDO = PseudoLabelConfig(first=0.4, every=3, poses_per_camera=50)
+
+
+class Knows(Lifter):
+    """Answers the true pose of the known keypoints that are nearest to those it is shown."""
+
+    def __init__(self, rays: Tensor, poses: Tensor) -> None:
+        super().__init__(frames=1, output="all", channels=2, skeleton="human36m_17")
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.rays, self.poses = rays.flatten(1), poses
+
+    def lift(self, keypoints: Tensor) -> Tensor:
+        nearest = torch.cdist(keypoints.flatten(1), self.rays).argmin(dim=1)
+        return self.poses[nearest][:, None] + 0 * self.weight
+
+
+@pytest.fixture
+def cameras():
+    return [looking("level", 5.0), looking("ceiling", 65.0, 20.0)]
+
+
+@pytest.fixture
+def target(cameras):
+    return columns(np.random.default_rng(3), cameras, 80)
+
+
+@pytest.fixture
+def position(target):
+    return GlobalPositionAlignment(GlobalPositionConfig(), TargetKeypoints.from_poses(target))
+
+
+@pytest.fixture
+def source():
+    poses = columns(np.random.default_rng(4), [looking("source", 10.0)], 64)
+    return DevicePoses.from_columns(poses, "cpu", 1)
+
+
+def learning(position, config: PseudoLabelConfig = PSEUDO) -> PseudoLabelAlignment:
+    (transform,) = viewpoint_transforms(
+        PseudoLabelledViewpoint(labels=config, jitter_degrees=0.0), position, None
+    )
+    assert isinstance(transform, PseudoLabelAlignment)
+    assert isinstance(transform, StatefulTransform)
+    return transform
+
+
+def test_true_answers_give_the_cameras_their_up(cameras, target, position) -> None:
+    intrinsics = DevicePoses.from_columns(target, "cpu", 1)
+    rays = normalise(intrinsics.keypoints_px, intrinsics.intrinsics[intrinsics.camera])
+    relative = intrinsics.positions_camera - intrinsics.positions_camera[:, :1]
+    transform = learning(position)
+    transform.attach(TrainingRun(Knows(rays, relative), encoding("ray"), 10))
+    found = transform.gravity(("level", "ceiling"))
+    assert [one.camera for one in found.cameras] == ["level", "ceiling"]
+    for one, camera in zip(found.cameras, cameras, strict=True):
+        angle = math.degrees(math.acos(min(1.0, float(np.dot(one.up, camera.up)))))
+        assert angle < 6, "people who lean to all sides stand upright together"
+        assert one.poses == 50
+        assert one.spread_degrees is not None
+        assert one.spread_degrees < 30
+
+
+def test_a_run_begins_at_random_and_turns_by_answers_afterwards(position, source) -> None:
+    """Of ten steps four are random; the six others take one of two directions, renewed every third step."""
+    transform = learning(position)
+    lifter = build(SimpleBaselineConfig(width=16, blocks=1), 2, seed=0)
+    transform.attach(TrainingRun(lifter, encoding("screen"), 10))
+    generator = torch.Generator().manual_seed(0)
+    directions = []
+    for step in range(10):
+        with torch.no_grad():
+            lifter.head.bias += 0.5 * torch.randn(51, generator=torch.Generator().manual_seed(step))
+        up = transform(source.batch(torch.arange(64)), generator).up_camera
+        assert up is not None
+        directions.append({tuple(one) for one in np.round(up.numpy().astype(np.float64), 4)})
+    assert all(len(one) == 64 for one in directions[:4])
+    assert all(len(one) == 2 for one in directions[4:])
+    assert directions[4] == directions[5] == directions[6]
+    assert directions[6] != directions[7]
+    assert directions[7] == directions[8] == directions[9]
+
+
+def test_known_gravity_takes_the_place_of_answers(position, source) -> None:
+    transform = learning(position)
+    lifter = build(SimpleBaselineConfig(width=16, blocks=1), 2, seed=0)
+    transform.attach(TrainingRun(lifter, encoding("screen"), 10))
+    found = transform.gravity(("level", "ceiling"))
+    (fixed,) = viewpoint_transforms(PseudoLabelledViewpoint(), position, found)
+    assert isinstance(fixed, ViewpointAlignment)
+
+
+def test_without_a_run_there_are_no_answers(position, source) -> None:
+    with pytest.raises(RuntimeError, match="lifter in training"):
+        learning(position)(source.batch(torch.arange(8)), torch.Generator())
+
+
+def test_a_resumed_run_ends_like_an_undisturbed_one(position, source, tmp_path) -> None:
+    """Bit for bit: lifter, teacher and what it said."""
+    schedule = Schedule(epochs=4, steps_per_epoch=3, batch_size=16)
+
+    class InterruptionError(Exception):
+        pass
+
+    def stop(log) -> None:
+        if log.epoch == 3:
+            raise InterruptionError
+
+    def train(folder, on_epoch=None):
+        transform = learning(position)
+        lifter = build(SimpleBaselineConfig(width=16, blocks=1), 2, seed=0)
+        result = fit(
+            lifter,
+            encoding("screen"),
+            source,
+            schedule,
+            run_dir=folder,
+            seed=1,
+            transforms=(transform,),
+            on_epoch=on_epoch,
+        )
+        return result.lifter.state_dict(), transform.state_dict()
+
+    whole = train(tmp_path / "whole")
+    with pytest.raises(InterruptionError):
+        train(tmp_path / "broken", stop)
+    resumed = train(tmp_path / "broken")
+    assert all(torch.equal(resumed[0][name], value) for name, value in whole[0].items())
+    assert resumed[1]["step"] == whole[1]["step"] == 12
+    assert torch.equal(resumed[1]["up"], whole[1]["up"])
+    for name, value in whole[1]["teacher"].items():
+        assert torch.equal(resumed[1]["teacher"][name], value), name
+
+
+def test_axes_point_from_the_ankles_to_the_head() -> None:
+    pose = torch.zeros(1, 17, 3)
+    pose[0, 10] = torch.tensor([0.0, -0.7, 0.0])
+    pose[0, 3] = torch.tensor([0.1, 0.9, 0.0])
+    pose[0, 6] = torch.tensor([-0.1, 0.9, 0.0])
+    torch.testing.assert_close(long_axes(pose, SKELETON), torch.tensor([[0.0, -1.0, 0.0]]))
+    with pytest.raises(ValueError, match="has no"):
+        long_axes(torch.zeros(1, 17, 3), skeleton("coco_17"))
+
+
+def test_a_third_of_lying_bodies_hardly_moves_the_pooled_axis() -> None:
+    rng = torch.Generator().manual_seed(0)
+    truth = up_from_angles(torch.tensor(0.3), torch.tensor(0.1))
+    axes = torch.nn.functional.normalize(truth + 0.1 * torch.randn(60, 3, generator=rng), dim=-1)
+    lying = axes.clone()
+    lying[:20] = torch.tensor([1.0, 0.0, 0.0])
+    for answers, limit in ((axes, 3.5), (lying, 8.0)):
+        found = pooled_axis(answers)
+        assert float(found.norm()) == pytest.approx(1)
+        assert math.degrees(math.acos(float(found @ truth))) < limit
+    mean = torch.nn.functional.normalize(lying.mean(dim=0), dim=0)
+    assert math.degrees(math.acos(float(mean @ truth))) > 15

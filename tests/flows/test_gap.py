@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 
 from adaptation.domain_gap import GapConfig
 from adaptation.gravity import GravityConfig
-from adaptation.viewpoint import AlignedViewpoint, RandomViewpoint
+from adaptation.pseudo_labels import PseudoLabelConfig
+from adaptation.viewpoint import AlignedViewpoint, PseudoLabelledViewpoint, RandomViewpoint
+from flows.adapt import known_gravity
 from flows.cli import app
 from flows.data import open_poses
 from flows.gap import (
@@ -21,6 +23,7 @@ from flows.gap import (
     measure_gap,
     step_names,
 )
+from flows.pipeline import RunFolder, Trained, evaluate_method, publish, train_method
 from flows.recipe import GlobalPositionAdaptation, NoAdaptation, Recipe, save_recipe
 
 FEW = GapConfig(poses=200, bins=10)
@@ -81,6 +84,31 @@ def test_every_step_has_its_name(prepared: Recipe, tmp_path: Path) -> None:
         assert [stage.step for stage in report.keypoints] == ["source", *expected[viewpoint.kind]]
     assert list(step_names(GlobalPositionAdaptation())) == expected["none"]
     assert step_names(NoAdaptation()) == ()
+
+
+def test_viewpoints_by_the_lifters_answers_are_those_of_the_trained_one(
+    prepared: Recipe, tmp_path: Path
+) -> None:
+    """Training leaves the gravity that it ended with, for the report and the gap; before, none is known."""
+    labels = PseudoLabelConfig(first=0.3, every=2, poses_per_camera=20)
+    recipe = prepared.model_copy(
+        update={
+            "run_dir": tmp_path / "run",
+            "adaptation": GlobalPositionAdaptation(viewpoint=PseudoLabelledViewpoint(labels=labels)),
+            "compare": (),
+            "seeds": (0,),
+        }
+    )
+    with pytest.raises(ValueError, match="run it first"):
+        measure_gap(GapRequest(recipe=recipe, config=FEW), tmp_path / "gap")
+    trained = (Trained("gpa", 0, train_method(recipe, "gpa", 0), evaluate_method(recipe, "gpa", 0)),)
+    gravity = known_gravity(RunFolder(recipe.run_dir).training("gpa", 0))
+    assert gravity is not None
+    assert [one.camera for one in gravity.cameras if one.up] == ["0", "8"]
+    publish(recipe, trained)
+    assert RunFolder(recipe.run_dir).report.exists()
+    report = measure_gap(GapRequest(recipe=recipe, config=FEW), tmp_path / "gap")
+    assert [stage.step for stage in report.keypoints] == ["source", "viewpoint and position alignment"]
 
 
 def test_as_a_user_runs_it(prepared: Recipe, tmp_path: Path) -> None:

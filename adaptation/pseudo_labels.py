@@ -1,0 +1,179 @@
+"""Viewpoints from a lifter's own answers: where up is before each target camera, by pseudo-labels.
+
+At first poses are turned at random, so that the lifter learns to answer from any side. From then on the
+lifter's averaged weights (a mean teacher: Tarvainen and Valpola, NeurIPS 2017) answer for target keypoints
+every so often; the bodies' long axes, from ankles to head, pooled over a camera's poses, say where up is in
+its axes; and source poses are turned to there. "Pseudo-Label-Guided Global Transforms" (arXiv 2504.12699) has
+the idea of pseudo-labels for orientation; its way from pose to orientation is not public. No label of the
+target is used. :mod:`adaptation.gravity` finds the same directions with a network of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
+
+from adaptation.global_position import GlobalPositionAlignment
+from adaptation.gravity import CameraGravity, FoundGravity
+from geometry.skeleton import Skeleton, skeleton
+from training.batches import Batch, BatchTransform
+from training.flip import lift
+from training.lifters.lifter import Lifter
+from training.transforms import TrainingRun
+
+_ROUNDS = 50
+"""Rounds of Weiszfeld's algorithm; it is within a thousandth of a degree long before."""
+
+
+class PseudoLabelConfig(BaseModel):
+    """When target keypoints are answered for, and by what."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    first: float = Field(
+        default=0.3, gt=0, lt=1, description="Share of the run's steps that are taught at random viewpoints."
+    )
+    every: int = Field(default=200, ge=1, description="Steps between one set of pseudo-labels and the next.")
+    poses_per_camera: int = Field(
+        default=256, ge=1, description="Target poses answered for, evenly spread over those a camera sees."
+    )
+    ema_decay: float = Field(
+        default=0.99, gt=0, lt=1, description="Decay of the average of the lifter's weights that answers."
+    )
+
+
+class PseudoLabelAlignment:
+    """Turn poses by the lifter's own answers: a :class:`training.transforms.StatefulTransform`.
+
+    Parameters
+    ----------
+    config : when and by what.
+    position : places clips; its target keypoints are answered for.
+    at_random : turns and places a batch before there are pseudo-labels.
+    aligned : makes, of directions against gravity (cameras, 3), what turns and places a batch afterwards.
+    """
+
+    def __init__(
+        self,
+        config: PseudoLabelConfig,
+        position: GlobalPositionAlignment,
+        at_random: BatchTransform,
+        aligned: Callable[[Tensor], BatchTransform],
+    ) -> None:
+        self.config = config
+        self._position = position
+        self._at_random = at_random
+        self._aligned = aligned
+        self._run: TrainingRun | None = None
+        self._teacher: AveragedModel | None = None
+        self._up: Tensor | None = None
+        self._step = 0
+
+    def attach(self, run: TrainingRun) -> None:
+        """Begin a run: the teacher is the lifter as it is; see the protocol."""
+        self._run = run
+        average_of = get_ema_avg_fn(self.config.ema_decay)  # type: ignore[no-untyped-call]
+        self._teacher = AveragedModel(run.lifter, avg_fn=average_of, use_buffers=True)
+        self._up = None
+        self._step = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Step, teacher, and what it has said."""
+        return {"step": self._step, "teacher": self._in_run()[1].state_dict(), "up": self._up}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a state."""
+        self._in_run()[1].load_state_dict(state["teacher"])
+        self._step, self._up = state["step"], state["up"]
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Turn and place a batch; let the teacher follow the lifter, and answer when it is time."""
+        run, teacher = self._in_run()
+        if self._step > 0:
+            teacher.update_parameters(run.lifter)
+        since = self._step - max(1, round(self.config.first * run.total_steps))
+        self._step += 1
+        if since < 0:
+            return self._at_random(batch, generator)
+        if self._up is None or since % self.config.every == 0:
+            self._up = self.gravity(tuple(map(str, range(self._cameras)))).up.to(batch.positions_camera)
+        return self._aligned(self._up)(batch, generator)
+
+    @torch.no_grad()
+    def gravity(self, names: tuple[str, ...]) -> CameraGravity:
+        """Say where up is before each camera by the teacher's answers as they are now.
+
+        Parameters
+        ----------
+        names : of the target's cameras, in the order of its table.
+        """
+        run, averaged = self._in_run()
+        teacher = cast(Lifter, averaged.module)
+        teacher.eval()
+        joint_set = skeleton(teacher.skeleton)
+        found = []
+        for number, name in enumerate(names):
+            rows = torch.nonzero(self._position.camera == number)[:, 0]
+            if len(rows) == 0:
+                found.append(FoundGravity(camera=name, up=None, poses=0, spread_degrees=None))
+                continue
+            chosen = torch.linspace(0, len(rows) - 1, min(len(rows), self.config.poses_per_camera))
+            seen = self._position.seen(rows[chosen.long().to(rows.device)])
+            clips = seen.keypoints_px[:, None].expand(-1, teacher.frames, -1, -1)  # as if they stood still
+            answers = lift(teacher, run.encoding, clips, seen.intrinsics)
+            axes = long_axes(answers[:, answers.shape[1] // 2], joint_set)
+            up = pooled_axis(axes)
+            x, y, z = up.tolist()
+            angles = (axes @ up).clamp(-1, 1).acos()
+            found.append(
+                FoundGravity(
+                    camera=name,
+                    up=(x, y, z),
+                    poses=len(axes),
+                    spread_degrees=math.degrees(float(angles.median())),
+                )
+            )
+        return CameraGravity(cameras=tuple(found))
+
+    @property
+    def _cameras(self) -> int:
+        return int(self._position.camera.max()) + 1
+
+    def _in_run(self) -> tuple[TrainingRun, AveragedModel]:
+        if self._run is None or self._teacher is None:
+            raise RuntimeError("pseudo-labels come from a lifter in training; give this to training.fit.fit")
+        return self._run, self._teacher
+
+
+def long_axes(poses: Tensor, joint_set: Skeleton) -> Tensor:
+    """Directions from the middle of the ankles to the head, (n, joints, 3) -> (n, 3) unit vectors.
+
+    Raises
+    ------
+    ValueError
+        When the skeleton has no ankles or no head.
+    """
+    named = {name: index for index, name in enumerate(joint_set.joint_names)}
+    wanted = ("left_ankle", "right_ankle", "head")
+    missing = [name for name in wanted if name not in named]
+    if missing:
+        raise ValueError(
+            f"skeleton {joint_set.name} has no {', '.join(missing)}, which say how a body stands"
+        )
+    left, right, head = (poses[:, named[name]] for name in wanted)
+    return torch.nn.functional.normalize(head - (left + right) / 2, dim=-1)
+
+
+def pooled_axis(axes: Tensor) -> Tensor:
+    """Geometric median of unit vectors (n, 3), as a unit vector: bent and lying bodies hardly move it."""
+    median = axes.mean(dim=0)
+    for _ in range(_ROUNDS):
+        weights = 1 / (axes - median).norm(dim=-1).clamp(min=1e-3)
+        median = (weights[:, None] * axes).sum(dim=0) / weights.sum()
+    return torch.nn.functional.normalize(median, dim=0)
