@@ -18,6 +18,7 @@ from adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
 from adaptation.gravity import CameraGravity, learn_camera_gravity
 from adaptation.poseda import PoseDA
 from adaptation.pseudo_labels import PseudoLabelAlignment
+from adaptation.random_augmentation import RandomAugmentation
 from adaptation.viewpoint import AlignedViewpoint, NoViewpoint, viewpoint_transforms
 from flows.data import OpenData
 from flows.recipe import (
@@ -30,6 +31,7 @@ from flows.recipe import (
     Recipe,
 )
 from flows.stage import write_text_atomically
+from geometry.skeleton import skeleton
 from storage.columns import CameraPoses
 from training.batches import BatchTransform, DevicePoses
 
@@ -98,7 +100,10 @@ def transforms(
     if target is None:
         raise ValueError("global position alignment needs a target; add `target:` to the recipe")
     position = GlobalPositionAlignment(adaptation.options, TargetKeypoints.from_poses(target), device)
-    return viewpoint_transforms(adaptation.viewpoint, position, gravity)
+    placed = viewpoint_transforms(adaptation.viewpoint, position, gravity)
+    if adaptation.augmentation is None:
+        return placed
+    return (RandomAugmentation(adaptation.augmentation, skeleton(target.skeleton)), *placed)
 
 
 @dataclass(frozen=True)

@@ -132,11 +132,12 @@ def step_names(adaptation: Adaptation) -> Sequence[str]:
     aligned = alignment_of(adaptation)
     if not isinstance(aligned, GlobalPositionAdaptation):
         return ()
+    augmented = () if aligned.augmentation is None else ("random augmentation",)
     if aligned.viewpoint.kind in ("aligned", "pseudo-labels"):
-        return ("viewpoint and position alignment",)
+        return (*augmented, "viewpoint and position alignment")
     if isinstance(aligned.viewpoint, RandomViewpoint):
-        return ("random viewpoints", "position alignment")
-    return ("position alignment",)
+        return (*augmented, "random viewpoints", "position alignment")
+    return (*augmented, "position alignment")
 
 
 def keypoint_quantities(stage: KeypointStage) -> tuple[Compared, ...]:

@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 
 from adaptation.global_position import GlobalPositionConfig
 from adaptation.poseda_config import PoseDAConfig
+from adaptation.random_augmentation import RandomAugmentationConfig
 from adaptation.viewpoint import NoViewpoint, Viewpoint
 from storage.columns import Selection
 from storage.provenance import digest_json
@@ -104,6 +105,8 @@ class GlobalPositionAdaptation(Part):
     """How roots are placed."""
     viewpoint: Viewpoint = NoViewpoint()
     """How poses are turned before: none, random (a control), or aligned with the target's cameras."""
+    augmentation: RandomAugmentationConfig | None = None
+    """Random changes of bones and headings before everything; PoseDA learns them instead."""
 
 
 class PoseDAAdaptation(Part):

@@ -15,6 +15,7 @@ from adaptation.collapse import CollapseConfig
 from adaptation.global_position import Copied, GlobalPositionConfig
 from adaptation.gravity import GravityConfig
 from adaptation.poseda_config import FeedbackConfig, PoseDAConfig, poseaug
+from adaptation.random_augmentation import RandomAugmentationConfig
 from adaptation.viewpoint import (
     AlignedViewpoint,
     NoViewpoint,
@@ -42,6 +43,8 @@ class Method(Part):
     """Global position alignment of the batches; left out where PoseDA places them itself."""
     viewpoint: Viewpoint = NoViewpoint()
     """How poses are turned before they are placed."""
+    augmentation: RandomAugmentationConfig | None = None
+    """Random augmentation, before everything else."""
     poseda: PoseDAConfig | None = None
     """Adversarial augmentation, after everything else."""
 
@@ -102,6 +105,11 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             viewpoint=PseudoLabelledViewpoint(),
             poseda=_LPA_AFTER_ALIGNMENT,
         ),
+        "random_augmentation": Method(
+            description="control: GPA + random augmentation",
+            position=_GPA,
+            augmentation=RandomAugmentationConfig(),
+        ),
         "random_pitch": Method(
             description="control: GPA + random viewpoints", position=_GPA, viewpoint=RandomViewpoint()
         ),
@@ -158,6 +166,7 @@ ABLATED = (
     "gpa_scale_only",
     "gpa_random",
     "poseda",
+    "random_augmentation",
     "lpa_angles",
     "lpa_lengths",
     "lpa_turns",

@@ -21,6 +21,7 @@ from adaptation.collapse import CollapseError
 from adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
 from adaptation.gravity import CameraGravity, GravityConfig, learn_camera_gravity
 from adaptation.poseda import PoseDA
+from adaptation.random_augmentation import RandomAugmentation
 from adaptation.rollback import fit_with_rollback, read_rollbacks
 from adaptation.selection import choose, measure, rank_correlation
 from adaptation.viewpoint import AlignedViewpoint, viewpoint_transforms
@@ -204,7 +205,10 @@ def _transforms(job: Job, lesson: _Lesson, shared: Path) -> Sequence[BatchTransf
     gravity = None
     if isinstance(config.viewpoint, AlignedViewpoint):
         gravity = _gravity(job, lesson, target, config.viewpoint.gravity, shared)
-    return viewpoint_transforms(config.viewpoint, position, gravity)
+    placed = viewpoint_transforms(config.viewpoint, position, gravity)
+    if config.augmentation is None:
+        return placed
+    return (RandomAugmentation(config.augmentation, skeleton(lesson.source.skeleton)), *placed)
 
 
 def _gravity(
