@@ -52,7 +52,7 @@ def draw(panels: tuple[Panel, ...], path: Path) -> None:
                     axes.set_axis_off()
                     continue
                 _histograms(axes, quantities[place])
-            cells[0].set_ylabel(step)
+            cells[0].set_title(step, loc="left", fontsize=9, fontweight="bold")
         grid[0][0].legend(frameon=False, fontsize=7, handlelength=1.0)
         figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
 
