@@ -31,6 +31,8 @@ COLUMNS = (
     *("PA-MPJPE", "PCK@150", "AUC", "gap closed", "camera gap closed", "rank corr.", "collapses", "s / run"),
 )
 
+OVERVIEW = "MPJPE of the last checkpoint, mm, mean ± standard deviation between seeds (their number):"
+
 READING = (
     "Mean over seeds ± standard deviation between seeds [95 % bootstrap interval over test sequences]; MPJPE "
     "and PA-MPJPE in mm, PCK and AUC in per cent. PA-MPJPE, PCK, AUC and the gaps closed are those of the "
@@ -182,7 +184,8 @@ def markdown(lines: Sequence[RunLine]) -> str:
     """Write all tables as markdown."""
     parts = []
     for table in tables(lines):
-        parts += [f"### {table.job.domain}", "", heading(table), "", _markdown_row(COLUMNS)]
+        parts += [f"### {table.job.domain}", "", heading(table), ""]
+        parts += [OVERVIEW, "", *_overview(table), "", _markdown_row(COLUMNS)]
         parts += ["|" + "---|" * 2 + "---:|" * (len(COLUMNS) - 2)]
         parts += [*map(_markdown_row, rows(table)), ""]
     used = {line.job.method for line in lines}
@@ -191,6 +194,25 @@ def markdown(lines: Sequence[RunLine]) -> str:
     commits = sorted({line.git_commit or "none recorded" for line in lines})
     parts += ["", f"{len(lines)} runs; commit {', '.join(commits)}."]
     return "\n".join(parts) + "\n"
+
+
+def _overview(table: DomainTable) -> Iterator[str]:
+    """Give a row per lifter and schedule, a column per method."""
+    methods = list(dict.fromkeys(cell.job.method for cell in table.cells))
+    yield _markdown_row(("lifter", *(f"`{name}`" for name in methods)))
+    yield "|---|" + "---:|" * len(methods)
+    for (lifter, _), same in groupby(table.cells, key=lambda cell: (cell.job.lifter, cell.job.schedule)):
+        shown = {cell.job.method: _brief(cell) for cell in same}
+        yield _markdown_row((lifter, *(shown.get(name, "") for name in methods)))
+
+
+def _brief(cell: Cell) -> str:
+    pooled = cell.pooled("last")
+    if pooled is None:
+        return "—"
+    error = pooled.mpjpe_mm
+    spread = "" if error.std is None else f" ± {error.std:.1f}"
+    return f"{error.value:.1f}{spread} ({pooled.seeds})"
 
 
 class SectionError(ValueError):

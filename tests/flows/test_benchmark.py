@@ -309,6 +309,8 @@ def test_tables_pool_seeds_and_say_how_much_of_the_gap_is_closed(
     text = markdown(lines)
     assert f"| simple-baseline-small | source_only | 2 | {error + 2:.1f} ± 2.8 [" in text
     assert "75 % [75, 75]" in text
+    assert "| lifter | `source_only` | `gpa` | `target_supervised` |" in text
+    assert f"| simple-baseline-small | {error + 2:.1f} ± 2.8 (2) | {error - 28:.1f} (1) |" in text
     for stated in (
         "Protocol `3dhp-annot3`",
         "seeds 0, 1",
