@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from flows.recipe import Part, Test
 from flows.retries import patient_task
 from flows.stage import StageOutcome, run_stage
 from flows.train import resolve_device
-from storage.columns import CameraPoses, read_camera_poses
+from storage.columns import CameraPoses, read_camera_poses, sampling_hz
 from storage.provenance import digest_file, git_commit, software_versions
 from storage.schema import Float32
 from storage.store import PoseStore
@@ -24,6 +25,11 @@ from training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, TrainedLifter, l
 from training.evaluation.evaluate import evaluate, predict, rows_within
 from training.evaluation.protocols import TestTime, protocol
 from training.evaluation.results import EvaluationResult
+
+logger = logging.getLogger(__name__)
+
+_RATE_TOLERANCE = 0.1
+"""Share by which the rates of learned and tested motion may differ: 29.97 is as good as 30."""
 
 
 class EvaluationInputs(Part):
@@ -109,6 +115,7 @@ def evaluate_lifter(
                 predicted = _predict(trained, poses, chosen.test_time, dask)
             else:
                 context = read_camera_poses(store, chosen.context(test.data.keypoints))
+                _check_rate(trained, context, lifter)
                 answers = _predict(trained, context, chosen.test_time, dask)
                 predicted = answers[rows_within(poses, context)]
             results.append(evaluate(predicted, poses, chosen))
@@ -139,6 +146,20 @@ def _inputs(lifter: Path, test: Test, store: PoseStore) -> EvaluationInputs:
         test=StoreInputs(dataset=store.dataset, snapshot=store.snapshot, keypoints=test.data.keypoints),
         protocols=test.protocols,
     )
+
+
+def _check_rate(trained: TrainedLifter, poses: CameraPoses, lifter: Path) -> None:
+    """Say so when a lifter of clips is shown motion at another rate than it has learned."""
+    learned, shown = trained.provenance.get("sampling_hz"), sampling_hz(poses)
+    if isinstance(learned, float) and abs(shown / learned - 1) > _RATE_TOLERANCE:
+        logger.warning(
+            "%s has learned clips of %d frames at %.1f Hz and is tested at %.1f Hz, where they span another "
+            "time; train it with the `frame_step` that gives the test's rate",
+            lifter,
+            trained.lifter.frames,
+            learned,
+            shown,
+        )
 
 
 def _predict(trained: TrainedLifter, poses: CameraPoses, test_time: TestTime, dask: str | None) -> Float32:

@@ -5,6 +5,7 @@ A job is the complete description of a lifter, so that its digest says whether t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -36,7 +37,7 @@ from flows.slots import training_slot
 from flows.stage import StageOutcome, run_stage
 from geometry.bones import bone_statistics
 from geometry.skeleton import skeleton
-from storage.columns import CameraPoses
+from storage.columns import CameraPoses, sampling_hz
 from storage.provenance import git_commit, software_versions
 from training.batches import DevicePoses
 from training.checkpoint import save_lifter
@@ -220,6 +221,7 @@ def train_lifter(
             rollbacks=adapted.rollbacks,
             augmentation=adapted.health,
         )
+        rate = sampling_hz(columns)
         provenance: dict[str, JsonValue] = {
             "inputs": inputs.model_dump(mode="json"),
             "git_commit": git_commit(),
@@ -227,6 +229,7 @@ def train_lifter(
             "selection": record.selection,
             "epoch": record.epoch,
             "device": record.device,
+            "sampling_hz": None if math.isnan(rate) else rate,
         }
         if learning is not None:
             save_generator(place / GENERATOR, learning.transform.generator, provenance)

@@ -5,6 +5,7 @@ The rows of one (trial, camera) stand together in the order of their frames, so 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -104,6 +105,16 @@ class CameraPoses:
 
 
 _EVERYTHING = Selection()
+
+
+def sampling_hz(poses: CameraPoses) -> float:
+    """Frames per second between neighbouring rows of one view, the median; NaN where no view has two rows."""
+    step = np.diff(poses.frame)
+    neighbours = (np.diff(poses.trial) == 0) & (np.diff(poses.camera) == 0) & (step > 0)
+    if not neighbours.any():
+        return math.nan
+    fps = np.array([trial.fps for trial in poses.trials])[poses.trial[1:][neighbours]]
+    return float(np.median(fps / step[neighbours]))
 
 
 def read_camera_poses(store: PoseStore, selection: Selection = _EVERYTHING) -> CameraPoses:

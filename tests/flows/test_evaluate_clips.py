@@ -1,9 +1,11 @@
 """Evaluation of lifters that see clips."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from flows.evaluate import evaluate_lifter
 from flows.recipe import Recipe
@@ -21,7 +23,10 @@ def test_a_clip_holds_the_frames_of_the_recording_not_of_the_protocol(
     prepared: Recipe, tmp_path: Path
 ) -> None:
     config = VideoPose3DConfig(width=8)
-    save_lifter(tmp_path / "lifter", config, "screen", build(config, encoding("screen").channels), {})
+    lifter = build(config, encoding("screen").channels)
+    with torch.no_grad():
+        lifter.head.weight.mul_(30)  # so that the answers of an untrained lifter differ from frame to frame
+    save_lifter(tmp_path / "lifter", config, "screen", lifter, {})
     record = evaluate_lifter(tmp_path / "lifter", prepared.test, tmp_path / "results", "cpu").result
 
     store, chosen = PoseStore.open(prepared.test.data.store), protocol("3dhp-annot3")  # all 17 joints
@@ -43,3 +48,16 @@ def test_a_clip_holds_the_frames_of_the_recording_not_of_the_protocol(
     found = np.mean([row.mpjpe_mm for row in record.under(chosen.name).per_joint])
     assert found == pytest.approx(expected, abs=1e-3)
     assert abs(found - cut_at_gaps) > 0.01
+
+
+@pytest.mark.parametrize(("learned_hz", "warned"), [(10.0, True), (50.0, True), (25.0, False), (None, False)])
+def test_clips_of_another_rate_than_the_tests_are_told(
+    prepared: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture, learned_hz: float | None, warned: bool
+) -> None:
+    """The test set of MPI-INF-3DHP has 25 frames a second."""
+    config = VideoPose3DConfig(width=8)
+    lifter = build(config, encoding("screen").channels)
+    save_lifter(tmp_path / "lifter", config, "screen", lifter, {"sampling_hz": learned_hz})
+    with caplog.at_level(logging.WARNING, logger="flows.evaluate"):
+        evaluate_lifter(tmp_path / "lifter", prepared.test, tmp_path / "results", "cpu")
+    assert ("is tested at 25.0 Hz" in caplog.text) == warned

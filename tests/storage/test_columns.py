@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from geometry.camera import project
-from storage.columns import Selection, read_camera_poses
+from storage.columns import Selection, read_camera_poses, sampling_hz
 from storage.schema import Trial
 from storage.store import PoseStore
 
@@ -131,3 +132,11 @@ def test_take_keeps_the_tables(store: PoseStore, trials: list[Trial]) -> None:
     assert some.frame.tolist() == [5, 0]
     assert some.trials == poses.trials
     np.testing.assert_array_equal(some.keypoints_px, poses.keypoints_px[[5, 0]])
+
+
+def test_the_sampling_rate_follows_the_frame_step(store: PoseStore, trials: list[Trial]) -> None:
+    fps = trials[0].fps
+    walking = Selection(subjects=("S1",))
+    assert sampling_hz(read_camera_poses(store, walking)) == fps
+    assert sampling_hz(read_camera_poses(store, replace(walking, frame_step=2))) == fps / 2
+    assert math.isnan(sampling_hz(read_camera_poses(store, replace(walking, frame_step=50))))
