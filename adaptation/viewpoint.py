@@ -68,7 +68,7 @@ class PseudoLabelledViewpoint(BaseModel):
 
     kind: Literal["pseudo-labels"] = "pseudo-labels"
     labels: PseudoLabelConfig = Field(
-        default=PseudoLabelConfig(), description="When target keypoints are answered for, and by what."
+        default=PseudoLabelConfig(), description="When the lifter answers for target keypoints."
     )
     before: RandomViewpoint = Field(
         default=RandomViewpoint(), description="Viewpoints that are taught before there are answers."
