@@ -13,7 +13,6 @@ from typing import Literal
 
 from adaptation.collapse import CollapseConfig
 from adaptation.global_position import Copied, GlobalPositionConfig
-from adaptation.gravity import GravityConfig
 from adaptation.poseda_config import FeedbackConfig, PoseDAConfig, poseaug
 from adaptation.random_augmentation import RandomAugmentationConfig
 from adaptation.viewpoint import (
@@ -50,9 +49,6 @@ class Method(Part):
 
 
 _GPA = GlobalPositionConfig()
-_GRAVITY = GravityConfig(steps=500)
-"""Half the default's steps: the benchmark learns gravity anew for each domain and seed."""
-
 _LPA_AFTER_ALIGNMENT = PoseDAConfig(placement="kept")
 """Batches are placed and turned before."""
 
@@ -89,13 +85,13 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "viewpoint": Method(
             description="GPA + viewpoint alignment",
             position=_GPA,
-            viewpoint=AlignedViewpoint(gravity=_GRAVITY),
+            viewpoint=AlignedViewpoint(),
         ),
         "everything": Method(
             description="GPA + LPA + viewpoint alignment, perspective encoding",
             encoding="perspective",
             position=_GPA,
-            viewpoint=AlignedViewpoint(gravity=_GRAVITY),
+            viewpoint=AlignedViewpoint(),
             poseda=_LPA_AFTER_ALIGNMENT,
         ),
         "everything_pseudo_labels": Method(
