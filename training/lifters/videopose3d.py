@@ -47,8 +47,8 @@ class VideoPose3DConfig(BaseModel):
     norm_epsilon: float = Field(
         default=1e-5,
         gt=0,
-        description="Added to the batch norms' variance. At high learning rates channels fall silent; one that "
-        "a test pose wakes is multiplied by up to the inverse root of this.",
+        description="Added to the batch norms' variance; it bounds what becomes, in a test, of a channel "
+        "that hardly varied in training.",
     )
 
     @property
