@@ -101,6 +101,13 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             viewpoint=PseudoLabelledViewpoint(),
             poseda=_LPA_AFTER_ALIGNMENT,
         ),
+        "everything_random_viewpoints": Method(
+            description="control: as everything, random viewpoints with any roll",
+            encoding="perspective",
+            position=_GPA,
+            viewpoint=RandomViewpoint(roll_degrees=(-180.0, 180.0)),
+            poseda=_LPA_AFTER_ALIGNMENT,
+        ),
         "random_augmentation": Method(
             description="control: GPA + random augmentation",
             position=_GPA,
