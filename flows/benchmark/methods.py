@@ -49,12 +49,21 @@ class Method(Part):
 
 
 _GPA = GlobalPositionConfig()
-_LPA_AFTER_ALIGNMENT = PoseDAConfig(placement="kept")
-"""Batches are placed and turned before."""
 
 
 def _copied(part: Copied, description: str) -> Method:
     return Method(description=description, position=GlobalPositionConfig(copied=part))
+
+
+def _everything(viewpoint: Viewpoint, description: str) -> Method:
+    """All parts, of which augmentation comes last: batches are turned and placed before."""
+    return Method(
+        description=description,
+        encoding="perspective",
+        position=_GPA,
+        viewpoint=viewpoint,
+        poseda=PoseDAConfig(placement="kept"),
+    )
 
 
 def _operator(bones: BoneChanges, rotation: Rotations, description: str) -> Method:
@@ -87,26 +96,15 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             position=_GPA,
             viewpoint=AlignedViewpoint(),
         ),
-        "everything": Method(
-            description="GPA + LPA + viewpoint alignment, perspective encoding",
-            encoding="perspective",
-            position=_GPA,
-            viewpoint=AlignedViewpoint(),
-            poseda=_LPA_AFTER_ALIGNMENT,
+        "everything": _everything(
+            AlignedViewpoint(), "GPA + LPA + viewpoint alignment, perspective encoding"
         ),
-        "everything_pseudo_labels": Method(
-            description="as everything, viewpoints by the lifter's own answers",
-            encoding="perspective",
-            position=_GPA,
-            viewpoint=PseudoLabelledViewpoint(),
-            poseda=_LPA_AFTER_ALIGNMENT,
+        "everything_pseudo_labels": _everything(
+            PseudoLabelledViewpoint(), "as everything, viewpoints by the lifter's own answers"
         ),
-        "everything_random_viewpoints": Method(
-            description="control: as everything, random viewpoints with any roll",
-            encoding="perspective",
-            position=_GPA,
-            viewpoint=RandomViewpoint(roll_degrees=(-180.0, 180.0)),
-            poseda=_LPA_AFTER_ALIGNMENT,
+        "everything_random_viewpoints": _everything(
+            RandomViewpoint(roll_degrees=(-180.0, 180.0)),
+            "control: as everything, random viewpoints with any roll",
         ),
         "random_augmentation": Method(
             description="control: GPA + random augmentation",
