@@ -141,12 +141,48 @@ class Adversary:
         difficulty : the lifter's errors; None to leave the feedback out.
         """
         rate = self.config.adversary.learning_rate * (1 - progress)
-        loss = self._maker_loss(clips, made, place, progress, difficulty)
+        loss = self.maker_loss(clips, made, place, progress, difficulty)
         self._descend(self._maker_optimizer, self._makers.parameters(), loss, rate)
         if self._judge_optimizer is not None and self.steps % self.config.adversary.discriminator_every == 0:
-            loss = self._judge_loss(clips, made, real, rng)
+            loss = self.judge_loss(clips, made, real, rng)
             self._descend(self._judge_optimizer, self._judges.parameters(), loss, rate)
         self.steps += 1
+
+    def maker_loss(
+        self, clips: Batch, made: Made, place: Place, progress: float, difficulty: Difficulty | None
+    ) -> Tensor:
+        """Weigh what the generator learns from, a scalar; arguments as of :meth:`learn`.
+
+        ``w_range (change + gains) + w_3d L_3d + w_2d L_2d``, and the feedback's two terms: the ratio of the
+        lifter's errors after bone angles, in a range that rises over the run, and after everything.
+        """
+        weights = self.config.adversary
+        loss = weights.weight_range * (
+            losses.change_penalty(middle(made.augmented.change)) + losses.gain_penalty(made.parameters.gains)
+        )
+        shown = self._of_made(clips, made)
+        for name, weight in (("3d", weights.weight_3d), ("2d", weights.weight_2d)):
+            if name in shown:
+                loss = loss + weight * losses.generator_loss(self._judges[name](shown[name]))
+        if difficulty is not None:
+            loss = loss + self.config.feedback.weight * self._feedback(
+                clips, made, place, progress, difficulty
+            )
+        return loss
+
+    def judge_loss(self, clips: Batch, made: Made, real: Real, rng: torch.Generator) -> Tensor:
+        """Sum the discriminators' losses, a scalar; made samples are mixed with those of the history."""
+        config = self.config.discriminator
+        loss = torch.zeros((), device=self.device)
+        for name, (of_real, of_made) in self._shown(clips, made, real).items():
+            judge = self._judges[name]
+            of_real = of_real.detach().requires_grad_(config.regularisation == "gradient_penalty")
+            scores = judge(of_real)
+            earlier = self._pools[name].exchange(of_made, rng)
+            loss = loss + losses.discriminator_loss(scores, judge(earlier))
+            if config.regularisation == "gradient_penalty":
+                loss = loss + config.penalty_weight * losses.gradient_penalty(scores, [of_real])
+        return loss
 
     def health(self, step: int, clips: Batch, made: Made, real: Real) -> Health:
         """Measure the signs of collapse on a batch; waits for the device."""
@@ -193,23 +229,6 @@ class Adversary:
             pool.load_state_dict(state["pools"][name], self.device)
         self.steps = state["steps"]
 
-    def _maker_loss(
-        self, clips: Batch, made: Made, place: Place, progress: float, difficulty: Difficulty | None
-    ) -> Tensor:
-        weights = self.config.adversary
-        loss = weights.weight_range * (
-            losses.change_penalty(middle(made.augmented.change)) + losses.gain_penalty(made.parameters.gains)
-        )
-        shown = self._of_made(clips, made)
-        for name, weight in (("3d", weights.weight_3d), ("2d", weights.weight_2d)):
-            if name in shown:
-                loss = loss + weight * losses.generator_loss(self._judges[name](shown[name]))
-        if difficulty is not None:
-            loss = loss + self.config.feedback.weight * self._feedback(
-                clips, made, place, progress, difficulty
-            )
-        return loss
-
     def _feedback(
         self, clips: Batch, made: Made, place: Place, progress: float, difficulty: Difficulty
     ) -> Tensor:
@@ -224,19 +243,6 @@ class Adversary:
         return config.weight_angles * losses.hardness_penalty(
             angled, original, after_angles
         ) + config.weight_final * losses.hardness_penalty(final, original, after_all)
-
-    def _judge_loss(self, clips: Batch, made: Made, real: Real, rng: torch.Generator) -> Tensor:
-        config = self.config.discriminator
-        loss = torch.zeros((), device=self.device)
-        for name, (of_real, of_made) in self._shown(clips, made, real).items():
-            judge = self._judges[name]
-            of_real = of_real.detach().requires_grad_(config.regularisation == "gradient_penalty")
-            scores = judge(of_real)
-            earlier = self._pools[name].exchange(of_made, rng)
-            loss = loss + losses.discriminator_loss(scores, judge(earlier))
-            if config.regularisation == "gradient_penalty":
-                loss = loss + config.penalty_weight * losses.gradient_penalty(scores, [of_real])
-        return loss
 
     def _shown(self, clips: Batch, made: Made, real: Real) -> dict[str, tuple[Tensor, Tensor]]:
         """Collect what each discriminator is shown: real, made."""
