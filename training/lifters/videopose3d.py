@@ -44,12 +44,6 @@ class VideoPose3DConfig(BaseModel):
     )
     width: int = Field(default=1024, ge=1, description="Channels of the convolutions.")
     dropout: float = Field(default=0.25, ge=0, lt=1, description="Dropout after every hidden layer.")
-    norm_epsilon: float = Field(
-        default=1e-5,
-        gt=0,
-        description="Added to the batch norms' variance; it bounds what becomes, in a test, of a channel "
-        "that hardly varied in training.",
-    )
 
     @property
     def frames(self) -> int:
@@ -64,9 +58,7 @@ class VideoPose3DConfig(BaseModel):
 PRESETS: Mapping[str, VideoPose3DConfig] = MappingProxyType(
     {
         "videopose3d-1f": VideoPose3DConfig(filter_widths=(1, 1, 1, 1, 1)),
-        "videopose3d-1f-small": VideoPose3DConfig(
-            filter_widths=(1, 1, 1, 1, 1), width=256, dropout=0.0, norm_epsilon=1e-3
-        ),
+        "videopose3d-1f-small": VideoPose3DConfig(filter_widths=(1, 1, 1, 1, 1), width=256, dropout=0.0),
         "videopose3d-27f": VideoPose3DConfig(),
         "videopose3d-27f-small": VideoPose3DConfig(width=256, dropout=0.0),
     }
@@ -114,7 +106,7 @@ class JoinFrames(nn.Module):
     def __init__(self, width_in: int, filter_width: int, config: VideoPose3DConfig) -> None:
         super().__init__()
         self.linear = nn.Linear(filter_width * width_in, config.width, bias=False)
-        self.norm = nn.BatchNorm1d(config.width, eps=config.norm_epsilon)
+        self.norm = nn.BatchNorm1d(config.width)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
