@@ -41,12 +41,14 @@ class Contest:
         return dataclasses.replace(self.clips, positions_camera=poses)
 
     def maker_loss(self, progress: float = 0.0, difficulty=None) -> float:
-        return float(self.adversary.maker_loss(self.clips, self.made, self.place, progress, difficulty))
+        loss = self.adversary.maker_loss(self.clips, self.made, self.place, progress, difficulty)
+        return float(loss.detach())
 
     def judge_loss(self) -> float:
         poses = self.clips.positions_camera[:, 0]
         real = Real(poses, poses[..., :2] / poses[..., 2:])
-        return float(self.adversary.judge_loss(self.clips, self.made, real, torch.Generator().manual_seed(0)))
+        loss = self.adversary.judge_loss(self.clips, self.made, real, torch.Generator().manual_seed(0))
+        return float(loss.detach())
 
     def difficulty(self, batch: Batch) -> torch.Tensor:
         """Errors 2 before, 20 after bone angles, 80 after everything: ratios 10 and 40."""
