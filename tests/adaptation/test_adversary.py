@@ -131,3 +131,28 @@ def test_the_gradient_penalty_enters_with_its_weight(clips, monkeypatch, weight)
     made = steep.made.augmented.angled[:, 0].flatten(1).sum(dim=1) / 2
     scores = float(((poses - 1).square().mean() + made.square().mean()).detach() / 2)
     assert steep.judge_loss() == pytest.approx(scores + weight * 51 / 4, rel=1e-5)
+
+
+@pytest.mark.parametrize(("progress", "rate"), [(0.0, 1e-3), (0.75, 2.5e-4)])
+def test_rates_fall_linearly_over_the_run(clips, progress, rate) -> None:
+    """Adam's first step moves a weight that has a slope by the rate, whatever the slope."""
+    one = contest(clips, DiscriminatorConfig(width=8), learning_rate=1e-3)
+    poses = clips.positions_camera[:, 0]
+    real = Real(poses, poses[..., :2] / poses[..., 2:])
+    before = one.adversary.state_dict()
+    learned = {side: {name: w.clone() for name, w in before[side].items()} for side in ("makers", "judges")}
+    one.adversary.learn(
+        clips,
+        one.adversary.make(clips, one.place, torch.Generator().manual_seed(0)),
+        real,
+        one.place,
+        torch.Generator().manual_seed(0),
+        progress=progress,
+        difficulty=None,
+    )
+    after = one.adversary.state_dict()
+    for side, weights in learned.items():
+        steps = [
+            (after[side][name] - w).abs().max() for name, w in weights.items() if name.endswith("weight")
+        ]
+        assert float(torch.stack(steps).max()) == pytest.approx(rate, rel=1e-2)

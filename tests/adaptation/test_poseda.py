@@ -11,7 +11,7 @@ from adaptation.global_position import TargetKeypoints
 from adaptation.poseda import PoseDA
 from adaptation.poseda_config import AdversaryConfig, FeedbackConfig, PoseDAConfig, poseaug
 from adaptation.rollback import fit_with_rollback, read_rollbacks
-from augmentation.discriminator import DiscriminatorConfig
+from augmentation.discriminator import DiscriminatorConfig, PairDiscriminator
 from augmentation.generator import GeneratorConfig
 from geometry.bones import bone_directions, bone_lengths
 from geometry.camera import project, rays_of, to_screen
@@ -280,6 +280,29 @@ def _weights(state) -> torch.Tensor:
         value.flatten() for name, value in state.items() if name.endswith(("weight", "bias", "original"))
     ]
     return torch.cat(learned).clone() if learned else torch.zeros(0)
+
+
+def test_real_pairs_are_any_two_poses_of_one_recording(begin, source, monkeypatch) -> None:
+    """Recognised by their bones' directions, which an exchange of lengths keeps; every pose gets its turn."""
+    shown = []
+    score = PairDiscriminator.forward
+
+    def watched(judge: PairDiscriminator, pairs: torch.Tensor) -> torch.Tensor:
+        shown.append(pairs.detach())
+        return score(judge, pairs)
+
+    monkeypatch.setattr(PairDiscriminator, "forward", watched)
+    discriminator = {"critic": "pairs", "keypoints": "none", "width": 8}
+    steps = begin(changed(SMALL, pretraining=0.0, warmup=0.0, share=1.0, discriminator=discriminator))
+    for _ in range(20):
+        steps.next()
+    known = bone_directions(torch.as_tensor(source.positions_camera), BODY).flatten(1)
+    found = [torch.cdist(bone_directions(one, BODY).flatten(2), known[None]).min(dim=2) for one in shown]
+    real = torch.cat([rows for distance, rows in found if float(distance.max()) < 0.02])
+    assert len(real) >= 10 * 48
+    trials = torch.as_tensor(source.trial)[real]
+    assert torch.equal(trials[:, 0], trials[:, 1])
+    assert set(real[:, 1].tolist()) == set(range(48))
 
 
 def test_the_range_penalty_alone_brings_change_into_its_range(begin) -> None:

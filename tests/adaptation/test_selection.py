@@ -51,6 +51,17 @@ class Knowing(Lifter):
         return self.scale * (self.poses[rows] + self.noise_m * noise)[:, None]
 
 
+class KnowingCentres(Lifter):
+    """A lifter of clips of three frames that answers for the middle one what the other lifter says."""
+
+    def __init__(self, single: Knowing) -> None:
+        super().__init__(frames=3, output="centre", channels=2, skeleton="human36m_17")
+        self.single = single
+
+    def lift(self, keypoints: Tensor) -> Tensor:
+        return self.single.lift(keypoints[:, 1:2])
+
+
 class Flat(Lifter):
     """Answers with the rays themselves at a depth of zero: one metre for a unit of the image plane."""
 
@@ -179,6 +190,16 @@ def test_every_criterion_rises_with_the_noise_of_the_answers(target, bones):
     # Two independent errors of deviation s differ by sqrt(2) s a coordinate; the root has none.
     expected = 60 * math.sqrt(2) * math.sqrt(8 / math.pi) * 16 / 17
     assert rising[2].turn_mm == pytest.approx(expected, rel=0.05)
+
+
+def test_a_lifter_of_clips_is_measured_at_its_middle_frame(target, bones):
+    """So its criteria are those of the single-frame lifter that it asks."""
+    config = SelectionConfig(clips=40, turn_degrees=1e-6)
+    single = knowing(target, 0.0)
+    seen = measure(KnowingCentres(single), RayEncoding(), replace(target, frames=3), bones, config)
+    alone = measure(single, RayEncoding(), target, bones, config)
+    for name in FIELDS:
+        assert getattr(seen, name) == pytest.approx(getattr(alone, name), abs=1e-5), name
 
 
 def test_no_target_3d_is_read_and_the_lifters_mode_stays(target, bones):

@@ -10,7 +10,7 @@ from augmentation.discriminator import (
     keypoint_form,
 )
 from augmentation.transforms import scale_lengths, turn
-from geometry.bones import bone_directions
+from geometry.bones import bone_directions, bone_lengths
 from geometry.skeleton import HUMAN36M_17, POSEAUG_16
 
 CONFIG = DiscriminatorConfig(width=16)
@@ -61,6 +61,18 @@ def test_pairs_see_lengths_and_angles_but_no_common_turn_or_scale(bodies) -> Non
     longer = scale_lengths(other, torch.full((8, 10), 0.15), HUMAN36M_17)
     assert not torch.allclose(judge(torch.stack([bodies, longer], dim=1)), score, atol=1e-2)
     assert not torch.allclose(judge(torch.stack([bodies, both[:, 1]], dim=1)), score, atol=1e-2)
+
+
+def test_pairs_are_measured_in_mean_bone_lengths_of_the_anchor(bodies) -> None:
+    """Each bone's product with itself is its squared length over the square of the anchor's mean length."""
+    judge = PairDiscriminator(CONFIG, HUMAN36M_17)
+    seen = []
+    judge.judge.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    judge(torch.stack([bodies, 0.7 * bodies.flip(0)], dim=1))
+    lengths = bone_lengths(bodies, HUMAN36M_17)
+    both = torch.cat([lengths, 0.7 * lengths.flip(0)], dim=1) / lengths.mean(dim=1, keepdim=True)
+    own = seen[0].unflatten(1, (32, 32)).diagonal(dim1=1, dim2=2)
+    torch.testing.assert_close(own, both.square())
 
 
 def test_keypoint_forms_by_hand() -> None:

@@ -85,6 +85,18 @@ def test_every_generator_draws_its_own_noise(bodies) -> None:
     assert not torch.allclose(seen[1], seen[2])
 
 
+@pytest.mark.parametrize(("rotation", "follows"), [("upright", True), ("free", False)])
+def test_only_upright_turns_follow_gravity(bodies, rotation, follows) -> None:
+    """The direction against gravity is the axis of upright turns and has no say in free ones."""
+    generator = PoseGenerator(CONFIG.model_copy(update={"rotation": rotation}), HUMAN36M_17).eval()
+    sideways, upwards = (torch.eye(3)[axis].expand(32, 3) for axis in (0, 1))
+    turns = [generator(bodies, rng(), up).axis_angle for up in (sideways, upwards)]
+    assert torch.equal(*turns) != follows
+    if follows:
+        assert torch.equal(turns[0][:, 0], turns[1][:, 1])
+        assert not turns[0][:, 1:].any()
+
+
 def test_upright_turns_are_about_gravity(bodies) -> None:
     generator = PoseGenerator(CONFIG.model_copy(update={"rotation": "upright"}), HUMAN36M_17)
     up = nn.functional.normalize(torch.randn(32, 3, generator=rng(5)), dim=1)
