@@ -10,6 +10,7 @@ from adaptation.adversary import Adversary, Real
 from adaptation.poseda_config import AdversaryConfig, FeedbackConfig, PoseDAConfig
 from augmentation.discriminator import DiscriminatorConfig, KeypointDiscriminator, PartDiscriminator
 from augmentation.generator import GeneratorConfig
+from geometry.camera import rays_of
 from geometry.skeleton import skeleton
 from training.batches import Batch, DevicePoses
 
@@ -37,6 +38,11 @@ class Contest:
         parameters = dataclasses.replace(made.parameters, gains=torch.full_like(made.parameters.gains, 0.2))
         self.made = dataclasses.replace(made, augmented=augmented, parameters=parameters)
 
+    @property
+    def real(self) -> Real:
+        poses = self.clips.positions_camera[:, 0]
+        return Real(poses, rays_of(poses))
+
     def place(self, poses: torch.Tensor) -> Batch:
         return dataclasses.replace(self.clips, positions_camera=poses)
 
@@ -45,9 +51,7 @@ class Contest:
         return float(loss.detach())
 
     def judge_loss(self) -> float:
-        poses = self.clips.positions_camera[:, 0]
-        real = Real(poses, poses[..., :2] / poses[..., 2:])
-        loss = self.adversary.judge_loss(self.clips, self.made, real, torch.Generator().manual_seed(0))
+        loss = self.adversary.judge_loss(self.clips, self.made, self.real, torch.Generator().manual_seed(0))
         return float(loss.detach())
 
     def difficulty(self, batch: Batch) -> torch.Tensor:
@@ -137,14 +141,12 @@ def test_the_gradient_penalty_enters_with_its_weight(clips, monkeypatch, weight)
 def test_rates_fall_linearly_over_the_run(clips, progress, rate) -> None:
     """Adam's first step moves a weight that has a slope by the rate, whatever the slope."""
     one = contest(clips, DiscriminatorConfig(width=8), learning_rate=1e-3)
-    poses = clips.positions_camera[:, 0]
-    real = Real(poses, poses[..., :2] / poses[..., 2:])
     before = one.adversary.state_dict()
     learned = {side: {name: w.clone() for name, w in before[side].items()} for side in ("makers", "judges")}
     one.adversary.learn(
         clips,
         one.adversary.make(clips, one.place, torch.Generator().manual_seed(0)),
-        real,
+        one.real,
         one.place,
         torch.Generator().manual_seed(0),
         progress=progress,
