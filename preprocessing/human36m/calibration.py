@@ -2,7 +2,7 @@
 
 ``calibration.json`` holds the values of the toolkit's ``metadata.xml``, which a tree need not contain; a
 tree that has its own is read with that one (:mod:`preprocessing.human36m.metadata`). Both take the same
-path: a vector of 300 numbers, decoded by :func:`geometry.camera.decode_w0`.
+path: a vector of 300 numbers, decoded by :func:`geometry.toolkit_calibration.decode_w0`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.camera import Camera, decode_w0
-
-W0_LENGTH = 300
-_INTRINSICS_START = 264
+from geometry.camera import Camera
+from geometry.toolkit_calibration import W0_LENGTH, decode_w0, extrinsics_start, intrinsics_start
 
 Size = tuple[int, int]
 
@@ -90,13 +88,12 @@ def builtin_w0() -> NDArray[np.float64]:
     """Return the toolkit's calibration as its vector ``w0``, shape (300,)."""
     table = _table()
     w0 = np.empty(W0_LENGTH)
-    subjects = table["subjects"]
     for index, name in enumerate(camera_ids()):
-        for row, cameras in enumerate(subjects.values()):
-            start = 6 * (len(subjects) * index + row)
+        for row, cameras in enumerate(table["subjects"].values()):
+            start = extrinsics_start(index, row)
             w0[start : start + 6] = cameras[name]["angles"] + cameras[name]["centre_mm"]
         lens = table["intrinsics"][name]
-        start = _INTRINSICS_START + 9 * index
+        start = intrinsics_start(index)
         w0[start : start + 9] = lens["focal_px"] + lens["centre_px"] + lens["radial"] + lens["tangential"]
     return w0
 

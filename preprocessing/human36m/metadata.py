@@ -16,9 +16,9 @@ from xml.parsers import expat
 import numpy as np
 from numpy.typing import NDArray
 
+from geometry.toolkit_calibration import W0_LENGTH
 from preprocessing.errors import RawDataError
 from preprocessing.human36m.calibration import (
-    W0_LENGTH,
     Calibration,
     Size,
     builtin_calibration,

@@ -12,7 +12,6 @@ from geometry.camera import (
     Distortion,
     Intrinsics,
     camera_to_world,
-    decode_w0,
     distort,
     from_screen,
     normalise,
@@ -25,6 +24,7 @@ from geometry.camera import (
     unproject,
     world_to_camera,
 )
+from geometry.toolkit_calibration import decode_w0
 
 IDS = ("54138969", "55011271", "58860488", "60457274")
 
