@@ -14,12 +14,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adaptation.global_position import GlobalPositionConfig, TargetKeypoints, draw_rows, on_device, place
-from geometry.camera import Camera, project, stack_intrinsics, world_to_camera
-from geometry.skeleton import skeleton
-from storage.arrays import array_digest
-from storage.schema import Float32, Trial, TrialKey
-from storage.store import PoseStore
+from poseshift.adaptation.global_position import (
+    GlobalPositionConfig,
+    TargetKeypoints,
+    draw_rows,
+    on_device,
+    place,
+)
+from poseshift.geometry.camera import Camera, project, stack_intrinsics, world_to_camera
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.arrays import array_digest
+from poseshift.storage.schema import Float32, Trial, TrialKey
+from poseshift.storage.store import PoseStore
 
 
 def align_store(

@@ -1,8 +1,8 @@
 """Keeping every epoch's weights beside its label-free criteria, so that one can be chosen afterwards.
 
-A recorder is an ``on_epoch`` callback of :func:`training.fit.fit`. It draws from no generator of the run, so
-training is the same with and without it. A resumed run finds what was recorded before, and the record of the
-epoch that its state ends with is made anew.
+A recorder is an ``on_epoch`` callback of :func:`poseshift.training.fit.fit`. It draws from no generator of
+the run, so training is the same with and without it. A resumed run finds what was recorded before, and the
+record of the epoch that its state ends with is made anew.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file, save
 
-from adaptation.selection import Criteria, choose
-from training.checkpoint import load_state, write_atomically
-from training.lifters.lifter import Lifter
-from training.run_state import EpochLog
+from poseshift.adaptation.selection import Criteria, choose
+from poseshift.training.checkpoint import load_state, write_atomically
+from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.run_state import EpochLog
 
 
 class Candidate(BaseModel):
@@ -43,8 +43,8 @@ class CandidateRecorder:
     Parameters
     ----------
     lifter : the one in training.
-    measured : gives the criteria of the lifter as it is, such as :func:`adaptation.selection.measure` with
-        all but its first argument bound.
+    measured : gives the criteria of the lifter as it is, such as
+        :func:`poseshift.adaptation.selection.measure` with all but its first argument bound.
     folder : for the weights and ``candidates.json``.
     """
 

@@ -3,7 +3,7 @@
 Two kinds of figures are kept apart by type. Keypoint figures (where people are seen, how large, in which
 poses) need no labels of the target and may guide an adaptation. Labelled figures (depth, pitch, bone lengths)
 look at the target's 3D and are for reports alone. All are frozen models with histograms ready to plot; the
-distance between the domains is that of :mod:`adaptation.two_sample`.
+distance between the domains is that of :mod:`poseshift.adaptation.two_sample`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from adaptation.orientation import angles_from_up
-from adaptation.two_sample import TwoSample, two_sample
-from geometry.bones import bone_lengths
-from geometry.camera import to_screen
-from geometry.perspective import perspective_rotation
-from geometry.rotation import rotate
-from geometry.skeleton import Skeleton, skeleton
-from training.batches import Batch, BatchTransform, DevicePoses
+from poseshift.adaptation.orientation import angles_from_up
+from poseshift.adaptation.two_sample import TwoSample, two_sample
+from poseshift.geometry.bones import bone_lengths
+from poseshift.geometry.camera import to_screen
+from poseshift.geometry.perspective import perspective_rotation
+from poseshift.geometry.rotation import rotate
+from poseshift.geometry.skeleton import Skeleton, skeleton
+from poseshift.training.batches import Batch, BatchTransform, DevicePoses
 
 Values = NDArray[np.float64]
 

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from geometry.arrays import Array, like
-from geometry.camera import Camera, Intrinsics, normalise, project, stack_intrinsics
-from geometry.skeleton import skeleton
-from storage.columns import CameraPoses
-from storage.schema import Float32
-from training.batches import Batch
+from poseshift.geometry.arrays import Array, like
+from poseshift.geometry.camera import Camera, Intrinsics, normalise, project, stack_intrinsics
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.schema import Float32
+from poseshift.training.batches import Batch
 
 _LOG = logging.getLogger(__name__)
 

@@ -19,19 +19,19 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from adaptation.global_position import (
+from poseshift.adaptation.global_position import (
     GlobalPositionAlignment,
     GlobalPositionConfig,
     TargetKeypoints,
     on_device,
 )
-from adaptation.orientation import draw_directions, turn_upright
-from geometry.camera import project, stack_intrinsics
-from geometry.rotation import rotate, rotate_back
-from geometry.skeleton import skeleton
-from training.batches import DevicePoses
-from training.encoding import PerspectiveEncoding
-from training.run_state import derive_seed
+from poseshift.adaptation.orientation import draw_directions, turn_upright
+from poseshift.geometry.camera import project, stack_intrinsics
+from poseshift.geometry.rotation import rotate, rotate_back
+from poseshift.geometry.skeleton import skeleton
+from poseshift.training.batches import DevicePoses
+from poseshift.training.encoding import PerspectiveEncoding
+from poseshift.training.run_state import derive_seed
 
 _LOG = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ import torch
 from array_api_compat import array_namespace
 from torch import Tensor
 
-from geometry.arrays import Array
-from geometry.camera import project
-from geometry.rotation import axis_angle_to_matrix, compose, rotate, transpose
-from training.batches import Batch
+from poseshift.geometry.arrays import Array
+from poseshift.geometry.camera import project
+from poseshift.geometry.rotation import axis_angle_to_matrix, compose, rotate, transpose
+from poseshift.training.batches import Batch
 
 
 def up_from_angles(pitch: Array, roll: Array) -> Array:

@@ -16,21 +16,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adaptation.adversary import Adversary, Difficulty, Made, Place, Real, middle
-from adaptation.collapse import Health, Watch
-from adaptation.global_position import GlobalPositionAlignment, TargetKeypoints, draw_rows
-from adaptation.poseda_config import PairForm, PoseDAConfig
-from augmentation.generator import PoseGenerator, upward
-from augmentation.lengths import subject_lengths
-from augmentation.losses import group_errors, joint_roles
-from augmentation.transforms import with_lengths
-from geometry.camera import project, rays_of, to_screen
-from geometry.rotation import axis_angle_to_matrix, rotate
-from geometry.skeleton import skeleton
-from storage.columns import CameraPoses
-from training.batches import Batch, DevicePoses
-from training.run_state import derive_seed
-from training.transforms import TrainingRun
+from poseshift.adaptation.global_position import GlobalPositionAlignment, TargetKeypoints, draw_rows
+from poseshift.adaptation.poseda_config import PairForm, PoseDAConfig
+from poseshift.augmentation.adversary import Adversary, Difficulty, Made, Place, Real, middle
+from poseshift.augmentation.collapse import Health, Watch
+from poseshift.augmentation.generator import PoseGenerator, upward
+from poseshift.augmentation.lengths import subject_lengths
+from poseshift.augmentation.losses import group_errors, joint_roles
+from poseshift.augmentation.transforms import with_lengths
+from poseshift.geometry.camera import project, rays_of, to_screen
+from poseshift.geometry.rotation import axis_angle_to_matrix, rotate
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import CameraPoses
+from poseshift.training.batches import Batch, DevicePoses
+from poseshift.training.run_state import derive_seed
+from poseshift.training.transforms import TrainingRun
 
 __all__ = ["PoseDA", "PoseDAConfig"]
 
@@ -44,7 +44,7 @@ _LEAST = 2
 
 
 class PoseDA:
-    """Augmented poses beside aligned ones: a :class:`training.transforms.StatefulTransform`.
+    """Augmented poses beside aligned ones: a :class:`poseshift.training.transforms.StatefulTransform`.
 
     The run has three phases. At first the lifter is taught the source. Then the adversary warms up, while the
     lifter is taught what stands beside augmented poses. In the rest of the run a share of every batch is
@@ -52,7 +52,7 @@ class PoseDA:
 
     Parameters
     ----------
-    config : see :class:`adaptation.poseda_config.PoseDAConfig`.
+    config : see :class:`poseshift.adaptation.poseda_config.PoseDAConfig`.
     source : the labelled poses that the run learns from.
     target : keypoints and cameras of the target, on the same skeleton.
     seed : of the adversary's weights.
@@ -60,8 +60,8 @@ class PoseDA:
 
     Attributes
     ----------
-    rollbacks : times that the run has gone back after a collapse, see :mod:`adaptation.rollback`. Each gives
-        other random numbers.
+    rollbacks : times that the run has gone back after a collapse, see :mod:`poseshift.adaptation.rollback`.
+        Each gives other random numbers.
     watch : the checks so far.
     """
 
@@ -127,7 +127,7 @@ class PoseDA:
 
         Raises
         ------
-        adaptation.collapse.CollapseError
+        augmentation.collapse.CollapseError
             When the adversary has collapsed.
         """
         if self._draws_anew:

@@ -5,7 +5,7 @@ lifter's averaged weights (a mean teacher: Tarvainen and Valpola, NeurIPS 2017) 
 every so often; the bodies' long axes, from ankles to head, pooled over a camera's poses, say where up is in
 its axes; and source poses are turned to there. "Pseudo-Label-Guided Global Transforms" (arXiv 2504.12699) has
 the idea of pseudo-labels for orientation; its way from pose to orientation is not public. No label of the
-target is used. :mod:`adaptation.gravity` finds the same directions with a network of its own.
+target is used. :mod:`poseshift.adaptation.gravity` finds the same directions with a network of its own.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
-from adaptation.global_position import GlobalPositionAlignment
-from adaptation.gravity import CameraGravity, FoundGravity
-from geometry.skeleton import Skeleton, skeleton
-from training.batches import Batch, BatchTransform
-from training.flip import lift
-from training.lifters.lifter import Lifter
-from training.transforms import TrainingRun
+from poseshift.adaptation.global_position import GlobalPositionAlignment
+from poseshift.adaptation.gravity import CameraGravity, FoundGravity
+from poseshift.geometry.skeleton import Skeleton, skeleton
+from poseshift.training.batches import Batch, BatchTransform
+from poseshift.training.flip import lift
+from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.transforms import TrainingRun
 
 _ROUNDS = 50
 """Rounds of Weiszfeld's algorithm; it is within a thousandth of a degree long before."""
@@ -49,7 +49,7 @@ class PseudoLabelConfig(BaseModel):
 
 
 class PseudoLabelAlignment:
-    """Turn poses by the lifter's own answers: a :class:`training.transforms.StatefulTransform`.
+    """Turn poses by the lifter's own answers: a :class:`poseshift.training.transforms.StatefulTransform`.
 
     Parameters
     ----------

@@ -15,15 +15,15 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from adaptation.collapse import CollapseError, Health
-from adaptation.poseda import PoseDA
-from training.batches import BatchTransform, DevicePoses
-from training.checkpoint import load_state, write_atomically
-from training.encoding import Encoding
-from training.fit import EpochLog, FitResult, fit
-from training.lifters.lifter import Lifter
-from training.run_state import STATE_FILE
-from training.schedule import Schedule
+from poseshift.adaptation.poseda import PoseDA
+from poseshift.augmentation.collapse import CollapseError, Health
+from poseshift.training.batches import BatchTransform, DevicePoses
+from poseshift.training.checkpoint import load_state, write_atomically
+from poseshift.training.encoding import Encoding
+from poseshift.training.fit import EpochLog, FitResult, fit
+from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.run_state import STATE_FILE
+from poseshift.training.schedule import Schedule
 
 GOOD_STATE_FILE = "state.good.pt"
 ROLLBACKS_FILE = "rollbacks.json"
@@ -70,7 +70,7 @@ def fit_with_rollback(
     transforms: Sequence[BatchTransform] = (),
     on_epoch: Callable[[EpochLog], None] | None = None,
 ) -> AdaptedFit:
-    """Train a lifter by PoseDA; see :func:`training.fit.fit` for what is not said here.
+    """Train a lifter by PoseDA; see :func:`poseshift.training.fit.fit` for what is not said here.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def fit_with_rollback(
 
     Raises
     ------
-    adaptation.collapse.CollapseError
+    augmentation.collapse.CollapseError
         When the adversary collapses once more than ``collapse.rollbacks`` allows.
     """
     first_weights = {name: weight.detach().clone() for name, weight in lifter.state_dict().items()}

@@ -20,17 +20,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.stats import rankdata, spearmanr
 from torch import Tensor
 
-from geometry.alignment import root_from_keypoints
-from geometry.arrays import norm
-from geometry.bones import BoneStatistics, bone_lengths
-from geometry.camera import Intrinsics, normalise, project, rays_of
-from geometry.rotation import axis_angle_to_matrix, rotate, rotate_back
-from geometry.skeleton import Skeleton
-from geometry.skeleton import skeleton as skeleton_named
-from training.batches import DevicePoses
-from training.encoding import Encoding
-from training.flip import lift, mirror_intrinsics, mirror_keypoints, mirror_positions
-from training.lifters.lifter import Lifter
+from poseshift.geometry.alignment import root_from_keypoints
+from poseshift.geometry.arrays import norm
+from poseshift.geometry.bones import BoneStatistics, bone_lengths
+from poseshift.geometry.camera import Intrinsics, normalise, project, rays_of
+from poseshift.geometry.rotation import axis_angle_to_matrix, rotate, rotate_back
+from poseshift.geometry.skeleton import Skeleton
+from poseshift.geometry.skeleton import skeleton as skeleton_named
+from poseshift.training.batches import DevicePoses
+from poseshift.training.encoding import Encoding
+from poseshift.training.flip import lift, mirror_intrinsics, mirror_keypoints, mirror_positions
+from poseshift.training.lifters.lifter import Lifter
 
 _CHUNK = 1024
 """Clips lifted at a time."""
@@ -211,7 +211,7 @@ def lift_turned(
 
     Parameters
     ----------
-    lifter, encoding, keypoints_px, intrinsics : as for :func:`training.flip.lift`.
+    lifter, encoding, keypoints_px, intrinsics : as for :func:`poseshift.training.flip.lift`.
     rotation : (batch, 3, 3), from the camera's axes to the turned camera's.
     """
     rays = normalise(keypoints_px, intrinsics)

@@ -6,14 +6,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adaptation.global_position import GlobalPositionConfig, TargetKeypoints, draw_rows, on_device, place
-from augmentation.synthesis import Staged
-from geometry.camera import Camera, stack_intrinsics
-from geometry.skeleton import skeleton
+from poseshift.adaptation.global_position import (
+    GlobalPositionConfig,
+    TargetKeypoints,
+    draw_rows,
+    on_device,
+    place,
+)
+from poseshift.augmentation.synthesis import Staged
+from poseshift.geometry.camera import Camera, stack_intrinsics
+from poseshift.geometry.skeleton import skeleton
 
 
 class TargetStage:
-    """Put clips where target people stand: a :data:`augmentation.synthesis.Stage`.
+    """Put clips where target people stand: a :data:`poseshift.augmentation.synthesis.Stage`.
 
     Each call draws one of the target's cameras, in proportion to their poses, and for every clip one of the
     poses that this camera sees.

@@ -2,8 +2,9 @@
 
 Global position alignment (PoseDA, ICCV 2023) moves poses and never turns them, so a source filmed at chest
 height stays filmed at chest height. Here poses are first turned about their root: so that up lies where it
-lies before the target's cameras, from keypoints alone (:mod:`adaptation.gravity`, or by the lifter's own
-answers, :mod:`adaptation.pseudo_labels`), or, as a control, to a random pitch and roll.
+lies before the target's cameras, from keypoints alone (:mod:`poseshift.adaptation.gravity`, or by the
+lifter's own answers, :mod:`poseshift.adaptation.pseudo_labels`), or, as a control, to a random pitch and
+roll.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import torch
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from torch import Tensor
 
-from adaptation.global_position import GlobalPositionAlignment
-from adaptation.gravity import CameraGravity, GravityConfig
-from adaptation.orientation import jitter_directions, turn_upright, up_from_angles
-from adaptation.pseudo_labels import PseudoLabelAlignment, PseudoLabelConfig
-from training.batches import Batch, BatchTransform
+from poseshift.adaptation.global_position import GlobalPositionAlignment
+from poseshift.adaptation.gravity import CameraGravity, GravityConfig
+from poseshift.adaptation.orientation import jitter_directions, turn_upright, up_from_angles
+from poseshift.adaptation.pseudo_labels import PseudoLabelAlignment, PseudoLabelConfig
+from poseshift.training.batches import Batch, BatchTransform
 
 
 class NoViewpoint(BaseModel):

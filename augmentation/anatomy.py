@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from geometry.skeleton import Skeleton
+from poseshift.geometry.skeleton import Skeleton
 
 
 @dataclass(frozen=True)

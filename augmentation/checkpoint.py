@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from augmentation.generator import GeneratorConfig, PoseGenerator
-from geometry.skeleton import skeleton
+from poseshift.augmentation.generator import GeneratorConfig, PoseGenerator
+from poseshift.geometry.skeleton import skeleton
 
 WEIGHTS_FILE = "generator.safetensors"
 DESCRIPTION_FILE = "generator.json"

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from augmentation.anatomy import anatomy
-from geometry.bones import bone_directions, bone_vectors
-from geometry.skeleton import Skeleton
+from poseshift.augmentation.anatomy import anatomy
+from poseshift.geometry.bones import bone_directions, bone_vectors
+from poseshift.geometry.skeleton import Skeleton
 
 Critic = Literal["parts", "pairs", "none"]
 KeypointForm = Literal["centred", "raw", "none"]

@@ -1,8 +1,8 @@
 """Generators of augmentation parameters: small networks from pose and noise to angles, gains, rotation.
 
 Sizes follow PoseAug's released code (Gong et al., CVPR 2021). Every network sees the original pose and noise
-of its own; what they say is applied one after the other by :mod:`augmentation.transforms`. Beside the learned
-generator stands one that draws at random, as a control and for use without training.
+of its own; what they say is applied one after the other by :mod:`poseshift.augmentation.transforms`. Beside
+the learned generator stands one that draws at random, as a control and for use without training.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from augmentation.anatomy import anatomy
-from augmentation.transforms import PoseParameters, length_gains, rotation_vector
-from geometry.bones import bone_lengths
-from geometry.skeleton import Skeleton
+from poseshift.augmentation.anatomy import anatomy
+from poseshift.augmentation.transforms import PoseParameters, length_gains, rotation_vector
+from poseshift.geometry.bones import bone_lengths
+from poseshift.geometry.skeleton import Skeleton
 
 Rotations = Literal["free", "upright", "none"]
 BoneChanges = Literal["angles_and_lengths", "angles", "lengths", "none"]

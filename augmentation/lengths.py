@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.bones import bone_statistics
-from geometry.skeleton import skeleton
-from storage.columns import CameraPoses
+from poseshift.geometry.bones import bone_statistics
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import CameraPoses
 
 
 def subject_lengths(poses: CameraPoses) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from geometry.skeleton import Skeleton
+from poseshift.geometry.skeleton import Skeleton
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from augmentation.generator import ParameterSource
-from augmentation.transforms import apply
-from geometry.camera import Camera, project
-from geometry.skeleton import skeleton
-from storage.columns import CameraPoses, Selection, read_camera_poses
-from storage.schema import Trial, TrialKey
-from storage.store import PoseStore
+from poseshift.augmentation.generator import ParameterSource
+from poseshift.augmentation.transforms import apply
+from poseshift.geometry.camera import Camera, project
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
+from poseshift.storage.schema import Trial, TrialKey
+from poseshift.storage.store import PoseStore
 
 
 @dataclass(frozen=True)

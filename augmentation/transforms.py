@@ -14,11 +14,11 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from augmentation.anatomy import anatomy
-from geometry.arrays import align_leading, norm
-from geometry.bones import bone_directions, bone_lengths, from_bones
-from geometry.rotation import axis_angle_to_matrix, rotate
-from geometry.skeleton import Skeleton
+from poseshift.augmentation.anatomy import anatomy
+from poseshift.geometry.arrays import align_leading, norm
+from poseshift.geometry.bones import bone_directions, bone_lengths, from_bones
+from poseshift.geometry.rotation import axis_angle_to_matrix, rotate
+from poseshift.geometry.skeleton import Skeleton
 
 LENGTH_LIMIT = 0.2
 """Largest relative change of a bone's length."""
@@ -126,7 +126,7 @@ def scale_lengths(positions: Tensor, gains: Tensor, skeleton: Skeleton) -> Tenso
     Parameters
     ----------
     positions : (*rows, ..., joints, 3).
-    gains : (*rows, groups), in the order of :attr:`augmentation.anatomy.Anatomy.length_groups`.
+    gains : (*rows, groups), in the order of :attr:`poseshift.augmentation.anatomy.Anatomy.length_groups`.
     skeleton : names the bones.
     """
     body = anatomy(skeleton)

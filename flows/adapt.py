@@ -14,14 +14,14 @@ from pathlib import Path
 
 import torch
 
-from adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
-from adaptation.gravity import CameraGravity, learn_camera_gravity
-from adaptation.poseda import PoseDA
-from adaptation.pseudo_labels import PseudoLabelAlignment
-from adaptation.random_augmentation import RandomAugmentation
-from adaptation.viewpoint import AlignedViewpoint, NoViewpoint, viewpoint_transforms
-from flows.data import OpenData
-from flows.recipe import (
+from poseshift.adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
+from poseshift.adaptation.gravity import CameraGravity, learn_camera_gravity
+from poseshift.adaptation.poseda import PoseDA
+from poseshift.adaptation.pseudo_labels import PseudoLabelAlignment
+from poseshift.adaptation.viewpoint import AlignedViewpoint, NoViewpoint, viewpoint_transforms
+from poseshift.augmentation.random_augmentation import RandomAugmentation
+from poseshift.flows.experiment.data import OpenData
+from poseshift.flows.experiment.recipe import (
     Adaptation,
     GlobalPositionAdaptation,
     Method,
@@ -30,10 +30,10 @@ from flows.recipe import (
     PoseData,
     Recipe,
 )
-from flows.stage import write_text_atomically
-from geometry.skeleton import skeleton
-from storage.columns import CameraPoses
-from training.batches import BatchTransform, DevicePoses
+from poseshift.flows.experiment.stage import write_text_atomically
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import CameraPoses
+from poseshift.training.batches import BatchTransform, DevicePoses
 
 GRAVITY = "camera_gravity.json"
 """What was found of the target cameras' gravity, inside the folder of a training stage."""
@@ -88,7 +88,7 @@ def transforms(
     adaptation : Adaptation
         As the recipe says.
     target : CameraPoses or None
-        The target's poses without their 3D; see :meth:`flows.data.OpenData.unlabelled`.
+        The target's poses without their 3D; see :meth:`poseshift.flows.experiment.data.OpenData.unlabelled`.
     device : torch.device
         Where batches lie.
     gravity : CameraGravity or None

@@ -13,22 +13,22 @@ from pathlib import Path
 
 from prefect import flow
 
-from adaptation.global_position import GlobalPositionConfig, TargetKeypoints
-from adaptation.staging import TargetStage
-from augmentation.checkpoint import WEIGHTS_FILE, load_generator
-from augmentation.generator import ParameterSource, RandomParameters, Rotations
-from augmentation.synthesis import Mapper, Stage, SynthesisOptions, stay, write_augmented_store
-from flows.cluster import dask_client, map_over
-from flows.data import open_poses
-from flows.logs import recorded
-from flows.narration import Step, tell
-from flows.recipe import Part, PoseData
-from flows.retries import patient_task
-from geometry.skeleton import skeleton
-from storage.columns import read_camera_poses
-from storage.exchange.augmented import export_augmented
-from storage.provenance import digest_file
-from storage.store import PoseStore
+from poseshift.adaptation.global_position import GlobalPositionConfig, TargetKeypoints
+from poseshift.adaptation.staging import TargetStage
+from poseshift.augmentation.checkpoint import WEIGHTS_FILE, load_generator
+from poseshift.augmentation.generator import ParameterSource, RandomParameters, Rotations
+from poseshift.augmentation.synthesis import Mapper, Stage, SynthesisOptions, stay, write_augmented_store
+from poseshift.flows.experiment.data import open_poses
+from poseshift.flows.experiment.progress import Step, report_progress
+from poseshift.flows.experiment.recipe import Part, PoseData
+from poseshift.flows.runtime.cluster import dask_client, map_over
+from poseshift.flows.runtime.logs import recorded
+from poseshift.flows.runtime.retries import patient_task
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import read_camera_poses
+from poseshift.storage.exchange.augmented import export_augmented
+from poseshift.storage.provenance import digest_file
+from poseshift.storage.store import PoseStore
 
 
 class AugmentRequest(Part):
@@ -82,7 +82,7 @@ def augment_store(request: AugmentRequest) -> AugmentRecord:
         What the request names is not there, does not fit, or lies where the set should go.
     """
     name = f"augment {request.store}"
-    tell(Step(name, 0, 1))
+    report_progress(Step(name, 0, 1))
     source = open_poses(request.source)
     made_by = {"placement": "source", "frames": _described(request.source)}
     stage: Stage = stay
@@ -110,7 +110,7 @@ def augment_store(request: AugmentRequest) -> AugmentRecord:
         request.npz.parent.mkdir(parents=True, exist_ok=True)
         export_augmented(store, request.npz)
     record = _record(store)
-    tell(Step(name, 1, 1, f"{record.poses:,} poses"))
+    report_progress(Step(name, 1, 1, f"{record.poses:,} poses"))
     return record
 
 

@@ -37,7 +37,7 @@ ROOMS: Mapping[str, str] = MappingProxyType(
         "export": "exchange",
     }
 )
-"""Commands in the order of the help text, and the module of :mod:`flows.commands` that has each."""
+"""Commands in the order of the help text, and the module of :mod:`poseshift.flows.commands` that has each."""
 
 
 class CommandsOnDemand(TyperGroup):
@@ -52,7 +52,7 @@ class CommandsOnDemand(TyperGroup):
         """Import the module that has the command; None when there is no such command."""
         if cmd_name not in ROOMS:
             return None
-        module = import_module(f"flows.commands.{ROOMS[cmd_name]}")
+        module = import_module(f"poseshift.flows.commands.{ROOMS[cmd_name]}")
         return typer.main.get_group(module.app).get_command(ctx, cmd_name)
 
 
@@ -73,7 +73,7 @@ def options(
 ) -> None:
     """Move 2D-to-3D human pose lifters from one camera domain to another, reproducibly."""
     if log_json:
-        from flows.logs import log_as_json  # imports Prefect
+        from poseshift.flows.runtime.logs import log_as_json  # imports Prefect
 
         log_as_json()
 

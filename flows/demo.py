@@ -14,16 +14,23 @@ from typing import Literal
 from prefect import flow, task
 from pydantic import Field
 
-from flows.narration import Step, tell
-from flows.pipeline import run_recipe
-from flows.recipe import GlobalPositionAdaptation, Part, PoseData, Recipe, StoredData, Test
-from flows.results import Summary
-from flows.stage import run_stage
-from preprocessing.motion.motion import PROCEDURAL, load, title
-from preprocessing.motion.restage import restage
-from storage.provenance import digest_file
-from training.lifters.registry import preset
-from training.schedule import Schedule
+from poseshift.flows.experiment.progress import Step, report_progress
+from poseshift.flows.experiment.recipe import (
+    GlobalPositionAdaptation,
+    Part,
+    PoseData,
+    Recipe,
+    StoredData,
+    Test,
+)
+from poseshift.flows.experiment.results import Summary
+from poseshift.flows.experiment.stage import run_stage
+from poseshift.flows.pipeline import run_recipe
+from poseshift.preprocessing.motion.motion import PROCEDURAL, load, title
+from poseshift.preprocessing.restaging.restage import restage
+from poseshift.storage.provenance import digest_file
+from poseshift.training.lifters.registry import preset
+from poseshift.training.schedule import Schedule
 
 CHEST_HEIGHT_CAMERAS = ("0", "2", "4", "7", "8")
 """The training cameras of MPI-INF-3DHP that stand at chest height, as the test set's do."""
@@ -119,7 +126,7 @@ def demo_recipe(options: DemoOptions) -> Recipe:
 
 def restage_motion(options: DemoOptions) -> Restaged:
     """Write the two raw trees, unless they are there already for the same motion."""
-    tell(Step("restage motion", 0, 1))
+    report_progress(Step("restage motion", 0, 1))
     inputs = RestageInputs(
         motion=options.motion if options.motion == PROCEDURAL else Path(options.motion).name,
         files=_digests(options.motion),
@@ -133,7 +140,7 @@ def restage_motion(options: DemoOptions) -> Restaged:
         return Restaged(clips=len(report.clips), left_out=len(report.left_out))
 
     outcome = run_stage(options.out / RESTAGED, inputs, Restaged, work)
-    tell(
+    report_progress(
         Step(
             "restage motion", 1, 1, "was there already" if outcome.reused else f"{outcome.result.clips} clips"
         )

@@ -20,20 +20,20 @@ from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Schedule
 from pydantic import BaseModel
 
-from flows.events import SETTLING_TIME, on_commit
-from flows.pipeline import RunFolder, job, prepare_request, stores
-from flows.recipe import Method, Recipe
+from poseshift.flows.experiment.recipe import Method, Recipe
+from poseshift.flows.pipeline import RunFolder, job, prepare_request, stores
+from poseshift.flows.runtime.events import SETTLING_TIME, on_commit
 
 TAG = "poseshift"
 
 ENTRYPOINTS = {
-    "prepare": "flows.prepare.prepare",
-    "augment": "flows.augment.augment",
-    "train": "flows.train.train",
-    "adapt": "flows.train.adapt",
-    "evaluate": "flows.evaluate.evaluate_once",
-    "run": "flows.pipeline.run_recipe",
-    "watch": "flows.watch.watch",
+    "prepare": "poseshift.flows.prepare.prepare",
+    "augment": "poseshift.flows.augment.augment",
+    "train": "poseshift.flows.train.train",
+    "adapt": "poseshift.flows.train.adapt",
+    "evaluate": "poseshift.flows.evaluate.evaluate_once",
+    "run": "poseshift.flows.pipeline.run_recipe",
+    "watch": "poseshift.flows.watch.watch",
 }
 """The flows that can be deployed, by the name under which Prefect shows them."""
 

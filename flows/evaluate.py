@@ -10,21 +10,21 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from pydantic import Field
 
-from flows.cluster import dask_client, map_over
-from flows.data import StoreInputs, open_store
-from flows.logs import recorded
-from flows.recipe import Part, Test
-from flows.retries import patient_task
-from flows.stage import StageOutcome, run_stage
-from flows.train import resolve_device
-from storage.columns import CameraPoses, read_camera_poses, sampling_hz
-from storage.provenance import digest_file, git_commit, software_versions
-from storage.schema import Float32
-from storage.store import PoseStore
-from training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, TrainedLifter, load_lifter
-from training.evaluation.evaluate import evaluate, predict, rows_within
-from training.evaluation.protocols import TestTime, protocol
-from training.evaluation.results import EvaluationResult
+from poseshift.flows.experiment.data import StoreInputs, open_store
+from poseshift.flows.experiment.recipe import Part, Test
+from poseshift.flows.experiment.stage import StageOutcome, run_stage
+from poseshift.flows.runtime.cluster import dask_client, map_over
+from poseshift.flows.runtime.logs import recorded
+from poseshift.flows.runtime.retries import patient_task
+from poseshift.flows.train import resolve_device
+from poseshift.storage.columns import CameraPoses, read_camera_poses, sampling_hz
+from poseshift.storage.provenance import digest_file, git_commit, software_versions
+from poseshift.storage.schema import Float32
+from poseshift.storage.store import PoseStore
+from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, TrainedLifter, load_lifter
+from poseshift.training.evaluation.evaluate import evaluate, predict, rows_within
+from poseshift.training.evaluation.protocols import TestTime, protocol
+from poseshift.training.evaluation.results import EvaluationResult
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def evaluate_lifter(
     Parameters
     ----------
     lifter : Path
-        Folder that :func:`training.checkpoint.save_lifter` wrote.
+        Folder that :func:`poseshift.training.checkpoint.save_lifter` wrote.
     test : Test
         Test data and protocols.
     folder : Path

@@ -1,7 +1,7 @@
 """Everything that a recipe names, in one flow: stores, lifters, evaluations, summary and report.
 
 The tasks are few and large, and each is a plain function that can be called without Prefect. Work that is
-there already for the same inputs is not done again; see :mod:`flows.stage`.
+there already for the same inputs is not done again; see :mod:`poseshift.flows.experiment.stage`.
 
 A run's folder holds ``recipe.yaml``, ``environment.json``, ``summary.json``, ``report.html``, ``run.log``
 and, for each kind of lifter and seed, ``lifters/<method>/seed-<n>`` and ``evaluations/<method>/seed-<n>``.
@@ -17,28 +17,28 @@ from pathlib import Path
 from prefect import flow
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from flows.adapt import known_gravity, lesson, transforms
-from flows.data import open_poses, open_store
-from flows.environment import describe_environment
-from flows.evaluate import EvaluationRecord, evaluate_lifter
-from flows.events import announce_commit
-from flows.logs import recorded
-from flows.narration import Step, tell
-from flows.prepare import PrepareFailedError, PrepareRequest, RawKind, failure_of, prepare_store
-from flows.prepare import show as show_ingest
-from flows.recipe import Method, Recipe, StoredData, save_recipe
-from flows.report.evidence import Evidence
-from flows.report.gather import placement, sample_poses
-from flows.report.page import write_page
-from flows.report.view import METHOD_LABELS, build_view
-from flows.results import Summary, summarise
-from flows.retries import patient_task
-from flows.stage import write_text_atomically
-from flows.train import CHECKPOINT, TrainingJob, TrainingRecord, narrated_training, resolve_device
-from preprocessing.ingest import IngestReport
-from storage.schema import Dataset
-from training.checkpoint import load_lifter
-from training.evaluation.protocols import protocol
+from poseshift.flows.adapt import known_gravity, lesson, transforms
+from poseshift.flows.evaluate import EvaluationRecord, evaluate_lifter
+from poseshift.flows.experiment.data import open_poses, open_store
+from poseshift.flows.experiment.progress import Step, report_progress
+from poseshift.flows.experiment.recipe import Method, Recipe, StoredData, save_recipe
+from poseshift.flows.experiment.results import Summary, summarise
+from poseshift.flows.experiment.stage import write_text_atomically
+from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, RawKind, failure_of, prepare_store
+from poseshift.flows.prepare import show as show_ingest
+from poseshift.flows.report.evidence import Evidence
+from poseshift.flows.report.gather import placement, sample_poses
+from poseshift.flows.report.page import write_page
+from poseshift.flows.report.view import METHOD_LABELS, build_view
+from poseshift.flows.runtime.environment import describe_environment
+from poseshift.flows.runtime.events import announce_commit
+from poseshift.flows.runtime.logs import recorded
+from poseshift.flows.runtime.retries import patient_task
+from poseshift.flows.train import CHECKPOINT, TrainingJob, TrainingRecord, narrated_training, resolve_device
+from poseshift.preprocessing.ingest import IngestReport
+from poseshift.storage.schema import Dataset
+from poseshift.training.checkpoint import load_lifter
+from poseshift.training.evaluation.protocols import protocol
 
 _RAW_KINDS: Mapping[Dataset, RawKind] = {
     "human36m": "human36m",
@@ -153,15 +153,15 @@ def prepare_data(data: StoredData, dask: str | None = None) -> IngestReport | No
     if request is None:
         return None
     name = f"prepare {data.dataset}"
-    tell(Step(name, 0, 1))
+    report_progress(Step(name, 0, 1))
     report = prepare_store(
         request.model_copy(update={"dask": dask}),
-        lambda progress: tell(Step(name, progress.done, progress.total, progress.stage)),
+        lambda progress: report_progress(Step(name, progress.done, progress.total, progress.stage)),
     )
     if not report.succeeded:
         raise failure_of(report)
     changed = f"{len(report.written)} trials written" if report.committed else "unchanged"
-    tell(Step(name, 1, 1, changed))
+    report_progress(Step(name, 1, 1, changed))
     return report
 
 
@@ -175,7 +175,7 @@ def train_method(recipe: Recipe, method: Method, seed: int) -> TrainingRecord:
 def evaluate_method(recipe: Recipe, method: Method, seed: int) -> EvaluationRecord:
     """Evaluate one lifter of a recipe."""
     name = f"evaluate {METHOD_LABELS[method]}, seed {seed}"
-    tell(Step(name, 0, 1))
+    report_progress(Step(name, 0, 1))
     folder = RunFolder(recipe.run_dir)
     outcome = evaluate_lifter(
         folder.lifter(method, seed),
@@ -185,13 +185,13 @@ def evaluate_method(recipe: Recipe, method: Method, seed: int) -> EvaluationReco
         recipe.dask,
     )
     headline = outcome.result.under(recipe.test.protocols[0])
-    tell(Step(name, 1, 1, f"{headline.mpjpe_mm.value:.1f} mm"))
+    report_progress(Step(name, 1, 1, f"{headline.mpjpe_mm.value:.1f} mm"))
     return outcome.result
 
 
 def publish(recipe: Recipe, trained: tuple[Trained, ...]) -> Summary:
     """Write an experiment's summary and report into its folder."""
-    tell(Step("report", 0, 1))
+    report_progress(Step("report", 0, 1))
     folder = RunFolder(recipe.run_dir)
     results = {
         name: {
@@ -210,7 +210,7 @@ def publish(recipe: Recipe, trained: tuple[Trained, ...]) -> Summary:
     )
     write_text_atomically(folder.summary, summary.model_dump_json(indent=2) + "\n")
     write_page(build_view(recipe, summary, gather(recipe, trained)), folder.report)
-    tell(Step("report", 1, 1, str(folder.report)))
+    report_progress(Step("report", 1, 1, str(folder.report)))
     return summary
 
 

@@ -1,7 +1,7 @@
 """Raw releases into versioned stores: the flow behind ``poseshift prepare``.
 
-The work is done by the readers and by :mod:`preprocessing.ingest`; this module opens the store, finds the
-cluster, and shows the result in Prefect.
+The work is done by the readers and by :mod:`poseshift.preprocessing.ingest`; this module opens the store,
+finds the cluster, and shows the result in Prefect.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.cluster import dask_client
-from flows.events import announce_commit
-from flows.logs import log_stage, recorded
-from flows.narration import Step, tell
-from flows.retries import is_passing, patient_task
-from preprocessing import quality
-from preprocessing.human36m.read import Human36MOptions, plan_human36m
-from preprocessing.ingest import IngestPolicy, IngestReport, Progress, ingest
-from preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions, plan_test, plan_train
-from preprocessing.raw import RawPlan
-from storage.location import Location
-from storage.store import PoseStore, StoreError
+from poseshift.flows.experiment.progress import Step, report_progress
+from poseshift.flows.experiment.stage import log_stage
+from poseshift.flows.runtime.cluster import dask_client
+from poseshift.flows.runtime.events import announce_commit
+from poseshift.flows.runtime.logs import recorded
+from poseshift.flows.runtime.retries import is_passing, patient_task
+from poseshift.preprocessing import quality
+from poseshift.preprocessing.human36m.read import Human36MOptions, plan_human36m
+from poseshift.preprocessing.ingest import IngestPolicy, IngestReport, Progress, ingest
+from poseshift.preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions, plan_test, plan_train
+from poseshift.preprocessing.raw import RawPlan
+from poseshift.storage.location import Location
+from poseshift.storage.store import PoseStore, StoreError
 
 RawKind = Literal["human36m", "mpi-inf-3dhp-train", "mpi-inf-3dhp-test"]
 
@@ -143,7 +144,8 @@ def _origin(restaged_from: str | None) -> str:
 def _ingest(request: PrepareRequest) -> IngestReport:
     name = f"prepare {request.kind}"
     report = prepare_store(
-        request, lambda progress: tell(Step(f"{name}: {progress.stage}", progress.done, progress.total))
+        request,
+        lambda progress: report_progress(Step(f"{name}: {progress.stage}", progress.done, progress.total)),
     )
     announce_commit(report)
     if not report.succeeded:

@@ -17,15 +17,15 @@ import torch
 from prefect import flow
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from flows.environment import Environment
-from flows.evaluate import EvaluationInputs, EvaluationRecord
-from flows.pipeline import RunFolder, learn, run_recorded
-from flows.recipe import Method, Part, Recipe, StoredData, load_recipe
-from flows.results import ProtocolFigures, Summary
-from flows.stage import DONE, INPUTS, InputsRecord, write_text_atomically
-from flows.train import TrainingInputs, TrainingRecord
-from storage.provenance import digest_file
-from training.checkpoint import WEIGHTS_FILE
+from poseshift.flows.evaluate import EvaluationInputs, EvaluationRecord
+from poseshift.flows.experiment.recipe import Method, Part, Recipe, StoredData, load_recipe
+from poseshift.flows.experiment.results import ProtocolFigures, Summary
+from poseshift.flows.experiment.stage import DONE, INPUTS, InputsRecord, write_text_atomically
+from poseshift.flows.pipeline import RunFolder, learn, run_recorded
+from poseshift.flows.runtime.environment import Environment
+from poseshift.flows.train import TrainingInputs, TrainingRecord
+from poseshift.storage.provenance import digest_file
+from poseshift.training.checkpoint import WEIGHTS_FILE
 
 REPORT = "reproduction.json"
 

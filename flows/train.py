@@ -16,37 +16,37 @@ import torch
 from prefect import flow
 from pydantic import JsonValue
 
-from adaptation.candidates import (
+from poseshift.adaptation.candidates import (
     Candidate,
     CandidateRecorder,
     candidates,
     record_last_epoch,
     restore_chosen,
 )
-from adaptation.collapse import Health
-from adaptation.rollback import AdaptedFit, Rollback, fit_with_rollback
-from adaptation.selection import SelectionConfig, measure
-from augmentation.checkpoint import save_generator
-from flows.adapt import keep_found_gravity, learner, target_gravity, transforms, unlabelled
-from flows.data import DataInputs, OpenData, open_poses
-from flows.logs import recorded
-from flows.narration import Step, tell
-from flows.recipe import Adaptation, CheckpointChoice, Part, PoseData
-from flows.retries import patient_task
-from flows.slots import training_slot
-from flows.stage import StageOutcome, run_stage
-from geometry.bones import bone_statistics
-from geometry.skeleton import skeleton
-from storage.columns import CameraPoses, sampling_hz
-from storage.provenance import git_commit, software_versions
-from training.batches import DevicePoses
-from training.checkpoint import save_lifter
-from training.encoding import EncodingName, encoding
-from training.fit import EpochLog, fit
-from training.lifters.lifter import Lifter
-from training.lifters.registry import LifterConfig, build
-from training.run_state import STATE_FILE
-from training.schedule import Schedule
+from poseshift.adaptation.rollback import AdaptedFit, Rollback, fit_with_rollback
+from poseshift.adaptation.selection import SelectionConfig, measure
+from poseshift.augmentation.checkpoint import save_generator
+from poseshift.augmentation.collapse import Health
+from poseshift.flows.adapt import keep_found_gravity, learner, target_gravity, transforms, unlabelled
+from poseshift.flows.experiment.data import DataInputs, OpenData, open_poses
+from poseshift.flows.experiment.progress import Step, report_progress
+from poseshift.flows.experiment.recipe import Adaptation, CheckpointChoice, Part, PoseData
+from poseshift.flows.experiment.stage import StageOutcome, run_stage
+from poseshift.flows.runtime.logs import recorded
+from poseshift.flows.runtime.retries import patient_task
+from poseshift.flows.runtime.slots import training_slot
+from poseshift.geometry.bones import bone_statistics
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import CameraPoses, sampling_hz
+from poseshift.storage.provenance import git_commit, software_versions
+from poseshift.training.batches import DevicePoses
+from poseshift.training.checkpoint import save_lifter
+from poseshift.training.encoding import EncodingName, encoding
+from poseshift.training.fit import EpochLog, fit
+from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.lifters.registry import LifterConfig, build
+from poseshift.training.run_state import STATE_FILE
+from poseshift.training.schedule import Schedule
 
 CHECKPOINT = "lifter"
 """Folder of the trained lifter inside its stage."""
@@ -332,12 +332,12 @@ def resolve_device(name: str) -> torch.device:
 def narrated_training(job: TrainingJob, folder: Path, name: str) -> StageOutcome[TrainingRecord]:
     """:func:`train_lifter`, told to whoever listens under ``name``."""
     epochs = job.schedule.epochs
-    tell(Step(name, 0, epochs))
+    report_progress(Step(name, 0, epochs))
     outcome = train_lifter(
-        job, folder, lambda log: tell(Step(name, log.epoch, epochs, f"loss {log.loss:.4f}"))
+        job, folder, lambda log: report_progress(Step(name, log.epoch, epochs, f"loss {log.loss:.4f}"))
     )
     took = "was there already" if outcome.reused else f"{outcome.result.seconds:.0f} s"
-    tell(Step(name, epochs, epochs, took))
+    report_progress(Step(name, epochs, epochs, took))
     return outcome
 
 

@@ -17,14 +17,14 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 
-from flows.evaluate import EvaluationRecord, evaluation_inputs
-from flows.logs import recorded, run_id
-from flows.pipeline import RunFolder, artifact_key, job, learn, prepare_stores, run_recorded
-from flows.recipe import Method, Part, Recipe
-from flows.results import Summary
-from flows.stage import is_done, recorded_inputs
-from flows.train import TrainingRecord, training_inputs
-from preprocessing.ingest import IngestReport
+from poseshift.flows.evaluate import EvaluationRecord, evaluation_inputs
+from poseshift.flows.experiment.recipe import Method, Part, Recipe
+from poseshift.flows.experiment.results import Summary
+from poseshift.flows.experiment.stage import is_done, recorded_inputs
+from poseshift.flows.pipeline import RunFolder, artifact_key, job, learn, prepare_stores, run_recorded
+from poseshift.flows.runtime.logs import recorded, run_id
+from poseshift.flows.train import TrainingRecord, training_inputs
+from poseshift.preprocessing.ingest import IngestReport
 
 WATCH_LOG = "watch.jsonl"
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from array_api_compat import array_namespace
 
-from geometry.arrays import Array, like
-from geometry.rotation import compose, rotate
+from poseshift.geometry.arrays import Array, like
+from poseshift.geometry.rotation import compose, rotate
 
 
 def root_relative(points: Array, root_index: int) -> Array:
@@ -111,7 +111,8 @@ def root_from_keypoints(relative: Array, rays: Array, weights: Array) -> Array:
     Parameters
     ----------
     relative : (..., joints, 3), metres, camera axes, root at the origin.
-    rays : (..., joints, 2), undistorted ray coordinates ``(x/z, y/z)`` (`geometry.camera.normalise`).
+    rays : (..., joints, 2), undistorted ray coordinates ``(x/z, y/z)``
+        (`poseshift.geometry.camera.normalise`).
     weights : (..., joints), such as detector confidences; zero leaves a joint out. At least two joints with
         different rays need a weight above zero, otherwise the depth is undetermined (NaN or infinite).
 

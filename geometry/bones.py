@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from array_api_compat import array_namespace
 
-from geometry.arrays import Array, norm
-from geometry.skeleton import Skeleton
+from poseshift.geometry.arrays import Array, norm
+from poseshift.geometry.skeleton import Skeleton
 
 
 def bone_vectors(points: Array, skeleton: Skeleton) -> Array:

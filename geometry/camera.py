@@ -19,9 +19,9 @@ from typing import Any, Literal
 import numpy as np
 from array_api_compat import array_namespace
 
-from geometry.arrays import Array as Array
-from geometry.arrays import align_leading, like
-from geometry.rotation import rotate, rotate_back
+from poseshift.geometry.arrays import Array as Array
+from poseshift.geometry.arrays import align_leading, like
+from poseshift.geometry.rotation import rotate, rotate_back
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,17 @@ Follows PersPose, "Human Pose Estimation with Perspective Encoding and Perspecti
 keypoints, where it needs no image warp: the camera is turned by the shortest rotation that brings the ray of
 the person's centre onto the optical axis. That removes where in the image a person stands; the extent h
 removes how large the person is seen, and is kept as an extra input. Everything here is in undistorted ray
-coordinates (`geometry.camera.normalise`), so intrinsics do not appear. Points turn with
-`geometry.rotation.rotate` and back with `rotate_back`.
+coordinates (`poseshift.geometry.camera.normalise`), so intrinsics do not appear. Points turn with
+`poseshift.geometry.rotation.rotate` and back with `rotate_back`.
 """
 
 from __future__ import annotations
 
 from array_api_compat import array_namespace
 
-from geometry.arrays import Array
-from geometry.camera import rays_of
-from geometry.rotation import rotate, rotate_back
+from poseshift.geometry.arrays import Array
+from poseshift.geometry.camera import rays_of
+from poseshift.geometry.rotation import rotate, rotate_back
 
 
 def box_centre(rays: Array) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array_api_compat import array_namespace, device
 
-from geometry.arrays import Array, align_leading, like, norm
+from poseshift.geometry.arrays import Array, align_leading, like, norm
 
 
 def rotate(points: Array, rotation: Array) -> Array:

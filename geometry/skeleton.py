@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from array_api_compat import array_namespace
 
-from geometry.arrays import Array
+from poseshift.geometry.arrays import Array
 
 
 @dataclass(frozen=True)

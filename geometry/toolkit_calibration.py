@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from geometry.camera import Camera, Distortion
-from geometry.rotation import euler_xyz
+from poseshift.geometry.camera import Camera, Distortion
+from poseshift.geometry.rotation import euler_xyz
 
 _CAMERAS, _SUBJECTS = 4, 11
 _EXTRINSIC_NUMBERS, _INTRINSIC_NUMBERS = 6, 9
@@ -29,7 +29,7 @@ def intrinsics_start(camera_index: int) -> int:
 
 @dataclass(frozen=True)
 class ToolkitCalibration:
-    """One camera of Human3.6M as ``w0`` describes it; fields as in `geometry.camera.Camera`."""
+    """One camera of Human3.6M as ``w0`` describes it; fields as in `poseshift.geometry.camera.Camera`."""
 
     rotation: tuple[tuple[float, float, float], ...]
     translation: tuple[float, float, float]

@@ -23,7 +23,7 @@ from typing import IO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from preprocessing.errors import RawDataError
+from poseshift.preprocessing.errors import RawDataError
 
 logger = logging.getLogger(__name__)
 

@@ -16,14 +16,14 @@ from typing import Literal, TypeVar
 from distributed import Client, as_completed
 from pydantic import BaseModel, ConfigDict
 
-from geometry.skeleton import skeleton
-from preprocessing.errors import RawDataError
-from preprocessing.quality import assess
-from preprocessing.raw import PlannedTrial, RawPlan
-from storage.provenance import digest_file
-from storage.schema import SourceFile, TrialKey
-from storage.store import PoseStore
-from storage.transaction import Fork
+from poseshift.geometry.skeleton import skeleton
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.quality import assess
+from poseshift.preprocessing.raw import PlannedTrial, RawPlan
+from poseshift.storage.provenance import digest_file
+from poseshift.storage.schema import SourceFile, TrialKey
+from poseshift.storage.store import PoseStore
+from poseshift.storage.transaction import Fork
 
 logger = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.bones import bone_lengths
-from geometry.camera import Camera, project, world_to_camera
-from geometry.skeleton import Skeleton
-from storage.schema import Trial
+from poseshift.geometry.bones import bone_lengths
+from poseshift.geometry.camera import Camera, project, world_to_camera
+from poseshift.geometry.skeleton import Skeleton
+from poseshift.storage.schema import Trial
 
 
 @dataclass(frozen=True)

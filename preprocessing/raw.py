@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from preprocessing.errors import RawDataError
-from storage.schema import Dataset, Trial, TrialKey
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.storage.schema import Dataset, Trial, TrialKey
 
 RESTAGED_MARKER = "RESTAGED.json"
-"""A file at a raw tree's root that says: made by :mod:`preprocessing.motion.restage`, from which motion."""
+"""A file at the root of a raw tree of :mod:`poseshift.preprocessing.restaging`: it names the motion."""
 
 
 @dataclass(frozen=True)

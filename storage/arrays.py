@@ -17,7 +17,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
-from storage.schema import FRAMES_PER_CHUNK, Trial, TrialAttributes, TrialKey, zarr_attributes
+from poseshift.storage.schema import FRAMES_PER_CHUNK, Trial, TrialAttributes, TrialKey, zarr_attributes
 
 DETECTION_PREFIX = "keypoints_2d_"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
-from storage.errors import StoreError
+from poseshift.storage.errors import StoreError
 
 LONGEST_WAIT = timedelta(seconds=30)
 

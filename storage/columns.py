@@ -14,10 +14,10 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from geometry.camera import Camera, Intrinsics, stack_intrinsics, world_to_camera
-from storage.arrays import DETECTION_PREFIX, count_frames, read_array, read_attributes, trial_group
-from storage.schema import Float32, TrialKey
-from storage.store import PoseStore
+from poseshift.geometry.camera import Camera, Intrinsics, stack_intrinsics, world_to_camera
+from poseshift.storage.arrays import DETECTION_PREFIX, count_frames, read_array, read_attributes, trial_group
+from poseshift.storage.schema import Float32, TrialKey
+from poseshift.storage.store import PoseStore
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from itertools import groupby
 
 from pydantic import BaseModel, ConfigDict
 
-from storage.schema import TrialKey
-from storage.store import PoseStore
+from poseshift.storage.schema import TrialKey
+from poseshift.storage.store import PoseStore
 
 
 class TrialSummary(BaseModel):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from storage.errors import StoreError
+from poseshift.storage.errors import StoreError
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from storage.schema import SourceFile
+from poseshift.storage.schema import SourceFile
 
 _BLOCK_BYTES = 1 << 20
 _PACKAGES = ("poseshift", "numpy", "zarr", "icechunk", "dask", "prefect", "torch", "cdflib", "h5py", "scipy")

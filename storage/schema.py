@@ -1,7 +1,8 @@
 """What a pose store holds: names, axes, dtypes, units, and the metadata of one trial.
 
 A store is a Zarr format 3 hierarchy ``/<subject>/<trial>`` whose arrays carry dimension names. This module
-is the contract between readers (which make a :class:`Trial`) and :mod:`storage.store` (which writes it).
+is the contract between readers (which make a :class:`Trial`) and :mod:`poseshift.storage.store` (which writes
+it).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from geometry.camera import Camera
+from poseshift.geometry.camera import Camera
 
 FORMAT = "poseshift"
 FORMAT_VERSION = 1
@@ -64,7 +65,7 @@ class Trial:
     valid : (frames,) bool; 3DHP test set only.
     activity : (frames,) int8, 1 to 7; 3DHP test set only.
     augmentation : (frames, parameters), what each pose was changed by; augmented sets only.
-    quality : figures of :mod:`preprocessing.quality` (name to number).
+    quality : figures of :mod:`poseshift.preprocessing.quality` (name to number).
     options : named corrections that the reader applied, e.g. ``{"s9_drift": "keep"}``.
     sources : the raw files, filled in by the ingest.
     """

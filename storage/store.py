@@ -1,7 +1,7 @@
 """PoseStore: a versioned store of trials, on Icechunk and Zarr format 3.
 
 Readers see one snapshot; a run's changes appear together, with a message, or not at all. The layout is that
-of :mod:`storage.schema`; any Zarr or xarray program can read it without this project through
+of :mod:`poseshift.storage.schema`; any Zarr or xarray program can read it without this project through
 :attr:`PoseStore.zarr_store`.
 """
 
@@ -23,13 +23,13 @@ from icechunk.store import IcechunkStore
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from storage import arrays
-from storage.clock import wait_until_after
-from storage.errors import StoreError, StoreUnavailableError
-from storage.location import Location
-from storage.lock import writer_lock
-from storage.provenance import digest_json, program_facts
-from storage.schema import (
+from poseshift.storage import arrays
+from poseshift.storage.clock import wait_until_after
+from poseshift.storage.errors import StoreError, StoreUnavailableError
+from poseshift.storage.location import Location
+from poseshift.storage.lock import writer_lock
+from poseshift.storage.provenance import digest_json, program_facts
+from poseshift.storage.schema import (
     Dataset,
     SourceFile,
     StoreAttributes,
@@ -38,8 +38,8 @@ from storage.schema import (
     TrialKey,
     zarr_attributes,
 )
-from storage.transaction import Transaction
-from storage.verification import StoreContent, TrialContent, VerifyReport, verify_trials
+from poseshift.storage.transaction import Transaction
+from poseshift.storage.verification import StoreContent, TrialContent, VerifyReport, verify_trials
 
 __all__ = ["BRANCH", "Commit", "PoseStore", "StoreError"]
 

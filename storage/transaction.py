@@ -15,9 +15,9 @@ import icechunk
 import zarr
 from icechunk.session import ForkSession
 
-from storage.arrays import remove_trial, write_trial
-from storage.schema import StoreAttributes, Trial, TrialKey, zarr_attributes
-from storage.validation import require_valid
+from poseshift.storage.arrays import remove_trial, write_trial
+from poseshift.storage.schema import StoreAttributes, Trial, TrialKey, zarr_attributes
+from poseshift.storage.validation import require_valid
 
 
 @dataclass
@@ -41,7 +41,8 @@ class Fork:
         Raises
         ------
         ValueError
-            When the trial is not one that a store can hold (:func:`storage.validation.require_valid`).
+            When the trial is not one that a store can hold
+            (:func:`poseshift.storage.validation.require_valid`).
         """
         require_valid(trial, self.attributes.skeleton)
         write_trial(self._root, trial)

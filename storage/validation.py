@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.skeleton import skeleton
-from storage.arrays import array_spec, trial_arrays
-from storage.schema import Trial, require_shape
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.arrays import array_spec, trial_arrays
+from poseshift.storage.schema import Trial, require_shape
 
 
 def require_valid(trial: Trial, skeleton_name: str) -> None:

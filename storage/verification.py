@@ -5,9 +5,9 @@ from __future__ import annotations
 import zarr
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from geometry.camera import Camera
-from storage.arrays import array_digest, list_trials, read_array, read_attributes, trial_group
-from storage.schema import Dataset, TrialAttributes, TrialKey
+from poseshift.geometry.camera import Camera
+from poseshift.storage.arrays import array_digest, list_trials, read_array, read_attributes, trial_group
+from poseshift.storage.schema import Dataset, TrialAttributes, TrialKey
 
 
 class VerifyReport(BaseModel):

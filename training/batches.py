@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geometry.camera import Intrinsics
-from geometry.skeleton import Skeleton
-from storage.columns import CameraPoses
+from poseshift.geometry.camera import Intrinsics
+from poseshift.geometry.skeleton import Skeleton
+from poseshift.storage.columns import CameraPoses
 
 
 @dataclass(frozen=True)

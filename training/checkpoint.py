@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from training.encoding import Encoding, EncodingName, encoding
-from training.lifters.lifter import Lifter
-from training.lifters.registry import LifterConfig, build
+from poseshift.training.encoding import Encoding, EncodingName, encoding
+from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.lifters.registry import LifterConfig, build
 
 WEIGHTS_FILE = "lifter.safetensors"
 DESCRIPTION_FILE = "lifter.json"

@@ -18,9 +18,9 @@ from typing import Literal, cast
 import torch
 from torch import Tensor
 
-from geometry.camera import Intrinsics, normalise, to_screen
-from geometry.perspective import clip_centre, extent, perspective_rotation, rotate_rays
-from geometry.rotation import rotate, rotate_back
+from poseshift.geometry.camera import Intrinsics, normalise, to_screen
+from poseshift.geometry.perspective import clip_centre, extent, perspective_rotation, rotate_rays
+from poseshift.geometry.rotation import rotate, rotate_back
 
 EncodingName = Literal["screen", "ray", "perspective"]
 

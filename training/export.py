@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from training.checkpoint import TrainedLifter, write_atomically
+from poseshift.training.checkpoint import TrainedLifter, write_atomically
 
 _TOLERANCE_M = 1e-4
 """A tenth of a millimetre: exported kernels may sum in another order, no more."""
@@ -27,7 +27,7 @@ def export_lifter(trained: TrainedLifter, path: Path) -> float:
 
     Parameters
     ----------
-    trained : from :func:`training.checkpoint.load_lifter`.
+    trained : from :func:`poseshift.training.checkpoint.load_lifter`.
     path : of the file, by custom with the ending ``.pt2``.
 
     Returns

@@ -4,7 +4,7 @@ One loop for a CPU, a GPU and several of them (Lightning Fabric places the model
 sums the gradients). A batch is an index into poses that already lie on the device; it goes through the
 transforms, then the encoding, the lifter and the loss. An interrupted run, started again, goes on from its
 last checkpoint and ends, bit for bit on a CPU, with the weights of an undisturbed one
-(:mod:`training.run_state`).
+(:mod:`poseshift.training.run_state`).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from geometry.skeleton import skeleton as skeleton_named
-from training.batches import Batch, BatchTransform, DevicePoses
-from training.encoding import Encoding
-from training.flip import RandomFlip
-from training.lifters.lifter import Lifter
-from training.losses import Loss, loss
-from training.repeatability import repeatable
-from training.run_state import (
+from poseshift.geometry.skeleton import skeleton as skeleton_named
+from poseshift.training.batches import Batch, BatchTransform, DevicePoses
+from poseshift.training.encoding import Encoding
+from poseshift.training.flip import RandomFlip
+from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.losses import Loss, loss
+from poseshift.training.repeatability import repeatable
+from poseshift.training.run_state import (
     STATE_FILE,
     EpochLog,
     Progress,
@@ -39,8 +39,8 @@ from training.run_state import (
     restore_progress,
     save_progress,
 )
-from training.schedule import Schedule
-from training.transforms import StatefulTransform, TrainingRun
+from poseshift.training.schedule import Schedule
+from poseshift.training.transforms import StatefulTransform, TrainingRun
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -81,7 +81,8 @@ def fit(
     run_dir : for the checkpoint and TensorBoard's files.
     seed : of the order of the rows, the transforms and dropout.
     transforms : applied to each batch in this order, after the mirroring that the schedule asks for. Those
-        with a state (:class:`training.transforms.StatefulTransform`) are saved and restored with the run.
+        with a state (:class:`poseshift.training.transforms.StatefulTransform`) are saved and restored with
+        the run.
     on_epoch : called after each epoch and its checkpoint. It may use the lifter; what it raises ends the run.
 
     Returns
@@ -208,7 +209,7 @@ def batch_loss(
     ----------
     lifter, encoding : made for each other.
     batch : clips as long as the lifter expects.
-    loss_of : from :func:`training.losses.loss`.
+    loss_of : from :func:`poseshift.training.losses.loss`.
     generator : for the random part of the encoding; none to leave it out.
     """
     target = batch.root_relative(skeleton_named(lifter.skeleton))

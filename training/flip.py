@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from geometry.camera import Intrinsics
-from geometry.skeleton import Skeleton
-from training.batches import Batch
-from training.encoding import Encoding
-from training.lifters.lifter import Lifter
+from poseshift.geometry.camera import Intrinsics
+from poseshift.geometry.skeleton import Skeleton
+from poseshift.training.batches import Batch
+from poseshift.training.encoding import Encoding
+from poseshift.training.lifters.lifter import Lifter
 
 
 def mirror_positions(positions: Tensor, skeleton: Skeleton) -> Tensor:

@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from training.checkpoint import load_state, write_atomically
-from training.schedule import Schedule
-from training.transforms import StatefulTransform
+from poseshift.training.checkpoint import load_state, write_atomically
+from poseshift.training.schedule import Schedule
+from poseshift.training.transforms import StatefulTransform
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

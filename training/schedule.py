@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from training.losses import LossName
-from training.repeatability import Repeatability
+from poseshift.training.losses import LossName
+from poseshift.training.repeatability import Repeatability
 
 
 class Schedule(BaseModel):

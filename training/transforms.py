@@ -12,9 +12,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from training.batches import Batch
-from training.encoding import Encoding
-from training.lifters.lifter import Lifter
+from poseshift.training.batches import Batch
+from poseshift.training.encoding import Encoding
+from poseshift.training.lifters.lifter import Lifter
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-
 from benchmarks.faults.scene import set_scene
 from benchmarks.faults.stages import STAGES
 from benchmarks.faults.trial import Trial, trial, undisturbed

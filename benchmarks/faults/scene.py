@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.prepare import PrepareRequest, RawKind, prepare_store
-from preprocessing.motion.procedural import generate
-from preprocessing.motion.restage import restage
-from storage.store import PoseStore
+from poseshift.flows.prepare import PrepareRequest, RawKind, prepare_store
+from poseshift.preprocessing.motion.procedural import generate
+from poseshift.preprocessing.restaging.restage import restage
+from poseshift.storage.store import PoseStore
 
 
 @dataclass(frozen=True)

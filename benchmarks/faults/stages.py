@@ -13,21 +13,27 @@ from pathlib import Path
 from types import MappingProxyType
 
 import torch
-
-from adaptation.aligned_store import write_aligned_store
-from adaptation.global_position import GlobalPositionConfig, TargetKeypoints
 from benchmarks.faults.scene import Scene
-from flows.augment import AugmentRequest, augment_store
-from flows.prepare import PrepareRequest, prepare_store
-from flows.recipe import Adaptation, GlobalPositionAdaptation, NoAdaptation, PoseDAAdaptation, PoseData
-from flows.train import CHECKPOINT, TrainingJob, train_lifter
-from storage.columns import Selection, read_camera_poses
-from storage.provenance import digest_file
-from storage.store import PoseStore
-from training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, load_lifter, load_state
-from training.lifters.registry import preset
-from training.run_state import STATE_FILE
-from training.schedule import Schedule
+
+from poseshift.adaptation.aligned_store import write_aligned_store
+from poseshift.adaptation.global_position import GlobalPositionConfig, TargetKeypoints
+from poseshift.flows.augment import AugmentRequest, augment_store
+from poseshift.flows.experiment.recipe import (
+    Adaptation,
+    GlobalPositionAdaptation,
+    NoAdaptation,
+    PoseDAAdaptation,
+    PoseData,
+)
+from poseshift.flows.prepare import PrepareRequest, prepare_store
+from poseshift.flows.train import CHECKPOINT, TrainingJob, train_lifter
+from poseshift.storage.columns import Selection, read_camera_poses
+from poseshift.storage.provenance import digest_file
+from poseshift.storage.store import PoseStore
+from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, load_lifter, load_state
+from poseshift.training.lifters.registry import preset
+from poseshift.training.run_state import STATE_FILE
+from poseshift.training.schedule import Schedule
 
 SCHEDULE = Schedule(
     epochs=12, steps_per_epoch=6, batch_size=64, warmup_steps=5, ema_decay=0.9, precision="32-true"

@@ -10,7 +10,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
-
 from benchmarks.faults import stages
 from benchmarks.faults.scene import Scene
 from benchmarks.faults.stages import STAGES, Product, bytes_lost

@@ -17,7 +17,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from benchmarks.fuzz.campaign import Bounds, Tally, run
 from benchmarks.fuzz.child import mutated
 from benchmarks.fuzz.targets import Target, targets
-from storage.provenance import git_commit, software_versions
+
+from poseshift.storage.provenance import git_commit, software_versions
 
 KEPT_PER_TARGET = 10
 

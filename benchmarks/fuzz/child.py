@@ -22,7 +22,6 @@ from typing import Any, Literal
 from zlib import crc32
 
 import numpy as np
-
 from benchmarks.fuzz.targets import Target
 
 OutcomeKind = Literal["read", "refused", "wrong error", "side effect", "crash", "hang"]

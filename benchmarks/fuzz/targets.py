@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
 from benchmarks.fuzz.containers import (
     cdf_fields,
     extra_member,
@@ -28,26 +27,27 @@ from benchmarks.fuzz.containers import (
     zipped,
 )
 from benchmarks.fuzz.mutations import BYTES, TEXT, Mutation, any_of, integers_at
-from preprocessing.archives import ArchiveLimits, unpack
-from preprocessing.errors import RawDataError
-from preprocessing.human36m.calibration import builtin_calibration
-from preprocessing.human36m.cdf import read_pose, write_pose
-from preprocessing.human36m.metadata import read_metadata
-from preprocessing.human36m.write import pack_subject, write_metadata
-from preprocessing.motion.asf_amc import read_amc, read_asf
-from preprocessing.motion.asf_kinematics import bone_ends
-from preprocessing.motion.bundle import read_bundle
-from preprocessing.mpi_inf_3dhp import layout
-from preprocessing.mpi_inf_3dhp.annotations import read_test_annotations, read_training_annotations
-from preprocessing.mpi_inf_3dhp.calibration import read_calibration
-from preprocessing.mpi_inf_3dhp.captury import read_captury
-from preprocessing.mpi_inf_3dhp.write import (
+
+from poseshift.preprocessing.archives import ArchiveLimits, unpack
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.human36m.calibration import builtin_calibration
+from poseshift.preprocessing.human36m.cdf import read_pose, write_pose
+from poseshift.preprocessing.human36m.metadata import read_metadata
+from poseshift.preprocessing.human36m.write import pack_subject, write_metadata
+from poseshift.preprocessing.motion.asf_amc import read_amc, read_asf
+from poseshift.preprocessing.motion.asf_kinematics import bone_ends
+from poseshift.preprocessing.motion.bundle import read_bundle
+from poseshift.preprocessing.mpi_inf_3dhp import layout
+from poseshift.preprocessing.mpi_inf_3dhp.annotations import read_test_annotations, read_training_annotations
+from poseshift.preprocessing.mpi_inf_3dhp.calibration import read_calibration
+from poseshift.preprocessing.mpi_inf_3dhp.captury import read_captury
+from poseshift.preprocessing.mpi_inf_3dhp.write import (
     write_test_calibration,
     write_test_sequence,
     write_training_sequence,
 )
-from storage.exchange import mmpose, poseaug, pstmo, videopose3d
-from storage.exchange.npz import ExchangeError
+from poseshift.storage.exchange import mmpose, poseaug, pstmo, videopose3d
+from poseshift.storage.exchange.npz import ExchangeError
 
 FRAMES = 6
 MAX_UNPACKED = ArchiveLimits(member_bytes=2**20, total_bytes=2**22, members=100)

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.benchmark.domains import Derivation, StoreName, clips_of, derivations, play
-from flows.narration import Step, tell
-from flows.prepare import PrepareRequest, RawKind, failure_of, prepare_store
-from flows.recipe import Part
-from flows.stage import run_stage
-from preprocessing.motion.motion import PROCEDURAL, load, title
-from preprocessing.motion.report import RestageReport
-from preprocessing.motion.restage import HUMAN36M_FOLDER, MPI_INF_3DHP_FOLDER, restage
-from storage.columns import CameraPoses, Selection, read_camera_poses
-from storage.provenance import digest_file, digest_json
-from storage.schema import SourceFile
-from storage.store import PoseStore
+from poseshift.flows.benchmark.domains import Derivation, StoreName, clips_of, derivations, play
+from poseshift.flows.experiment.progress import Step, report_progress
+from poseshift.flows.experiment.recipe import Part
+from poseshift.flows.experiment.stage import run_stage
+from poseshift.flows.prepare import PrepareRequest, RawKind, failure_of, prepare_store
+from poseshift.preprocessing.motion.motion import PROCEDURAL, load, title
+from poseshift.preprocessing.restaging.report import RestageReport
+from poseshift.preprocessing.restaging.restage import HUMAN36M_FOLDER, MPI_INF_3DHP_FOLDER, restage
+from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
+from poseshift.storage.provenance import digest_file, digest_json
+from poseshift.storage.schema import SourceFile
+from poseshift.storage.store import PoseStore
 
 _PREPARED: tuple[tuple[StoreName, RawKind, str], ...] = (
     ("human36m", "human36m", HUMAN36M_FOLDER),
@@ -104,16 +104,16 @@ def prepare_benchmark(motion: str, folder: Path, seed: int) -> BenchmarkData:
 def _make(motion: str, folder: Path, seed: int) -> BenchmarkStores:
     label = title(motion, seed=seed)
     steps = 1 + len(_PREPARED) + len(derivations())
-    tell(Step("prepare", 0, steps, "restaging"))
+    report_progress(Step("prepare", 0, steps, "restaging"))
     report = restage(load(motion, seed=seed), folder / "raw", seed, motion=label)
     digests: dict[StoreName, str] = {}
     for name, kind, tree in _PREPARED:
-        tell(Step("prepare", 1 + len(digests), steps, name))
+        report_progress(Step("prepare", 1 + len(digests), steps, name))
         digests[name] = _prepare(folder, name, kind, tree)
     for derivation in derivations():
-        tell(Step("prepare", 1 + len(digests), steps, derivation.name))
+        report_progress(Step("prepare", 1 + len(digests), steps, derivation.name))
         digests[derivation.name] = _derive(folder, derivation, report, seed)
-    tell(Step("prepare", steps, steps))
+    report_progress(Step("prepare", steps, steps))
     return BenchmarkStores(motion=label, digests=digests)
 
 

@@ -2,7 +2,7 @@
 
 Each domain names the poses to adapt to and a protocol over other people. Where MPI-INF-3DHP has no such part
 (its test people were not filmed from above, its training people not by the outdoor camera), the same people's
-motion is put before those cameras, as :mod:`preprocessing.motion.restage` does it.
+motion is put before those cameras, as :mod:`poseshift.preprocessing.restaging.restage` does it.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.camera import Camera, camera_to_world, project, stack_intrinsics, world_to_camera
-from preprocessing.motion.placement import Stage, draw_placement, frontal_stage, ring_stage
-from preprocessing.motion.report import RestageReport
-from preprocessing.motion.restage import (
+from poseshift.geometry.camera import Camera, camera_to_world, project, stack_intrinsics, world_to_camera
+from poseshift.preprocessing.mpi_inf_3dhp.layout import CAMERA_SETS, TRAINING_CAMERAS
+from poseshift.preprocessing.restaging.placement import Stage, draw_placement, frontal_stage, ring_stage
+from poseshift.preprocessing.restaging.report import RestageReport
+from poseshift.preprocessing.restaging.restage import (
     BORDER_ROWS,
     TEST_DISTANCE_M,
     TEST_SPREAD_M,
     TRAINING_SPREAD_M,
     camera_of_test_sequence,
 )
-from preprocessing.mpi_inf_3dhp.layout import CAMERA_SETS, TRAINING_CAMERAS
-from storage.schema import Trial, TrialKey
-from training.evaluation.protocols import Protocol, protocol
+from poseshift.storage.schema import Trial, TrialKey
+from poseshift.training.evaluation.protocols import Protocol, protocol
 
 DomainName = Literal["chest-height", "high-and-ceiling", "outdoor"]
 StoreName = Literal[

@@ -20,10 +20,10 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 
-from flows.benchmark.data import BenchmarkData
-from flows.benchmark.lines import Job, RunLine, append_line, read_lines
-from flows.benchmark.run import run_job
-from flows.narration import Step, tell
+from poseshift.flows.benchmark.data import BenchmarkData
+from poseshift.flows.benchmark.lines import Job, RunLine, append_line, read_lines
+from poseshift.flows.benchmark.run import run_job
+from poseshift.flows.experiment.progress import Step, report_progress
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def _execute(jobs: Sequence[Job], data: BenchmarkData, folder: Path, processes: 
     missing = [job for job in jobs if job.digest not in finished]
     failures: list[Failure] = []
     done = len(jobs) - len(missing)
-    tell(Step("runs", done, len(jobs)))
+    report_progress(Step("runs", done, len(jobs)))
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_begin_process) as pool:
         waiting = {
@@ -110,7 +110,7 @@ def _execute(jobs: Sequence[Job], data: BenchmarkData, folder: Path, processes: 
                 failures.append(Failure(job, f"{type(error).__name__}: {error}"))
                 remark = f"failed: {job.title}"
             done += 1
-            tell(Step("runs", done, len(jobs), remark))
+            report_progress(Step("runs", done, len(jobs), remark))
     lines = {line.digest: line for line in read_lines(folder)}
     return Executed(
         lines=tuple(lines[job.digest] for job in jobs if job.digest in lines),

@@ -13,14 +13,14 @@ from typing import Literal
 
 from pydantic import JsonValue, ValidationError
 
-from adaptation.selection import Criteria, SelectionConfig
-from flows.benchmark.domains import DOMAINS, DomainName, TargetDomain
-from flows.benchmark.methods import Method
-from flows.recipe import Part
-from storage.provenance import digest_json
-from training.evaluation.results import EvaluationResult
-from training.lifters.registry import LifterConfig
-from training.schedule import Schedule
+from poseshift.adaptation.selection import Criteria, SelectionConfig
+from poseshift.flows.benchmark.domains import DOMAINS, DomainName, TargetDomain
+from poseshift.flows.benchmark.methods import Method
+from poseshift.flows.experiment.recipe import Part
+from poseshift.storage.provenance import digest_json
+from poseshift.training.evaluation.results import EvaluationResult
+from poseshift.training.lifters.registry import LifterConfig
+from poseshift.training.schedule import Schedule
 
 LINES_FILE = "runs.jsonl"
 

@@ -11,21 +11,22 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
-from adaptation.collapse import CollapseConfig
-from adaptation.global_position import Copied, GlobalPositionConfig
-from adaptation.poseda_config import FeedbackConfig, PoseDAConfig, poseaug
-from adaptation.random_augmentation import RandomAugmentationConfig
-from adaptation.viewpoint import (
+from poseshift.adaptation.global_position import Copied, GlobalPositionConfig
+from poseshift.adaptation.poseda_config import PoseDAConfig, poseaug
+from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,
     NoViewpoint,
     PseudoLabelledViewpoint,
     RandomViewpoint,
     Viewpoint,
 )
-from augmentation.discriminator import Critic, DiscriminatorConfig
-from augmentation.generator import BoneChanges, GeneratorConfig, Rotations
-from flows.recipe import Part
-from training.encoding import EncodingName
+from poseshift.augmentation.collapse import CollapseConfig
+from poseshift.augmentation.config import FeedbackConfig
+from poseshift.augmentation.discriminator import Critic, DiscriminatorConfig
+from poseshift.augmentation.generator import BoneChanges, GeneratorConfig, Rotations
+from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
+from poseshift.flows.experiment.recipe import Part
+from poseshift.training.encoding import EncodingName
 
 
 class Method(Part):

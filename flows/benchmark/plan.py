@@ -9,13 +9,13 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from flows.benchmark.data import BenchmarkData
-from flows.benchmark.domains import DOMAINS, DomainName
-from flows.benchmark.lines import Job
-from flows.benchmark.methods import ABLATED, COMPARED, method
-from flows.recipe import Part
-from training.lifters.registry import preset
-from training.schedule import Schedule
+from poseshift.flows.benchmark.data import BenchmarkData
+from poseshift.flows.benchmark.domains import DOMAINS, DomainName
+from poseshift.flows.benchmark.lines import Job
+from poseshift.flows.benchmark.methods import ABLATED, COMPARED, method
+from poseshift.flows.experiment.recipe import Part
+from poseshift.training.lifters.registry import preset
+from poseshift.training.schedule import Schedule
 
 Suite = Literal["adaptation", "ablation"]
 Effort = Literal["short", "full"]

@@ -13,8 +13,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from adaptation.selection import combined_rank
-from flows.benchmark.tables import DomainTable
+from poseshift.adaptation.selection import combined_rank
+from poseshift.flows.benchmark.tables import DomainTable
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",

@@ -16,32 +16,38 @@ from time import perf_counter
 import torch
 from filelock import FileLock
 
-from adaptation.candidates import Candidate, CandidateRecorder, candidates, record_last_epoch, restore
-from adaptation.collapse import CollapseError
-from adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
-from adaptation.gravity import CameraGravity, GravityConfig, learn_camera_gravity
-from adaptation.poseda import PoseDA
-from adaptation.random_augmentation import RandomAugmentation
-from adaptation.rollback import fit_with_rollback, read_rollbacks
-from adaptation.selection import choose, measure, rank_correlation
-from adaptation.viewpoint import AlignedViewpoint, viewpoint_transforms
-from flows.benchmark.data import BenchmarkData, without_labels
-from flows.benchmark.lines import Choice, CollapseEvent, EpochRecord, Job, RunLine
-from flows.recipe import Part
-from flows.stage import write_text_atomically
-from geometry.bones import BoneStatistics, bone_statistics
-from geometry.skeleton import skeleton
-from storage.columns import CameraPoses, Selection, read_camera_poses
-from storage.provenance import digest_json, git_commit, software_versions
-from training.batches import BatchTransform, DevicePoses
-from training.checkpoint import TrainedLifter
-from training.encoding import Encoding, encoding
-from training.evaluation.evaluate import evaluate, predict, rows_within
-from training.evaluation.results import EvaluationResult
-from training.fit import EpochLog, fit
-from training.lifters.lifter import Lifter
-from training.lifters.registry import build
-from training.run_state import STATE_FILE
+from poseshift.adaptation.candidates import (
+    Candidate,
+    CandidateRecorder,
+    candidates,
+    record_last_epoch,
+    restore,
+)
+from poseshift.adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
+from poseshift.adaptation.gravity import CameraGravity, GravityConfig, learn_camera_gravity
+from poseshift.adaptation.poseda import PoseDA
+from poseshift.adaptation.rollback import fit_with_rollback, read_rollbacks
+from poseshift.adaptation.selection import choose, measure, rank_correlation
+from poseshift.adaptation.viewpoint import AlignedViewpoint, viewpoint_transforms
+from poseshift.augmentation.collapse import CollapseError
+from poseshift.augmentation.random_augmentation import RandomAugmentation
+from poseshift.flows.benchmark.data import BenchmarkData, without_labels
+from poseshift.flows.benchmark.lines import Choice, CollapseEvent, EpochRecord, Job, RunLine
+from poseshift.flows.experiment.recipe import Part
+from poseshift.flows.experiment.stage import write_text_atomically
+from poseshift.geometry.bones import BoneStatistics, bone_statistics
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
+from poseshift.storage.provenance import digest_json, git_commit, software_versions
+from poseshift.training.batches import BatchTransform, DevicePoses
+from poseshift.training.checkpoint import TrainedLifter
+from poseshift.training.encoding import Encoding, encoding
+from poseshift.training.evaluation.evaluate import evaluate, predict, rows_within
+from poseshift.training.evaluation.results import EvaluationResult
+from poseshift.training.fit import EpochLog, fit
+from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.lifters.registry import build
+from poseshift.training.run_state import STATE_FILE
 
 _TRAINING, _CANDIDATES = "training", "candidates"
 

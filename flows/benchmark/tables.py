@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from flows.benchmark.domains import DOMAINS
-from flows.benchmark.lines import CHOICES, Choice, JobLabel, RunLine
-from flows.benchmark.methods import METHODS
-from flows.compare import gap_closed
-from flows.stage import write_text_atomically
-from training.evaluation.intervals import Estimate
-from training.evaluation.results import PooledResult, SeedEstimate, pool_seeds
-from training.schedule import Schedule
+from poseshift.flows.benchmark.domains import DOMAINS
+from poseshift.flows.benchmark.lines import CHOICES, Choice, JobLabel, RunLine
+from poseshift.flows.benchmark.methods import METHODS
+from poseshift.flows.experiment.compare import gap_closed
+from poseshift.flows.experiment.stage import write_text_atomically
+from poseshift.training.evaluation.intervals import Estimate
+from poseshift.training.evaluation.results import PooledResult, SeedEstimate, pool_seeds
+from poseshift.training.schedule import Schedule
 
 BOOTSTRAP_SEED = 0
 

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from adaptation.global_position import GlobalPositionConfig, RootForm
-from augmentation.generator import Rotations
-from flows.augment import AugmentRequest
-from flows.augment import augment as augment_flow
-from flows.cluster import ClusterUnreachableError
-from flows.console import console, print_json, steps_shown, user_errors
-from flows.recipe import PoseData
-from storage.store import PoseStore, StoreError
+from poseshift.adaptation.global_position import GlobalPositionConfig, RootForm
+from poseshift.augmentation.generator import Rotations
+from poseshift.flows.augment import AugmentRequest
+from poseshift.flows.augment import augment as augment_flow
+from poseshift.flows.commands.console import console, print_json, steps_shown, user_errors
+from poseshift.flows.experiment.recipe import PoseData
+from poseshift.flows.runtime.cluster import ClusterUnreachableError
+from poseshift.storage.store import PoseStore, StoreError
 
 app = typer.Typer()
 

@@ -9,16 +9,24 @@ import typer
 from pydantic import ValidationError
 from rich.table import Table
 
-from flows.benchmark.data import prepare_benchmark
-from flows.benchmark.execute import BenchmarkBusyError, execute
-from flows.benchmark.lines import LinesError, RunLine, read_lines
-from flows.benchmark.plan import PLANS, Effort, Plan, Suite
-from flows.benchmark.plots import write_plots
-from flows.benchmark.tables import COLUMNS, SectionError, heading, markdown, replace_section, rows, tables
-from flows.console import console, error_console, fail, steps_shown, user_errors
-from flows.stage import write_text_atomically
-from flows.train import resolve_device
-from preprocessing.errors import RawDataError
+from poseshift.flows.benchmark.data import prepare_benchmark
+from poseshift.flows.benchmark.execute import BenchmarkBusyError, execute
+from poseshift.flows.benchmark.lines import LinesError, RunLine, read_lines
+from poseshift.flows.benchmark.plan import PLANS, Effort, Plan, Suite
+from poseshift.flows.benchmark.plots import write_plots
+from poseshift.flows.benchmark.tables import (
+    COLUMNS,
+    SectionError,
+    heading,
+    markdown,
+    replace_section,
+    rows,
+    tables,
+)
+from poseshift.flows.commands.console import console, error_console, fail, steps_shown, user_errors
+from poseshift.flows.experiment.stage import write_text_atomically
+from poseshift.flows.train import resolve_device
+from poseshift.preprocessing.errors import RawDataError
 
 app = typer.Typer()
 benchmark_app = typer.Typer(

@@ -9,19 +9,27 @@ import typer
 from pydantic import TypeAdapter
 from rich.table import Table
 
-from flows.cluster import ClusterUnreachableError
-from flows.console import Json, console, error_console, fail, print_json, steps_shown, user_errors
-from flows.prepare import PrepareFailedError, PrepareRequest, prepare, quality_warnings
-from preprocessing.errors import RawDataError
-from preprocessing.human36m.read import Human36MOptions
-from preprocessing.ingest import IngestReport
-from preprocessing.motion.motion import load, title
-from preprocessing.motion.restage import restage as restage_motions
-from preprocessing.mpi_inf_3dhp.layout import CameraSet
-from preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions
-from storage.inspection import describe
-from storage.lock import StoreLockedError
-from storage.store import Commit, PoseStore, StoreError
+from poseshift.flows.commands.console import (
+    Json,
+    console,
+    error_console,
+    fail,
+    print_json,
+    steps_shown,
+    user_errors,
+)
+from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, prepare, quality_warnings
+from poseshift.flows.runtime.cluster import ClusterUnreachableError
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.human36m.read import Human36MOptions
+from poseshift.preprocessing.ingest import IngestReport
+from poseshift.preprocessing.motion.motion import load, title
+from poseshift.preprocessing.mpi_inf_3dhp.layout import CameraSet
+from poseshift.preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions
+from poseshift.preprocessing.restaging.restage import restage as restage_motions
+from poseshift.storage.inspection import describe
+from poseshift.storage.lock import StoreLockedError
+from poseshift.storage.store import Commit, PoseStore, StoreError
 
 app = typer.Typer()
 prepare_app = typer.Typer(

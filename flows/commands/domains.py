@@ -8,12 +8,18 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from adaptation.domain_gap import Compared, KeypointStage, LabelledStage
-from adaptation.two_sample import TwoSample
-from flows.console import Json, console, print_json, steps_shown, user_errors
-from flows.gap import GapReport, GapRequest, keypoint_quantities, labelled_quantities, measure_gap
-from flows.recipe import RecipeError, load_recipe
-from storage.store import StoreError
+from poseshift.adaptation.domain_gap import Compared, KeypointStage, LabelledStage
+from poseshift.adaptation.two_sample import TwoSample
+from poseshift.flows.commands.console import Json, console, print_json, steps_shown, user_errors
+from poseshift.flows.experiment.recipe import RecipeError, load_recipe
+from poseshift.flows.report.gap import (
+    GapReport,
+    GapRequest,
+    keypoint_quantities,
+    labelled_quantities,
+    measure_gap,
+)
+from poseshift.storage.store import StoreError
 
 app = typer.Typer()
 

@@ -1,7 +1,7 @@
 """Commands that read and write the field's exchange files: npz of VideoPose3D, P-STMO, PoseAug and mmpose.
 
 Several of these are pickles inside. They are refused without ``--trust-pickle``, and with it read by
-:mod:`storage.restricted_pickle`, which runs nothing that a file names.
+:mod:`poseshift.storage.restricted_pickle`, which runs nothing that a file names.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows.console import console, user_errors
-from geometry.camera import Camera
-from preprocessing.human36m.calibration import builtin_calibration
-from preprocessing.mpi_inf_3dhp.layout import TEST_CAMERAS, TRAINING_CAMERAS
-from storage.columns import Selection, read_camera_poses
-from storage.exchange import mmpose, poseaug, pstmo, videopose3d
-from storage.exchange.mmpose import ImageName, ImageNaming
-from storage.exchange.npz import ExchangeError, ObjectArrays
-from storage.exchange.trials import trials_of
-from storage.lock import StoreLockedError
-from storage.provenance import digest_file
-from storage.schema import Dataset, Trial
-from storage.store import PoseStore, StoreError
+from poseshift.flows.commands.console import console, user_errors
+from poseshift.geometry.camera import Camera
+from poseshift.preprocessing.human36m.calibration import builtin_calibration
+from poseshift.preprocessing.mpi_inf_3dhp.layout import TEST_CAMERAS, TRAINING_CAMERAS
+from poseshift.storage.columns import Selection, read_camera_poses
+from poseshift.storage.exchange import mmpose, poseaug, pstmo, videopose3d
+from poseshift.storage.exchange.mmpose import ImageName, ImageNaming
+from poseshift.storage.exchange.npz import ExchangeError, ObjectArrays
+from poseshift.storage.exchange.trials import trials_of
+from poseshift.storage.lock import StoreLockedError
+from poseshift.storage.provenance import digest_file
+from poseshift.storage.schema import Dataset, Trial
+from poseshift.storage.store import PoseStore, StoreError
 
 app = typer.Typer()
 import_app = typer.Typer(help="Read an exchange file of the field into a new store.", no_args_is_help=True)

@@ -8,17 +8,14 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from adaptation.collapse import CollapseError
-from adaptation.global_position import GlobalPositionConfig, RootForm
-from adaptation.poseda_config import PoseDAConfig
-from flows.cluster import ClusterUnreachableError
-from flows.console import Json, console, fail, print_json, steps_shown, user_errors
-from flows.demo import DemoOptions
-from flows.demo import demo as demo_flow
-from flows.evaluate import EvaluationRecord, evaluate_once
-from flows.pipeline import RunFolder, run_recipe
-from flows.prepare import PrepareFailedError
-from flows.recipe import (
+from poseshift.adaptation.global_position import GlobalPositionConfig, RootForm
+from poseshift.adaptation.poseda_config import PoseDAConfig
+from poseshift.augmentation.collapse import CollapseError
+from poseshift.flows.commands.console import Json, console, fail, print_json, steps_shown, user_errors
+from poseshift.flows.demo import DemoOptions
+from poseshift.flows.demo import demo as demo_flow
+from poseshift.flows.evaluate import EvaluationRecord, evaluate_once
+from poseshift.flows.experiment.recipe import (
     Adaptation,
     CheckpointChoice,
     GlobalPositionAdaptation,
@@ -30,17 +27,20 @@ from flows.recipe import (
     Test,
     load_recipe,
 )
-from flows.report.view import METHOD_LABELS
-from flows.results import Figures, Summary
-from flows.train import CHECKPOINT, TrainingJob, TrainingRecord
-from flows.train import train as train_flow
-from preprocessing.errors import RawDataError
-from storage.store import PoseStore, StoreError
-from training.encoding import EncodingName
-from training.evaluation.protocols import names_for
-from training.evaluation.results import EvaluationResult
-from training.lifters.registry import preset
-from training.schedule import Schedule
+from poseshift.flows.experiment.results import Figures, Summary
+from poseshift.flows.pipeline import RunFolder, run_recipe
+from poseshift.flows.prepare import PrepareFailedError
+from poseshift.flows.report.view import METHOD_LABELS
+from poseshift.flows.runtime.cluster import ClusterUnreachableError
+from poseshift.flows.train import CHECKPOINT, TrainingJob, TrainingRecord
+from poseshift.flows.train import train as train_flow
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.storage.store import PoseStore, StoreError
+from poseshift.training.encoding import EncodingName
+from poseshift.training.evaluation.protocols import names_for
+from poseshift.training.evaluation.results import EvaluationResult
+from poseshift.training.lifters.registry import preset
+from poseshift.training.schedule import Schedule
 
 _MENDABLE = (
     ValueError,

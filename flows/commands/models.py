@@ -8,9 +8,9 @@ import typer
 from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
-from flows.console import Json, console, print_json
-from training.evaluation.protocols import PROTOCOLS
-from training.lifters.registry import describe
+from poseshift.flows.commands.console import Json, console, print_json
+from poseshift.training.evaluation.protocols import PROTOCOLS
+from poseshift.training.lifters.registry import describe
 
 
 class ProtocolRow(BaseModel):

@@ -11,17 +11,17 @@ from prefect import serve as serve_deployments
 from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 
-from flows.cluster import ClusterUnreachableError
-from flows.console import console, fail, print_json, steps_shown, user_errors
-from flows.deployments import Timetable, of_recipe, on_demand
-from flows.events import SETTLING_TIME
-from flows.prepare import PrepareFailedError
-from flows.recipe import load_recipe
-from flows.watch import WATCH_LOG, in_words
-from flows.watch import watch as watch_flow
-from preprocessing.errors import RawDataError
-from storage.lock import StoreLockedError
-from storage.store import StoreError
+from poseshift.flows.commands.console import console, fail, print_json, steps_shown, user_errors
+from poseshift.flows.deployments import Timetable, of_recipe, on_demand
+from poseshift.flows.experiment.recipe import load_recipe
+from poseshift.flows.prepare import PrepareFailedError
+from poseshift.flows.runtime.cluster import ClusterUnreachableError
+from poseshift.flows.runtime.events import SETTLING_TIME
+from poseshift.flows.watch import WATCH_LOG, in_words
+from poseshift.flows.watch import watch as watch_flow
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.storage.lock import StoreLockedError
+from poseshift.storage.store import StoreError
 
 NO_SERVER = (
     "timetables and events need a Prefect server that keeps running. Start one with `prefect server start`, "

@@ -9,11 +9,11 @@ import typer
 from pydantic import JsonValue
 from rich.table import Table
 
-from flows.console import console, print_json, steps_shown, user_errors
-from flows.recipe import RecipeError
-from flows.reproduce import REPORT, Difference, Reproduction
-from flows.reproduce import reproduce as reproduce_flow
-from storage.store import StoreError
+from poseshift.flows.commands.console import console, print_json, steps_shown, user_errors
+from poseshift.flows.experiment.recipe import RecipeError
+from poseshift.flows.reproduce import REPORT, Difference, Reproduction
+from poseshift.flows.reproduce import reproduce as reproduce_flow
+from poseshift.storage.store import StoreError
 
 _SHOWN = 20
 

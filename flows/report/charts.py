@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from geometry.skeleton import Skeleton
+from poseshift.geometry.skeleton import Skeleton
 
 FloatArray = NDArray[np.floating[Any]]
 

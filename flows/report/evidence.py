@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.recipe import Method
-from flows.train import CurvePoint
+from poseshift.flows.experiment.recipe import Method
+from poseshift.flows.train import CurvePoint
 
 FloatArray = NDArray[np.floating[Any]]
 

@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from scipy.stats import wasserstein_distance
 
-from flows.recipe import Method
-from flows.report.evidence import FloatArray, Placement, RootsAndScales, SamplePose
-from geometry.alignment import root_relative
-from geometry.camera import to_screen
-from geometry.skeleton import skeleton
-from storage.columns import CameraPoses
-from training.batches import Batch, BatchTransform, DevicePoses
-from training.checkpoint import TrainedLifter
-from training.evaluation.evaluate import predict
-from training.evaluation.metrics import mpjpe_mm
+from poseshift.flows.experiment.recipe import Method
+from poseshift.flows.report.evidence import FloatArray, Placement, RootsAndScales, SamplePose
+from poseshift.geometry.alignment import root_relative
+from poseshift.geometry.camera import to_screen
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import CameraPoses
+from poseshift.training.batches import Batch, BatchTransform, DevicePoses
+from poseshift.training.checkpoint import TrainedLifter
+from poseshift.training.evaluation.evaluate import predict
+from poseshift.training.evaluation.metrics import mpjpe_mm
 
 PLACEMENT_SAMPLES = 4000
 QUARTILES = (0.25, 0.5, 0.75)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from flows.report.view import ReportView
-from flows.stage import write_text_atomically
+from poseshift.flows.experiment.stage import write_text_atomically
+from poseshift.flows.report.view import ReportView
 
 
 def render(view: ReportView) -> str:
     """Make the page as HTML text."""
     environment = Environment(
-        loader=PackageLoader("flows.report", "."),
+        loader=PackageLoader("poseshift.flows.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

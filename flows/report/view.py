@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flows.recipe import Method, Recipe
-from flows.report import charts
-from flows.report.evidence import Evidence, Placement
-from flows.results import Figures, ProtocolFigures, Summary
-from geometry.skeleton import skeleton
-from training.evaluation.intervals import Estimate
+from poseshift.flows.experiment.recipe import Method, Recipe
+from poseshift.flows.experiment.results import Figures, ProtocolFigures, Summary
+from poseshift.flows.report import charts
+from poseshift.flows.report.evidence import Evidence, Placement
+from poseshift.geometry.skeleton import skeleton
+from poseshift.training.evaluation.intervals import Estimate
 
 METHOD_LABELS: Mapping[Method, str] = {
     "source_only": "Source only",

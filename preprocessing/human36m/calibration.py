@@ -1,8 +1,8 @@
 """Calibration of the four cameras of Human3.6M, from the toolkit's vector ``w0``.
 
 ``calibration.json`` holds the values of the toolkit's ``metadata.xml``, which a tree need not contain; a
-tree that has its own is read with that one (:mod:`preprocessing.human36m.metadata`). Both take the same
-path: a vector of 300 numbers, decoded by :func:`geometry.toolkit_calibration.decode_w0`.
+tree that has its own is read with that one (:mod:`poseshift.preprocessing.human36m.metadata`). Both take the
+same path: a vector of 300 numbers, decoded by :func:`poseshift.geometry.toolkit_calibration.decode_w0`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.camera import Camera
-from geometry.toolkit_calibration import W0_LENGTH, decode_w0, extrinsics_start, intrinsics_start
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.toolkit_calibration import W0_LENGTH, decode_w0, extrinsics_start, intrinsics_start
 
 Size = tuple[int, int]
 

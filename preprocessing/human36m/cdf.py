@@ -14,8 +14,8 @@ from cdflib.cdfread import CDF as CDFReader  # noqa: N811
 from cdflib.cdfwrite import CDF as CDFWriter  # noqa: N811
 from numpy.typing import NDArray
 
-from preprocessing.errors import RawDataError
-from preprocessing.human36m.cdf_structure import StructureError, inspect
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.human36m.cdf_structure import StructureError, inspect
 
 VARIABLE = "Pose"
 _CDF_FLOAT = 44

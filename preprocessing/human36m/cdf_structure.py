@@ -2,7 +2,7 @@
 
 Follows the internal format of CDF version 3 (records CDR, GDR, zVDR, VXR, VVR and CVVR, big-endian). A
 damaged or hostile header can claim gigabytes, point in circles or count to billions; this walk refuses it
-at the cost of a few small reads. It decodes no values: that is :mod:`preprocessing.human36m.cdf`.
+at the cost of a few small reads. It decodes no values: that is :mod:`poseshift.preprocessing.human36m.cdf`.
 """
 
 from __future__ import annotations

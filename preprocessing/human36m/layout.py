@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from geometry.camera import Camera
-from preprocessing.human36m.calibration import builtin_calibration, camera_ids
-from preprocessing.human36m.sequences import CALIBRATION_ACTION, builtin_sequences
+from poseshift.geometry.camera import Camera
+from poseshift.preprocessing.human36m.calibration import builtin_calibration, camera_ids
+from poseshift.preprocessing.human36m.sequences import CALIBRATION_ACTION, builtin_sequences
 
 PoseKind = Literal["D2_Positions", "D3_Positions", "D3_Positions_mono", "D3_Positions_mono_universal"]
 

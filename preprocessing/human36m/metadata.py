@@ -16,16 +16,16 @@ from xml.parsers import expat
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.toolkit_calibration import W0_LENGTH
-from preprocessing.errors import RawDataError
-from preprocessing.human36m.calibration import (
+from poseshift.geometry.toolkit_calibration import W0_LENGTH
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.human36m.calibration import (
     Calibration,
     Size,
     builtin_calibration,
     calibration_from_w0,
     camera_ids,
 )
-from preprocessing.human36m.sequences import Sequence, SequenceTable, builtin_sequences
+from poseshift.preprocessing.human36m.sequences import Sequence, SequenceTable, builtin_sequences
 
 METADATA_FILENAME = "metadata.xml"
 MAX_BYTES = 16 * 1024 * 1024

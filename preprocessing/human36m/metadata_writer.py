@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from preprocessing.human36m.calibration import builtin_calibration, builtin_w0, camera_ids
-from preprocessing.human36m.metadata import METADATA_FILENAME
-from preprocessing.human36m.sequences import MOCAP_SAMPLES_PER_ROW, Sequence, builtin_sequences
+from poseshift.preprocessing.human36m.calibration import builtin_calibration, builtin_w0, camera_ids
+from poseshift.preprocessing.human36m.metadata import METADATA_FILENAME
+from poseshift.preprocessing.human36m.sequences import MOCAP_SAMPLES_PER_ROW, Sequence, builtin_sequences
 
 _SUBJECTS = tuple(f"S{number}" for number in range(1, 12))
 _TRAIN, _VALIDATION, _TEST = (1, 7, 8, 9, 11), (5, 6), (2, 3, 4, 10)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Human36MOptions(BaseModel):
-    """Options of :func:`preprocessing.human36m.read.plan_human36m`."""
+    """Options of :func:`poseshift.preprocessing.human36m.read.plan_human36m`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -2,7 +2,7 @@
 
 Positions come from ``D3_Positions`` or, for subjects without it, from a camera's own frame
 (``D3_Positions_mono``) and its calibration; the 2D from ``D2_Positions`` or, for subjects without it, by
-projection. One trial is read by :mod:`preprocessing.human36m.trial`. Videos and boxes are not read.
+projection. One trial is read by :mod:`poseshift.preprocessing.human36m.trial`. Videos and boxes are not read.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from geometry.camera import Camera
-from preprocessing.errors import RawDataError
-from preprocessing.human36m.layout import (
+from poseshift.geometry.camera import Camera
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.human36m.layout import (
     PoseKind,
     canonical_action,
     canonical_stem,
     parse_stem,
     pose_filename,
 )
-from preprocessing.human36m.metadata import Metadata, builtin_metadata, read_metadata
-from preprocessing.human36m.options import Human36MOptions
-from preprocessing.human36m.sequences import Sequence
-from preprocessing.human36m.tree import PoseFolder, PoseTree, find_tree
-from preprocessing.human36m.trial import PositionsFile, TrialFiles, read_trial
-from preprocessing.raw import RESTAGED_MARKER, PlannedTrial, RawPlan
-from storage.schema import TrialKey
+from poseshift.preprocessing.human36m.metadata import Metadata, builtin_metadata, read_metadata
+from poseshift.preprocessing.human36m.options import Human36MOptions
+from poseshift.preprocessing.human36m.sequences import Sequence
+from poseshift.preprocessing.human36m.tree import PoseFolder, PoseTree, find_tree
+from poseshift.preprocessing.human36m.trial import PositionsFile, TrialFiles, read_trial
+from poseshift.preprocessing.raw import RESTAGED_MARKER, PlannedTrial, RawPlan
+from poseshift.storage.schema import TrialKey
 
 __all__ = ["DEFAULT_OPTIONS", "Human36MOptions", "plan_human36m"]
 

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from preprocessing.archives import unpack
-from preprocessing.errors import RawDataError
-from preprocessing.human36m.layout import (
+from poseshift.preprocessing.archives import unpack
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.human36m.layout import (
     POSE_KINDS,
     WHOLE_SESSION,
     PoseFileName,
@@ -25,7 +25,7 @@ from preprocessing.human36m.layout import (
     official_folder,
     parse_stem,
 )
-from preprocessing.human36m.metadata import METADATA_FILENAME
+from poseshift.preprocessing.human36m.metadata import METADATA_FILENAME
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 What the release promises of a file is checked (rows of the sequence table, finite numbers, joints that are
 one point, millimetres in a z-up world); a file that breaks it raises a RawDataError. Figures that hold for
-any data set are those of :mod:`preprocessing.quality`.
+any data set are those of :mod:`poseshift.preprocessing.quality`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.camera import Camera, camera_to_world, project, world_to_camera
-from geometry.skeleton import mapping
-from preprocessing.errors import RawDataError
-from preprocessing.human36m.cdf import read_pose
-from preprocessing.human36m.layout import COINCIDING_JOINTS, FPS, JOINTS
-from storage.schema import Trial, TrialKey
+from poseshift.geometry.camera import Camera, camera_to_world, project, world_to_camera
+from poseshift.geometry.skeleton import mapping
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.human36m.cdf import read_pose
+from poseshift.preprocessing.human36m.layout import COINCIDING_JOINTS, FPS, JOINTS
+from poseshift.storage.schema import Trial, TrialKey
 
 Float64 = NDArray[np.float64]
 

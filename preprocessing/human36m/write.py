@@ -1,7 +1,7 @@
 """Trees of Human3.6M's own layout from any motion on its 32 joints: pose files, metadata.xml, archives.
 
-The files differ from the release only in their numbers, so that :mod:`preprocessing.human36m.read` and other
-readers of the data set meet what they meet there. The cameras are the true ones of each subject.
+The files differ from the release only in their numbers, so that :mod:`poseshift.preprocessing.human36m.read`
+and other readers of the data set meet what they meet there. The cameras are the true ones of each subject.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.camera import Camera, project, world_to_camera
-from preprocessing.human36m.calibration import builtin_calibration
-from preprocessing.human36m.cdf import write_pose
-from preprocessing.human36m.layout import (
+from poseshift.geometry.camera import Camera, project, world_to_camera
+from poseshift.preprocessing.human36m.calibration import builtin_calibration
+from poseshift.preprocessing.human36m.cdf import write_pose
+from poseshift.preprocessing.human36m.layout import (
     COINCIDING_JOINTS,
     EXPECTED_ROWS,
     JOINTS,
@@ -25,7 +25,7 @@ from preprocessing.human36m.layout import (
     official_folder,
     pose_filename,
 )
-from preprocessing.human36m.metadata_writer import write_metadata
+from poseshift.preprocessing.human36m.metadata_writer import write_metadata
 
 __all__ = ["ALL_KINDS", "pack_subject", "write_metadata", "write_trial"]
 

@@ -1,7 +1,7 @@
 """What the procedural bodies do: each action turns a random generator into posture controls.
 
 An action is a function of (rng, body, frames); :data:`ACTIONS` names them all. Adding one is writing one
-function from the parts in :mod:`preprocessing.motion.movement` and one line.
+function from the parts in :mod:`poseshift.preprocessing.motion.movement` and one line.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocessing.motion.body import LEFT, RIGHT, SIDES, Body, Controls
-from preprocessing.motion.gait import Gait, ease
-from preprocessing.motion.motion import FRAME_RATE_HZ
-from preprocessing.motion.movement import (
+from poseshift.preprocessing.motion.body import LEFT, RIGHT, SIDES, Body, Controls
+from poseshift.preprocessing.motion.gait import Gait, ease
+from poseshift.preprocessing.motion.motion import FRAME_RATE_HZ
+from poseshift.preprocessing.motion.movement import (
     blend,
     both_arms,
     displacement,

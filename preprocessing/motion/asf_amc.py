@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from preprocessing.errors import RawDataError
+from poseshift.preprocessing.errors import RawDataError
 
 Array = npt.NDArray[np.float64]
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation, Slerp
 
-from preprocessing.motion.asf_amc import ROOT, AmcMotion, AsfBone, AsfSkeleton
+from poseshift.preprocessing.motion.asf_amc import ROOT, AmcMotion, AsfBone, AsfSkeleton
 
 Array = npt.NDArray[np.float64]
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from preprocessing.errors import RawDataError
-from preprocessing.motion.motion import FRAME_RATE_HZ, Motion
-from storage.exchange.npz import ExchangeError, read_npz
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.motion.motion import FRAME_RATE_HZ, Motion
+from poseshift.storage.exchange.npz import ExchangeError, read_npz
 
 
 def read_bundle(path: Path) -> tuple[Motion, ...]:

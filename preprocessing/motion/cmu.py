@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from preprocessing.errors import RawDataError
-from preprocessing.motion.asf_amc import AsfSkeleton, read_amc, read_asf
-from preprocessing.motion.asf_kinematics import bone_ends
-from preprocessing.motion.motion import FRAME_RATE_HZ, Motion
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.motion.asf_amc import AsfSkeleton, read_amc, read_asf
+from poseshift.preprocessing.motion.asf_kinematics import bone_ends
+from poseshift.preprocessing.motion.motion import FRAME_RATE_HZ, Motion
 
 CMU_FPS = 120.0
 """AMC files state no rate; CMU recorded at 120 Hz."""

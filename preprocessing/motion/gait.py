@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from preprocessing.motion.body import SIDES, Array, Body
+from poseshift.preprocessing.motion.body import SIDES, Array, Body
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from preprocessing.errors import RawDataError
+from poseshift.preprocessing.errors import RawDataError
 
 FRAME_RATE_HZ = 50.0
 """The rate that Human3.6M publishes its poses at; every source gives it."""
@@ -74,7 +74,7 @@ def load(source: str | Path, *, seed: int = 0) -> tuple[Motion, ...]:
     RawDataError : when the path is none of the three or its files cannot be read.
     """
     # Each source builds Motions, so it imports this module; the imports the other way wait until here.
-    from preprocessing.motion import bundle, cmu, procedural
+    from poseshift.preprocessing.motion import bundle, cmu, procedural
 
     if source == PROCEDURAL:
         return procedural.generate(seed)
@@ -93,7 +93,7 @@ def load(source: str | Path, *, seed: int = 0) -> tuple[Motion, ...]:
 
 def title(source: str | Path, *, seed: int = 0) -> str:
     """Name a source in one line, as restaged data sets carry it in their label."""
-    from preprocessing.motion import bundle
+    from poseshift.preprocessing.motion import bundle
 
     if source == PROCEDURAL:
         return f"procedural motion, seed {seed}"

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocessing.motion.body import LEFT, RIGHT, SIDES, Array, Body, Controls
-from preprocessing.motion.gait import Gait, double_support, ease, step
-from preprocessing.motion.motion import FRAME_RATE_HZ
+from poseshift.preprocessing.motion.body import LEFT, RIGHT, SIDES, Array, Body, Controls
+from poseshift.preprocessing.motion.gait import Gait, double_support, ease, step
+from poseshift.preprocessing.motion.motion import FRAME_RATE_HZ
 
 Ranges = tuple[tuple[float, float], ...]
 """Lowest and highest value of each channel, in degrees."""

@@ -11,9 +11,9 @@ from dataclasses import fields
 
 import numpy as np
 
-from preprocessing.motion.actions import ACTIONS
-from preprocessing.motion.body import Body, Controls, pose, sample_body
-from preprocessing.motion.motion import FRAME_RATE_HZ, Motion
+from poseshift.preprocessing.motion.actions import ACTIONS
+from poseshift.preprocessing.motion.body import Body, Controls, pose, sample_body
+from poseshift.preprocessing.motion.motion import FRAME_RATE_HZ, Motion
 
 SUBJECTS = 21
 """As many as the two data sets have together: 7 of Human3.6M, 8 and 6 of MPI-INF-3DHP."""

@@ -18,10 +18,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocessing.errors import RawDataError
-from preprocessing.mpi_inf_3dhp import layout
-from preprocessing.mpi_inf_3dhp.mat5 import Mat5Error, read_mat5
-from preprocessing.mpi_inf_3dhp.world import Float64
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.mpi_inf_3dhp import layout
+from poseshift.preprocessing.mpi_inf_3dhp.mat5 import Mat5Error, read_mat5
+from poseshift.preprocessing.mpi_inf_3dhp.world import Float64
 
 TRAINING_JOINTS = 28
 TEST_JOINTS = 17

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from geometry.camera import Camera
-from preprocessing.errors import RawDataError
-from preprocessing.mpi_inf_3dhp import layout
-from preprocessing.mpi_inf_3dhp.world import Float64, camera_from_3dhp, extrinsics_to_3dhp
+from poseshift.geometry.camera import Camera
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.mpi_inf_3dhp import layout
+from poseshift.preprocessing.mpi_inf_3dhp.world import Float64, camera_from_3dhp, extrinsics_to_3dhp
 
 HEADER = "Skeletool Camera Calibration File V1.0"
 

@@ -14,9 +14,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from geometry.camera import Camera
-from preprocessing.errors import RawDataError
-from preprocessing.mpi_inf_3dhp.world import camera_from_3dhp
+from poseshift.geometry.camera import Camera
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.mpi_inf_3dhp.world import camera_from_3dhp
 
 HEADER = "tc camera calibration v0.3"
 

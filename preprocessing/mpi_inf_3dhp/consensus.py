@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geometry.camera import Camera, camera_to_world
-from preprocessing.mpi_inf_3dhp.world import MM_PER_M, Float64
+from poseshift.geometry.camera import Camera, camera_to_world
+from poseshift.preprocessing.mpi_inf_3dhp.world import MM_PER_M, Float64
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geometry.skeleton import skeleton
-from preprocessing.mpi_inf_3dhp.layout import BLENDED_JOINTS
-from preprocessing.mpi_inf_3dhp.world import Float64
+from poseshift.geometry.skeleton import skeleton
+from poseshift.preprocessing.mpi_inf_3dhp.layout import BLENDED_JOINTS
+from poseshift.preprocessing.mpi_inf_3dhp.world import Float64
 
 _JOINT_NAMES = skeleton("mpi_inf_3dhp_17").joint_names
 _EXACT_JOINTS = [joint for joint, name in enumerate(_JOINT_NAMES) if name not in BLENDED_JOINTS]

@@ -18,11 +18,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from geometry.camera import Camera
-from preprocessing.errors import RawDataError
-from preprocessing.mpi_inf_3dhp.world import camera_from_3dhp
-from preprocessing.raw import RESTAGED_MARKER
-from storage.schema import TrialKey
+from poseshift.geometry.camera import Camera
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.mpi_inf_3dhp.world import camera_from_3dhp
+from poseshift.preprocessing.raw import RESTAGED_MARKER
+from poseshift.storage.schema import TrialKey
 
 CAMERAS = 14
 """Cameras of every training sequence, "0" to "13"."""

@@ -16,23 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from geometry.camera import Camera, project
-from geometry.skeleton import mapping
-from preprocessing.errors import RawDataError
-from preprocessing.mpi_inf_3dhp import layout
-from preprocessing.mpi_inf_3dhp.annotations import (
+from poseshift.geometry.camera import Camera, project
+from poseshift.geometry.skeleton import mapping
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.mpi_inf_3dhp import layout
+from poseshift.preprocessing.mpi_inf_3dhp.annotations import (
     MultiViewAnnotations,
     SingleViewAnnotations,
     read_test_annotations,
     read_training_annotations,
 )
-from preprocessing.mpi_inf_3dhp.calibration import read_calibration
-from preprocessing.mpi_inf_3dhp.captury import CapturyCamera, read_captury
-from preprocessing.mpi_inf_3dhp.consensus import Consensus, world_consensus
-from preprocessing.mpi_inf_3dhp.intrinsics import IntrinsicsEstimate, estimate_intrinsics
-from preprocessing.mpi_inf_3dhp.world import MM_PER_M, Float64
-from preprocessing.raw import PlannedTrial, RawPlan
-from storage.schema import Trial, TrialKey
+from poseshift.preprocessing.mpi_inf_3dhp.calibration import read_calibration
+from poseshift.preprocessing.mpi_inf_3dhp.captury import CapturyCamera, read_captury
+from poseshift.preprocessing.mpi_inf_3dhp.consensus import Consensus, world_consensus
+from poseshift.preprocessing.mpi_inf_3dhp.intrinsics import IntrinsicsEstimate, estimate_intrinsics
+from poseshift.preprocessing.mpi_inf_3dhp.world import MM_PER_M, Float64
+from poseshift.preprocessing.raw import PlannedTrial, RawPlan
+from poseshift.storage.schema import Trial, TrialKey
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from geometry.camera import Camera
+from poseshift.geometry.camera import Camera
 
 Float64 = NDArray[np.float64]
 
@@ -63,7 +63,7 @@ def camera_from_3dhp(
 
     Parameters
     ----------
-    name, size_px, focal_px, centre_px : as in :class:`geometry.camera.Camera`.
+    name, size_px, focal_px, centre_px : as in :class:`poseshift.geometry.camera.Camera`.
     rotation : (3, 3), 3DHP world (y up) to camera.
     translation_mm : (3,), ``X_camera = R X_world + t`` in millimetres.
 

@@ -15,13 +15,13 @@ import numpy as np
 import scipy.io
 from numpy.typing import ArrayLike, NDArray
 
-from geometry.camera import Camera, project, world_to_camera
-from geometry.skeleton import skeleton
-from preprocessing.mpi_inf_3dhp import layout
-from preprocessing.mpi_inf_3dhp.calibration import format_calibration
-from preprocessing.mpi_inf_3dhp.captury import TEST_CALIBRATIONS, format_captury
-from preprocessing.mpi_inf_3dhp.world import MM_PER_M, Float64, world_from_3dhp
-from storage.schema import TrialKey, require_shape
+from poseshift.geometry.camera import Camera, project, world_to_camera
+from poseshift.geometry.skeleton import skeleton
+from poseshift.preprocessing.mpi_inf_3dhp import layout
+from poseshift.preprocessing.mpi_inf_3dhp.calibration import format_calibration
+from poseshift.preprocessing.mpi_inf_3dhp.captury import TEST_CALIBRATIONS, format_captury
+from poseshift.preprocessing.mpi_inf_3dhp.world import MM_PER_M, Float64, world_from_3dhp
+from poseshift.storage.schema import TrialKey, require_shape
 
 SIGNIFICANT_DIGITS = 6
 """The originals went through text with six significant digits; their doubles carry no more."""

@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.camera import Intrinsics
-from storage.columns import read_camera_poses
-from storage.exchange.npz import ExchangeError, read_npz, require_member, require_numbers
-from storage.schema import Float32
-from storage.store import PoseStore
+from poseshift.geometry.camera import Intrinsics
+from poseshift.storage.columns import read_camera_poses
+from poseshift.storage.exchange.npz import ExchangeError, read_npz, require_member, require_numbers
+from poseshift.storage.schema import Float32
+from poseshift.storage.store import PoseStore
 
 _INTRINSICS = {"focal_px": 2, "centre_px": 2, "size_px": 2, "radial": 3, "tangential": 2}
 

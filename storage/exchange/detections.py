@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from geometry.skeleton import COCO_17, mapping
-from storage.exchange.npz import ExchangeError
-from storage.schema import Float32, Trial
+from poseshift.geometry.skeleton import COCO_17, mapping
+from poseshift.storage.exchange.npz import ExchangeError
+from poseshift.storage.schema import Float32, Trial
 
 
 class Detection(BaseModel):

@@ -16,12 +16,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.camera import Camera
-from geometry.skeleton import JointMapping, mapping
-from storage.columns import CameraPoses, PoseRun, TrialInfo, columns_of
-from storage.exchange.npz import ExchangeError, read_npz, require_member, require_numbers
-from storage.provenance import digest_file
-from storage.schema import TrialKey
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.skeleton import JointMapping, mapping
+from poseshift.storage.columns import CameraPoses, PoseRun, TrialInfo, columns_of
+from poseshift.storage.exchange.npz import ExchangeError, read_npz, require_member, require_numbers
+from poseshift.storage.provenance import digest_file
+from poseshift.storage.schema import TrialKey
 
 ImageNaming = Literal["human36m", "mpi_inf_3dhp_train", "mpi_inf_3dhp_test"]
 

@@ -11,7 +11,7 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.lib import format as npy_format
 
-from storage.restricted_pickle import load_plain_data, require_text
+from poseshift.storage.restricted_pickle import load_plain_data, require_text
 
 ObjectArrays = Literal["refuse", "restricted"]
 """Whether to ``refuse`` arrays of Python objects, or to read them with the ``restricted`` unpickler."""

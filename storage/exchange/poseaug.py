@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.camera import to_screen
-from geometry.skeleton import POSEAUG_16, mapping
-from storage.columns import CameraPoses
-from storage.exchange.npz import read_npz, require_member, require_numbers
+from poseshift.geometry.camera import to_screen
+from poseshift.geometry.skeleton import POSEAUG_16, mapping
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.exchange.npz import read_npz, require_member, require_numbers
 
 
 @dataclass(frozen=True)

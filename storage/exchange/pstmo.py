@@ -15,10 +15,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.camera import Camera
-from geometry.skeleton import MPI_INF_3DHP_17, mapping
-from storage.columns import CameraPoses, PoseRun, Selection, TrialInfo, columns_of, read_camera_poses
-from storage.exchange.npz import (
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.skeleton import MPI_INF_3DHP_17, mapping
+from poseshift.storage.columns import (
+    CameraPoses,
+    PoseRun,
+    Selection,
+    TrialInfo,
+    columns_of,
+    read_camera_poses,
+)
+from poseshift.storage.exchange.npz import (
     ExchangeError,
     ObjectArrays,
     read_npz,
@@ -26,9 +33,9 @@ from storage.exchange.npz import (
     require_member,
     require_numbers,
 )
-from storage.provenance import digest_file
-from storage.schema import Float32, TrialKey
-from storage.store import PoseStore
+from poseshift.storage.provenance import digest_file
+from poseshift.storage.schema import Float32, TrialKey
+from poseshift.storage.store import PoseStore
 
 TRAINING_CAMERAS = ("0", "1", "2", "4", "5", "6", "7", "8")
 """The cameras that P-STMO trains from: the set that the data set's own scripts call ``vnect``."""
@@ -81,7 +88,7 @@ def import_train(
     ----------
     path : the file.
     cameras : camera name to camera; the file holds no calibration. Cameras not named are left out.
-    object_arrays : the file is a pickle inside: see :data:`storage.exchange.npz.ObjectArrays`.
+    object_arrays : the file is a pickle inside: see :data:`poseshift.storage.exchange.npz.ObjectArrays`.
 
     Raises
     ------

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from geometry.camera import Camera
-from storage.columns import CameraPoses
-from storage.schema import SourceFile, Trial, TrialKey
+from poseshift.geometry.camera import Camera
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.schema import SourceFile, Trial, TrialKey
 
 
 def trials_of(poses: CameraPoses, source: SourceFile, options: Mapping[str, str]) -> Iterator[Trial]:

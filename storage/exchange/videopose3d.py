@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.camera import Camera
-from geometry.skeleton import HUMAN36M_17, HUMAN36M_32, mapping
-from storage.arrays import DETECTION_PREFIX
-from storage.exchange.npz import (
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.skeleton import HUMAN36M_17, HUMAN36M_32, mapping
+from poseshift.storage.arrays import DETECTION_PREFIX
+from poseshift.storage.exchange.npz import (
     ExchangeError,
     ObjectArrays,
     read_npz,
@@ -26,8 +26,8 @@ from storage.exchange.npz import (
     require_member,
     require_numbers,
 )
-from storage.schema import Float32, Trial, TrialKey
-from storage.store import PoseStore
+from poseshift.storage.schema import Float32, Trial, TrialKey
+from poseshift.storage.store import PoseStore
 
 _FROM_32 = mapping("human36m_32", "human36m_17")
 
@@ -86,7 +86,7 @@ def import_trials(
     keypoints_path : ``data_2d_h36m_gt.npz``; frames beyond the 3D ones are cut.
     cameras : subject to its cameras, in the order of the 2D file. Subjects that are not named are left out.
     fps : frames per second, which the files do not say (Human3.6M: 50).
-    object_arrays : these files are pickles inside: see :data:`storage.exchange.npz.ObjectArrays`.
+    object_arrays : these files are pickles inside: see :data:`poseshift.storage.exchange.npz.ObjectArrays`.
 
     Raises
     ------

@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adaptation.aligned_store import align_store, write_aligned_store
-from adaptation.global_position import GlobalPositionConfig, TargetKeypoints
-from geometry.camera import Camera, normalise, project, world_to_camera
-from storage.columns import Selection, read_camera_poses
-from storage.schema import Trial, TrialKey
-from storage.store import PoseStore, StoreError
+from poseshift.adaptation.aligned_store import align_store, write_aligned_store
+from poseshift.adaptation.global_position import GlobalPositionConfig, TargetKeypoints
+from poseshift.geometry.camera import Camera, normalise, project, world_to_camera
+from poseshift.storage.columns import Selection, read_camera_poses
+from poseshift.storage.schema import Trial, TrialKey
+from poseshift.storage.store import PoseStore, StoreError
 
 TURNED = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
 """World z up, camera y down."""

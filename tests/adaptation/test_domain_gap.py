@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from adaptation.domain_gap import (
+from poseshift.adaptation.domain_gap import (
     GapConfig,
     KeypointStage,
     Step,
@@ -13,11 +13,15 @@ from adaptation.domain_gap import (
     labelled_gap,
     line_of_sight_pitch,
 )
-from adaptation.global_position import GlobalPositionAlignment, GlobalPositionConfig, TargetKeypoints
-from adaptation.orientation import up_from_angles
-from adaptation.two_sample import two_sample
-from geometry.camera import Camera, stack_intrinsics
-from training.batches import Batch, DevicePoses
+from poseshift.adaptation.global_position import (
+    GlobalPositionAlignment,
+    GlobalPositionConfig,
+    TargetKeypoints,
+)
+from poseshift.adaptation.orientation import up_from_angles
+from poseshift.adaptation.two_sample import two_sample
+from poseshift.geometry.camera import Camera, stack_intrinsics
+from poseshift.training.batches import Batch, DevicePoses
 
 ROOT = 0
 CONFIG = GapConfig(poses=300, bins=10)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adaptation.global_position import (
+from poseshift.adaptation.global_position import (
     GlobalPositionAlignment,
     GlobalPositionConfig,
     TargetKeypoints,
@@ -14,8 +14,8 @@ from adaptation.global_position import (
     match,
     place,
 )
-from geometry.camera import Camera, Distortion, normalise, project, stack_intrinsics
-from training.batches import Batch, DevicePoses
+from poseshift.geometry.camera import Camera, Distortion, normalise, project, stack_intrinsics
+from poseshift.training.batches import Batch, DevicePoses
 
 ROOT = 0
 

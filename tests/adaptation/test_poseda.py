@@ -6,25 +6,26 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from adaptation.collapse import CollapseConfig, CollapseError
-from adaptation.global_position import TargetKeypoints
-from adaptation.poseda import PoseDA
-from adaptation.poseda_config import AdversaryConfig, FeedbackConfig, PoseDAConfig, poseaug
-from adaptation.rollback import fit_with_rollback, read_rollbacks
-from augmentation.discriminator import DiscriminatorConfig, PairDiscriminator
-from augmentation.generator import GeneratorConfig
-from geometry.bones import bone_directions, bone_lengths
-from geometry.camera import project, rays_of, to_screen
-from geometry.skeleton import skeleton
-from training.batches import DevicePoses
-from training.encoding import encoding
-from training.fit import fit
-from training.lifters.ampose import AMPoseConfig
-from training.lifters.lifter import Lifter
-from training.lifters.registry import build
-from training.run_state import STATE_FILE
-from training.schedule import Schedule
-from training.transforms import StatefulTransform, TrainingRun
+from poseshift.adaptation.global_position import TargetKeypoints
+from poseshift.adaptation.poseda import PoseDA
+from poseshift.adaptation.poseda_config import PoseDAConfig, poseaug
+from poseshift.adaptation.rollback import fit_with_rollback, read_rollbacks
+from poseshift.augmentation.collapse import CollapseConfig, CollapseError
+from poseshift.augmentation.config import AdversaryConfig, FeedbackConfig
+from poseshift.augmentation.discriminator import DiscriminatorConfig, PairDiscriminator
+from poseshift.augmentation.generator import GeneratorConfig
+from poseshift.geometry.bones import bone_directions, bone_lengths
+from poseshift.geometry.camera import project, rays_of, to_screen
+from poseshift.geometry.skeleton import skeleton
+from poseshift.training.batches import DevicePoses
+from poseshift.training.encoding import encoding
+from poseshift.training.fit import fit
+from poseshift.training.lifters.ampose import AMPoseConfig
+from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.lifters.registry import build
+from poseshift.training.run_state import STATE_FILE
+from poseshift.training.schedule import Schedule
+from poseshift.training.transforms import StatefulTransform, TrainingRun
 
 BODY = skeleton("human36m_17")
 SMALL = PoseDAConfig(
@@ -502,7 +503,7 @@ def test_gives_up_after_the_last_rollback(source, target, tmp_path) -> None:
 
 
 def test_several_processes_are_refused(source, target) -> None:
-    from training.fit import _stateful
+    from poseshift.training.fit import _stateful
 
     with pytest.raises(ValueError, match="PoseDA learns from the batches of one process"):
         _stateful((PoseDA(SMALL, source, target, seed=0),), 2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from adaptation.collapse import (
+from poseshift.augmentation.collapse import (
     CollapseConfig,
     CollapseError,
     Health,
@@ -13,7 +13,7 @@ from adaptation.collapse import (
     neighbour_ratios,
     parameter_spreads,
 )
-from augmentation.transforms import PoseParameters
+from poseshift.augmentation.transforms import PoseParameters
 
 GOOD = Health(
     step=1,

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from adaptation.pool import HistoryPool
+from poseshift.augmentation.pool import HistoryPool
 
 
 def rng(seed: int = 0) -> torch.Generator:

@@ -1,9 +1,9 @@
 import numpy as np
 import torch
 
-from adaptation.global_position import GlobalPositionConfig, TargetKeypoints
-from adaptation.staging import TargetStage
-from geometry.camera import rays_of
+from poseshift.adaptation.global_position import GlobalPositionConfig, TargetKeypoints
+from poseshift.adaptation.staging import TargetStage
+from poseshift.geometry.camera import rays_of
 
 
 def test_clips_stand_where_the_drawn_camera_sees_people(

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from adaptation.candidates import CandidateRecorder, candidates, restore, restore_chosen
-from adaptation.selection import (
+from poseshift.adaptation.candidates import CandidateRecorder, candidates, restore, restore_chosen
+from poseshift.adaptation.selection import (
     Criteria,
     SelectionConfig,
     asymmetry,
@@ -20,13 +20,13 @@ from adaptation.selection import (
     rank_correlation,
     reprojection_error,
 )
-from geometry.bones import bone_statistics
-from geometry.rotation import axis_angle_to_matrix, rotate
-from geometry.skeleton import skeleton
-from training.batches import DevicePoses
-from training.encoding import RayEncoding
-from training.fit import EpochLog
-from training.lifters.lifter import Lifter
+from poseshift.geometry.bones import bone_statistics
+from poseshift.geometry.rotation import axis_angle_to_matrix, rotate
+from poseshift.geometry.skeleton import skeleton
+from poseshift.training.batches import DevicePoses
+from poseshift.training.encoding import RayEncoding
+from poseshift.training.fit import EpochLog
+from poseshift.training.lifters.lifter import Lifter
 
 SKELETON = skeleton("human36m_17")
 FIELDS = ("reprojection", "symmetry", "bone_lengths", "flip_mm", "turn_mm")

@@ -8,23 +8,27 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from adaptation.global_position import GlobalPositionAlignment, GlobalPositionConfig, TargetKeypoints
-from adaptation.gravity import (
+from poseshift.adaptation.global_position import (
+    GlobalPositionAlignment,
+    GlobalPositionConfig,
+    TargetKeypoints,
+)
+from poseshift.adaptation.gravity import (
     CameraGravity,
     GravityConfig,
     SphereMixture,
     learn_camera_gravity,
     pooled_direction,
 )
-from adaptation.orientation import (
+from poseshift.adaptation.orientation import (
     angles_from_up,
     jitter_directions,
     rotation_between,
     turn_upright,
     up_from_angles,
 )
-from adaptation.pseudo_labels import PseudoLabelAlignment, PseudoLabelConfig, long_axes, pooled_axis
-from adaptation.viewpoint import (
+from poseshift.adaptation.pseudo_labels import PseudoLabelAlignment, PseudoLabelConfig, long_axes, pooled_axis
+from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,
     NoViewpoint,
     PseudoLabelledViewpoint,
@@ -34,20 +38,20 @@ from adaptation.viewpoint import (
     ViewpointAlignment,
     viewpoint_transforms,
 )
-from geometry.bones import bone_lengths
-from geometry.camera import Camera, normalise, project, stack_intrinsics
-from geometry.skeleton import skeleton
-from storage.columns import CameraPoses, TrialInfo
-from storage.schema import TrialKey
-from training.batches import Batch, DevicePoses
-from training.encoding import encoding
-from training.fit import fit
-from training.flip import mirror
-from training.lifters.lifter import Lifter
-from training.lifters.registry import build
-from training.lifters.simple_baseline import SimpleBaselineConfig
-from training.schedule import Schedule
-from training.transforms import StatefulTransform, TrainingRun
+from poseshift.geometry.bones import bone_lengths
+from poseshift.geometry.camera import Camera, normalise, project, stack_intrinsics
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import CameraPoses, TrialInfo
+from poseshift.storage.schema import TrialKey
+from poseshift.training.batches import Batch, DevicePoses
+from poseshift.training.encoding import encoding
+from poseshift.training.fit import fit
+from poseshift.training.flip import mirror
+from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.lifters.registry import build
+from poseshift.training.lifters.simple_baseline import SimpleBaselineConfig
+from poseshift.training.schedule import Schedule
+from poseshift.training.transforms import StatefulTransform, TrainingRun
 
 ROOT = 0
 SKELETON = skeleton("human36m_17")

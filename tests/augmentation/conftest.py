@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from geometry.camera import Camera, project, world_to_camera
-from geometry.skeleton import HUMAN36M_17, Skeleton
-from storage.schema import Trial, TrialKey
-from storage.store import PoseStore
+from poseshift.geometry.camera import Camera, project, world_to_camera
+from poseshift.geometry.skeleton import HUMAN36M_17, Skeleton
+from poseshift.storage.schema import Trial, TrialKey
+from poseshift.storage.store import PoseStore
 
 DrawBodies = Callable[..., Tensor]
 

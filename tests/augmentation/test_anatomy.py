@@ -1,7 +1,7 @@
 import pytest
 
-from augmentation.anatomy import anatomy
-from geometry.skeleton import COCO_17, HUMAN36M_17, POSEAUG_16, SKELETONS
+from poseshift.augmentation.anatomy import anatomy
+from poseshift.geometry.skeleton import COCO_17, HUMAN36M_17, POSEAUG_16, SKELETONS
 
 
 def test_parts_of_the_16_joints_are_those_of_poseaug() -> None:

@@ -2,16 +2,16 @@ import pytest
 import torch
 from torch import nn
 
-from augmentation.discriminator import (
+from poseshift.augmentation.discriminator import (
     DiscriminatorConfig,
     KeypointDiscriminator,
     PairDiscriminator,
     PartDiscriminator,
     keypoint_form,
 )
-from augmentation.transforms import scale_lengths, turn
-from geometry.bones import bone_directions, bone_lengths
-from geometry.skeleton import HUMAN36M_17, POSEAUG_16
+from poseshift.augmentation.transforms import scale_lengths, turn
+from poseshift.geometry.bones import bone_directions, bone_lengths
+from poseshift.geometry.skeleton import HUMAN36M_17, POSEAUG_16
 
 CONFIG = DiscriminatorConfig(width=16)
 

@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from augmentation.checkpoint import load_generator, save_generator
-from augmentation.generator import (
+from poseshift.augmentation.checkpoint import load_generator, save_generator
+from poseshift.augmentation.generator import (
     GeneratorConfig,
     PoseGenerator,
     RandomParameters,
     TranslationGenerator,
     network,
 )
-from geometry.skeleton import HUMAN36M_17, POSEAUG_16
+from poseshift.geometry.skeleton import HUMAN36M_17, POSEAUG_16
 
 CONFIG = GeneratorConfig(width=16, noise=4)
 

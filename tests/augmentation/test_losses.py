@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from augmentation.losses import (
+from poseshift.augmentation.losses import (
     CHANGE_RANGE,
     JointRoles,
     Range,
@@ -15,7 +15,7 @@ from augmentation.losses import (
     joint_roles,
     range_penalty,
 )
-from geometry.skeleton import COCO_17, HUMAN36M_17, HUMAN36M_32, POSEAUG_16
+from poseshift.geometry.skeleton import COCO_17, HUMAN36M_17, HUMAN36M_32, POSEAUG_16
 
 
 def test_least_squares_by_hand() -> None:

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from augmentation.generator import RandomParameters
-from augmentation.synthesis import SynthesisOptions, synthesise, write_augmented_store
-from augmentation.transforms import PoseParameters, apply
-from geometry.bones import bone_lengths
-from geometry.camera import project
-from geometry.skeleton import HUMAN36M_17
-from storage.columns import Selection, read_camera_poses
-from storage.exchange.augmented import export_augmented, import_augmented
-from storage.store import StoreError
+from poseshift.augmentation.generator import RandomParameters
+from poseshift.augmentation.synthesis import SynthesisOptions, synthesise, write_augmented_store
+from poseshift.augmentation.transforms import PoseParameters, apply
+from poseshift.geometry.bones import bone_lengths
+from poseshift.geometry.camera import project
+from poseshift.geometry.skeleton import HUMAN36M_17
+from poseshift.storage.columns import Selection, read_camera_poses
+from poseshift.storage.exchange.augmented import export_augmented, import_augmented
+from poseshift.storage.store import StoreError
 
 OPTIONS = SynthesisOptions(seed=4, copies=2)
 RANDOM = RandomParameters(HUMAN36M_17)

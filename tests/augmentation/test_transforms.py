@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augmentation.anatomy import anatomy
-from augmentation.transforms import (
+from poseshift.augmentation.anatomy import anatomy
+from poseshift.augmentation.transforms import (
     PoseParameters,
     apply,
     length_gains,
@@ -17,8 +17,8 @@ from augmentation.transforms import (
     turn,
     with_lengths,
 )
-from geometry.bones import bone_directions, bone_lengths, bone_vectors
-from geometry.skeleton import HUMAN36M_17, POSEAUG_16, SKELETONS
+from poseshift.geometry.bones import bone_directions, bone_lengths, bone_vectors
+from poseshift.geometry.skeleton import HUMAN36M_17, POSEAUG_16, SKELETONS
 
 BOTH = pytest.mark.parametrize("skeleton", [HUMAN36M_17, POSEAUG_16], ids=lambda one: one.name)
 BONES = len(HUMAN36M_17.bones)

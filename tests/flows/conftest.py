@@ -15,10 +15,10 @@ import pytest
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-from flows.pipeline import Trained, evaluate_method, prepare_data, publish, train_method
-from flows.recipe import GlobalPositionAdaptation, PoseData, Recipe, StoredData, Test
-from training.lifters.registry import preset
-from training.schedule import Schedule
+from poseshift.flows.experiment.recipe import GlobalPositionAdaptation, PoseData, Recipe, StoredData, Test
+from poseshift.flows.pipeline import Trained, evaluate_method, prepare_data, publish, train_method
+from poseshift.training.lifters.registry import preset
+from poseshift.training.schedule import Schedule
 
 
 def experiment(trees: Path, folder: Path) -> Recipe:

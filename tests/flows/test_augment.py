@@ -9,20 +9,20 @@ from click.testing import Result
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from adaptation.collapse import CollapseConfig
-from adaptation.poseda_config import PoseDAConfig
-from adaptation.viewpoint import RandomViewpoint
-from augmentation.checkpoint import load_generator
-from augmentation.generator import GeneratorConfig
-from flows.adapt import learner, lesson, transforms
-from flows.augment import AugmentRequest, augment_store
-from flows.cli import app
-from flows.data import open_poses
-from flows.pipeline import RunFolder, Trained, evaluate_method, job, publish, train_method
-from flows.recipe import GlobalPositionAdaptation, PoseDAAdaptation, Recipe
-from flows.train import GENERATOR, resolve_device
-from storage.exchange.augmented import import_augmented
-from storage.store import PoseStore
+from poseshift.adaptation.poseda_config import PoseDAConfig
+from poseshift.adaptation.viewpoint import RandomViewpoint
+from poseshift.augmentation.checkpoint import load_generator
+from poseshift.augmentation.collapse import CollapseConfig
+from poseshift.augmentation.generator import GeneratorConfig
+from poseshift.flows.adapt import learner, lesson, transforms
+from poseshift.flows.augment import AugmentRequest, augment_store
+from poseshift.flows.cli import app
+from poseshift.flows.experiment.data import open_poses
+from poseshift.flows.experiment.recipe import GlobalPositionAdaptation, PoseDAAdaptation, Recipe
+from poseshift.flows.pipeline import RunFolder, Trained, evaluate_method, job, publish, train_method
+from poseshift.flows.train import GENERATOR, resolve_device
+from poseshift.storage.exchange.augmented import import_augmented
+from poseshift.storage.store import PoseStore
 
 OPTIONS = PoseDAConfig(
     pretraining=0.0,

@@ -14,25 +14,25 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from adaptation.gravity import GravityConfig
-from adaptation.viewpoint import AlignedViewpoint
-from augmentation.generator import GeneratorConfig, PoseGenerator
-from flows.benchmark.data import BenchmarkData, prepare_benchmark
-from flows.benchmark.domains import DOMAINS
-from flows.benchmark.execute import WORK, execute
-from flows.benchmark.lines import LINES_FILE, Job, LinesError, RunLine, append_line, read_lines
-from flows.benchmark.methods import ABLATED, COMPARED, METHODS, method
-from flows.benchmark.plan import PLANS, Plan
-from flows.benchmark.plots import write_plots
-from flows.benchmark.run import run_job
-from flows.benchmark.tables import SectionError, markdown, replace_section, tables
-from flows.cli import app
-from geometry.bones import bone_lengths
-from geometry.skeleton import skeleton
-from preprocessing.motion.procedural import generate
-from training.lifters.registry import preset
-from training.run_state import STATE_FILE
-from training.schedule import Schedule
+from poseshift.adaptation.gravity import GravityConfig
+from poseshift.adaptation.viewpoint import AlignedViewpoint
+from poseshift.augmentation.generator import GeneratorConfig, PoseGenerator
+from poseshift.flows.benchmark.data import BenchmarkData, prepare_benchmark
+from poseshift.flows.benchmark.domains import DOMAINS
+from poseshift.flows.benchmark.execute import WORK, execute
+from poseshift.flows.benchmark.lines import LINES_FILE, Job, LinesError, RunLine, append_line, read_lines
+from poseshift.flows.benchmark.methods import ABLATED, COMPARED, METHODS, method
+from poseshift.flows.benchmark.plan import PLANS, Plan
+from poseshift.flows.benchmark.plots import write_plots
+from poseshift.flows.benchmark.run import run_job
+from poseshift.flows.benchmark.tables import SectionError, markdown, replace_section, tables
+from poseshift.flows.cli import app
+from poseshift.geometry.bones import bone_lengths
+from poseshift.geometry.skeleton import skeleton
+from poseshift.preprocessing.motion.procedural import generate
+from poseshift.training.lifters.registry import preset
+from poseshift.training.run_state import STATE_FILE
+from poseshift.training.schedule import Schedule
 
 METHODS_RUN = ("poseda", "source_only")
 EPOCHS, STEPS = 6, 10
@@ -95,7 +95,7 @@ def test_killed_inside_a_training_it_goes_on_to_the_same_figures(
         "--jobs": 1,
         "--device": "cpu",
     }
-    command = [sys.executable, "-m", "flows.cli", "benchmark", "adaptation"]
+    command = [sys.executable, "-m", "poseshift.flows.cli", "benchmark", "adaptation"]
     command += [str(part) for option in options.items() for part in option]
     command += [part for name in METHODS_RUN for part in ("--methods", name)]
     log = tmp_path / "log"

@@ -18,20 +18,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.augment import AugmentRequest, augment_store
-from flows.cluster import ClusterUnreachableError, dask_client, map_over
-from flows.evaluate import evaluate_lifter
-from flows.prepare import PrepareRequest, prepare_store
-from flows.recipe import PoseData, StoredData, Test
-from preprocessing import ingest as ingest_module
-from preprocessing.human36m.read import plan_human36m
-from preprocessing.ingest import Progress, ingest
-from storage.columns import Selection, read_camera_poses
-from storage.store import PoseStore
-from training.checkpoint import TrainedLifter, load_lifter, save_lifter
-from training.encoding import encoding
-from training.evaluation.evaluate import predict
-from training.lifters.registry import build, preset
+from poseshift.flows.augment import AugmentRequest, augment_store
+from poseshift.flows.evaluate import evaluate_lifter
+from poseshift.flows.experiment.recipe import PoseData, StoredData, Test
+from poseshift.flows.prepare import PrepareRequest, prepare_store
+from poseshift.flows.runtime.cluster import ClusterUnreachableError, dask_client, map_over
+from poseshift.preprocessing import ingest as ingest_module
+from poseshift.preprocessing.human36m.read import plan_human36m
+from poseshift.preprocessing.ingest import Progress, ingest
+from poseshift.storage.columns import Selection, read_camera_poses
+from poseshift.storage.store import PoseStore
+from poseshift.training.checkpoint import TrainedLifter, load_lifter, save_lifter
+from poseshift.training.encoding import encoding
+from poseshift.training.evaluation.evaluate import predict
+from poseshift.training.lifters.registry import build, preset
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {

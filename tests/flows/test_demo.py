@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from flows import demo
-from flows.cli import app
-from flows.demo import DemoOptions, demo_recipe, restage_motion
-from flows.recipe import load_recipe
-from flows.results import Summary
-from preprocessing.motion.procedural import generate
-from storage.store import PoseStore
-from training.schedule import Schedule
+from poseshift.flows import demo
+from poseshift.flows.cli import app
+from poseshift.flows.demo import DemoOptions, demo_recipe, restage_motion
+from poseshift.flows.experiment.recipe import load_recipe
+from poseshift.flows.experiment.results import Summary
+from poseshift.preprocessing.motion.procedural import generate
+from poseshift.storage.store import PoseStore
+from poseshift.training.schedule import Schedule
 
 
 @pytest.fixture(scope="module")

@@ -27,18 +27,18 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from typer.testing import CliRunner
 
-from flows import prepare as prepare_module
-from flows.cli import app
-from flows.events import STORE_COMMITTED, store_resource
-from flows.prepare import PrepareFailedError, PrepareRequest, prepare
-from flows.recipe import Recipe, load_recipe, save_recipe
-from flows.retries import is_passing
-from flows.slots import slot_name, training_slot
-from flows.watch import read_log
-from preprocessing.errors import RawDataError
-from storage.errors import StoreUnavailableError
-from storage.lock import StoreLockedError
-from storage.store import PoseStore, StoreError
+from poseshift.flows import prepare as prepare_module
+from poseshift.flows.cli import app
+from poseshift.flows.experiment.recipe import Recipe, load_recipe, save_recipe
+from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, prepare
+from poseshift.flows.runtime.events import STORE_COMMITTED, store_resource
+from poseshift.flows.runtime.retries import is_passing
+from poseshift.flows.runtime.slots import slot_name, training_slot
+from poseshift.flows.watch import read_log
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.storage.errors import StoreUnavailableError
+from poseshift.storage.lock import StoreLockedError
+from poseshift.storage.store import PoseStore, StoreError
 
 T = TypeVar("T")
 
@@ -127,7 +127,7 @@ def test_served_flows_run_on_a_timetable_by_api_and_on_new_data(
 ) -> None:
     path = tmp_path / "recipe.yaml"
     save_recipe(recipe, path)
-    serve = ["flows.cli", "serve", str(path), "--cron", "0 2 1 1 *", "--settle", "0"]
+    serve = ["poseshift.flows.cli", "serve", str(path), "--cron", "0 2 1 1 *", "--settle", "0"]
     elsewhere = PrepareRequest(
         kind="mpi-inf-3dhp-test", raw=tmp_path / "trees" / "mpi_inf_3dhp", store=str(tmp_path / "elsewhere")
     )
@@ -265,7 +265,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def repaired_by(mend: Callable[[], object]) -> Iterator[Repair]:
     repair = Repair(mend)
-    logger = logging.getLogger("flows.retries")
+    logger = logging.getLogger("poseshift.flows.runtime.retries")
     logger.addHandler(repair)
     try:
         yield repair

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from flows.evaluate import evaluate_lifter
-from flows.recipe import Recipe
-from storage.columns import CameraPoses, read_camera_poses
-from storage.store import PoseStore
-from training.checkpoint import load_lifter, save_lifter
-from training.encoding import encoding
-from training.evaluation.evaluate import predict
-from training.evaluation.protocols import protocol
-from training.lifters.registry import build
-from training.lifters.videopose3d import VideoPose3DConfig
+from poseshift.flows.evaluate import evaluate_lifter
+from poseshift.flows.experiment.recipe import Recipe
+from poseshift.storage.columns import CameraPoses, read_camera_poses
+from poseshift.storage.store import PoseStore
+from poseshift.training.checkpoint import load_lifter, save_lifter
+from poseshift.training.encoding import encoding
+from poseshift.training.evaluation.evaluate import predict
+from poseshift.training.evaluation.protocols import protocol
+from poseshift.training.lifters.registry import build
+from poseshift.training.lifters.videopose3d import VideoPose3DConfig
 
 
 def test_a_clip_holds_the_frames_of_the_recording_not_of_the_protocol(
@@ -58,6 +58,6 @@ def test_clips_of_another_rate_than_the_tests_are_told(
     config = VideoPose3DConfig(width=8)
     lifter = build(config, encoding("screen").channels)
     save_lifter(tmp_path / "lifter", config, "screen", lifter, {"sampling_hz": learned_hz})
-    with caplog.at_level(logging.WARNING, logger="flows.evaluate"):
+    with caplog.at_level(logging.WARNING, logger="poseshift.flows.evaluate"):
         evaluate_lifter(tmp_path / "lifter", prepared.test, tmp_path / "results", "cpu")
     assert ("is tested at 25.0 Hz" in caplog.text) == warned

@@ -9,12 +9,12 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from flows.cli import app
-from flows.recipe import Recipe
-from storage.columns import Selection, read_camera_poses
-from storage.exchange.poseaug import import_test
-from storage.schema import TrialKey
-from storage.store import PoseStore
+from poseshift.flows.cli import app
+from poseshift.flows.experiment.recipe import Recipe
+from poseshift.storage.columns import Selection, read_camera_poses
+from poseshift.storage.exchange.poseaug import import_test
+from poseshift.storage.schema import TrialKey
+from poseshift.storage.store import PoseStore
 
 
 @pytest.fixture

@@ -21,16 +21,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-
 from benchmarks.faults.scene import Scene, set_scene
 from benchmarks.faults.stages import STAGES, Piece, bytes_lost, run
 from benchmarks.faults.trial import Undisturbed, trial, undisturbed
-from flows.prepare import PrepareRequest, prepare_store
-from preprocessing.human36m.read import plan_human36m
-from preprocessing.ingest import IngestReport
-from storage import clock
-from storage.lock import StoreLockedError
-from storage.store import PoseStore, StoreError
+
+from poseshift.flows.prepare import PrepareRequest, prepare_store
+from poseshift.preprocessing.human36m.read import plan_human36m
+from poseshift.preprocessing.ingest import IngestReport
+from poseshift.storage import clock
+from poseshift.storage.lock import StoreLockedError
+from poseshift.storage.store import PoseStore, StoreError
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -229,7 +229,7 @@ def test_a_raw_file_that_changes_while_it_is_read_does_not_enter(
         return trial
 
     changing = replace(plan, trials=(replace(copied, read=read_while_it_is_copied), *plan.trials[1:]))
-    monkeypatch.setattr("flows.prepare.read_plan", lambda request: changing)
+    monkeypatch.setattr("poseshift.flows.prepare.read_plan", lambda request: changing)
     report = prepare(tree, tmp_path / "store")
     (failure,) = report.failures
     assert failure.path == str(copied.sources[0])
@@ -306,7 +306,7 @@ int statx(int d, const char *path, int flags, unsigned mask, struct statx *s) {
 PREPARE = """
 import sys
 from pathlib import Path
-from flows.prepare import PrepareRequest, prepare_store
+from poseshift.flows.prepare import PrepareRequest, prepare_store
 if __name__ == "__main__":
     prepare_store(PrepareRequest(kind="human36m", raw=Path(sys.argv[1]), store=sys.argv[2]))
 """

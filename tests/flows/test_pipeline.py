@@ -10,19 +10,27 @@ import torch
 from click.testing import Result
 from typer.testing import CliRunner
 
-from adaptation.global_position import TargetKeypoints
-from flows.adapt import lesson, transforms
-from flows.cli import app
-from flows.data import WrongDatasetError, open_poses, open_store
-from flows.evaluate import evaluate_lifter
-from flows.pipeline import RunFolder, Trained, evaluate_method, job, prepare_data, publish, train_method
-from flows.recipe import Recipe, save_recipe
-from flows.results import Summary
-from flows.train import TrainingRecord, resolve_device, train_lifter
-from storage.store import PoseStore, StoreError
-from training.checkpoint import load_lifter
-from training.evaluation.evaluate import evaluate, predict
-from training.evaluation.protocols import PROTOCOLS, names_for, protocol
+from poseshift.adaptation.global_position import TargetKeypoints
+from poseshift.flows.adapt import lesson, transforms
+from poseshift.flows.cli import app
+from poseshift.flows.evaluate import evaluate_lifter
+from poseshift.flows.experiment.data import WrongDatasetError, open_poses, open_store
+from poseshift.flows.experiment.recipe import Recipe, save_recipe
+from poseshift.flows.experiment.results import Summary
+from poseshift.flows.pipeline import (
+    RunFolder,
+    Trained,
+    evaluate_method,
+    job,
+    prepare_data,
+    publish,
+    train_method,
+)
+from poseshift.flows.train import TrainingRecord, resolve_device, train_lifter
+from poseshift.storage.store import PoseStore, StoreError
+from poseshift.training.checkpoint import load_lifter
+from poseshift.training.evaluation.evaluate import evaluate, predict
+from poseshift.training.evaluation.protocols import PROTOCOLS, names_for, protocol
 
 Finished = tuple[Recipe, tuple[Trained, ...]]
 

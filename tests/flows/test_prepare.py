@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from flows.cluster import ClusterUnreachableError, dask_client
-from flows.prepare import PrepareRequest, prepare_store, quality_warnings
-from preprocessing.errors import RawDataError
-from preprocessing.human36m.write import pack_subject
-from storage.store import PoseStore, StoreError
+from poseshift.flows.prepare import PrepareRequest, prepare_store, quality_warnings
+from poseshift.flows.runtime.cluster import ClusterUnreachableError, dask_client
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.human36m.write import pack_subject
+from poseshift.storage.store import PoseStore, StoreError
 
 
 def poseshift(*arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "flows.cli", *arguments],
+        [sys.executable, "-m", "poseshift.flows.cli", *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, **environment, "COLUMNS": "200"},

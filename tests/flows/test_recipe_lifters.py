@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.recipe import RecipeError, load_recipe, save_recipe
-from training.evaluation.protocols import names_for
-from training.lifters.registry import presets
+from poseshift.flows.experiment.recipe import RecipeError, load_recipe, save_recipe
+from poseshift.training.evaluation.protocols import names_for
+from poseshift.training.lifters.registry import presets
 
 
 def _write(path: Path, lifter: object) -> Path:

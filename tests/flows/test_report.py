@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from flows.adapt import transforms
-from flows.data import open_poses, open_store
-from flows.pipeline import RunFolder, Trained, gather
-from flows.recipe import Recipe
-from flows.report import charts
-from flows.report.evidence import Evidence
-from flows.report.gather import placement, sample_poses
-from flows.report.page import render
-from flows.report.view import CMU_NOTICE, ReportView, build_view
-from flows.results import Summary
-from geometry.skeleton import skeleton
-from training.checkpoint import load_lifter
-from training.evaluation.protocols import protocol
+from poseshift.flows.adapt import transforms
+from poseshift.flows.experiment.data import open_poses, open_store
+from poseshift.flows.experiment.recipe import Recipe
+from poseshift.flows.experiment.results import Summary
+from poseshift.flows.pipeline import RunFolder, Trained, gather
+from poseshift.flows.report import charts
+from poseshift.flows.report.evidence import Evidence
+from poseshift.flows.report.gather import placement, sample_poses
+from poseshift.flows.report.page import render
+from poseshift.flows.report.view import CMU_NOTICE, ReportView, build_view
+from poseshift.geometry.skeleton import skeleton
+from poseshift.training.checkpoint import load_lifter
+from poseshift.training.evaluation.protocols import protocol
 
 Finished = tuple[Recipe, tuple[Trained, ...]]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from flows.pipeline import RunFolder, Trained, gather
-from flows.recipe import Recipe
-from flows.report.page import write_page
-from flows.report.view import build_view
-from flows.results import Summary
+from poseshift.flows.experiment.recipe import Recipe
+from poseshift.flows.experiment.results import Summary
+from poseshift.flows.pipeline import RunFolder, Trained, gather
+from poseshift.flows.report.page import write_page
+from poseshift.flows.report.view import build_view
 
 EXECUTABLE = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),

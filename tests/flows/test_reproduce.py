@@ -9,14 +9,22 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from flows.cli import app
-from flows.pipeline import RunFolder, run_recipe
-from flows.recipe import PoseData, Recipe, load_recipe
-from flows.reproduce import REPORT, Reproduction, ReproductionError, compare_runs, pinned, read_run, reproduce
-from flows.stage import DONE, INPUTS
-from storage.store import PoseStore
-from training.checkpoint import WEIGHTS_FILE
-from training.schedule import Schedule
+from poseshift.flows.cli import app
+from poseshift.flows.experiment.recipe import PoseData, Recipe, load_recipe
+from poseshift.flows.experiment.stage import DONE, INPUTS
+from poseshift.flows.pipeline import RunFolder, run_recipe
+from poseshift.flows.reproduce import (
+    REPORT,
+    Reproduction,
+    ReproductionError,
+    compare_runs,
+    pinned,
+    read_run,
+    reproduce,
+)
+from poseshift.storage.store import PoseStore
+from poseshift.training.checkpoint import WEIGHTS_FILE
+from poseshift.training.schedule import Schedule
 
 
 @pytest.fixture(scope="module")

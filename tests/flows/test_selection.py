@@ -6,13 +6,13 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from adaptation.candidates import candidates
-from adaptation.selection import choose
-from flows.pipeline import RunFolder, job, train_method
-from flows.recipe import Recipe
-from flows.train import CHECKPOINT, TrainingRecord, train_lifter
-from training.checkpoint import load_lifter
-from training.schedule import Schedule
+from poseshift.adaptation.candidates import candidates
+from poseshift.adaptation.selection import choose
+from poseshift.flows.experiment.recipe import Recipe
+from poseshift.flows.pipeline import RunFolder, job, train_method
+from poseshift.flows.train import CHECKPOINT, TrainingRecord, train_lifter
+from poseshift.training.checkpoint import load_lifter
+from poseshift.training.schedule import Schedule
 
 
 class InterruptionError(Exception):

@@ -9,15 +9,15 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
-from flows.environment import Environment
-from flows.pipeline import RunFolder
-from flows.prepare import PrepareFailedError
-from flows.recipe import Recipe
-from flows.stage import DONE
-from flows.watch import Decision, Look, decide, in_words, read_log, watch
-from storage.inspection import describe
-from storage.store import PoseStore
-from training.checkpoint import WEIGHTS_FILE
+from poseshift.flows.experiment.recipe import Recipe
+from poseshift.flows.experiment.stage import DONE
+from poseshift.flows.pipeline import RunFolder
+from poseshift.flows.prepare import PrepareFailedError
+from poseshift.flows.runtime.environment import Environment
+from poseshift.flows.watch import Decision, Look, decide, in_words, read_log, watch
+from poseshift.storage.inspection import describe
+from poseshift.storage.store import PoseStore
+from poseshift.training.checkpoint import WEIGHTS_FILE
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_look_does_what_changed_and_records_why(recipe: Recipe, tmp_path: Path
     assert environment.flow_run == looks(recipe)[0].flow_run
     assert environment.flow_run_url is not None
     assert environment.packages["zarr"] == version("zarr")
-    lines = [line for line in folder.log.read_text().splitlines() if "flows.logs: stage" in line]
+    lines = [line for line in folder.log.read_text().splitlines() if "experiment.stage: stage" in line]
     assert all(f" {environment.flow_run} " in line for line in lines)
     stages = [line.partition("stage ")[2] for line in lines]
     assert [stage.partition(":")[0] for stage in stages] == [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from geometry.camera import Camera
+from poseshift.geometry.camera import Camera
 
 # fx fy cx cy k1 k2 k3 p1 p2, one camera per line pair.
 W0_INTRINSICS = """

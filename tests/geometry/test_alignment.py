@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.transform import Rotation
 
-from geometry.alignment import (
+from poseshift.geometry.alignment import (
     fit_rigid,
     fit_similarity,
     rigid_align,
@@ -17,7 +17,7 @@ from geometry.alignment import (
     scale_align,
     similarity_align,
 )
-from geometry.rotation import axis_angle_to_matrix, rotate
+from poseshift.geometry.rotation import axis_angle_to_matrix, rotate
 
 seeds = st.integers(0, 10**6)
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from geometry import alignment, bones, camera, perspective, rotation
-from geometry.arrays import align_leading, like, norm
-from geometry.camera import Camera, Distortion, Intrinsics, stack_intrinsics
-from geometry.skeleton import mapping, skeleton
+from poseshift.geometry import alignment, bones, camera, perspective, rotation
+from poseshift.geometry.arrays import align_leading, like, norm
+from poseshift.geometry.camera import Camera, Distortion, Intrinsics, stack_intrinsics
+from poseshift.geometry.skeleton import mapping, skeleton
 
 JOINTS = skeleton("human36m_17")
 GENERATOR = np.random.default_rng(0)
@@ -159,7 +159,7 @@ class TestAlignLeading:
 def test_geometry_does_not_import_torch() -> None:
     modules = "alignment, arrays, bones, camera, perspective, rotation, skeleton"
     program = (
-        f"import sys, numpy; from geometry import {modules}\n"
+        f"import sys, numpy; from poseshift.geometry import {modules}\n"
         "similar = alignment.similarity_align(numpy.eye(3)[None] + 1, numpy.eye(3)[None])\n"
         "sys.exit('torch' in sys.modules)"
     )

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geometry.bones import (
+from poseshift.geometry.bones import (
     bone_directions,
     bone_lengths,
     bone_statistics,
@@ -14,8 +14,8 @@ from geometry.bones import (
     from_bones,
     root_first,
 )
-from geometry.rotation import axis_angle_to_matrix, rotate
-from geometry.skeleton import SKELETONS, Skeleton, skeleton
+from poseshift.geometry.rotation import axis_angle_to_matrix, rotate
+from poseshift.geometry.skeleton import SKELETONS, Skeleton, skeleton
 
 # S1, Directions 1, first frame of D3_Positions, millimetres.
 HIPS, RIGHT_UP_LEG, RIGHT_LEG, RIGHT_FOOT, SPINE = (

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from geometry.camera import (
+from poseshift.geometry.camera import (
     Camera,
     Distortion,
     Intrinsics,
@@ -24,7 +24,7 @@ from geometry.camera import (
     unproject,
     world_to_camera,
 )
-from geometry.toolkit_calibration import decode_w0
+from poseshift.geometry.toolkit_calibration import decode_w0
 
 IDS = ("54138969", "55011271", "58860488", "60457274")
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from geometry.camera import Camera, normalise, project, rays_of
-from geometry.perspective import (
+from poseshift.geometry.camera import Camera, normalise, project, rays_of
+from poseshift.geometry.perspective import (
     box_centre,
     clip_centre,
     extent,
@@ -15,7 +15,7 @@ from geometry.perspective import (
     rotate_rays,
     rotate_rays_back,
 )
-from geometry.rotation import minimal_rotation, rotate, rotate_back
+from poseshift.geometry.rotation import minimal_rotation, rotate, rotate_back
 
 centre_rays = arrays(np.float64, (4, 2), elements=st.floats(-1.5, 1.5))
 AXIS = np.array([0.0, 0.0, 1.0])

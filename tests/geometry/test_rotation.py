@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
-from geometry.rotation import (
+from poseshift.geometry.rotation import (
     axis_angle_to_matrix,
     compose,
     euler_xyz,

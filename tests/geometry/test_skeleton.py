@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geometry.skeleton import SKELETONS, JointMapping, Skeleton, mapping, skeleton
+from poseshift.geometry.skeleton import SKELETONS, JointMapping, Skeleton, mapping, skeleton
 
 PAIRS = (
     ("human36m_32", "human36m_17"),

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from preprocessing.archives import ArchiveLimits, unpack
-from preprocessing.errors import RawDataError
+from poseshift.preprocessing.archives import ArchiveLimits, unpack
+from poseshift.preprocessing.errors import RawDataError
 
 WANTED = re.compile(r"S1/poses/[^/]+\.cdf")
 

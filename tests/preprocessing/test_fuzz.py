@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
-from hypothesis import strategies as st
-
 from benchmarks.fuzz import campaign
 from benchmarks.fuzz.campaign import Bounds, run
 from benchmarks.fuzz.child import mutated
 from benchmarks.fuzz.targets import Target, targets
-from preprocessing.errors import RawDataError
-from preprocessing.human36m.cdf import read_pose, write_pose
-from preprocessing.mpi_inf_3dhp.captury import parse_captury
-from preprocessing.mpi_inf_3dhp.mat5 import Mat5Error, read_mat5
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.human36m.cdf import read_pose, write_pose
+from poseshift.preprocessing.mpi_inf_3dhp.captury import parse_captury
+from poseshift.preprocessing.mpi_inf_3dhp.mat5 import Mat5Error, read_mat5
 
 MUTATIONS = 200
 NAMES = (

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from distributed import Client, LocalCluster
 
-from preprocessing.human36m.options import Human36MOptions
-from preprocessing.human36m.read import plan_human36m
-from preprocessing.ingest import IngestPolicy, IngestReport, Progress, ingest
-from storage.store import PoseStore
+from poseshift.preprocessing.human36m.options import Human36MOptions
+from poseshift.preprocessing.human36m.read import plan_human36m
+from poseshift.preprocessing.ingest import IngestPolicy, IngestReport, Progress, ingest
+from poseshift.storage.store import PoseStore
 
 ABORT = IngestPolicy()
 AS_RELEASED = Human36MOptions()
@@ -152,9 +152,9 @@ def test_a_bad_file_leaves_its_stored_trial_as_it_was(tree: Path, store: PoseSto
 INGEST_IN_A_CHILD = """
 import sys
 from distributed import Client, LocalCluster
-from preprocessing.human36m.read import plan_human36m
-from preprocessing.ingest import ingest
-from storage.store import PoseStore
+from poseshift.preprocessing.human36m.read import plan_human36m
+from poseshift.preprocessing.ingest import ingest
+from poseshift.storage.store import PoseStore
 
 def announce(progress):
     if progress.stage == "read":

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geometry.camera import Camera
-from geometry.skeleton import skeleton
-from preprocessing.quality import Range, assess, reprojection_errors_px, warnings
-from storage.schema import Trial, TrialKey
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.skeleton import skeleton
+from poseshift.preprocessing.quality import Range, assess, reprojection_errors_px, warnings
+from poseshift.storage.schema import Trial, TrialKey
 
 SKELETON = skeleton("human36m_17")
 CAMERA = Camera(

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geometry.camera import Camera, Distortion, project, world_to_camera
-from geometry.rotation import euler_xyz
-from storage.schema import SourceFile, Trial, TrialKey
-from storage.store import PoseStore
+from poseshift.geometry.camera import Camera, Distortion, project, world_to_camera
+from poseshift.geometry.rotation import euler_xyz
+from poseshift.storage.schema import SourceFile, Trial, TrialKey
+from poseshift.storage.store import PoseStore
 
 MakeTrial = Callable[..., Trial]
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geometry.camera import project
-from storage.columns import Selection, read_camera_poses, sampling_hz
-from storage.schema import Trial
-from storage.store import PoseStore
+from poseshift.geometry.camera import project
+from poseshift.storage.columns import Selection, read_camera_poses, sampling_hz
+from poseshift.storage.schema import Trial
+from poseshift.storage.store import PoseStore
 
 MakeTrial = Callable[..., Trial]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from storage.inspection import describe
-from storage.schema import Trial
-from storage.store import PoseStore
+from poseshift.storage.inspection import describe
+from poseshift.storage.schema import Trial
+from poseshift.storage.store import PoseStore
 
 MakeTrial = Callable[..., Trial]
 

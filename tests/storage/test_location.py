@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.location import Location
+from poseshift.storage.location import Location
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ import pytest
 from distributed import Client, LocalCluster
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-from preprocessing.human36m.read import plan_human36m
-from preprocessing.ingest import ingest
-from storage.columns import read_camera_poses
-from storage.location import Location
-from storage.schema import Trial, TrialKey
-from storage.store import PoseStore, StoreError
+from poseshift.preprocessing.human36m.read import plan_human36m
+from poseshift.preprocessing.ingest import ingest
+from poseshift.storage.columns import read_camera_poses
+from poseshift.storage.location import Location
+from poseshift.storage.schema import Trial, TrialKey
+from poseshift.storage.store import PoseStore, StoreError
 
 MakeTrial = Callable[..., Trial]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from storage import provenance
-from storage.schema import SourceFile
+from poseshift.storage import provenance
+from poseshift.storage.schema import SourceFile
 
 
 class Recipe(BaseModel):
@@ -54,7 +54,7 @@ def test_software_versions_name_what_decides_a_result() -> None:
 
 
 def test_git_commit_is_the_checkouts_own() -> None:
-    project = Path(provenance.__file__).parent.parent
+    project = Path(provenance.__file__).resolve().parent.parent
     if not (project / ".git").exists():
         assert provenance.git_commit() is None
         return

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.restricted_pickle import load_plain_data
+from poseshift.storage.restricted_pickle import load_plain_data
 
 MARKER = "was-run"
 

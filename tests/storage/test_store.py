@@ -23,11 +23,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from storage.lock import StoreLockedError
-from storage.provenance import program_facts
-from storage.schema import Trial, TrialKey
-from storage.store import PoseStore, StoreError
-from storage.transaction import Fork
+from poseshift.storage.lock import StoreLockedError
+from poseshift.storage.provenance import program_facts
+from poseshift.storage.schema import Trial, TrialKey
+from poseshift.storage.store import PoseStore, StoreError
+from poseshift.storage.transaction import Fork
 
 MakeTrial = Callable[..., Trial]
 ARRAYS = ("positions_world", "keypoints_2d", "positions_universal", "valid", "activity")
@@ -235,7 +235,7 @@ def test_a_trial_written_by_two_workers_is_refused(store: PoseStore, make_trial:
 
 def test_a_second_writer_is_told_who_the_first_is(store: PoseStore) -> None:
     code = f"""
-        from storage.store import PoseStore
+        from poseshift.storage.store import PoseStore
         with PoseStore.open({str(store.location)!r}).transaction("never"):
             pass
     """
@@ -261,8 +261,8 @@ def test_after_a_kill_the_last_snapshot_is_whole(store: PoseStore, make_trial: M
     before = store.snapshot
     code = f"""
         import dataclasses, numpy as np
-        from storage.store import PoseStore
-        from storage.schema import TrialKey
+        from poseshift.storage.store import PoseStore
+        from poseshift.storage.schema import TrialKey
         store = PoseStore.open({str(store.location)!r})
         trial = store.read(store.keys()[0])
         with store.transaction("killed") as transaction:

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from storage.schema import Trial, TrialKey
-from storage.store import PoseStore
-from storage.validation import require_valid
+from poseshift.storage.schema import Trial, TrialKey
+from poseshift.storage.store import PoseStore
+from poseshift.storage.validation import require_valid
 
 MakeTrial = Callable[..., Trial]
 

@@ -9,8 +9,8 @@ import icechunk
 import numpy as np
 import zarr
 
-from storage.schema import Trial
-from storage.store import PoseStore
+from poseshift.storage.schema import Trial
+from poseshift.storage.store import PoseStore
 
 MakeTrial = Callable[..., Trial]
 

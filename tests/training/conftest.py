@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from geometry.camera import Camera, Distortion, project
-from storage.columns import CameraPoses, TrialInfo
-from storage.schema import TrialKey
+from poseshift.geometry.camera import Camera, Distortion, project
+from poseshift.storage.columns import CameraPoses, TrialInfo
+from poseshift.storage.schema import TrialKey
 
 # Small tensors gain nothing from threads, and threads of test processes that share cores wait for each other.
 torch.set_num_threads(1)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from geometry.skeleton import skeleton
-from training.batches import DevicePoses
+from poseshift.geometry.skeleton import skeleton
+from poseshift.training.batches import DevicePoses
 
 
 def test_single_frames_are_the_rows(poses) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from training.checkpoint import (
+from poseshift.training.checkpoint import (
     DESCRIPTION_FILE,
     WEIGHTS_FILE,
     load_lifter,
@@ -14,8 +14,8 @@ from training.checkpoint import (
     save_lifter,
     write_atomically,
 )
-from training.lifters.ampose import AMPoseConfig
-from training.lifters.registry import build
+from poseshift.training.lifters.ampose import AMPoseConfig
+from poseshift.training.lifters.registry import build
 
 TINY = AMPoseConfig(width=8, pairs=1, heads=2)
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from geometry.camera import Intrinsics, project
-from geometry.skeleton import skeleton
-from training.batches import DevicePoses
-from training.encoding import PerspectiveEncoding, encoding
+from poseshift.geometry.camera import Intrinsics, project
+from poseshift.geometry.skeleton import skeleton
+from poseshift.training.batches import DevicePoses
+from poseshift.training.encoding import PerspectiveEncoding, encoding
 
 BODY = skeleton("human36m_17")
 NAMES = ("screen", "ray", "perspective")

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from training.checkpoint import TrainedLifter
-from training.encoding import encoding
-from training.export import ExportError, export_lifter
-from training.lifters.ampose import AMPoseConfig
-from training.lifters.registry import build
+from poseshift.training.checkpoint import TrainedLifter
+from poseshift.training.encoding import encoding
+from poseshift.training.export import ExportError, export_lifter
+from poseshift.training.lifters.ampose import AMPoseConfig
+from poseshift.training.lifters.registry import build
 
 
 def _trained() -> TrainedLifter:

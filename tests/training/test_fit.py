@@ -4,17 +4,17 @@ import logging
 import pytest
 import torch
 
-from geometry.skeleton import skeleton
-from training.batches import Batch, DevicePoses
-from training.encoding import encoding
-from training.fit import RowOrder, batch_loss, fit
-from training.flip import lift
-from training.lifters.ampose import AMPoseConfig
-from training.lifters.lifter import Lifter
-from training.lifters.registry import build
-from training.losses import loss
-from training.run_state import STATE_FILE
-from training.schedule import Schedule
+from poseshift.geometry.skeleton import skeleton
+from poseshift.training.batches import Batch, DevicePoses
+from poseshift.training.encoding import encoding
+from poseshift.training.fit import RowOrder, batch_loss, fit
+from poseshift.training.flip import lift
+from poseshift.training.lifters.ampose import AMPoseConfig
+from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.lifters.registry import build
+from poseshift.training.losses import loss
+from poseshift.training.run_state import STATE_FILE
+from poseshift.training.schedule import Schedule
 
 BODY = skeleton("human36m_17")
 TINY = AMPoseConfig(width=8, pairs=1, heads=2, dropout=0.2)
@@ -178,7 +178,7 @@ def test_averaged_weights_are_the_result(source, tmp_path) -> None:
 
 def test_epoch_log(source, tmp_path, caplog) -> None:
     seen = []
-    with caplog.at_level(logging.INFO, logger="training.fit"):
+    with caplog.at_level(logging.INFO, logger="poseshift.training.fit"):
         result = train(source, tmp_path, on_epoch=seen.append)
     assert tuple(seen) == result.history
     assert [log.step for log in seen] == [3, 6, 9, 12]

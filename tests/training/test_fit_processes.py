@@ -12,12 +12,12 @@ import torch
 torch.set_num_threads(1)
 sys.path.insert(0, {fixtures!r})
 from conftest import make_poses
-from training.batches import DevicePoses
-from training.encoding import encoding
-from training.fit import fit
-from training.lifters.ampose import AMPoseConfig
-from training.lifters.registry import build
-from training.schedule import Schedule
+from poseshift.training.batches import DevicePoses
+from poseshift.training.encoding import encoding
+from poseshift.training.fit import fit
+from poseshift.training.lifters.ampose import AMPoseConfig
+from poseshift.training.lifters.registry import build
+from poseshift.training.schedule import Schedule
 
 place = Path(sys.argv[1])
 source = DevicePoses.from_columns(make_poses(16, 0), "cpu", 1)

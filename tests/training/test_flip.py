@@ -4,12 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from geometry.camera import normalise, project
-from geometry.skeleton import skeleton
-from training.batches import DevicePoses
-from training.encoding import encoding
-from training.flip import RandomFlip, lift, lift_flip_averaged, mirror, mirror_keypoints, mirror_positions
-from training.lifters.registry import build, preset
+from poseshift.geometry.camera import normalise, project
+from poseshift.geometry.skeleton import skeleton
+from poseshift.training.batches import DevicePoses
+from poseshift.training.encoding import encoding
+from poseshift.training.flip import (
+    RandomFlip,
+    lift,
+    lift_flip_averaged,
+    mirror,
+    mirror_keypoints,
+    mirror_positions,
+)
+from poseshift.training.lifters.registry import build, preset
 
 BODY = skeleton("human36m_17")
 

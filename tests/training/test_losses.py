@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from training.losses import JOINT_WEIGHTS, loss
+from poseshift.training.losses import JOINT_WEIGHTS, loss
 
 
 def _pair() -> tuple[torch.Tensor, torch.Tensor]:

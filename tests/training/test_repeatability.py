@@ -3,7 +3,7 @@ import os
 import pytest
 import torch
 
-from training.repeatability import repeatable
+from poseshift.training.repeatability import repeatable
 
 
 def test_exact_lasts_for_the_block_alone(monkeypatch: pytest.MonkeyPatch) -> None:

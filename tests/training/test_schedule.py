@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from training.schedule import Schedule
+from poseshift.training.schedule import Schedule
 
 
 def test_epoch_is_one_pass_unless_told_otherwise() -> None:

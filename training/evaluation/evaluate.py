@@ -1,7 +1,7 @@
 """Applying a trained lifter to a data set's poses, and measuring the answers by a protocol.
 
 Prediction knows nothing of protocols but the mirrored pass; measuring knows nothing of networks. Results and
-their intervals are defined in :mod:`training.evaluation.results`.
+their intervals are defined in :mod:`poseshift.training.evaluation.results`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geometry.alignment import root_relative
-from geometry.skeleton import mapping, skeleton
-from storage.columns import CameraPoses
-from storage.schema import Float32
-from training.batches import DevicePoses
-from training.checkpoint import TrainedLifter
-from training.evaluation import metrics
-from training.evaluation.intervals import Float64, draw_weights
-from training.evaluation.protocols import Protocol, TestTime
-from training.evaluation.results import (
+from poseshift.geometry.alignment import root_relative
+from poseshift.geometry.skeleton import mapping, skeleton
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.schema import Float32
+from poseshift.training.batches import DevicePoses
+from poseshift.training.checkpoint import TrainedLifter
+from poseshift.training.evaluation import metrics
+from poseshift.training.evaluation.intervals import Float64, draw_weights
+from poseshift.training.evaluation.protocols import Protocol, TestTime
+from poseshift.training.evaluation.results import (
     ActionErrors,
     Errors,
     EvaluationResult,
@@ -33,7 +33,7 @@ from training.evaluation.results import (
     SequenceErrors,
     figure,
 )
-from training.flip import lift, lift_flip_averaged
+from poseshift.training.flip import lift, lift_flip_averaged
 
 ACTIVITIES = (
     *("Standing/Walking", "Exercising", "Sitting", "Reaching/Crouching"),
@@ -82,7 +82,7 @@ def predict(
 
     Parameters
     ----------
-    trained : from :func:`training.checkpoint.load_lifter` or a training run.
+    trained : from :func:`poseshift.training.checkpoint.load_lifter` or a training run.
     poses : n rows, on the skeleton of the lifter.
     test_time : ``flip`` averages with the answer to the mirrored keypoints.
     batch_size : clips at once.

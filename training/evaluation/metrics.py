@@ -3,7 +3,7 @@
 Every metric is two steps that stay apart: a per-frame array here, and an explicit mean (over frames, or over
 groups of frames). Definitions follow VideoPose3D (MPJPE, PA-MPJPE, N-MPJPE, MPJVE) and the evaluation scripts
 of MPI-INF-3DHP (PCK, AUC). Which joints, which positions and which mean a figure takes is the business of
-:mod:`training.evaluation.protocols`.
+:mod:`poseshift.training.evaluation.protocols`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.alignment import scale_align, similarity_align
+from poseshift.geometry.alignment import scale_align, similarity_align
 
 Float64 = NDArray[np.float64]
 Poses = NDArray[np.floating]

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
-from geometry.skeleton import HUMAN36M_17, POSEAUG_16, skeleton
-from storage.columns import CameraPoses, Selection, read_camera_poses
-from storage.schema import Dataset
-from storage.store import PoseStore
-from training.evaluation.metrics import Alignment
+from poseshift.geometry.skeleton import HUMAN36M_17, POSEAUG_16, skeleton
+from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
+from poseshift.storage.schema import Dataset
+from poseshift.storage.store import PoseStore
+from poseshift.training.evaluation.metrics import Alignment
 
 TestTime = Literal["plain", "flip"]
 """Predict once, or average with the prediction for the mirrored keypoints."""

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from training.evaluation.intervals import Estimate, Float64, draw_weights, estimate
-from training.evaluation.protocols import Averaging
+from poseshift.training.evaluation.intervals import Estimate, Float64, draw_weights, estimate
+from poseshift.training.evaluation.protocols import Averaging
 
 Metric = Literal["mpjpe_mm", "pa_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm", "pck150", "auc"]
 

@@ -18,10 +18,10 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from geometry.skeleton import skeleton as skeleton_named
-from training.lifters.graph import GraphConvolution, Neighbours, Normalisation
-from training.lifters.lifter import Lifter
-from training.lifters.norm import ChannelNorm
+from poseshift.geometry.skeleton import skeleton as skeleton_named
+from poseshift.training.lifters.graph import GraphConvolution, Neighbours, Normalisation
+from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.lifters.norm import ChannelNorm
 
 Order = Literal["global-first", "local-first", "parallel"]
 

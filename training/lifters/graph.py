@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from geometry.skeleton import Skeleton
+from poseshift.geometry.skeleton import Skeleton
 
 Neighbours = Literal["by-distance", "by-distance-symmetric", "shared", "unshared", "modulated"]
 """How a graph convolution tells neighbours apart.

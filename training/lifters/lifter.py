@@ -1,8 +1,8 @@
 """The contract of every 2D-to-3D lifter: encoded keypoints in, root-relative metres out.
 
-A lifter sees no pixels and no cameras; :mod:`training.encoding` prepares its input and turns its output back
-into camera axes. Each lifter lives in one file of this package, beside its own configuration, and is named
-once in :mod:`training.lifters.registry`.
+A lifter sees no pixels and no cameras; :mod:`poseshift.training.encoding` prepares its input and turns its
+output back into camera axes. Each lifter lives in one file of this package, beside its own configuration, and
+is named once in :mod:`poseshift.training.lifters.registry`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from geometry.skeleton import skeleton as skeleton_named
+from poseshift.geometry.skeleton import skeleton as skeleton_named
 
 Output = Literal["all", "centre"]
 """Which frames of a clip a lifter answers for: every one, or the one in the middle."""

@@ -11,8 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from training.lifters.norm import ChannelNorm
-from training.lifters.pooling import max_pool
+from poseshift.training.lifters.norm import ChannelNorm
+from poseshift.training.lifters.pooling import max_pool
 
 Affinity = Literal["concatenation", "embedded-gaussian"]
 """How much joint i takes from j: ``relu(a . q_i + b . k_j) / keys``, or softmax over j of ``q_i . k_j``."""
@@ -26,7 +26,7 @@ class NonLocal(nn.Module):
     width : channels per joint; even.
     affinity : see :data:`Affinity`.
     members : groups to which keys and values are max-pooled, from
-        :func:`training.lifters.pooling.group_members`; none to attend to single joints.
+        :func:`poseshift.training.lifters.pooling.group_members`; none to attend to single joints.
     """
 
     def __init__(self, width: int, affinity: Affinity, members: Tensor | None = None) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from geometry.skeleton import Skeleton
+from poseshift.geometry.skeleton import Skeleton
 
 
 def group_members(skeleton: Skeleton, groups: Sequence[Sequence[str]]) -> Tensor:

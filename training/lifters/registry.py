@@ -15,8 +15,8 @@ import torch
 from pydantic import Field
 from torch.utils.flop_counter import FlopCounterMode
 
-from training.lifters import ampose, semgcn, simple_baseline, stgcn, videopose3d
-from training.lifters.lifter import Lifter
+from poseshift.training.lifters import ampose, semgcn, simple_baseline, stgcn, videopose3d
+from poseshift.training.lifters.lifter import Lifter
 
 LifterConfig = Annotated[
     ampose.AMPoseConfig

@@ -18,12 +18,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from geometry.skeleton import Skeleton
-from geometry.skeleton import skeleton as skeleton_named
-from training.lifters.lifter import Lifter
-from training.lifters.non_local import NonLocal
-from training.lifters.norm import ChannelNorm
-from training.lifters.pooling import group_members
+from poseshift.geometry.skeleton import Skeleton
+from poseshift.geometry.skeleton import skeleton as skeleton_named
+from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.lifters.non_local import NonLocal
+from poseshift.training.lifters.norm import ChannelNorm
+from poseshift.training.lifters.pooling import group_members
 
 GROUPS = (
     ("right_knee", "right_ankle"),

@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from training.lifters.lifter import Lifter
+from poseshift.training.lifters.lifter import Lifter
 
 
 class SimpleBaselineConfig(BaseModel):

@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from training.lifters.lifter import Lifter
+from poseshift.training.lifters.lifter import Lifter
 
 
 def _odd(width: int) -> int:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from preprocessing.human36m.layout import COINCIDING_JOINTS
-from preprocessing.human36m.write import write_metadata, write_trial
+from poseshift.preprocessing.human36m.layout import COINCIDING_JOINTS
+from poseshift.preprocessing.human36m.write import write_metadata, write_trial
 
 STANDING_MM = {
     0: (0, 0, 920),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from geometry.camera import world_to_camera
-from preprocessing.human36m.layout import CAMERA_IDS, SUBJECTS_WITH_POSES, camera
+from poseshift.geometry.camera import world_to_camera
+from poseshift.preprocessing.human36m.layout import CAMERA_IDS, SUBJECTS_WITH_POSES, camera
 
 # S1, Directions 1, first row: pelvis, right hip and right knee.
 WORLD_MM = np.array(

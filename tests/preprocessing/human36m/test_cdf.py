@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from preprocessing.errors import RawDataError
-from preprocessing.human36m.cdf import read_pose, write_pose
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.human36m.cdf import read_pose, write_pose
 
 
 def write_odd(path: Path, array: np.ndarray[Any, Any], *, name: str = "Pose", **choices: Any) -> None:

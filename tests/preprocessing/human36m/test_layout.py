@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preprocessing.human36m.calibration import builtin_calibration
-from preprocessing.human36m.layout import (
+from poseshift.preprocessing.human36m.calibration import builtin_calibration
+from poseshift.preprocessing.human36m.layout import (
     CAMERA_IDS,
     EXPECTED_ROWS,
     canonical_action,
@@ -15,7 +15,7 @@ from preprocessing.human36m.layout import (
     parse_stem,
     pose_filename,
 )
-from preprocessing.human36m.sequences import builtin_sequences
+from poseshift.preprocessing.human36m.sequences import builtin_sequences
 
 actions = st.one_of(st.just("_ALL"), st.text(string.ascii_letters, min_size=1, max_size=20))
 takes = st.one_of(st.none(), st.integers(0, 9))

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from preprocessing.errors import RawDataError
-from preprocessing.human36m.calibration import builtin_w0
-from preprocessing.human36m.metadata import MAX_BYTES, builtin_metadata, read_metadata
-from preprocessing.human36m.write import write_metadata
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.human36m.calibration import builtin_w0
+from poseshift.preprocessing.human36m.metadata import MAX_BYTES, builtin_metadata, read_metadata
+from poseshift.preprocessing.human36m.write import write_metadata
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from geometry.camera import project, world_to_camera
-from geometry.skeleton import mapping
-from preprocessing.errors import RawDataError
-from preprocessing.human36m.cdf import read_pose, write_pose
-from preprocessing.human36m.options import Human36MOptions
-from preprocessing.human36m.read import plan_human36m
-from preprocessing.human36m.write import pack_subject, write_trial
-from preprocessing.raw import RESTAGED_MARKER, RawPlan
-from storage.schema import Trial, TrialKey
+from poseshift.geometry.camera import project, world_to_camera
+from poseshift.geometry.skeleton import mapping
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.human36m.cdf import read_pose, write_pose
+from poseshift.preprocessing.human36m.options import Human36MOptions
+from poseshift.preprocessing.human36m.read import plan_human36m
+from poseshift.preprocessing.human36m.write import pack_subject, write_trial
+from poseshift.preprocessing.raw import RESTAGED_MARKER, RawPlan
+from poseshift.storage.schema import Trial, TrialKey
 
 Person = Callable[[int], NDArray[np.float64]]
 

@@ -9,8 +9,8 @@ import pycdfpp
 import pytest
 from numpy.typing import NDArray
 
-from preprocessing.human36m.layout import CAMERA_IDS
-from preprocessing.human36m.write import pack_subject, write_trial
+from poseshift.preprocessing.human36m.layout import CAMERA_IDS
+from poseshift.preprocessing.human36m.write import pack_subject, write_trial
 
 Person = Callable[[int], NDArray[np.float64]]
 

@@ -6,11 +6,11 @@ import re
 import numpy as np
 import pytest
 
-from preprocessing.errors import RawDataError
-from preprocessing.motion.asf_amc import read_amc, read_asf
-from preprocessing.motion.asf_kinematics import bone_ends
-from preprocessing.motion.cmu import read_folder
-from preprocessing.motion.motion import load
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.motion.asf_amc import read_amc, read_asf
+from poseshift.preprocessing.motion.asf_kinematics import bone_ends
+from poseshift.preprocessing.motion.cmu import read_folder
+from poseshift.preprocessing.motion.motion import load
 
 UNIT_M = 0.0254 / 0.45
 

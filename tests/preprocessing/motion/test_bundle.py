@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from preprocessing.errors import RawDataError
-from preprocessing.motion import motion as motion_module
-from preprocessing.motion.bundle import read_bundle
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.motion import motion as motion_module
+from poseshift.preprocessing.motion.bundle import read_bundle
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from geometry.skeleton import skeleton
-from preprocessing.motion import procedural
-from preprocessing.motion.actions import ACTIONS
-from preprocessing.motion.body import HINGE_FLEXION_LIMITS_DEG
+from poseshift.geometry.skeleton import skeleton
+from poseshift.preprocessing.motion import procedural
+from poseshift.preprocessing.motion.actions import ACTIONS
+from poseshift.preprocessing.motion.body import HINGE_FLEXION_LIMITS_DEG
 
 PARENTS = skeleton("human36m_17").parents
 LEFT_ANKLE, RIGHT_ANKLE = 6, 3

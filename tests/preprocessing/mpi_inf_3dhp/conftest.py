@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from preprocessing.mpi_inf_3dhp import layout, write
+from poseshift.preprocessing.mpi_inf_3dhp import layout, write
 
 FRAMES = 9
 UNIVERSAL_SCALE = 1.08

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from preprocessing.errors import RawDataError
-from preprocessing.mpi_inf_3dhp.annotations import (
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.mpi_inf_3dhp.annotations import (
     matlab_format,
     read_test_annotations,
     read_training_annotations,

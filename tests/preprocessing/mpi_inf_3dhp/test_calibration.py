@@ -6,11 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from geometry.camera import Camera
-from preprocessing.errors import RawDataError
-from preprocessing.mpi_inf_3dhp.calibration import format_calibration, parse_calibration, read_calibration
-from preprocessing.mpi_inf_3dhp.layout import TRAINING_CAMERAS
-from preprocessing.mpi_inf_3dhp.world import camera_from_3dhp
+from poseshift.geometry.camera import Camera
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.mpi_inf_3dhp.calibration import (
+    format_calibration,
+    parse_calibration,
+    read_calibration,
+)
+from poseshift.preprocessing.mpi_inf_3dhp.layout import TRAINING_CAMERAS
+from poseshift.preprocessing.mpi_inf_3dhp.world import camera_from_3dhp
 
 PATH = Path("S1/Seq1/camera.calibration")
 TEXT = format_calibration(TRAINING_CAMERAS)

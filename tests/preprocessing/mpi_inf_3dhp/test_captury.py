@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preprocessing.errors import RawDataError
-from preprocessing.mpi_inf_3dhp.captury import (
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.mpi_inf_3dhp.captury import (
     TEST_CALIBRATIONS,
     CapturyCamera,
     format_captury,
     parse_captury,
     read_captury,
 )
-from preprocessing.mpi_inf_3dhp.layout import TRAINING_CAMERAS
+from poseshift.preprocessing.mpi_inf_3dhp.layout import TRAINING_CAMERAS
 
 PATH = Path("test_util/camera_calibration/ts1-4cameras.calib")
 STUDIO = TEST_CALIBRATIONS["ts1-4cameras"]

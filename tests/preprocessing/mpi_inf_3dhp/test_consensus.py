@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from geometry.camera import world_to_camera
-from preprocessing.mpi_inf_3dhp.consensus import world_consensus
-from preprocessing.mpi_inf_3dhp.layout import TRAINING_CAMERAS
-from preprocessing.mpi_inf_3dhp.write import round_significant
+from poseshift.geometry.camera import world_to_camera
+from poseshift.preprocessing.mpi_inf_3dhp.consensus import world_consensus
+from poseshift.preprocessing.mpi_inf_3dhp.layout import TRAINING_CAMERAS
+from poseshift.preprocessing.mpi_inf_3dhp.write import round_significant
 
 
 @pytest.fixture

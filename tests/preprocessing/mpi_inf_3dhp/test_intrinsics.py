@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preprocessing.mpi_inf_3dhp.intrinsics import estimate_intrinsics
-from preprocessing.mpi_inf_3dhp.write import round_significant
+from poseshift.preprocessing.mpi_inf_3dhp.intrinsics import estimate_intrinsics
+from poseshift.preprocessing.mpi_inf_3dhp.write import round_significant
 
 BLENDED = [8, 11, 15]  # right hip, left hip, spine of the test files
 

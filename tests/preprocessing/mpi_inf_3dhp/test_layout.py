@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geometry.camera import project
-from preprocessing.errors import RawDataError
-from preprocessing.mpi_inf_3dhp import layout
-from storage.schema import TrialKey
+from poseshift.geometry.camera import project
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.mpi_inf_3dhp import layout
+from poseshift.storage.schema import TrialKey
 
 
 def touch(path: Path) -> None:

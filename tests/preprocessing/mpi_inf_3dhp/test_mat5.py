@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from preprocessing.mpi_inf_3dhp import mat5
-from preprocessing.mpi_inf_3dhp.mat5 import Mat5Error, read_mat5
+from poseshift.preprocessing.mpi_inf_3dhp import mat5
+from poseshift.preprocessing.mpi_inf_3dhp.mat5 import Mat5Error, read_mat5
 
 NUMBERS = st.sampled_from(["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]).flatmap(
     lambda dtype: arrays(dtype, array_shapes(min_dims=2, max_dims=3, max_side=4))

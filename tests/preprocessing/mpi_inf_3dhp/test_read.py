@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import scipy.io
 
-from geometry.camera import project, world_to_camera
-from preprocessing.errors import RawDataError
-from preprocessing.mpi_inf_3dhp import layout
-from preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions, plan_test, plan_train
-from storage.schema import Trial, TrialKey
+from poseshift.geometry.camera import project, world_to_camera
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.mpi_inf_3dhp import layout
+from poseshift.preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions, plan_test, plan_train
+from poseshift.storage.schema import Trial, TrialKey
 
 H36M_FROM_28 = [4, 23, 24, 25, 18, 19, 20, 3, 5, 6, 7, 9, 10, 11, 14, 15, 16]
 H36M_FROM_17 = [14, 8, 9, 10, 11, 12, 13, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4]

@@ -3,9 +3,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from geometry.camera import world_to_camera
-from preprocessing.mpi_inf_3dhp.layout import TRAINING_CAMERAS
-from preprocessing.mpi_inf_3dhp.world import (
+from poseshift.geometry.camera import world_to_camera
+from poseshift.preprocessing.mpi_inf_3dhp.layout import TRAINING_CAMERAS
+from poseshift.preprocessing.mpi_inf_3dhp.world import (
     camera_from_3dhp,
     extrinsics_to_3dhp,
     world_from_3dhp,

@@ -10,7 +10,7 @@ import scipy.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preprocessing.mpi_inf_3dhp import layout, write
+from poseshift.preprocessing.mpi_inf_3dhp import layout, write
 
 RELEVANT_17_OF_28 = [
     7,

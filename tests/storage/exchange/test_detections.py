@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from storage.exchange.detections import attach_detections, read_coco_detections
-from storage.exchange.npz import ExchangeError
-from storage.schema import Trial
-from storage.store import PoseStore
+from poseshift.storage.exchange.detections import attach_detections, read_coco_detections
+from poseshift.storage.exchange.npz import ExchangeError
+from poseshift.storage.schema import Trial
+from poseshift.storage.store import PoseStore
 
 MakeTrial = Callable[..., Trial]
 

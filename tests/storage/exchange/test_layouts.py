@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from geometry.skeleton import mapping
-from storage.columns import Selection, read_camera_poses
-from storage.exchange import mmpose, poseaug, pstmo, videopose3d
-from storage.exchange.npz import ExchangeError
-from storage.schema import Trial, TrialKey
-from storage.store import PoseStore
+from poseshift.geometry.skeleton import mapping
+from poseshift.storage.columns import Selection, read_camera_poses
+from poseshift.storage.exchange import mmpose, poseaug, pstmo, videopose3d
+from poseshift.storage.exchange.npz import ExchangeError
+from poseshift.storage.schema import Trial, TrialKey
+from poseshift.storage.store import PoseStore
 
 MakeTrial = Callable[..., Trial]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from storage.exchange.npz import ExchangeError, read_npz
+from poseshift.storage.exchange.npz import ExchangeError, read_npz
 
 
 class Attack:

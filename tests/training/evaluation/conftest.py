@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from geometry.camera import Camera, project
-from storage.columns import CameraPoses, TrialInfo
-from storage.schema import TrialKey
+from poseshift.geometry.camera import Camera, project
+from poseshift.storage.columns import CameraPoses, TrialInfo
+from poseshift.storage.schema import TrialKey
 
 MakePoses = Callable[..., CameraPoses]
 

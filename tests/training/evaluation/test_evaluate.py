@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from geometry.skeleton import skeleton
-from training.checkpoint import TrainedLifter
-from training.encoding import encoding
-from training.evaluation import metrics
-from training.evaluation.evaluate import evaluate, predict, rows_within
-from training.evaluation.protocols import protocol
-from training.evaluation.results import EvaluationResult, PooledResult, pool_seeds
-from training.lifters.lifter import Lifter
-from training.lifters.registry import build, preset, presets
+from poseshift.geometry.skeleton import skeleton
+from poseshift.training.checkpoint import TrainedLifter
+from poseshift.training.encoding import encoding
+from poseshift.training.evaluation import metrics
+from poseshift.training.evaluation.evaluate import evaluate, predict, rows_within
+from poseshift.training.evaluation.protocols import protocol
+from poseshift.training.evaluation.results import EvaluationResult, PooledResult, pool_seeds
+from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.lifters.registry import build, preset, presets
 
 TRIALS = (
     ("S9", "Walking 1", "Walking"),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.evaluation.intervals import Estimate, draw_weights, estimate
+from poseshift.training.evaluation.intervals import Estimate, draw_weights, estimate
 
 
 def test_weights_are_resamples_of_the_sequences():

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize, minimize_scalar
 from scipy.spatial.transform import Rotation
 
-from training.evaluation import metrics
+from poseshift.training.evaluation import metrics
 
 SETTINGS = settings(max_examples=30, deadline=None)
 seeds = st.integers(0, 2**32 - 1)

@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geometry.camera import Camera, project
-from geometry.skeleton import mapping, skeleton
-from storage.schema import Trial, TrialKey
-from storage.store import PoseStore
-from training.evaluation import metrics
-from training.evaluation.protocols import PROTOCOLS, names_for, protocol
+from poseshift.geometry.camera import Camera, project
+from poseshift.geometry.skeleton import mapping, skeleton
+from poseshift.storage.schema import Trial, TrialKey
+from poseshift.storage.store import PoseStore
+from poseshift.training.evaluation import metrics
+from poseshift.training.evaluation.protocols import PROTOCOLS, names_for, protocol
 
 
 def test_names_and_sentences():

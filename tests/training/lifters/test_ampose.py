@@ -2,9 +2,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from geometry.skeleton import skeleton
-from training.lifters.ampose import AMPoseConfig, GraphBlock
-from training.lifters.registry import build, preset
+from poseshift.geometry.skeleton import skeleton
+from poseshift.training.lifters.ampose import AMPoseConfig, GraphBlock
+from poseshift.training.lifters.registry import build, preset
 
 BODY = skeleton("human36m_17")
 SMALL = {"width": 16, "pairs": 2, "heads": 2, "dropout": 0.0}

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from training.lifters.registry import describe
+from poseshift.training.lifters.registry import describe
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/lifters.md").read_text(encoding="utf-8")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from geometry.skeleton import Skeleton, skeleton
-from training.lifters.graph import GraphConvolution, adjacency_groups, distances_to_centre
+from poseshift.geometry.skeleton import Skeleton, skeleton
+from poseshift.training.lifters.graph import GraphConvolution, adjacency_groups, distances_to_centre
 
 BODY = skeleton("human36m_17")
 CHAIN = Skeleton("chain", ("a", "b", "c"), (-1, 0, 1), (), ())

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from training.lifters.non_local import NonLocal
+from poseshift.training.lifters.non_local import NonLocal
 
 MEMBERS = torch.tensor([[0, 1], [2, 3], [4, 4]])
 

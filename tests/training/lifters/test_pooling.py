@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from geometry.skeleton import Skeleton, skeleton
-from training.lifters import semgcn, stgcn
-from training.lifters.pooling import group_members, group_of_joint, max_pool
+from poseshift.geometry.skeleton import Skeleton, skeleton
+from poseshift.training.lifters import semgcn, stgcn
+from poseshift.training.lifters.pooling import group_members, group_of_joint, max_pool
 
 CHAIN = Skeleton("chain", ("a", "b", "c"), (-1, 0, 1), (), ())
 

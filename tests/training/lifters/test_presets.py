@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from geometry.skeleton import skeleton
-from training.batches import DevicePoses
-from training.checkpoint import TrainedLifter
-from training.encoding import encoding
-from training.evaluation.evaluate import predict
-from training.export import export_lifter
-from training.fit import batch_loss
-from training.lifters.registry import build, preset, presets
-from training.lifters.semgcn import SemGCNConfig
-from training.losses import loss
+from poseshift.geometry.skeleton import skeleton
+from poseshift.training.batches import DevicePoses
+from poseshift.training.checkpoint import TrainedLifter
+from poseshift.training.encoding import encoding
+from poseshift.training.evaluation.evaluate import predict
+from poseshift.training.export import export_lifter
+from poseshift.training.fit import batch_loss
+from poseshift.training.lifters.registry import build, preset, presets
+from poseshift.training.lifters.semgcn import SemGCNConfig
+from poseshift.training.losses import loss
 
 SMALL = sorted(name for name in presets() if name.endswith("-small"))
 

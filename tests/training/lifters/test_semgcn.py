@@ -2,9 +2,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from geometry.skeleton import Skeleton, skeleton
-from training.lifters.registry import build
-from training.lifters.semgcn import SemanticGraphConvolution, SemGCNConfig
+from poseshift.geometry.skeleton import Skeleton, skeleton
+from poseshift.training.lifters.registry import build
+from poseshift.training.lifters.semgcn import SemanticGraphConvolution, SemGCNConfig
 
 CHAIN = Skeleton("chain", ("a", "b", "c"), (-1, 0, 1), (), ())
 BODY = skeleton("human36m_17")

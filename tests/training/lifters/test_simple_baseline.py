@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from training.lifters.registry import build
-from training.lifters.simple_baseline import SimpleBaselineConfig
+from poseshift.training.lifters.registry import build
+from poseshift.training.lifters.simple_baseline import SimpleBaselineConfig
 
 
 def _parameters(config: SimpleBaselineConfig) -> int:

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from geometry.skeleton import skeleton
-from training.lifters.graph import adjacency_groups, distances_to_centre
-from training.lifters.registry import build, preset
-from training.lifters.stgcn import BODY_PARTS, STGCNConfig
+from poseshift.geometry.skeleton import skeleton
+from poseshift.training.lifters.graph import adjacency_groups, distances_to_centre
+from poseshift.training.lifters.registry import build, preset
+from poseshift.training.lifters.stgcn import BODY_PARTS, STGCNConfig
 
 BODY = skeleton("human36m_17")
 RELEASED = 3_627_847

@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
 
-from training.batches import DevicePoses
-from training.checkpoint import TrainedLifter, load_lifter, save_lifter
-from training.encoding import encoding
-from training.evaluation.evaluate import predict
-from training.fit import fit
-from training.lifters.registry import build, describe
-from training.lifters.videopose3d import JoinFrames, VideoPose3DConfig
-from training.schedule import Schedule
+from poseshift.training.batches import DevicePoses
+from poseshift.training.checkpoint import TrainedLifter, load_lifter, save_lifter
+from poseshift.training.encoding import encoding
+from poseshift.training.evaluation.evaluate import predict
+from poseshift.training.fit import fit
+from poseshift.training.lifters.registry import build, describe
+from poseshift.training.lifters.videopose3d import JoinFrames, VideoPose3DConfig
+from poseshift.training.schedule import Schedule
 
 TINY = VideoPose3DConfig(width=16, dropout=0.0)
 

@@ -1,0 +1,283 @@
+"""The adversarial part of PoseDA: a generator of augmentations against discriminators, one step at a time.
+
+Losses, weights and the history are PoseAug's (Gong et al., CVPR 2021). What the generator makes is placed by
+a function that is handed in, so that one step serves learned positions and global position alignment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from poseshift.augmentation import losses
+from poseshift.augmentation.collapse import Health, accuracy, neighbour_ratios, on_cpu, parameter_spreads
+from poseshift.augmentation.config import LearnedAugmentationConfig
+from poseshift.augmentation.discriminator import (
+    KeypointDiscriminator,
+    PairDiscriminator,
+    PartDiscriminator,
+    keypoint_form,
+)
+from poseshift.augmentation.generator import PoseGenerator, TranslationGenerator
+from poseshift.augmentation.pool import HistoryPool
+from poseshift.augmentation.transforms import Augmented, PoseParameters, apply
+from poseshift.geometry.bones import bone_vectors
+from poseshift.geometry.camera import rays_of
+from poseshift.geometry.skeleton import Skeleton
+from poseshift.training.batches import Batch
+
+Place = Callable[[Tensor], Batch]
+"""Puts clips (n, frames, joints, 3) before cameras; for one batch, every call gives the same positions."""
+
+Difficulty = Callable[[Batch], Tensor]
+"""The current lifter's errors on clips, (groups,); see :func:`poseshift.augmentation.losses.group_errors`."""
+
+
+@dataclass(frozen=True)
+class Real:
+    """What is real for the discriminators.
+
+    Attributes
+    ----------
+    poses : what the discriminator of 3D sees: (n, joints, 3), or (n, 2, joints, 3) for pairs.
+    rays : (n, joints, 2), ray coordinates of real keypoints.
+    """
+
+    poses: Tensor
+    rays: Tensor
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the generator made of a batch.
+
+    Attributes
+    ----------
+    parameters : of each clip.
+    augmented : the poses, still in the source's position.
+    placed : the final poses before their cameras; gradients reach the generator.
+    """
+
+    parameters: PoseParameters
+    augmented: Augmented
+    placed: Batch
+
+
+class Adversary:
+    """Generator, discriminators, their optimisers and histories.
+
+    Parameters
+    ----------
+    config : sizes, losses, rates.
+    skeleton : of the poses.
+    seed : of the first weights.
+    device : where batches lie.
+    """
+
+    def __init__(
+        self, config: LearnedAugmentationConfig, skeleton: Skeleton, seed: int, device: torch.device
+    ) -> None:
+        self.config = config
+        self.skeleton = skeleton
+        self.device = device
+        judged = config.discriminator
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.generator = PoseGenerator(config.generator, skeleton).to(device)
+            makers: dict[str, nn.Module] = {"pose": self.generator}
+            if config.placement == "learned":
+                makers["position"] = TranslationGenerator(config.generator, skeleton).to(device)
+            judges: dict[str, nn.Module] = {}
+            if judged.critic == "parts":
+                judges["3d"] = PartDiscriminator(judged, skeleton).to(device)
+            elif judged.critic == "pairs":
+                judges["3d"] = PairDiscriminator(judged, skeleton).to(device)
+            if judged.critic != "none" and judged.keypoints != "none":
+                judges["2d"] = KeypointDiscriminator(judged, skeleton).to(device)
+        self._makers = nn.ModuleDict(makers)
+        self._judges = nn.ModuleDict(judges)
+        self._pools = {name: HistoryPool(config.adversary.history) for name in judges}
+        self._maker_optimizer = torch.optim.Adam(self._makers.parameters(), config.adversary.learning_rate)
+        self._judge_optimizer = (
+            torch.optim.Adam(self._judges.parameters(), config.adversary.learning_rate) if judges else None
+        )
+        self.steps = 0
+
+    def positions(self, anchors: Tensor, rng: torch.Generator) -> Tensor:
+        """Learned positions of the roots, (n, 3) metres, with ``placement: learned``."""
+        position: Tensor = self._makers["position"](anchors, rng)
+        return position
+
+    def make(self, clips: Batch, place: Place, rng: torch.Generator) -> Made:
+        """Augment clips, one set of parameters for each, given for its middle frame."""
+        anchors = middle(clips.positions_camera)
+        parameters = self.generator(anchors, rng, clips.up_camera)
+        augmented = apply(clips.positions_camera, parameters, self.skeleton)
+        return Made(parameters, augmented, place(augmented.rotated))
+
+    def learn(
+        self,
+        clips: Batch,
+        made: Made,
+        real: Real,
+        place: Place,
+        rng: torch.Generator,
+        *,
+        progress: float,
+        difficulty: Difficulty | None,
+    ) -> None:
+        """Improve the generator by one step and, every n-th time, the discriminators.
+
+        Parameters
+        ----------
+        clips : the batch that was augmented.
+        made : by :meth:`make`, used once.
+        real : what the discriminators shall take for real.
+        place : as given to :meth:`make`.
+        rng : of the histories.
+        progress : share of the run that is over; the rate falls with it and the feedback's range rises.
+        difficulty : the lifter's errors; None to leave the feedback out.
+        """
+        rate = self.config.adversary.learning_rate * (1 - progress)
+        loss = self.maker_loss(clips, made, place, progress, difficulty)
+        self._descend(self._maker_optimizer, self._makers.parameters(), loss, rate)
+        if self._judge_optimizer is not None and self.steps % self.config.adversary.discriminator_every == 0:
+            loss = self.judge_loss(clips, made, real, rng)
+            self._descend(self._judge_optimizer, self._judges.parameters(), loss, rate)
+        self.steps += 1
+
+    def maker_loss(
+        self, clips: Batch, made: Made, place: Place, progress: float, difficulty: Difficulty | None
+    ) -> Tensor:
+        """Weigh what the generator learns from, a scalar; arguments as of :meth:`learn`.
+
+        ``w_range (change + gains) + w_3d L_3d + w_2d L_2d``, and the feedback's two terms: the ratio of the
+        lifter's errors after bone angles, in a range that rises over the run, and after everything.
+        """
+        weights = self.config.adversary
+        loss = weights.weight_range * (
+            losses.change_penalty(middle(made.augmented.change)) + losses.gain_penalty(made.parameters.gains)
+        )
+        shown = self._of_made(clips, made)
+        for name, weight in (("3d", weights.weight_3d), ("2d", weights.weight_2d)):
+            if name in shown:
+                loss = loss + weight * losses.generator_loss(self._judges[name](shown[name]))
+        if difficulty is not None:
+            loss = loss + self.config.feedback.weight * self._feedback(
+                clips, made, place, progress, difficulty
+            )
+        return loss
+
+    def judge_loss(self, clips: Batch, made: Made, real: Real, rng: torch.Generator) -> Tensor:
+        """Sum the discriminators' losses, a scalar; made samples are mixed with those of the history."""
+        config = self.config.discriminator
+        loss = torch.zeros((), device=self.device)
+        for name, (of_real, of_made) in self._shown(clips, made, real).items():
+            judge = self._judges[name]
+            of_real = of_real.detach().requires_grad_(config.regularisation == "gradient_penalty")
+            scores = judge(of_real)
+            earlier = self._pools[name].exchange(of_made, rng)
+            loss = loss + losses.discriminator_loss(scores, judge(earlier))
+            if config.regularisation == "gradient_penalty":
+                loss = loss + config.penalty_weight * losses.gradient_penalty(scores, [of_real])
+        return loss
+
+    def health(self, step: int, clips: Batch, made: Made, real: Real) -> Health:
+        """Measure the signs of collapse on a batch; waits for the device."""
+        samples = self.config.collapse.samples
+        with torch.no_grad():
+            scores = {
+                name: accuracy(self._judges[name](of_real), self._judges[name](of_made))
+                for name, (of_real, of_made) in self._shown(clips, made, real).items()
+            }
+            bones = bone_vectors(middle(made.augmented.lengthened)[:samples], self.skeleton)
+            anchors = bone_vectors(middle(clips.positions_camera)[:samples], self.skeleton)
+        diversity, distance = neighbour_ratios(on_cpu(bones), on_cpu(anchors))
+        angles, gains, turns = parameter_spreads(made.parameters)
+        return Health(
+            step=step,
+            accuracy_3d=scores.get("3d"),
+            accuracy_2d=scores.get("2d"),
+            angle_spread=angles,
+            gain_spread=gains,
+            turn_spread=None if self.config.generator.rotation == "none" else turns,
+            diversity=diversity,
+            distance=distance,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, optimisers, histories, counter."""
+        return {
+            "makers": self._makers.state_dict(),
+            "judges": self._judges.state_dict(),
+            "maker_optimizer": self._maker_optimizer.state_dict(),
+            "judge_optimizer": None if self._judge_optimizer is None else self._judge_optimizer.state_dict(),
+            "pools": {name: pool.state_dict() for name, pool in self._pools.items()},
+            "steps": self.steps,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a state."""
+        self._makers.load_state_dict(state["makers"])
+        self._judges.load_state_dict(state["judges"])
+        self._maker_optimizer.load_state_dict(state["maker_optimizer"])
+        if self._judge_optimizer is not None:
+            self._judge_optimizer.load_state_dict(state["judge_optimizer"])
+        for name, pool in self._pools.items():
+            pool.load_state_dict(state["pools"][name], self.device)
+        self.steps = state["steps"]
+
+    def _feedback(
+        self, clips: Batch, made: Made, place: Place, progress: float, difficulty: Difficulty
+    ) -> Tensor:
+        config = self.config.feedback
+        with torch.no_grad():
+            original = difficulty(place(clips.positions_camera))
+        centre = config.first_ratio + progress * (config.last_ratio - config.first_ratio)
+        after_angles = losses.Range(centre, config.half_width)
+        after_all = losses.Range(config.final_ratio, config.final_half_width)
+        angled = difficulty(place(made.augmented.angled))
+        final = difficulty(made.placed)
+        return config.weight_angles * losses.hardness_penalty(
+            angled, original, after_angles
+        ) + config.weight_final * losses.hardness_penalty(final, original, after_all)
+
+    def _shown(self, clips: Batch, made: Made, real: Real) -> dict[str, tuple[Tensor, Tensor]]:
+        """Collect what each discriminator is shown: real, made."""
+        rays = keypoint_form(real.rays, self.config.discriminator.keypoints, self.skeleton)
+        of_real = {"3d": real.poses, "2d": rays}
+        return {name: (of_real[name], of_made) for name, of_made in self._of_made(clips, made).items()}
+
+    def _of_made(self, clips: Batch, made: Made) -> dict[str, Tensor]:
+        shown = {}
+        if self.config.discriminator.critic == "pairs":
+            pair = (middle(clips.positions_camera), middle(made.augmented.lengthened))
+            shown["3d"] = torch.stack(pair, dim=1)
+        elif self.config.discriminator.critic == "parts":
+            shown["3d"] = middle(made.augmented.angled)
+        if "2d" in self._judges:
+            # The clamp is PoseAug's: a pose that is still close to the camera shall not dwarf the others.
+            rays = rays_of(middle(made.placed.positions_camera)).clamp(-1, 1)
+            shown["2d"] = keypoint_form(rays, self.config.discriminator.keypoints, self.skeleton)
+        return shown
+
+    def _descend(
+        self, optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], loss: Tensor, rate: float
+    ) -> None:
+        learned = list(parameters)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad()
+        # Nothing else gets a gradient: not the lifter, and not the other side.
+        torch.autograd.backward(loss, inputs=learned, retain_graph=False)
+        nn.utils.clip_grad_norm_(learned, self.config.adversary.clip_norm)
+        optimizer.step()
+
+
+def middle(clips: Tensor) -> Tensor:
+    """Middle frame of clips, (n, frames, ...) -> (n, ...)."""
+    return clips[:, clips.shape[1] // 2]

@@ -1,0 +1,66 @@
+"""Poses augmented at random, without learning: the control of PoseDA's generator, at next to no cost."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from poseshift.augmentation.generator import RandomParameters, Rotations
+from poseshift.augmentation.transforms import apply
+from poseshift.geometry.camera import project
+from poseshift.geometry.rotation import axis_angle_to_matrix, rotate
+from poseshift.geometry.skeleton import Skeleton
+from poseshift.training.batches import Batch
+
+
+class RandomAugmentationConfig(BaseModel):
+    """What is changed, and by how much."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    share: float = Field(default=0.5, gt=0, le=1, description="Share of every batch that is augmented.")
+    angle_spread: float = Field(
+        default=0.1, ge=0, description="Standard deviation of the offsets of unit bone vectors."
+    )
+    length_range: float = Field(
+        default=0.1, ge=0, lt=1, description="Largest relative change of a bone's length, drawn uniformly."
+    )
+    rotation: Rotations = Field(
+        default="upright", description="Turns by a uniform angle: about gravity, about any axis, or none."
+    )
+
+
+class RandomAugmentation:
+    """Augment the first clips of every batch where they stand: a ``BatchTransform``.
+
+    Parameters
+    ----------
+    config : what is changed.
+    skeleton : of the poses.
+    """
+
+    def __init__(self, config: RandomAugmentationConfig, skeleton: Skeleton) -> None:
+        self.config = config
+        self._skeleton = skeleton
+        self._draw = RandomParameters(skeleton, config.rotation, config.angle_spread, config.length_range)
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Draw one set of parameters per clip; rows come in random order, so the first are as good as any."""
+        count = max(1, round(self.config.share * len(batch)))
+        chosen = self._augmented(batch[:count], generator)
+        return chosen if count >= len(batch) else chosen.joined(batch[count:])
+
+    def _augmented(self, clips: Batch, generator: torch.Generator) -> Batch:
+        anchors = clips.positions_camera[:, clips.positions_camera.shape[1] // 2]
+        parameters = self._draw(anchors, generator, clips.up_camera)
+        positions = apply(clips.positions_camera, parameters, self._skeleton).rotated
+        up = clips.up_camera
+        if up is not None:
+            turn = axis_angle_to_matrix(parameters.axis_angle)
+            up = rotate(up[:, None], turn)[:, 0]
+        return Batch(
+            positions_camera=positions,
+            keypoints_px=project(positions, clips.intrinsics),
+            intrinsics=clips.intrinsics,
+            up_camera=up,
+        )

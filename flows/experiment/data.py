@@ -1,0 +1,97 @@
+"""From the recipe's words to poses: opening stores, reading what is selected, hiding what may not be seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from poseshift.flows.experiment.recipe import Part, PoseData, StoredData
+from poseshift.storage.columns import CameraPoses, read_camera_poses
+from poseshift.storage.schema import Dataset
+from poseshift.storage.store import PoseStore
+
+
+class StoreInputs(Part):
+    """A store as an input of a stage: what decides its content, and nothing of where it lies."""
+
+    dataset: Dataset
+    """Which release."""
+    snapshot: str
+    """The store's snapshot."""
+    keypoints: str
+    """Kind of the 2D keypoints."""
+
+
+class DataInputs(StoreInputs):
+    """Selected poses as an input of a stage."""
+
+    subjects: tuple[str, ...] | None
+    """Subjects kept; None for all."""
+    cameras: tuple[str, ...] | None
+    """Cameras kept; None for all."""
+    frame_step: int
+    """Every n-th frame was kept."""
+
+
+@dataclass(frozen=True)
+class OpenData:
+    """Poses that a recipe names, with their store opened at one snapshot.
+
+    Attributes
+    ----------
+    data : what the recipe says.
+    store : the opened store.
+    """
+
+    data: PoseData
+    store: PoseStore
+
+    @property
+    def inputs(self) -> DataInputs:
+        """The data as an input of a stage."""
+        return DataInputs(
+            dataset=self.data.dataset,
+            snapshot=self.store.snapshot,
+            keypoints=self.data.keypoints,
+            subjects=self.data.subjects,
+            cameras=self.data.cameras,
+            frame_step=self.data.frame_step,
+        )
+
+    def labelled(self) -> CameraPoses:
+        """Read the selected poses with their 3D."""
+        return read_camera_poses(self.store, self.data.selection)
+
+    def unlabelled(self) -> CameraPoses:
+        """Read the selected poses without their 3D: NaN in its place, so that use cannot go unnoticed."""
+        poses = self.labelled()
+        return replace(poses, positions_camera=np.full_like(poses.positions_camera, np.nan))
+
+
+class WrongDatasetError(ValueError):
+    """A store that holds another data set than the recipe says."""
+
+
+def open_store(data: StoredData) -> PoseStore:
+    """Open the store of a data set, at the snapshot that the recipe names or else at its newest.
+
+    Raises
+    ------
+    StoreError
+        There is no store, or no such snapshot.
+    WrongDatasetError
+        It holds another data set.
+    """
+    store = PoseStore.open(data.store, data.snapshot)
+    if store.dataset != data.dataset:
+        raise WrongDatasetError(
+            f"{data.store} holds {store.dataset}, the recipe says {data.dataset}; "
+            "correct `dataset` or `store`"
+        )
+    return store
+
+
+def open_poses(data: PoseData) -> OpenData:
+    """Open the store of poses that a recipe names; raises what :func:`open_store` raises."""
+    return OpenData(data, open_store(data))

@@ -1,0 +1,322 @@
+"""The recipe: one YAML file that names everything that an experiment depends on.
+
+A recipe is a frozen pydantic model. The same model is the parameter of the Prefect flow, so the Prefect UI
+shows a form for it, and its digest is recorded with every result. Paths are taken relative to the folder from
+which ``poseshift`` is started. Nothing here reads data.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from poseshift.adaptation.global_position import GlobalPositionConfig
+from poseshift.adaptation.poseda_config import PoseDAConfig
+from poseshift.adaptation.viewpoint import NoViewpoint, Viewpoint
+from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
+from poseshift.storage.columns import Selection
+from poseshift.storage.provenance import digest_json
+from poseshift.storage.schema import Dataset
+from poseshift.training.encoding import EncodingName
+from poseshift.training.evaluation.protocols import names_for, protocol
+from poseshift.training.lifters.registry import LifterConfig, preset
+from poseshift.training.schedule import Schedule
+
+CheckpointChoice = Literal["last", "label-free"]
+"""Which epoch's lifter is kept: the last one's, or the one that criteria on the target's keypoints choose."""
+
+Method = Literal["source_only", "gpa", "poseda", "target_supervised"]
+"""What a lifter learned from: the labelled source, the source moved by GPA, the target's own labels."""
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be used; the message names the file, each field, and how to mend it."""
+
+
+class Part(BaseModel):
+    """A part of a recipe: immutable, no unknown fields, each field's docstring is its description."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class StoredData(Part):
+    """A data set: which it is and where it lies."""
+
+    dataset: Dataset
+    """Which release this is, such as human36m, mpi_inf_3dhp_train or mpi_inf_3dhp_test."""
+    store: str
+    """Folder or Icechunk location (s3://bucket/prefix); brought up to date from `raw` when that is given."""
+    raw: Path | None = None
+    """Root of the raw release tree; leave it out to use the store as it is."""
+    keypoints: str = "ground_truth"
+    """2D keypoints to use: ground_truth, or the name of a detector whose results the store holds."""
+    snapshot: str | None = None
+    """Snapshot of the store to read, however far it has moved on; the newest one when left out."""
+
+    @model_validator(mode="after")
+    def _pinned_or_prepared(self) -> Self:
+        if self.snapshot is not None and self.raw is not None:
+            raise ValueError(
+                f"{self.store} is to be read at snapshot {self.snapshot}, which raw files cannot change; "
+                "leave out `raw` or `snapshot`"
+            )
+        return self
+
+
+class PoseData(StoredData):
+    """Poses of a data set to learn from."""
+
+    subjects: tuple[str, ...] | None = None
+    """Subjects to use, such as [S1, S5]; all of them when left out."""
+    cameras: tuple[str, ...] | None = None
+    """Cameras to use, by the data set's own names; all of them when left out."""
+    frame_step: int = Field(default=1, ge=1)
+    """Use every n-th frame, counted from each trial's first."""
+
+    @property
+    def selection(self) -> Selection:
+        """The rows that this part of the recipe means."""
+        return Selection(
+            subjects=self.subjects,
+            cameras=self.cameras,
+            frame_step=self.frame_step,
+            keypoints=self.keypoints,
+        )
+
+
+class NoAdaptation(Part):
+    """Train on the labelled poses as they are."""
+
+    method: Literal["none"] = "none"
+    """No adaptation."""
+
+
+class GlobalPositionAdaptation(Part):
+    """PoseDA's global position alignment (GPA): each source pose takes root and scale of a target pose."""
+
+    method: Literal["gpa"] = "gpa"
+    """Global position alignment."""
+    options: GlobalPositionConfig = GlobalPositionConfig()
+    """How roots are placed."""
+    viewpoint: Viewpoint = NoViewpoint()
+    """How poses are turned before: none, random (a control), or aligned with the target's cameras."""
+    augmentation: RandomAugmentationConfig | None = None
+    """Random changes of bones and headings before everything; PoseDA learns them instead."""
+
+
+class PoseDAAdaptation(Part):
+    """PoseDA: poses from an adversarial generator, given the target's positions, beside aligned ones."""
+
+    method: Literal["poseda"] = "poseda"
+    """Learned augmentation on top of global position alignment."""
+    options: PoseDAConfig = PoseDAConfig()
+    """Schedule, generator, discriminators, when to go back from a collapse."""
+    viewpoint: Viewpoint = NoViewpoint()
+    """How poses are turned and placed before; anything but none needs `options: {placement: kept}`."""
+
+    @model_validator(mode="after")
+    def _placed_once(self) -> PoseDAAdaptation:
+        if self.viewpoint.kind != "none" and self.options.placement != "kept":
+            raise ValueError(
+                f"viewpoint {self.viewpoint.kind!r} has placed the poses already; add "
+                "`options: {placement: kept}`"
+            )
+        return self
+
+
+Adaptation = Annotated[
+    NoAdaptation | GlobalPositionAdaptation | PoseDAAdaptation, Field(discriminator="method")
+]
+
+
+class Test(Part):
+    """What the lifters are tested on, and how errors are counted."""
+
+    __test__ = False  # not a test case, whatever pytest thinks of its name
+
+    data: StoredData
+    """The test poses; their 3D serves to score only. Protocols choose subjects, cameras and frames."""
+    protocols: tuple[str, ...] = Field(min_length=1)
+    """Evaluation protocols by name, the headline first; `poseshift models --protocols` lists them."""
+
+    @field_validator("protocols")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            protocol(name)
+        return names
+
+    @model_validator(mode="after")
+    def _of_this_data_set(self) -> Test:
+        for name in self.protocols:
+            measured = protocol(name).dataset
+            if measured != self.data.dataset:
+                fitting = ", ".join(names_for(self.data.dataset)) or "none"
+                raise ValueError(
+                    f"protocol {name} measures {measured}, not {self.data.dataset}; "
+                    f"protocols for that: {fitting}"
+                )
+        return self
+
+
+class Recipe(Part):
+    """Everything that an experiment depends on."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Name of the experiment; letters, digits, dot, dash and underscore."""
+    run_dir: Path
+    """Folder for everything that the experiment writes."""
+    source: PoseData
+    """Labelled poses to learn from."""
+    target: PoseData | None = None
+    """The domain to adapt to. Adaptation sees its 2D keypoints and intrinsics only, never its 3D."""
+    test: Test
+    """What the lifters are tested on."""
+    lifter: LifterConfig
+    """The network: a preset's name, or a full configuration (`poseshift models` lists both)."""
+    encoding: EncodingName = "screen"
+    """How pixels become the network's input: screen, ray or perspective."""
+    adaptation: Adaptation = NoAdaptation()
+    """How the source is moved towards the target."""
+    compare: tuple[Literal["source_only", "gpa", "target_supervised"], ...] = ("source_only",)
+    """Lifters trained beside it with the same schedule, to measure the share of the gap closed."""
+    schedule: Schedule = Schedule()
+    """Epochs, batch size, learning rate; the same for every lifter of the recipe."""
+    selection: CheckpointChoice = "last"
+    """Which epoch's lifter is kept of those that are adapted: the last, or label-free by the target's 2D."""
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    """One lifter of each kind is trained per seed."""
+    device: str = "auto"
+    """Where to train: auto, cpu, cuda or cuda:<n>."""
+    dask: str | None = None
+    """Address of a Dask scheduler (tcp://host:8786) whose workers read raw files and predict."""
+
+    @field_validator("lifter", mode="before")
+    @classmethod
+    def _preset(cls, value: Any) -> Any:
+        return preset(value) if isinstance(value, str) else value
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"seeds {list(seeds)} repeat themselves; give each seed once")
+        return seeds
+
+    @model_validator(mode="after")
+    def _target_where_needed(self) -> Recipe:
+        if self.target is None:
+            if self.adaptation.method != "none":
+                raise ValueError(
+                    f"adaptation {self.adaptation.method!r} needs a target; "
+                    "add `target:` or set `adaptation: {method: none}`"
+                )
+            if "target_supervised" in self.compare:
+                raise ValueError("comparing with target_supervised needs a target; add `target:`")
+        if self.selection == "label-free":
+            if self.adaptation.method == "none":
+                raise ValueError(
+                    "label-free selection looks at the target's keypoints; add `adaptation:` and `target:`, "
+                    "or set `selection: last`"
+                )
+            if self.schedule.ema_decay is not None:
+                raise ValueError(
+                    "label-free selection keeps one epoch's weights and ema_decay an average over all; leave "
+                    "out one of them"
+                )
+        if "gpa" in self.compare and self.adaptation.method == "none":
+            raise ValueError("comparing with gpa needs an adaptation that aligns; add `adaptation:`")
+        return self
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """Kinds of lifters that the recipe trains, in the order of the results table."""
+        order: tuple[Method, ...] = ("source_only", "gpa", "poseda", "target_supervised")
+        wanted: set[Method] = set(self.compare)
+        wanted.add("source_only" if self.adaptation.method == "none" else self.adaptation.method)
+        return tuple(method for method in order if method in wanted)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the recipe's canonical JSON."""
+        return digest_json(self)
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe from YAML.
+
+    Parameters
+    ----------
+    path : Path
+        A YAML file holding one mapping.
+
+    Returns
+    -------
+    Recipe
+        The validated recipe.
+
+    Raises
+    ------
+    RecipeError
+        The file is missing, is not YAML, or holds fields that do not fit; the message lists all of them.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(
+            f"{path}: cannot be read ({error.strerror}); give the path of a YAML recipe"
+        ) from error
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path}: is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise RecipeError(f"{path}: holds {type(content).__name__}; a recipe is a mapping of fields")
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        lines = "\n".join(f"  {_mend(problem)}" for problem in error.errors())
+        raise RecipeError(f"{path}: this recipe cannot be used:\n{lines}") from error
+
+
+def save_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe as YAML that :func:`load_recipe` reads back to an equal recipe."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _mend(problem: ErrorDetails) -> str:
+    """One line for one validation error: where, what, how to mend."""
+    where = ".".join(str(step) for step in problem["loc"]) or "recipe"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        return f"{where}: is missing; add it"
+    if problem["type"] == "extra_forbidden":
+        allowed = _fields_at(problem["loc"][:-1])
+        near = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
+        hint = (
+            f"did you mean {near[0]!r}?" if near else f"known fields: {', '.join(allowed)}" if allowed else ""
+        )
+        return f"{where}: is not a field of a recipe; {hint or 'remove it'}"
+    return f"{where}: {message}; got {problem['input']!r}"
+
+
+def _fields_at(location: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields of the model at ``location``, empty where that is not a plain nested model."""
+    models: list[type[BaseModel]] = [Recipe]
+    tag = None
+    for step in location:
+        if isinstance(tag, str):  # inside a union, pydantic first names the member that it tried
+            models, tag = [model for model in models if model.model_fields[tag].default == step], None
+            continue
+        field = models[0].model_fields.get(str(step)) if models else None
+        if field is None:
+            return []
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        models = [kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        tag = field.discriminator
+    return list(models[0].model_fields) if models else []

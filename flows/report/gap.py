@@ -1,0 +1,150 @@
+"""What lies between a recipe's source and target, before and after each step of its adaptation.
+
+Figures by keypoints need no label of the target. Those by 3D are made on request, for reports: no training
+reads what is written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from poseshift.adaptation.domain_gap import (
+    Compared,
+    GapConfig,
+    KeypointStage,
+    LabelledStage,
+    Step,
+    keypoint_gap,
+    labelled_gap,
+)
+from poseshift.adaptation.viewpoint import RandomViewpoint
+from poseshift.flows.adapt import alignment_of, known_gravity, target_gravity, transforms
+from poseshift.flows.experiment.data import open_poses
+from poseshift.flows.experiment.progress import Step as Told
+from poseshift.flows.experiment.progress import report_progress
+from poseshift.flows.experiment.recipe import Adaptation, GlobalPositionAdaptation, Part, Recipe
+from poseshift.flows.experiment.stage import write_text_atomically
+from poseshift.flows.pipeline import RunFolder
+from poseshift.flows.report.histograms import Panel, draw
+from poseshift.flows.train import resolve_device
+from poseshift.storage.provenance import git_commit
+from poseshift.training.batches import DevicePoses
+
+REPORT_FILE, KEYPOINT_PLOT, LABELLED_PLOT = "gap.json", "keypoints.svg", "labelled.svg"
+
+
+class GapRequest(Part):
+    """What to compare."""
+
+    recipe: Recipe
+    """Names source, target and adaptation. What PoseDA learns beside the alignment is not among the steps."""
+    labelled: bool = False
+    """Whether to look at the target's 3D as well."""
+    config: GapConfig = GapConfig()
+    """How much is looked at."""
+
+
+class GapReport(Part):
+    """What was found."""
+
+    snapshots: dict[str, str] = Field(min_length=1)
+    """Snapshot of each store that was read."""
+    request: GapRequest
+    """What was asked."""
+    keypoints: tuple[KeypointStage, ...]
+    """By keypoints alone: the source, then after every step."""
+    labelled: tuple[LabelledStage, ...] = ()
+    """By 3D, when it was asked for."""
+    git_commit: str | None
+    """Commit of the program, when it runs from a checkout."""
+
+
+def measure_gap(request: GapRequest, folder: Path) -> GapReport:
+    """Compare a recipe's domains; write ``gap.json`` and plots into a folder.
+
+    Parameters
+    ----------
+    request : what to compare; the recipe's stores must be there.
+    folder : also keeps the target cameras' gravity, where the adaptation needs it.
+
+    Raises
+    ------
+    ValueError
+        The recipe has no target, or a store holds nothing of the selection.
+    storage.store.StoreError
+        A store cannot be read.
+    """
+    recipe = request.recipe
+    if recipe.target is None:
+        raise ValueError(f"recipe {recipe.name} has no target to compare with; add `target:`")
+    folder.mkdir(parents=True, exist_ok=True)
+    device = resolve_device(recipe.device)
+    opened_source, opened_target = open_poses(recipe.source), open_poses(recipe.target)
+    unlabelled = opened_target.unlabelled()
+    source = DevicePoses.from_columns(opened_source.labelled(), device, frames=1)
+    target = DevicePoses.from_columns(unlabelled, device, frames=1)
+    gravity = target_gravity(recipe.adaptation, source, unlabelled, recipe.seeds[0], folder)
+    if found_in_training(recipe.adaptation):
+        adapted = next(method for method in recipe.methods if method == recipe.adaptation.method)
+        gravity = known_gravity(RunFolder(recipe.run_dir).training(adapted, recipe.seeds[0]))
+        if gravity is None:
+            raise ValueError(
+                f"recipe {recipe.name} finds viewpoints by its lifter's own answers; run it first: "
+                "`poseshift run`"
+            )
+    moved = transforms(recipe.adaptation, unlabelled, device, gravity)
+    steps = [
+        Step(name, transform) for name, transform in zip(step_names(recipe.adaptation), moved, strict=True)
+    ]
+    report_progress(Told("domain gap", 0, 1 + request.labelled))
+    by_keypoints = keypoint_gap(source, target, steps, request.config)
+    by_labels: tuple[LabelledStage, ...] = ()
+    if request.labelled:
+        report_progress(Told("domain gap", 1, 2))
+        labelled_target = DevicePoses.from_columns(opened_target.labelled(), device, frames=1)
+        by_labels = labelled_gap(source, labelled_target, steps, request.config)
+    report = GapReport(
+        snapshots={one.data.dataset: one.store.snapshot for one in (opened_source, opened_target)},
+        request=request,
+        keypoints=by_keypoints,
+        labelled=by_labels,
+        git_commit=git_commit(),
+    )
+    write_text_atomically(folder / REPORT_FILE, report.model_dump_json(indent=2) + "\n")
+    draw(tuple(Panel(one.step, keypoint_quantities(one)) for one in by_keypoints), folder / KEYPOINT_PLOT)
+    if by_labels:
+        draw(tuple(Panel(one.step, labelled_quantities(one)) for one in by_labels), folder / LABELLED_PLOT)
+    report_progress(Told("domain gap", 1 + request.labelled, 1 + request.labelled, str(folder)))
+    return report
+
+
+def found_in_training(adaptation: Adaptation) -> bool:
+    """Whether viewpoints are known only once a lifter has been trained."""
+    aligned = alignment_of(adaptation)
+    return isinstance(aligned, GlobalPositionAdaptation) and aligned.viewpoint.kind == "pseudo-labels"
+
+
+def step_names(adaptation: Adaptation) -> Sequence[str]:
+    """Name the steps of :func:`poseshift.flows.adapt.transforms` for people, in their order."""
+    aligned = alignment_of(adaptation)
+    if not isinstance(aligned, GlobalPositionAdaptation):
+        return ()
+    augmented = () if aligned.augmentation is None else ("random augmentation",)
+    if aligned.viewpoint.kind in ("aligned", "pseudo-labels"):
+        return (*augmented, "viewpoint and position alignment")
+    if isinstance(aligned.viewpoint, RandomViewpoint):
+        return (*augmented, "random viewpoints", "position alignment")
+    return (*augmented, "position alignment")
+
+
+def keypoint_quantities(stage: KeypointStage) -> tuple[Compared, ...]:
+    """List what is compared by keypoints."""
+    return (stage.gap.root_x, stage.gap.root_y, stage.gap.scale)
+
+
+def labelled_quantities(stage: LabelledStage) -> tuple[Compared, ...]:
+    """List what is compared by 3D; of the bones, all."""
+    return (stage.gap.depth, stage.gap.pitch, *stage.gap.bones)

@@ -1,0 +1,1 @@
+"""Where experiments run: Prefect, logs, retries, training slots, clusters, progress bars."""

@@ -1,0 +1,99 @@
+"""The Dask cluster that a flow maps over: this machine's threads, or a scheduler given by its address."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from distributed import Client, Future, LocalCluster
+
+from poseshift.flows.experiment.progress import Step, report_progress
+
+logger = logging.getLogger(__name__)
+
+_Part = TypeVar("_Part")
+_Answer = TypeVar("_Answer")
+
+PARTS_AHEAD = 32
+"""Parts of a map that wait or run at once: enough for a small cluster, and little to hold in its memory."""
+
+
+class ClusterUnreachableError(ConnectionError):
+    """No Dask scheduler answers at the given address."""
+
+
+@contextmanager
+def dask_client(
+    address: str | None, threads: int | None = None, patience_seconds: float = 10.0
+) -> Iterator[Client]:
+    """Yield a Dask client and close it afterwards.
+
+    Parameters
+    ----------
+    address : ``tcp://host:port`` of a running scheduler, or None for threads of this process. Reading CDF and
+        MATLAB files mostly releases the GIL, so threads cost half the CPU of processes on one machine.
+    threads : number of local threads; by default one per processor.
+    patience_seconds : how long to wait for the scheduler's answer.
+
+    Raises
+    ------
+    ClusterUnreachableError : nothing answers at ``address``.
+    """
+    if address is not None:
+        try:
+            client = Client(address, timeout=patience_seconds, set_as_default=False)
+        except OSError as error:
+            raise ClusterUnreachableError(
+                f"No Dask scheduler answers at {address} ({error}). Start one with "
+                "'dask scheduler' and workers with 'dask worker', or leave out --dask to use this machine."
+            ) from error
+        with client:
+            report_progress(Step("Dask dashboard", 1, 1, client.dashboard_link))
+            logger.info("Dask dashboard: %s", client.dashboard_link)
+            yield client
+        return
+    with (
+        LocalCluster(
+            processes=False,
+            n_workers=1,
+            threads_per_worker=threads or os.cpu_count() or 1,
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def map_over(
+    client: Client, function: Callable[[_Part], _Answer], parts: Iterable[_Part]
+) -> Iterator[_Answer]:
+    """Apply a function to each part on a cluster's workers and yield the answers in the order of the parts.
+
+    Function and parts travel through the scheduler, so whatever a worker that died had or did is given to
+    another one. The function goes to each worker once.
+
+    Raises
+    ------
+    distributed.scheduler.KilledWorker
+        When a part has ended several workers; and what the function raises.
+    """
+    shared = client.submit(_returned, function, pure=False)
+    waiting: deque[Future[_Answer]] = deque()
+    for part in parts:
+        waiting.append(client.submit(_applied, shared, part, pure=False))
+        if len(waiting) > PARTS_AHEAD:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _returned(function: Callable[[_Part], _Answer]) -> Callable[[_Part], _Answer]:
+    return function
+
+
+def _applied(function: Callable[[_Part], _Answer], part: _Part) -> _Answer:
+    return function(part)

@@ -1,0 +1,77 @@
+"""The circumstances of a run, kept in its folder: program, machine, packages, and where Prefect shows it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import distributions
+
+import torch
+from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_API_URL
+from prefect.utilities.urls import url_for
+
+from poseshift.flows.experiment.recipe import Part
+from poseshift.storage.provenance import git_commit
+
+
+class Environment(Part):
+    """What one would have to set up again to repeat a run."""
+
+    started: datetime
+    """When the run began."""
+    command: tuple[str, ...]
+    """Command line of the process."""
+    flow_run: str | None
+    """Prefect's id of the run."""
+    flow_run_url: str | None
+    """The run in Prefect's UI; None when its server ended with the command."""
+    git_commit: str | None
+    """Commit of the program, with `-dirty` when files differ from it."""
+    python: str
+    """Version of Python."""
+    platform: str
+    """Operating system and processor."""
+    host: str
+    """Name of the machine."""
+    processors: int
+    """Processors of the machine."""
+    threads: int | None = None
+    """Threads that PyTorch computes with; another number may round differently."""
+    gpus: tuple[str, ...]
+    """Names of its CUDA devices."""
+    packages: dict[str, str]
+    """Version of every installed package."""
+
+
+def describe_environment() -> Environment:
+    """Look at the process, the machine and the installation."""
+    context = FlowRunContext.get()
+    run = None if context is None else context.flow_run
+    return Environment(
+        started=datetime.now(UTC),
+        command=tuple(sys.argv),
+        flow_run=None if run is None else str(run.id),
+        flow_run_url=flow_run_url(),
+        git_commit=git_commit(),
+        python=platform.python_version(),
+        platform=platform.platform(),
+        host=platform.node(),
+        processors=os.cpu_count() or 1,
+        threads=torch.get_num_threads(),
+        gpus=tuple(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())),
+        packages={
+            package.metadata["Name"]: package.version
+            for package in sorted(distributions(), key=lambda package: package.metadata["Name"].lower())
+        },
+    )
+
+
+def flow_run_url() -> str | None:
+    """Address of the current flow run in the UI of a server that outlives this command."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None or not PREFECT_API_URL.value():
+        return None
+    return url_for(context.flow_run)

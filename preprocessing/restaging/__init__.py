@@ -1,0 +1,1 @@
+"""Free motion in front of the cameras of both data sets, written as raw release trees."""

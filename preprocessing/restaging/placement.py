@@ -1,0 +1,150 @@
+"""Where a clip is played: on the floor, in the part of a room that the cameras see, facing anywhere.
+
+A placement is a turn about the vertical and a shift, so bodies and motion stay what they were. Placements are
+drawn from a seed; of several draws the one is taken that keeps most joints inside the images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from poseshift.geometry.camera import Camera, project, world_to_camera
+
+Array = npt.NDArray[np.float64]
+
+ANKLES = [3, 6]
+ANKLE_HEIGHT_M = 0.06
+"""Height of the ankle joint of a foot that stands; its sole is then on the floor."""
+
+DRAWS = 24
+NEAREST_M = 0.6
+"""No joint comes nearer to a camera's plane than this, so that all of it can be projected."""
+
+SAMPLED_FRAMES = 120
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A turn about the vertical axis, then a shift: ``X = Rz(heading) x + shift``.
+
+    Attributes
+    ----------
+    heading_rad : counter-clockwise.
+    shift_m : (x, y, z).
+    """
+
+    heading_rad: float
+    shift_m: tuple[float, float, float]
+
+    def apply(self, positions: npt.ArrayLike) -> Array:
+        """Place (..., 3) positions; float64."""
+        cosine, sine = np.cos(self.heading_rad), np.sin(self.heading_rad)
+        turn = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+        placed: Array = np.asarray(positions, dtype=np.float64) @ turn.T + np.asarray(self.shift_m)
+        return placed
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A place to move in, with the cameras that see it.
+
+    Attributes
+    ----------
+    cameras : in the project's world.
+    centre_m : (x, y) on the floor.
+    spread_m : clips begin their centre at most so far from it, in x and in y.
+    """
+
+    cameras: tuple[Camera, ...]
+    centre_m: tuple[float, float]
+    spread_m: float
+
+
+def ring_stage(cameras: Sequence[Camera], spread_m: float) -> Stage:
+    """Stage inside a ring of cameras: the point nearest to all their optical axes, on the floor plan."""
+    normal = np.zeros((2, 2))
+    target = np.zeros(2)
+    for camera in cameras:
+        axis = np.asarray(camera.rotation)[2, :2]
+        axis = axis / np.linalg.norm(axis)
+        across = np.eye(2) - np.outer(axis, axis)
+        normal += across
+        target += across @ np.asarray(camera.centre)[:2]
+    x, y = np.linalg.solve(normal, target)
+    return Stage(tuple(cameras), (float(x), float(y)), spread_m)
+
+
+def frontal_stage(camera: Camera, distance_m: float, spread_m: float) -> Stage:
+    """Stage before one camera, at a distance along its viewing direction on the floor plan."""
+    axis = np.asarray(camera.rotation)[2, :2]
+    x, y = np.asarray(camera.centre)[:2] + distance_m * axis / np.linalg.norm(axis)
+    return Stage((camera,), (float(x), float(y)), spread_m)
+
+
+def floor_shift(positions: npt.ArrayLike) -> float:
+    """Vertical shift that stands the lower ankle at its height and leaves no joint under the floor.
+
+    The lowest hundredth of frames is not asked, so that a single bad frame does not lift the clip; the floor
+    is: a hand that carries a cartwheel counts.
+    """
+    heights = np.asarray(positions, dtype=np.float64)[..., 2]
+    standing = ANKLE_HEIGHT_M - np.percentile(heights[:, ANKLES].min(axis=1), 1)
+    return float(max(standing, -heights.min()))
+
+
+def draw_placement(positions: npt.ArrayLike, stage: Stage, rng: np.random.Generator) -> Placement | None:
+    """Draw where a clip is played.
+
+    Parameters
+    ----------
+    positions : (frames, 17, 3) metres, z up.
+    stage : where.
+    rng : draws headings and places.
+
+    Returns
+    -------
+    placement : the best of the draws, or None when in each of them some joint comes too near to a camera.
+    """
+    joints = np.asarray(positions, dtype=np.float64)
+    sampled = joints[:: max(1, len(joints) // SAMPLED_FRAMES)]
+    path = joints[:, 0, :2]
+    middle = (path.min(axis=0) + path.max(axis=0)) / 2
+    lift = floor_shift(joints)
+    best: Placement | None = None
+    most_seen = -1.0
+    for _ in range(DRAWS):
+        heading = float(rng.uniform(-np.pi, np.pi))
+        x, y = rng.uniform(-stage.spread_m, stage.spread_m, 2) + stage.centre_m
+        turned = Placement(heading, (0.0, 0.0, 0.0)).apply([*middle, 0.0])
+        placement = Placement(heading, (float(x - turned[0]), float(y - turned[1]), lift))
+        seen = _share_seen(placement.apply(sampled), stage.cameras)
+        if seen is not None and seen > most_seen:
+            best, most_seen = placement, seen
+    return best
+
+
+def inside_image(positions_camera: npt.ArrayLike, camera: Camera) -> npt.NDArray[np.bool_]:
+    """(frames, joints): whether joints in front of a camera are projected into its image."""
+    pixels = np.asarray(project(np.asarray(positions_camera), camera.intrinsics))
+    return np.asarray(((pixels >= 0) & (pixels < np.asarray(camera.size_px))).all(axis=-1))
+
+
+def to_camera(positions_world: npt.ArrayLike, camera: Camera) -> Array:
+    """(..., 3) metres from the world into a camera's axes."""
+    rotation, translation = np.asarray(camera.rotation), np.asarray(camera.translation)
+    return np.asarray(world_to_camera(np.asarray(positions_world), rotation, translation))
+
+
+def _share_seen(positions: Array, cameras: Sequence[Camera]) -> float | None:
+    """Mean share of joints inside the images; None when a joint comes too near to a camera's plane."""
+    seen = []
+    for camera in cameras:
+        in_camera = to_camera(positions, camera)
+        if in_camera[..., 2].min() < NEAREST_M:
+            return None
+        seen.append(inside_image(in_camera, camera).mean())
+    return float(np.mean(seen))

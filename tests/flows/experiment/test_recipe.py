@@ -1,0 +1,141 @@
+"""Recipes: what they accept, what they say when they refuse, and that their digest follows their content."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from poseshift.flows.experiment.recipe import Recipe, RecipeError, load_recipe, save_recipe
+
+SHIPPED = Path(__file__).parents[3] / "recipes"
+
+
+def shipped() -> dict[str, Any]:
+    content = yaml.safe_load((SHIPPED / "human36m_to_3dhp.yaml").read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    return content
+
+
+def refusal(content: Any, folder: Path) -> str:
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(RecipeError) as error:
+        load_recipe(path)
+    assert str(path) in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.name)
+def test_shipped_recipes_survive_a_round_trip(path: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(path)
+    save_recipe(recipe, tmp_path / "again.yaml")
+    again = load_recipe(tmp_path / "again.yaml")
+    assert again == recipe
+    assert again.digest == recipe.digest
+
+
+def test_a_preset_and_its_full_configuration_are_the_same_recipe() -> None:
+    by_name = Recipe.model_validate(shipped())
+    in_full = Recipe.model_validate({**shipped(), "lifter": by_name.lifter.model_dump()})
+    assert in_full.digest == by_name.digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seeds": [0, 1]},
+        {"encoding": "ray"},
+        {"adaptation": {"method": "gpa", "options": {"root_form": "wide"}}},
+        {"lifter": "ampose-small"},
+    ],
+)
+def test_the_digest_follows_the_content(change: dict[str, Any]) -> None:
+    assert Recipe.model_validate({**shipped(), **change}).digest != Recipe.model_validate(shipped()).digest
+
+
+def test_every_field_is_explained_in_the_schema() -> None:
+    schema = Recipe.model_json_schema()
+    for model in (schema, *schema["$defs"].values()):
+        for name, field in model.get("properties", {}).items():
+            if "const" not in field:  # a tag that tells the members of a union apart
+                assert field.get("description"), f"{model['title']}.{name} has no description"
+
+
+def test_a_misspelt_field_is_answered_with_the_right_one(tmp_path: Path) -> None:
+    content = shipped()
+    content["shedule"] = content.pop("schedule")
+    assert "did you mean 'schedule'" in refusal(content, tmp_path)
+
+
+def test_misspelt_fields_are_found_inside_parts_and_unions(tmp_path: Path) -> None:
+    content = shipped()
+    content["target"]["camera"] = ["0"]
+    content["adaptation"]["options"] = {"root_from": "ray"}
+    message = refusal(content, tmp_path)
+    assert "target.camera: is not a field of a recipe; did you mean 'cameras'" in message
+    assert "did you mean 'root_form'" in message
+
+
+def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
+    content = shipped()
+    del content["source"]["store"]
+    content["source"]["frame_step"] = 0
+    content["seeds"] = [1, 1]
+    message = refusal(content, tmp_path)
+    assert "source.store: is missing" in message
+    assert "source.frame_step" in message
+    assert "give each seed once" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "remedy"),
+    [
+        ({"target": None}, "add `target:`"),
+        ({"lifter": "ampose-smal"}, "ampose-small"),
+        ({"name": "../elsewhere"}, "name"),
+    ],
+)
+def test_refusals_say_how_to_mend(change: dict[str, Any], remedy: str, tmp_path: Path) -> None:
+    assert remedy in refusal({**shipped(), **change}, tmp_path)
+
+
+def test_a_protocol_of_another_data_set_is_refused_with_those_that_fit(tmp_path: Path) -> None:
+    content = shipped()
+    content["test"]["protocols"] = ["human36m-p1"]
+    message = refusal(content, tmp_path)
+    assert "human36m-p1 measures human36m" in message
+    assert "3dhp-annot3" in message
+
+
+def test_files_that_are_no_recipes(tmp_path: Path) -> None:
+    assert "mapping" in refusal(["a", "list"], tmp_path)
+    with pytest.raises(RecipeError, match="cannot be read"):
+        load_recipe(tmp_path / "absent.yaml")
+    (tmp_path / "broken.yaml").write_text("name: [unclosed", encoding="utf-8")
+    with pytest.raises(RecipeError, match="not valid YAML"):
+        load_recipe(tmp_path / "broken.yaml")
+
+
+def test_yaml_cannot_run_code(tmp_path: Path) -> None:
+    path = tmp_path / "evil.yaml"
+    path.write_text("name: !!python/object/apply:os.system ['touch pwned']", encoding="utf-8")
+    with pytest.raises(RecipeError, match="not valid YAML"):
+        load_recipe(path)
+
+
+def test_methods_follow_the_adaptation() -> None:
+    recipe = Recipe.model_validate(shipped())
+    assert recipe.methods == ("source_only", "gpa", "target_supervised")
+    alone = Recipe.model_validate(
+        {**shipped(), "adaptation": {"method": "none"}, "compare": [], "target": None}
+    )
+    assert alone.methods == ("source_only",)
+
+
+def test_recipes_cannot_be_changed() -> None:
+    recipe = Recipe.model_validate(shipped())
+    assert isinstance(recipe, BaseModel)
+    with pytest.raises(ValueError, match="frozen"):
+        recipe.name = "other"  # type: ignore[misc]
