@@ -11,16 +11,17 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file, save
 
 from poseshift.adaptation.selection import Criteria, choose
-from poseshift.training.checkpoint import load_state, write_atomically
+from poseshift.storage.files import write_atomically
+from poseshift.storage.model import FrozenModel
+from poseshift.training.checkpoint import load_state
 from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.run_state import EpochLog
 
 
-class Candidate(BaseModel):
+class Candidate(FrozenModel):
     """One epoch's lifter: its criteria, and where its weights lie.
 
     Attributes
@@ -29,8 +30,6 @@ class Candidate(BaseModel):
     criteria : measured on target keypoints.
     weights : file in the recorder's folder.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epoch: int
     criteria: Criteria

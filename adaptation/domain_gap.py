@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from poseshift.adaptation.orientation import angles_from_up
@@ -24,15 +24,14 @@ from poseshift.geometry.camera import to_screen
 from poseshift.geometry.perspective import perspective_rotation
 from poseshift.geometry.rotation import rotate
 from poseshift.geometry.skeleton import Skeleton, skeleton
+from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import Batch, BatchTransform, DevicePoses
 
 Values = NDArray[np.float64]
 
 
-class Figures(BaseModel):
+class Figures(FrozenModel):
     """Base of all figures: immutable, no unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class GapConfig(Figures):

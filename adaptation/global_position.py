@@ -16,13 +16,14 @@ import numpy as np
 import torch
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from poseshift.geometry.arrays import Array, like
 from poseshift.geometry.camera import Camera, Intrinsics, normalise, project, stack_intrinsics
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import Float32
 from poseshift.training.batches import Batch
 
@@ -32,10 +33,8 @@ RootForm = Literal["ray", "wide"]
 Copied = Literal["root_and_scale", "root_only", "scale_only", "random_uniform"]
 
 
-class GlobalPositionConfig(BaseModel):
+class GlobalPositionConfig(FrozenModel):
     """Options of global position alignment."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     root_form: RootForm = Field(
         default="ray",

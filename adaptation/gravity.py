@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from poseshift.adaptation.global_position import (
@@ -29,6 +29,7 @@ from poseshift.adaptation.orientation import draw_directions, turn_upright
 from poseshift.geometry.camera import project, stack_intrinsics
 from poseshift.geometry.rotation import rotate, rotate_back
 from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import DevicePoses
 from poseshift.training.encoding import PerspectiveEncoding
 from poseshift.training.run_state import derive_seed
@@ -42,10 +43,8 @@ _REFINEMENTS = (0.06, 0.012)
 """Deviations (radians) of the candidates that are drawn again around the best one."""
 
 
-class GravityConfig(BaseModel):
+class GravityConfig(FrozenModel):
     """How the directions against gravity of target cameras are learned."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int = Field(default=1000, ge=1, description="Training steps of the estimator.")
     batch_size: int = Field(default=512, ge=1, description="Source poses in a step.")
@@ -123,10 +122,8 @@ class GravityEstimator(nn.Module):
         )
 
 
-class FoundGravity(BaseModel):
+class FoundGravity(FrozenModel):
     """What was found for one camera."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     camera: str = Field(description="Name of the camera.")
     up: tuple[float, float, float] | None = Field(
@@ -138,10 +135,8 @@ class FoundGravity(BaseModel):
     )
 
 
-class CameraGravity(BaseModel):
+class CameraGravity(FrozenModel):
     """What was found for the cameras of a target, in the order of its camera table."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cameras: tuple[FoundGravity, ...]
 

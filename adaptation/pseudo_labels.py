@@ -15,13 +15,14 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
 from poseshift.adaptation.global_position import GlobalPositionAlignment
 from poseshift.adaptation.gravity import CameraGravity, FoundGravity
 from poseshift.geometry.skeleton import Skeleton, skeleton
+from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import Batch, BatchTransform
 from poseshift.training.flip import lift
 from poseshift.training.lifters.lifter import Lifter
@@ -31,10 +32,8 @@ _ROUNDS = 50
 """Rounds of Weiszfeld's algorithm; it is within a thousandth of a degree long before."""
 
 
-class PseudoLabelConfig(BaseModel):
+class PseudoLabelConfig(FrozenModel):
     """When target keypoints are answered for, and by what."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     first: float = Field(
         default=0.3, gt=0, lt=1, description="Share of the run's steps that are taught at random viewpoints."

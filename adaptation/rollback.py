@@ -13,12 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from poseshift.adaptation.poseda import PoseDA
 from poseshift.augmentation.collapse import CollapseError, Health
+from poseshift.storage.files import write_atomically
+from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import BatchTransform, DevicePoses
-from poseshift.training.checkpoint import load_state, write_atomically
+from poseshift.training.checkpoint import load_state
 from poseshift.training.encoding import Encoding
 from poseshift.training.fit import EpochLog, FitResult, fit
 from poseshift.training.lifters.lifter import Lifter
@@ -31,10 +33,8 @@ ROLLBACKS_FILE = "rollbacks.json"
 _LOG = logging.getLogger(__name__)
 
 
-class Rollback(BaseModel):
+class Rollback(FrozenModel):
     """One time that a run went back."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     number: int = Field(ge=1, description="Which time it was.")
     signs: tuple[str, ...] = Field(description="What was wrong.")

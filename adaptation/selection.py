@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy.stats import rankdata, spearmanr
 from torch import Tensor
 
@@ -27,6 +27,7 @@ from poseshift.geometry.camera import Intrinsics, normalise, project, rays_of
 from poseshift.geometry.rotation import axis_angle_to_matrix, rotate, rotate_back
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.geometry.skeleton import skeleton as skeleton_named
+from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import DevicePoses
 from poseshift.training.encoding import Encoding
 from poseshift.training.flip import lift, mirror_intrinsics, mirror_keypoints, mirror_positions
@@ -36,10 +37,8 @@ _CHUNK = 1024
 """Clips lifted at a time."""
 
 
-class SelectionConfig(BaseModel):
+class SelectionConfig(FrozenModel):
     """How criteria are measured."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     clips: int = Field(default=2000, ge=1, description="Target clips measured, the same ones at every epoch.")
     turn_degrees: float = Field(
@@ -48,10 +47,8 @@ class SelectionConfig(BaseModel):
     seed: int = Field(default=0, description="Of the choice of clips and of the turns.")
 
 
-class Criteria(BaseModel):
+class Criteria(FrozenModel):
     """Label-free criteria of one lifter on target keypoints; the smaller, the better."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     reprojection: float = Field(
         description="Mean distance of re-projected from given rays, over the person's size in the view."

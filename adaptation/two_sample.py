@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy.stats import binom
+
+from poseshift.storage.model import FrozenModel
 
 _FOLDS = 3
 
 
-class TwoSample(BaseModel):
+class TwoSample(FrozenModel):
     """How well a classifier tells two samples of equal size apart."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     error: float = Field(description="Share of held-out rows that are attributed to the wrong sample.")
     proxy_a_distance: float = Field(description="2 (1 - 2 error), and zero where the error is above a half.")

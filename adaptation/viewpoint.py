@@ -14,28 +14,25 @@ from functools import partial
 from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 from torch import Tensor
 
 from poseshift.adaptation.global_position import GlobalPositionAlignment
 from poseshift.adaptation.gravity import CameraGravity, GravityConfig
 from poseshift.adaptation.orientation import jitter_directions, turn_upright, up_from_angles
 from poseshift.adaptation.pseudo_labels import PseudoLabelAlignment, PseudoLabelConfig
+from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import Batch, BatchTransform
 
 
-class NoViewpoint(BaseModel):
+class NoViewpoint(FrozenModel):
     """Poses keep the orientation that they have before the source's cameras."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["none"] = "none"
 
 
-class RandomViewpoint(BaseModel):
+class RandomViewpoint(FrozenModel):
     """Poses are turned to a random pitch and roll, whatever the target: the control of the alignment."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["random"] = "random"
     pitch_degrees: tuple[float, float] = Field(
@@ -46,10 +43,8 @@ class RandomViewpoint(BaseModel):
     )
 
 
-class AlignedViewpoint(BaseModel):
+class AlignedViewpoint(FrozenModel):
     """Poses are turned until up lies where it was found before the target's cameras."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["aligned"] = "aligned"
     gravity: GravityConfig = Field(
@@ -62,10 +57,8 @@ class AlignedViewpoint(BaseModel):
     )
 
 
-class PseudoLabelledViewpoint(BaseModel):
+class PseudoLabelledViewpoint(FrozenModel):
     """Poses are turned until up lies where the lifter's own answers to target keypoints say."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["pseudo-labels"] = "pseudo-labels"
     labels: PseudoLabelConfig = Field(

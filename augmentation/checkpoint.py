@@ -9,21 +9,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from poseshift.augmentation.generator import GeneratorConfig, PoseGenerator
 from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.model import FrozenModel
 
 WEIGHTS_FILE = "generator.safetensors"
 DESCRIPTION_FILE = "generator.json"
 
 
-class GeneratorFile(BaseModel):
+class GeneratorFile(FrozenModel):
     """The JSON beside a generator's weights."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["poseshift-generator"] = "poseshift-generator"
     format_version: Literal[1] = 1

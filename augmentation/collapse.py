@@ -13,16 +13,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from torch import Tensor
 
 from poseshift.augmentation.transforms import PoseParameters
+from poseshift.storage.model import FrozenModel
 
 
-class CollapseConfig(BaseModel):
+class CollapseConfig(FrozenModel):
     """When a run counts as collapsed, and how often it may go back."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     check_every: int = Field(default=50, ge=1, description="Steps of the generator between two checks.")
     samples: int = Field(default=512, ge=2, description="Poses looked at in a check.")
@@ -66,10 +65,10 @@ class CollapseConfig(BaseModel):
     )
 
 
-class Health(BaseModel):
+class Health(FrozenModel):
     """One check of the augmentation."""
 
-    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
+    model_config = ConfigDict(ser_json_inf_nan="strings")
 
     step: int = Field(description="Step of the run, from 0.")
     accuracy_3d: float | None = Field(description="Share of poses that the discriminator of 3D tells right.")

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from poseshift.augmentation.collapse import CollapseConfig
 from poseshift.augmentation.discriminator import DiscriminatorConfig
 from poseshift.augmentation.generator import GeneratorConfig
+from poseshift.storage.model import FrozenModel
 
 Placement = Literal["global_position", "learned", "kept"]
 
 
-class AdversaryConfig(BaseModel):
+class AdversaryConfig(FrozenModel):
     """How generator and discriminators learn; figures of PoseAug's released code."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     learning_rate: float = Field(
         default=1e-4, gt=0, description="Adam's first rate, for both; it falls linearly to the run's end."
@@ -43,10 +42,8 @@ class AdversaryConfig(BaseModel):
     weight_range: float = Field(default=3.0, ge=0, description="Weight of the range penalties.")
 
 
-class FeedbackConfig(BaseModel):
+class FeedbackConfig(FrozenModel):
     """How the lifter's errors steer the generator: augmented poses shall be harder, but not by too much."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     weight: float = Field(default=0.0, ge=0, description="Weight of the whole; 0 leaves the feedback out.")
     weight_angles: float = Field(default=0.1, ge=0, description="Share of the poses after bone angles.")
@@ -60,10 +57,8 @@ class FeedbackConfig(BaseModel):
     final_half_width: float = Field(default=15.0, ge=0, description="Half width of that range.")
 
 
-class LearnedAugmentationConfig(BaseModel):
+class LearnedAugmentationConfig(FrozenModel):
     """What generator and discriminators are, how they learn, and where the poses that they make stand."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     placement: Placement = Field(
         default="global_position",

@@ -11,23 +11,22 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from poseshift.augmentation.anatomy import anatomy
 from poseshift.geometry.bones import bone_directions, bone_vectors
 from poseshift.geometry.skeleton import Skeleton
+from poseshift.storage.model import FrozenModel
 
 Critic = Literal["parts", "pairs", "none"]
 KeypointForm = Literal["centred", "raw", "none"]
 Regularisation = Literal["none", "spectral", "gradient_penalty"]
 
 
-class DiscriminatorConfig(BaseModel):
+class DiscriminatorConfig(FrozenModel):
     """Which discriminators there are, and what keeps them smooth."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     critic: Critic = Field(
         default="parts",

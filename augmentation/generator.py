@@ -11,13 +11,14 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from poseshift.augmentation.anatomy import anatomy
 from poseshift.augmentation.transforms import PoseParameters, length_gains, rotation_vector
 from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.skeleton import Skeleton
+from poseshift.storage.model import FrozenModel
 
 Rotations = Literal["free", "upright", "none"]
 BoneChanges = Literal["angles_and_lengths", "angles", "lengths", "none"]
@@ -30,10 +31,8 @@ _ABOVE = (0.0, -1.0, 0.0)
 """Up in the axes of a level camera."""
 
 
-class GeneratorConfig(BaseModel):
+class GeneratorConfig(FrozenModel):
     """Sizes of the parameter generators, and which turns they may make."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     width: int = Field(default=256, ge=1, description="Hidden width of every generator.")
     noise: int = Field(default=48, ge=1, description="Normal random numbers that each generator is given.")

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from poseshift.augmentation.generator import RandomParameters, Rotations
 from poseshift.augmentation.transforms import apply
 from poseshift.geometry.camera import project
 from poseshift.geometry.rotation import axis_angle_to_matrix, rotate
 from poseshift.geometry.skeleton import Skeleton
+from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import Batch
 
 
-class RandomAugmentationConfig(BaseModel):
+class RandomAugmentationConfig(FrozenModel):
     """What is changed, and by how much."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     share: float = Field(default=0.5, gt=0, le=1, description="Share of every batch that is augmented.")
     angle_spread: float = Field(

@@ -30,9 +30,9 @@ from poseshift.flows.experiment.recipe import (
     PoseData,
     Recipe,
 )
-from poseshift.flows.experiment.stage import write_text_atomically
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
+from poseshift.storage.files import write_atomically
 from poseshift.training.batches import BatchTransform, DevicePoses
 
 GRAVITY = "camera_gravity.json"
@@ -178,7 +178,7 @@ def target_gravity(
     record = folder / GRAVITY
     if not record.exists():
         found = learn_camera_gravity(source, TargetKeypoints.from_poses(target), viewpoint.gravity, seed)
-        write_text_atomically(record, found.model_dump_json(indent=2) + "\n")
+        write_atomically(record, found.model_dump_json(indent=2) + "\n")
     return known_gravity(folder)
 
 
@@ -194,7 +194,7 @@ def keep_found_gravity(moved: Sequence[BatchTransform], target: CameraPoses | No
     for transform in moved:
         if isinstance(transform, PseudoLabelAlignment) and target is not None:
             found = transform.gravity(tuple(camera.name for camera in target.cameras))
-            write_text_atomically(folder / GRAVITY, found.model_dump_json(indent=2) + "\n")
+            write_atomically(folder / GRAVITY, found.model_dump_json(indent=2) + "\n")
 
 
 def known_gravity(folder: Path) -> CameraGravity | None:

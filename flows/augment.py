@@ -20,18 +20,19 @@ from poseshift.augmentation.generator import ParameterSource, RandomParameters, 
 from poseshift.augmentation.synthesis import Mapper, Stage, SynthesisOptions, stay, write_augmented_store
 from poseshift.flows.experiment.data import open_poses
 from poseshift.flows.experiment.progress import Step, report_progress
-from poseshift.flows.experiment.recipe import Part, PoseData
+from poseshift.flows.experiment.recipe import PoseData
 from poseshift.flows.runtime.cluster import dask_client, map_over
 from poseshift.flows.runtime.logs import recorded
 from poseshift.flows.runtime.retries import patient_task
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import read_camera_poses
 from poseshift.storage.exchange.augmented import export_augmented
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file
 from poseshift.storage.store import PoseStore
 
 
-class AugmentRequest(Part):
+class AugmentRequest(FrozenModel):
     """One augmented set."""
 
     source: PoseData
@@ -58,7 +59,7 @@ class AugmentRequest(Part):
     """Address of a Dask scheduler (tcp://host:8786) whose workers augment; the set is the same."""
 
 
-class AugmentRecord(Part):
+class AugmentRecord(FrozenModel):
     """What was made."""
 
     store: str

@@ -15,19 +15,13 @@ from prefect import flow, task
 from pydantic import Field
 
 from poseshift.flows.experiment.progress import Step, report_progress
-from poseshift.flows.experiment.recipe import (
-    GlobalPositionAdaptation,
-    Part,
-    PoseData,
-    Recipe,
-    StoredData,
-    Test,
-)
+from poseshift.flows.experiment.recipe import GlobalPositionAdaptation, PoseData, Recipe, StoredData, Test
 from poseshift.flows.experiment.results import Summary
 from poseshift.flows.experiment.stage import run_stage
 from poseshift.flows.pipeline import run_recipe
 from poseshift.preprocessing.motion.motion import PROCEDURAL, load, title
 from poseshift.preprocessing.restaging.restage import restage
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file
 from poseshift.training.lifters.registry import preset
 from poseshift.training.schedule import Schedule
@@ -52,7 +46,7 @@ SCHEDULES = {
 FRAME_STEPS = {"full": 2, "quick": 5}
 
 
-class DemoOptions(Part):
+class DemoOptions(FrozenModel):
     """What the demonstration is asked for."""
 
     motion: str = PROCEDURAL
@@ -65,7 +59,7 @@ class DemoOptions(Part):
     """Folder for everything: restaged raw trees, stores, lifters, report."""
 
 
-class RestageInputs(Part):
+class RestageInputs(FrozenModel):
     """What restaged trees depend on."""
 
     motion: str
@@ -76,7 +70,7 @@ class RestageInputs(Part):
     """Seed of the placement in the capture volume."""
 
 
-class Restaged(Part):
+class Restaged(FrozenModel):
     """That the trees are complete, and how many clips went into them."""
 
     clips: int

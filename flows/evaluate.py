@@ -11,13 +11,14 @@ from prefect.artifacts import create_table_artifact
 from pydantic import Field
 
 from poseshift.flows.experiment.data import StoreInputs, open_store
-from poseshift.flows.experiment.recipe import Part, Test
+from poseshift.flows.experiment.recipe import Test
 from poseshift.flows.experiment.stage import StageOutcome, run_stage
 from poseshift.flows.runtime.cluster import dask_client, map_over
 from poseshift.flows.runtime.logs import recorded
 from poseshift.flows.runtime.retries import patient_task
 from poseshift.flows.train import resolve_device
 from poseshift.storage.columns import CameraPoses, read_camera_poses, sampling_hz
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file, git_commit, software_versions
 from poseshift.storage.schema import Float32
 from poseshift.storage.store import PoseStore
@@ -32,7 +33,7 @@ _RATE_TOLERANCE = 0.1
 """Share by which the rates of learned and tested motion may differ: 29.97 is as good as 30."""
 
 
-class EvaluationInputs(Part):
+class EvaluationInputs(FrozenModel):
     """What an evaluation depends on, in content."""
 
     weights_sha256: str
@@ -45,7 +46,7 @@ class EvaluationInputs(Part):
     """Names of the protocols."""
 
 
-class EvaluationRecord(Part):
+class EvaluationRecord(FrozenModel):
     """One lifter's results."""
 
     snapshot: str

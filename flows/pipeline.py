@@ -23,7 +23,6 @@ from poseshift.flows.experiment.data import open_poses, open_store
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.flows.experiment.recipe import Method, Recipe, StoredData, save_recipe
 from poseshift.flows.experiment.results import Summary, summarise
-from poseshift.flows.experiment.stage import write_text_atomically
 from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, RawKind, failure_of, prepare_store
 from poseshift.flows.prepare import show as show_ingest
 from poseshift.flows.report.evidence import Evidence
@@ -36,6 +35,7 @@ from poseshift.flows.runtime.logs import recorded
 from poseshift.flows.runtime.retries import patient_task
 from poseshift.flows.train import CHECKPOINT, TrainingJob, TrainingRecord, narrated_training, resolve_device
 from poseshift.preprocessing.ingest import IngestReport
+from poseshift.storage.files import write_atomically
 from poseshift.storage.schema import Dataset
 from poseshift.training.checkpoint import load_lifter
 from poseshift.training.evaluation.protocols import protocol
@@ -208,7 +208,7 @@ def publish(recipe: Recipe, trained: tuple[Trained, ...]) -> Summary:
         snapshots={**snapshots, recipe.test.data.dataset: first.evaluation.snapshot},
         restaged_from=first.evaluation.restaged_from,
     )
-    write_text_atomically(folder.summary, summary.model_dump_json(indent=2) + "\n")
+    write_atomically(folder.summary, summary.model_dump_json(indent=2) + "\n")
     write_page(build_view(recipe, summary, gather(recipe, trained)), folder.report)
     report_progress(Step("report", 1, 1, str(folder.report)))
     return summary
@@ -263,7 +263,7 @@ def run_recorded(recipe: Recipe) -> Iterator[None]:
     save_recipe(recipe, folder.recipe)
     with recorded(folder.log):
         environment = describe_environment()
-        write_text_atomically(folder.environment, environment.model_dump_json(indent=2) + "\n")
+        write_atomically(folder.environment, environment.model_dump_json(indent=2) + "\n")
         yield
 
 

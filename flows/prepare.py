@@ -13,7 +13,7 @@ from typing import Literal
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.flows.experiment.stage import log_stage
@@ -27,15 +27,14 @@ from poseshift.preprocessing.ingest import IngestPolicy, IngestReport, Progress,
 from poseshift.preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions, plan_test, plan_train
 from poseshift.preprocessing.raw import RawPlan
 from poseshift.storage.location import Location
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.store import PoseStore, StoreError
 
 RawKind = Literal["human36m", "mpi-inf-3dhp-train", "mpi-inf-3dhp-test"]
 
 
-class PrepareRequest(BaseModel):
+class PrepareRequest(FrozenModel):
     """One raw tree to be brought into one store."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: RawKind = Field(description="Which release the raw tree is.")
     raw: Path = Field(description="The raw tree as downloaded (for Human3.6M also a folder of its archives).")

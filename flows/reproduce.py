@@ -18,12 +18,14 @@ from prefect import flow
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from poseshift.flows.evaluate import EvaluationInputs, EvaluationRecord
-from poseshift.flows.experiment.recipe import Method, Part, Recipe, StoredData, load_recipe
+from poseshift.flows.experiment.recipe import Method, Recipe, StoredData, load_recipe
 from poseshift.flows.experiment.results import ProtocolFigures, Summary
-from poseshift.flows.experiment.stage import DONE, INPUTS, InputsRecord, write_text_atomically
+from poseshift.flows.experiment.stage import DONE, INPUTS, InputsRecord
 from poseshift.flows.pipeline import RunFolder, learn, run_recorded
 from poseshift.flows.runtime.environment import Environment
 from poseshift.flows.train import TrainingInputs, TrainingRecord
+from poseshift.storage.files import write_atomically
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file
 from poseshift.training.checkpoint import WEIGHTS_FILE
 
@@ -38,7 +40,7 @@ class ReproductionError(ValueError):
     """A run that cannot be done again; the message says what is missing."""
 
 
-class Difference(Part):
+class Difference(FrozenModel):
     """One thing that is not the same in both runs."""
 
     what: str
@@ -49,7 +51,7 @@ class Difference(Part):
     """What the repeated run holds."""
 
 
-class Reproduction(Part):
+class Reproduction(FrozenModel):
     """How a repeated run compares with the recorded one."""
 
     run: Path
@@ -184,7 +186,7 @@ def reproduce(run: Path, into: Path) -> Reproduction:
     with _threads_of(recorded.environment), run_recorded(recipe):
         learn(recipe)
     result = compare_runs(recorded, read_run(into))
-    write_text_atomically(into / REPORT, result.model_dump_json(indent=2) + "\n")
+    write_atomically(into / REPORT, result.model_dump_json(indent=2) + "\n")
     return result
 
 

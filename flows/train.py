@@ -30,7 +30,7 @@ from poseshift.augmentation.collapse import Health
 from poseshift.flows.adapt import keep_found_gravity, learner, target_gravity, transforms, unlabelled
 from poseshift.flows.experiment.data import DataInputs, OpenData, open_poses
 from poseshift.flows.experiment.progress import Step, report_progress
-from poseshift.flows.experiment.recipe import Adaptation, CheckpointChoice, Part, PoseData
+from poseshift.flows.experiment.recipe import Adaptation, CheckpointChoice, PoseData
 from poseshift.flows.experiment.stage import StageOutcome, run_stage
 from poseshift.flows.runtime.logs import recorded
 from poseshift.flows.runtime.retries import patient_task
@@ -38,6 +38,7 @@ from poseshift.flows.runtime.slots import training_slot
 from poseshift.geometry.bones import bone_statistics
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, sampling_hz
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import git_commit, software_versions
 from poseshift.training.batches import DevicePoses
 from poseshift.training.checkpoint import save_lifter
@@ -57,7 +58,7 @@ GENERATOR = "generator"
 EpochListener = Callable[[EpochLog], None]
 
 
-class TrainingJob(Part):
+class TrainingJob(FrozenModel):
     """Everything that decides a trained lifter, with the places of its data."""
 
     labelled: PoseData
@@ -80,7 +81,7 @@ class TrainingJob(Part):
     """Where to train; not part of the inputs."""
 
 
-class TrainingInputs(Part):
+class TrainingInputs(FrozenModel):
     """What a trained lifter depends on, in content."""
 
     labelled: DataInputs
@@ -101,7 +102,7 @@ class TrainingInputs(Part):
     """Seed of everything random."""
 
 
-class CurvePoint(Part):
+class CurvePoint(FrozenModel):
     """One epoch of a learning curve."""
 
     epoch: int
@@ -110,7 +111,7 @@ class CurvePoint(Part):
     """Mean training loss of the epoch, in the loss's own unit (metres for mpjpe)."""
 
 
-class TrainingRecord(Part):
+class TrainingRecord(FrozenModel):
     """What training left behind."""
 
     snapshots: dict[str, str]

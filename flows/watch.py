@@ -18,13 +18,14 @@ from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 
 from poseshift.flows.evaluate import EvaluationRecord, evaluation_inputs
-from poseshift.flows.experiment.recipe import Method, Part, Recipe
+from poseshift.flows.experiment.recipe import Method, Recipe
 from poseshift.flows.experiment.results import Summary
 from poseshift.flows.experiment.stage import is_done, recorded_inputs
 from poseshift.flows.pipeline import RunFolder, artifact_key, job, learn, prepare_stores, run_recorded
 from poseshift.flows.runtime.logs import recorded, run_id
 from poseshift.flows.train import TrainingRecord, training_inputs
 from poseshift.preprocessing.ingest import IngestReport
+from poseshift.storage.model import FrozenModel
 
 WATCH_LOG = "watch.jsonl"
 
@@ -34,7 +35,7 @@ Action = Literal["nothing", "report", "evaluate", "train"]
 _ORDER: tuple[Action, ...] = ("nothing", "report", "evaluate", "train")
 
 
-class Reason(Part):
+class Reason(FrozenModel):
     """Why a part of an experiment is to be done again."""
 
     action: Action
@@ -45,7 +46,7 @@ class Reason(Part):
     """The difference between what it was made from and what there is now."""
 
 
-class StoreChange(Part):
+class StoreChange(FrozenModel):
     """What a look did to one store."""
 
     dataset: str
@@ -60,7 +61,7 @@ class StoreChange(Part):
     """Trials that the raw tree no longer has."""
 
 
-class Decision(Part):
+class Decision(FrozenModel):
     """What a look found, and what is to be done about it."""
 
     action: Action
@@ -71,7 +72,7 @@ class Decision(Part):
     """The stores that have raw trees, with what changed in them."""
 
 
-class Look(Part):
+class Look(FrozenModel):
     """One line of the watch's log."""
 
     at: datetime

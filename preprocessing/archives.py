@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from poseshift.preprocessing.errors import RawDataError
+from poseshift.storage.model import FrozenModel
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +48,8 @@ class ArchiveLimits:
 DEFAULT_LIMITS = ArchiveLimits()
 
 
-class _Record(BaseModel):
+class _Record(FrozenModel):
     """What an archive was unpacked to."""
-
-    model_config = ConfigDict(frozen=True)
 
     sha256: str
     wanted: str

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from distributed import Client, as_completed
-from pydantic import BaseModel, ConfigDict
 
 from poseshift.geometry.skeleton import skeleton
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.quality import assess
 from poseshift.preprocessing.raw import PlannedTrial, RawPlan
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file
 from poseshift.storage.schema import SourceFile, TrialKey
 from poseshift.storage.store import PoseStore
@@ -62,10 +62,8 @@ class Progress:
     total: int
 
 
-class Failure(BaseModel):
+class Failure(FrozenModel):
     """One bad file with its reason."""
-
-    model_config = ConfigDict(frozen=True)
 
     path: str
     found: str
@@ -75,19 +73,15 @@ class Failure(BaseModel):
     """The system's error number when it could not read the file: that may pass, a damaged file does not."""
 
 
-class TrialQuality(BaseModel):
+class TrialQuality(FrozenModel):
     """The quality figures of one written trial."""
-
-    model_config = ConfigDict(frozen=True)
 
     trial: str
     figures: dict[str, float]
 
 
-class IngestReport(BaseModel):
+class IngestReport(FrozenModel):
     """What an ingest did; ``committed`` says whether a new snapshot exists."""
-
-    model_config = ConfigDict(frozen=True)
 
     dataset: str
     store: str

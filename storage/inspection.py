@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from pydantic import BaseModel, ConfigDict
-
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
 
 
-class TrialSummary(BaseModel):
+class TrialSummary(FrozenModel):
     """One trial of a store."""
-
-    model_config = ConfigDict(frozen=True)
 
     trial: str
     action: str
@@ -25,10 +22,8 @@ class TrialSummary(BaseModel):
     quality: dict[str, float]
 
 
-class SubjectSummary(BaseModel):
+class SubjectSummary(FrozenModel):
     """One subject of a store."""
-
-    model_config = ConfigDict(frozen=True)
 
     subject: str
     trials: tuple[TrialSummary, ...]
@@ -44,10 +39,8 @@ class SubjectSummary(BaseModel):
         return tuple(sorted({camera for trial in self.trials for camera in trial.cameras}))
 
 
-class StoreDescription(BaseModel):
+class StoreDescription(FrozenModel):
     """What a store holds at one snapshot."""
-
-    model_config = ConfigDict(frozen=True)
 
     location: str
     snapshot: str

@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from poseshift.geometry.camera import Camera
+from poseshift.storage.model import FrozenModel
 
 FORMAT = "poseshift"
 FORMAT_VERSION = 1
@@ -92,13 +93,11 @@ class Trial:
         return int(self.positions_world.shape[0])
 
 
-class StoreAttributes(BaseModel):
+class StoreAttributes(FrozenModel):
     """Attributes of a store's root group.
 
     A store of another format, or of a newer version, does not validate.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["poseshift"] = Field(
         default="poseshift", description="Marks the hierarchy as a pose store."
@@ -115,10 +114,10 @@ class StoreAttributes(BaseModel):
     )
 
 
-class TrialAttributes(BaseModel):
+class TrialAttributes(FrozenModel):
     """Attributes of a trial's group: everything about a trial that is not an array."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(ser_json_inf_nan="strings")
 
     action: str = Field(description="The data set's name of the action.")
     subaction: str = Field(description="The data set's name of the repetition.")

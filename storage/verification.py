@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import zarr
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from poseshift.geometry.camera import Camera
 from poseshift.storage.arrays import array_digest, list_trials, read_array, read_attributes, trial_group
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import Dataset, TrialAttributes, TrialKey
 
 
-class VerifyReport(BaseModel):
+class VerifyReport(FrozenModel):
     """What reading a whole snapshot again has shown."""
-
-    model_config = ConfigDict(frozen=True)
 
     snapshot: str = Field(description="The snapshot that was read.")
     trials: int = Field(description="Number of trials read.")
@@ -28,10 +27,8 @@ class VerifyReport(BaseModel):
         return not self.problems
 
 
-class TrialContent(BaseModel):
+class TrialContent(FrozenModel):
     """The part of a trial that its data set determines, with arrays as their digests."""
-
-    model_config = ConfigDict(frozen=True)
 
     action: str
     subaction: str
@@ -51,10 +48,8 @@ class TrialContent(BaseModel):
         )
 
 
-class StoreContent(BaseModel):
+class StoreContent(FrozenModel):
     """What a store holds, whenever and by whomever it was written."""
-
-    model_config = ConfigDict(frozen=True)
 
     dataset: Dataset
     skeleton: str

@@ -8,18 +8,18 @@ there, so that a crash leaves the old file or the new one.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from poseshift.storage.files import write_atomically
+from poseshift.storage.model import FrozenModel
 from poseshift.training.encoding import Encoding, EncodingName, encoding
 from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.lifters.registry import LifterConfig, build
@@ -28,10 +28,8 @@ WEIGHTS_FILE = "lifter.safetensors"
 DESCRIPTION_FILE = "lifter.json"
 
 
-class LifterFile(BaseModel):
+class LifterFile(FrozenModel):
     """The JSON beside a lifter's weights."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["poseshift-lifter"] = "poseshift-lifter"
     format_version: Literal[1] = 1
@@ -112,20 +110,6 @@ def load_lifter(folder: Path, device: torch.device | str = "cpu") -> TrainedLift
             f"the weights in {weights_path} do not fit {description_path.name}: {error}"
         ) from error
     return TrainedLifter(lifter.to(device).eval(), chosen, description.lifter, description.provenance)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there, so that readers see the old one or the new one."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def load_state(path: Path) -> dict[str, Any]:

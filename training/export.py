@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 
-from poseshift.training.checkpoint import TrainedLifter, write_atomically
+from poseshift.storage.files import write_atomically
+from poseshift.training.checkpoint import TrainedLifter
 
 _TOLERANCE_M = 1e-4
 """A tenth of a millimetre: exported kernels may sum in another order, no more."""

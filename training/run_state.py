@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from poseshift.training.checkpoint import load_state, write_atomically
+from poseshift.storage.files import write_atomically
+from poseshift.storage.model import FrozenModel
+from poseshift.training.checkpoint import load_state
 from poseshift.training.schedule import Schedule
 from poseshift.training.transforms import StatefulTransform
 
@@ -50,10 +51,8 @@ class EpochLog:
     samples_per_second: float
 
 
-class RunSettings(BaseModel):
+class RunSettings(FrozenModel):
     """What must be equal for a run to be resumed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     schedule: Schedule
     seed: int

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from poseshift.storage.model import FrozenModel
 from poseshift.training.losses import LossName
 from poseshift.training.repeatability import Repeatability
 
 
-class Schedule(BaseModel):
+class Schedule(FrozenModel):
     """How long and how fast a lifter learns."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(default=20, ge=1, description="Epochs; each ends with a log line.")
     steps_per_epoch: int | None = Field(

@@ -13,13 +13,13 @@ import numpy as np
 
 from poseshift.flows.benchmark.domains import Derivation, StoreName, clips_of, derivations, play
 from poseshift.flows.experiment.progress import Step, report_progress
-from poseshift.flows.experiment.recipe import Part
 from poseshift.flows.experiment.stage import run_stage
 from poseshift.flows.prepare import PrepareRequest, RawKind, failure_of, prepare_store
 from poseshift.preprocessing.motion.motion import PROCEDURAL, load, title
 from poseshift.preprocessing.restaging.report import RestageReport
 from poseshift.preprocessing.restaging.restage import HUMAN36M_FOLDER, MPI_INF_3DHP_FOLDER, restage
 from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file, digest_json
 from poseshift.storage.schema import SourceFile
 from poseshift.storage.store import PoseStore
@@ -31,7 +31,7 @@ _PREPARED: tuple[tuple[StoreName, RawKind, str], ...] = (
 )
 
 
-class MotionInputs(Part):
+class MotionInputs(FrozenModel):
     """The motion behind all stores."""
 
     motion: str
@@ -42,7 +42,7 @@ class MotionInputs(Part):
     """Of headings and places, and of procedural motion."""
 
 
-class BenchmarkStores(Part):
+class BenchmarkStores(FrozenModel):
     """What the stores hold."""
 
     motion: str

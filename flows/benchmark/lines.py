@@ -16,7 +16,7 @@ from pydantic import JsonValue, ValidationError
 from poseshift.adaptation.selection import Criteria, SelectionConfig
 from poseshift.flows.benchmark.domains import DOMAINS, DomainName, TargetDomain
 from poseshift.flows.benchmark.methods import Method
-from poseshift.flows.experiment.recipe import Part
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_json
 from poseshift.training.evaluation.results import EvaluationResult
 from poseshift.training.lifters.registry import LifterConfig
@@ -34,7 +34,7 @@ class LinesError(ValueError):
     """A file of lines that cannot be used."""
 
 
-class JobLabel(Part):
+class JobLabel(FrozenModel):
     """What tables need to know of a job."""
 
     domain: DomainName
@@ -95,7 +95,7 @@ class Job(JobLabel):
         return self.model_dump(mode="json", exclude=set(JobLabel.model_fields))
 
 
-class EpochRecord(Part):
+class EpochRecord(FrozenModel):
     """One epoch's lifter."""
 
     epoch: int
@@ -108,7 +108,7 @@ class EpochRecord(Part):
     """True error on the test."""
 
 
-class CollapseEvent(Part):
+class CollapseEvent(FrozenModel):
     """One time that adversarial augmentation collapsed and the run went back."""
 
     step: int
@@ -119,7 +119,7 @@ class CollapseEvent(Part):
     """Epoch to whose end the run went back; 0 is the start."""
 
 
-class RunLine(Part):
+class RunLine(FrozenModel):
     """One finished run."""
 
     digest: str

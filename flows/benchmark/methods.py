@@ -25,11 +25,11 @@ from poseshift.augmentation.config import FeedbackConfig
 from poseshift.augmentation.discriminator import Critic, DiscriminatorConfig
 from poseshift.augmentation.generator import BoneChanges, GeneratorConfig, Rotations
 from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
-from poseshift.flows.experiment.recipe import Part
+from poseshift.storage.model import FrozenModel
 from poseshift.training.encoding import EncodingName
 
 
-class Method(Part):
+class Method(FrozenModel):
     """How a lifter of the benchmark is taught."""
 
     description: str

@@ -13,7 +13,7 @@ from poseshift.flows.benchmark.data import BenchmarkData
 from poseshift.flows.benchmark.domains import DOMAINS, DomainName
 from poseshift.flows.benchmark.lines import Job
 from poseshift.flows.benchmark.methods import ABLATED, COMPARED, method
-from poseshift.flows.experiment.recipe import Part
+from poseshift.storage.model import FrozenModel
 from poseshift.training.lifters.registry import preset
 from poseshift.training.schedule import Schedule
 
@@ -21,7 +21,7 @@ Suite = Literal["adaptation", "ablation"]
 Effort = Literal["short", "full"]
 
 
-class Plan(Part):
+class Plan(FrozenModel):
     """The runs of a benchmark: every combination of lifter, method, domain and seed."""
 
     lifters: tuple[str, ...] = Field(min_length=1)

@@ -33,11 +33,11 @@ from poseshift.augmentation.collapse import CollapseError
 from poseshift.augmentation.random_augmentation import RandomAugmentation
 from poseshift.flows.benchmark.data import BenchmarkData, without_labels
 from poseshift.flows.benchmark.lines import Choice, CollapseEvent, EpochRecord, Job, RunLine
-from poseshift.flows.experiment.recipe import Part
-from poseshift.flows.experiment.stage import write_text_atomically
 from poseshift.geometry.bones import BoneStatistics, bone_statistics
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
+from poseshift.storage.files import write_atomically
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_json, git_commit, software_versions
 from poseshift.training.batches import BatchTransform, DevicePoses
 from poseshift.training.checkpoint import TrainedLifter
@@ -52,7 +52,7 @@ from poseshift.training.run_state import STATE_FILE
 _TRAINING, _CANDIDATES = "training", "candidates"
 
 
-class GravityJob(Part):
+class GravityJob(FrozenModel):
     """What the gravity found for target cameras depends on."""
 
     source_digest: str
@@ -233,7 +233,7 @@ def _gravity(
         if not record.exists():
             single = DevicePoses.from_columns(lesson.source, lesson.labelled.device, frames=1)
             found = learn_camera_gravity(single, target, config, job.seed)
-            write_text_atomically(record, found.model_dump_json(indent=2) + "\n")
+            write_atomically(record, found.model_dump_json(indent=2) + "\n")
     return CameraGravity.model_validate_json(record.read_text(encoding="utf-8"))
 
 

@@ -19,7 +19,7 @@ from poseshift.flows.benchmark.domains import DOMAINS
 from poseshift.flows.benchmark.lines import CHOICES, Choice, JobLabel, RunLine
 from poseshift.flows.benchmark.methods import METHODS
 from poseshift.flows.experiment.compare import gap_closed
-from poseshift.flows.experiment.stage import write_text_atomically
+from poseshift.storage.files import write_atomically
 from poseshift.training.evaluation.intervals import Estimate
 from poseshift.training.evaluation.results import PooledResult, SeedEstimate, pool_seeds
 from poseshift.training.schedule import Schedule
@@ -233,7 +233,7 @@ def replace_section(document: Path, name: str, text: str) -> None:
     _, found_end, after = rest.partition(end)
     if not (found and found_end) or begin in rest or end in after:
         raise SectionError(f"{document}: needs the lines {begin!r} and {end!r}, once each, in this order")
-    write_text_atomically(document, f"{before}{begin}\n\n{text}\n{end}{after}")
+    write_atomically(document, f"{before}{begin}\n\n{text}\n{end}{after}")
 
 
 def _further(result: PooledResult | None) -> tuple[SeedEstimate | None, ...]:

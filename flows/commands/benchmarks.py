@@ -24,9 +24,9 @@ from poseshift.flows.benchmark.tables import (
     tables,
 )
 from poseshift.flows.commands.console import console, error_console, fail, steps_shown, user_errors
-from poseshift.flows.experiment.stage import write_text_atomically
 from poseshift.flows.train import resolve_device
 from poseshift.preprocessing.errors import RawDataError
+from poseshift.storage.files import write_atomically
 
 app = typer.Typer()
 benchmark_app = typer.Typer(
@@ -131,6 +131,6 @@ def _publish(lines: tuple[RunLine, ...], out: Path) -> None:
         for row in rows(one):
             shown.add_row(*(row[column] for column in _SHOWN))
         console.print(shown)
-    write_text_atomically(out / TABLE_FILE, markdown(lines))
+    write_atomically(out / TABLE_FILE, markdown(lines))
     write_plots(made, out / PLOTS)
     console.print(f"{len(lines)} runs; table: {out / TABLE_FILE}, plots: {out / PLOTS}", soft_wrap=True)

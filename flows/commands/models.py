@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
 from poseshift.flows.commands.console import Json, console, print_json
+from poseshift.storage.model import FrozenModel
 from poseshift.training.evaluation.protocols import PROTOCOLS
 from poseshift.training.lifters.registry import describe
 
 
-class ProtocolRow(BaseModel):
+class ProtocolRow(FrozenModel):
     """One protocol, as listed."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     dataset: str
@@ -24,10 +22,8 @@ class ProtocolRow(BaseModel):
     source: str
 
 
-class LifterRow(BaseModel):
+class LifterRow(FrozenModel):
     """One lifter's preset, as listed."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     parameters: int
@@ -36,10 +32,8 @@ class LifterRow(BaseModel):
     output: str
 
 
-class Listing(BaseModel):
+class Listing(FrozenModel):
     """What there is to choose from."""
-
-    model_config = ConfigDict(frozen=True)
 
     lifters: tuple[LifterRow, ...] = ()
     protocols: tuple[ProtocolRow, ...] = ()

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from poseshift.flows.experiment.recipe import Part, PoseData, StoredData
+from poseshift.flows.experiment.recipe import PoseData, StoredData
 from poseshift.storage.columns import CameraPoses, read_camera_poses
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import Dataset
 from poseshift.storage.store import PoseStore
 
 
-class StoreInputs(Part):
+class StoreInputs(FrozenModel):
     """A store as an input of a stage: what decides its content, and nothing of where it lies."""
 
     dataset: Dataset

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from poseshift.adaptation.global_position import GlobalPositionConfig
@@ -20,6 +20,7 @@ from poseshift.adaptation.poseda_config import PoseDAConfig
 from poseshift.adaptation.viewpoint import NoViewpoint, Viewpoint
 from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
 from poseshift.storage.columns import Selection
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_json
 from poseshift.storage.schema import Dataset
 from poseshift.training.encoding import EncodingName
@@ -38,13 +39,7 @@ class RecipeError(ValueError):
     """A recipe that cannot be used; the message names the file, each field, and how to mend it."""
 
 
-class Part(BaseModel):
-    """A part of a recipe: immutable, no unknown fields, each field's docstring is its description."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class StoredData(Part):
+class StoredData(FrozenModel):
     """A data set: which it is and where it lies."""
 
     dataset: Dataset
@@ -89,14 +84,14 @@ class PoseData(StoredData):
         )
 
 
-class NoAdaptation(Part):
+class NoAdaptation(FrozenModel):
     """Train on the labelled poses as they are."""
 
     method: Literal["none"] = "none"
     """No adaptation."""
 
 
-class GlobalPositionAdaptation(Part):
+class GlobalPositionAdaptation(FrozenModel):
     """PoseDA's global position alignment (GPA): each source pose takes root and scale of a target pose."""
 
     method: Literal["gpa"] = "gpa"
@@ -109,7 +104,7 @@ class GlobalPositionAdaptation(Part):
     """Random changes of bones and headings before everything; PoseDA learns them instead."""
 
 
-class PoseDAAdaptation(Part):
+class PoseDAAdaptation(FrozenModel):
     """PoseDA: poses from an adversarial generator, given the target's positions, beside aligned ones."""
 
     method: Literal["poseda"] = "poseda"
@@ -134,7 +129,7 @@ Adaptation = Annotated[
 ]
 
 
-class Test(Part):
+class Test(FrozenModel):
     """What the lifters are tested on, and how errors are counted."""
 
     __test__ = False  # not a test case, whatever pytest thinks of its name
@@ -164,7 +159,7 @@ class Test(Part):
         return self
 
 
-class Recipe(Part):
+class Recipe(FrozenModel):
     """Everything that an experiment depends on."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from poseshift.flows.experiment.compare import gain_mm, gap_closed
-from poseshift.flows.experiment.recipe import CheckpointChoice, Method, Part, Recipe
+from poseshift.flows.experiment.recipe import CheckpointChoice, Method, Recipe
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import git_commit, software_versions
 from poseshift.training.evaluation.intervals import Estimate
 from poseshift.training.evaluation.results import EvaluationResult, SeedEstimate, pool_seeds
@@ -16,7 +17,7 @@ Results = Mapping[Method, Sequence[EvaluationResult]]
 """One result per seed for each kind of lifter, in the order of the recipe's seeds, under any protocols."""
 
 
-class Figures(Part):
+class Figures(FrozenModel):
     """The figures of one kind of lifter under one protocol, means over seeds."""
 
     mpjpe_mm: SeedEstimate
@@ -29,7 +30,7 @@ class Figures(Part):
     """Area under the PCK curve, per cent."""
 
 
-class ProtocolFigures(Part):
+class ProtocolFigures(FrozenModel):
     """All kinds of lifter under one protocol."""
 
     protocol: str

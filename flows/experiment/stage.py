@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -20,6 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from poseshift.storage.files import write_atomically
 from poseshift.storage.lock import writer_lock
 from poseshift.storage.provenance import digest_json
 
@@ -109,12 +108,12 @@ def _begin(
     if found != digest and folder.exists() and any(folder.iterdir()):
         _set_aside(folder, found or "unknown")
     folder.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(
+    write_atomically(
         folder / INPUTS, json.dumps({"digest": digest, **record.model_dump(mode="json")}, indent=2) + "\n"
     )
     started = perf_counter()
     result = work(folder)
-    write_text_atomically(folder / DONE, result.model_dump_json(indent=2) + "\n")
+    write_atomically(folder / DONE, result.model_dump_json(indent=2) + "\n")
     log_stage(str(folder), perf_counter() - started, {**_figures(result), "inputs": digest[:12]})
     return StageOutcome(result, reused=False)
 
@@ -152,22 +151,6 @@ def recorded_inputs(folder: Path) -> dict[str, Any] | None:
     content = _read_inputs(folder)
     inputs = None if content is None else content.get("inputs")
     return inputs if isinstance(inputs, dict) else None
-
-
-def write_text_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader, or a crash, sees the old content or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _record(inputs: Inputs) -> InputsRecord[Inputs]:

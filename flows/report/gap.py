@@ -25,18 +25,19 @@ from poseshift.flows.adapt import alignment_of, known_gravity, target_gravity, t
 from poseshift.flows.experiment.data import open_poses
 from poseshift.flows.experiment.progress import Step as Told
 from poseshift.flows.experiment.progress import report_progress
-from poseshift.flows.experiment.recipe import Adaptation, GlobalPositionAdaptation, Part, Recipe
-from poseshift.flows.experiment.stage import write_text_atomically
+from poseshift.flows.experiment.recipe import Adaptation, GlobalPositionAdaptation, Recipe
 from poseshift.flows.pipeline import RunFolder
 from poseshift.flows.report.histograms import Panel, draw
 from poseshift.flows.train import resolve_device
+from poseshift.storage.files import write_atomically
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import git_commit
 from poseshift.training.batches import DevicePoses
 
 REPORT_FILE, KEYPOINT_PLOT, LABELLED_PLOT = "gap.json", "keypoints.svg", "labelled.svg"
 
 
-class GapRequest(Part):
+class GapRequest(FrozenModel):
     """What to compare."""
 
     recipe: Recipe
@@ -47,7 +48,7 @@ class GapRequest(Part):
     """How much is looked at."""
 
 
-class GapReport(Part):
+class GapReport(FrozenModel):
     """What was found."""
 
     snapshots: dict[str, str] = Field(min_length=1)
@@ -113,7 +114,7 @@ def measure_gap(request: GapRequest, folder: Path) -> GapReport:
         labelled=by_labels,
         git_commit=git_commit(),
     )
-    write_text_atomically(folder / REPORT_FILE, report.model_dump_json(indent=2) + "\n")
+    write_atomically(folder / REPORT_FILE, report.model_dump_json(indent=2) + "\n")
     draw(tuple(Panel(one.step, keypoint_quantities(one)) for one in by_keypoints), folder / KEYPOINT_PLOT)
     if by_labels:
         draw(tuple(Panel(one.step, labelled_quantities(one)) for one in by_labels), folder / LABELLED_PLOT)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from poseshift.flows.experiment.stage import write_text_atomically
 from poseshift.flows.report.view import ReportView
+from poseshift.storage.files import write_atomically
 
 
 def render(view: ReportView) -> str:
@@ -24,4 +24,4 @@ def render(view: ReportView) -> str:
 
 def write_page(view: ReportView, path: Path) -> None:
     """Write the page, all of it or nothing."""
-    write_text_atomically(path, render(view))
+    write_atomically(path, render(view))

@@ -13,11 +13,11 @@ from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL
 from prefect.utilities.urls import url_for
 
-from poseshift.flows.experiment.recipe import Part
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import git_commit
 
 
-class Environment(Part):
+class Environment(FrozenModel):
     """What one would have to set up again to repeat a run."""
 
     started: datetime

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from poseshift.storage.model import FrozenModel
 
 
-class Human36MOptions(BaseModel):
+class Human36MOptions(FrozenModel):
     """Options of :func:`poseshift.preprocessing.human36m.read.plan_human36m`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     s11_directions: Literal["keep", "drop_camera_54138969", "drop"] = Field(
         default="keep",

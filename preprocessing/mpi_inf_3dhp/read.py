@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from poseshift.geometry.camera import Camera, project
 from poseshift.geometry.skeleton import mapping
@@ -32,6 +32,7 @@ from poseshift.preprocessing.mpi_inf_3dhp.consensus import Consensus, world_cons
 from poseshift.preprocessing.mpi_inf_3dhp.intrinsics import IntrinsicsEstimate, estimate_intrinsics
 from poseshift.preprocessing.mpi_inf_3dhp.world import MM_PER_M, Float64
 from poseshift.preprocessing.raw import PlannedTrial, RawPlan
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import Trial, TrialKey
 
 logger = logging.getLogger(__name__)
@@ -48,10 +49,8 @@ _FROM_TEST = mapping("mpi_inf_3dhp_17", "human36m_17")
 _BLENDED = [_FROM_TEST.target.joint_names.index(name) for name in layout.BLENDED_JOINTS]
 
 
-class MpiInf3dhpOptions(BaseModel):
+class MpiInf3dhpOptions(FrozenModel):
     """What the readers leave to choice; recorded in the store."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     training_cameras: layout.CameraSet = Field(
         default="regular",

@@ -5,17 +5,14 @@ With a clip's turn and shift from this report, the staged world positions can be
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from poseshift.preprocessing.restaging.casting import Group, Kind
 from poseshift.preprocessing.restaging.placement import Placement
+from poseshift.storage.model import FrozenModel
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class StagedClip(_Frozen):
+class StagedClip(FrozenModel):
     """One clip and where it went."""
 
     name: str = Field(description="Name of the motion.")
@@ -35,7 +32,7 @@ class StagedClip(_Frozen):
         return Placement(self.heading_rad, self.shift_m)
 
 
-class StagedSubject(_Frozen):
+class StagedSubject(FrozenModel):
     """One person of the motion and whom they play."""
 
     person: str = Field(description="Subject of the motion.")
@@ -45,14 +42,14 @@ class StagedSubject(_Frozen):
     universal_scale: float = Field(description="Reference height over the person's height.")
 
 
-class LeftOut(_Frozen):
+class LeftOut(FrozenModel):
     """A clip that is in neither data set."""
 
     name: str
     reason: str
 
 
-class RestageReport(_Frozen):
+class RestageReport(FrozenModel):
     """A restaged pair of data sets."""
 
     motion: str = Field(description="The motion behind the data, as stores and reports label it.")

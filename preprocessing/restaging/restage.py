@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from poseshift.geometry.camera import Camera
 from poseshift.preprocessing.human36m import layout as human36m
@@ -42,6 +42,7 @@ from poseshift.preprocessing.restaging.placement import (
 )
 from poseshift.preprocessing.restaging.publication import published
 from poseshift.preprocessing.restaging.report import LeftOut, RestageReport, StagedClip, StagedSubject
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import TrialKey
 
 logger = logging.getLogger(__name__)
@@ -65,10 +66,8 @@ _TRAINING_CAMERA_OF_TEST = 8
 _HEIGHT_CHAINS = ((3, 2, 1, 0, 7, 8, 9, 10), (6, 5, 4, 0, 7, 8, 9, 10))
 
 
-class RestageOptions(BaseModel):
+class RestageOptions(FrozenModel):
     """What restaging leaves to choice."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_frames_per_clip: int | None = Field(
         default=None, gt=0, description="Cut every clip after so many frames; None keeps all."

@@ -6,14 +6,8 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from poseshift.training.checkpoint import (
-    DESCRIPTION_FILE,
-    WEIGHTS_FILE,
-    load_lifter,
-    load_state,
-    save_lifter,
-    write_atomically,
-)
+from poseshift.storage.files import write_atomically
+from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, load_lifter, load_state, save_lifter
 from poseshift.training.lifters.ampose import AMPoseConfig
 from poseshift.training.lifters.registry import build
 

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+
+from poseshift.storage.model import FrozenModel
 
 Float64 = NDArray[np.float64]
 
@@ -20,10 +21,8 @@ RESAMPLES = 2000
 _PERCENTILES = (2.5, 97.5)
 
 
-class Estimate(BaseModel):
+class Estimate(FrozenModel):
     """A figure with its 95 % interval; ``low`` and ``high`` are None with fewer than two sequences."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     value: float
     low: float | None

@@ -10,19 +10,15 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from poseshift.storage.model import FrozenModel
 from poseshift.training.evaluation.intervals import Estimate, Float64, draw_weights, estimate
 from poseshift.training.evaluation.protocols import Averaging
 
 Metric = Literal["mpjpe_mm", "pa_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm", "pck150", "auc"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Errors(_Frozen):
+class Errors(FrozenModel):
     """Means over some frames: position errors in millimetres, PCK and AUC in percent."""
 
     frames: int
@@ -55,7 +51,7 @@ class ActionErrors(Errors):
     action: str
 
 
-class JointErrors(_Frozen):
+class JointErrors(FrozenModel):
     """Mean error of one joint; ``pck150`` is None for joints that the protocol leaves out of PCK."""
 
     joint: str
@@ -63,7 +59,7 @@ class JointErrors(_Frozen):
     pck150: float | None
 
 
-class EvaluationResult(_Frozen):
+class EvaluationResult(FrozenModel):
     """One lifter on one protocol.
 
     Attributes
@@ -127,7 +123,7 @@ class SeedEstimate(Estimate):
         return f"{self.value:.1f}{spread}{interval}"
 
 
-class PooledResult(_Frozen):
+class PooledResult(FrozenModel):
     """Several seeds of one experiment on one protocol; attributes as in :class:`EvaluationResult`."""
 
     protocol: str

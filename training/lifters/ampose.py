@@ -15,10 +15,11 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from poseshift.geometry.skeleton import skeleton as skeleton_named
+from poseshift.storage.model import FrozenModel
 from poseshift.training.lifters.graph import GraphConvolution, Neighbours, Normalisation
 from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.lifters.norm import ChannelNorm
@@ -26,10 +27,8 @@ from poseshift.training.lifters.norm import ChannelNorm
 Order = Literal["global-first", "local-first", "parallel"]
 
 
-class AMPoseConfig(BaseModel):
+class AMPoseConfig(FrozenModel):
     """Size and open choices of AMPose. The defaults are the ``ampose`` preset: 11.1 M parameters."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["ampose"] = "ampose"
     skeleton: str = Field(

@@ -15,11 +15,12 @@ from types import MappingProxyType
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.geometry.skeleton import skeleton as skeleton_named
+from poseshift.storage.model import FrozenModel
 from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.lifters.non_local import NonLocal
 from poseshift.training.lifters.norm import ChannelNorm
@@ -38,10 +39,8 @@ GROUPS = (
 """Joints that a non-local block pools together."""
 
 
-class SemGCNConfig(BaseModel):
+class SemGCNConfig(FrozenModel):
     """Size and variant of SemGCN. The defaults are the paper's full network."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["semgcn"] = "semgcn"
     skeleton: Literal["human36m_17", "poseaug_16"] = Field(

@@ -11,16 +11,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
+from poseshift.storage.model import FrozenModel
 from poseshift.training.lifters.lifter import Lifter
 
 
-class SimpleBaselineConfig(BaseModel):
+class SimpleBaselineConfig(FrozenModel):
     """Size of SimpleBaseline. The defaults are the paper's: 4.3 M parameters (4.29 M with 16 joints)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["simple-baseline"] = "simple-baseline"
     skeleton: str = Field(

@@ -16,11 +16,12 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.geometry.skeleton import skeleton as skeleton_named
+from poseshift.storage.model import FrozenModel
 from poseshift.training.lifters.graph import GraphConvolution
 from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.lifters.non_local import NonLocal
@@ -46,10 +47,8 @@ BODY_PARTS = Skeleton(
 """The pooled graph: four limbs linked to the trunk, and to their mirror images."""
 
 
-class STGCNConfig(BaseModel):
+class STGCNConfig(FrozenModel):
     """Size of ST-GCN. The defaults are the authors' single-frame network: 3.6 M parameters."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["st-gcn"] = "st-gcn"
     skeleton: Literal["human36m_17", "poseaug_16"] = Field(

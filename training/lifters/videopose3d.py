@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
+from poseshift.storage.model import FrozenModel
 from poseshift.training.lifters.lifter import Lifter
 
 
@@ -27,10 +28,8 @@ def _odd(width: int) -> int:
     return width
 
 
-class VideoPose3DConfig(BaseModel):
+class VideoPose3DConfig(FrozenModel):
     """Size of VideoPose3D. The defaults see 27 frames: 8.56 M parameters, as in the paper."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["videopose3d"] = "videopose3d"
     skeleton: str = Field(
