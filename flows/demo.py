@@ -1,6 +1,6 @@
 """The demonstration: the whole path on motion that anybody may use, in a few minutes on two cores.
 
-Free motion is restaged before the true cameras of Human3.6M and MPI-INF-3DHP and written as raw release
+Free motion is put in front of the true cameras of Human3.6M and MPI-INF-3DHP and written as raw release
 trees; from there on everything is what a user with the original data would run: three stores, and for each
 seed a source-only lifter, one adapted by global position alignment, and one trained on the target's labels,
 all measured on the target's test sequences. Figures on restaged data are not comparable with published ones.
@@ -14,8 +14,9 @@ from typing import Literal
 from prefect import flow, task
 from pydantic import Field
 
+from poseshift.adaptation.methods import METHODS
 from poseshift.flows.experiment.progress import Step, report_progress
-from poseshift.flows.experiment.recipe import GlobalPositionAdaptation, PoseData, Recipe, StoredData, Test
+from poseshift.flows.experiment.recipe import PoseData, Recipe, StoredData, Test
 from poseshift.flows.experiment.results import Summary
 from poseshift.flows.experiment.stage import run_stage
 from poseshift.flows.pipeline import run_recipe
@@ -109,9 +110,8 @@ def demo_recipe(options: DemoOptions) -> Recipe:
             protocols=PROTOCOLS,
         ),
         lifter=preset("ampose-small"),
-        encoding="screen",
-        adaptation=GlobalPositionAdaptation(),
-        compare=("source_only", "target_supervised"),
+        method=METHODS["gpa"],
+        compare=(METHODS["source_only"], METHODS["target_supervised"]),
         schedule=SCHEDULES[options.effort],
         seeds=tuple(range(options.seeds)),
         device="auto",

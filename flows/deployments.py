@@ -20,8 +20,9 @@ from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Schedule
 from pydantic import BaseModel
 
-from poseshift.flows.experiment.recipe import Method, Recipe
-from poseshift.flows.pipeline import RunFolder, job, prepare_request, stores
+from poseshift.flows.experiment.folder import RunFolder, job, stores
+from poseshift.flows.experiment.recipe import Recipe
+from poseshift.flows.pipeline import prepare_request
 from poseshift.flows.runtime.events import SETTLING_TIME, on_commit
 
 TAG = "poseshift"
@@ -92,7 +93,7 @@ def of_recipe(recipe: Recipe, timetable: Timetable) -> tuple[RunnerDeployment, .
     )
 
 
-def _training(recipe: Recipe, method: Method) -> RunnerDeployment:
+def _training(recipe: Recipe, method: str) -> RunnerDeployment:
     seed = recipe.seeds[0]
     work = job(recipe, method, seed)
     return _deployment(
@@ -102,7 +103,7 @@ def _training(recipe: Recipe, method: Method) -> RunnerDeployment:
     )
 
 
-def _evaluation(recipe: Recipe, method: Method) -> RunnerDeployment:
+def _evaluation(recipe: Recipe, method: str) -> RunnerDeployment:
     seed, folder = recipe.seeds[0], RunFolder(recipe.run_dir)
     return _deployment(
         "evaluate",

@@ -4,117 +4,43 @@ The tasks are few and large, and each is a plain function that can be called wit
 there already for the same inputs is not done again; see :mod:`poseshift.flows.experiment.stage`.
 
 A run's folder holds ``recipe.yaml``, ``environment.json``, ``summary.json``, ``report.html``, ``run.log``
-and, for each kind of lifter and seed, ``lifters/<method>/seed-<n>`` and ``evaluations/<method>/seed-<n>``.
+and, for each method and seed, ``lifters/<method>/seed-<n>`` and ``evaluations/<method>/seed-<n>``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 from prefect import flow
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from poseshift.flows.adapt import known_gravity, lesson, transforms
-from poseshift.flows.evaluate import EvaluationRecord, evaluate_lifter
-from poseshift.flows.experiment.data import open_poses, open_store
+from poseshift.flows.evaluate import evaluate_on
+from poseshift.flows.experiment.evaluate import EvaluationRecord
+from poseshift.flows.experiment.folder import RunFolder, Trained, job, stores
 from poseshift.flows.experiment.progress import Step, report_progress
-from poseshift.flows.experiment.recipe import Method, Recipe, StoredData, save_recipe
+from poseshift.flows.experiment.recipe import Recipe, StoredData, save_recipe
 from poseshift.flows.experiment.results import Summary, summarise
+from poseshift.flows.experiment.train import TrainingRecord
 from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, RawKind, failure_of, prepare_store
 from poseshift.flows.prepare import show as show_ingest
-from poseshift.flows.report.evidence import Evidence
-from poseshift.flows.report.gather import placement, sample_poses
+from poseshift.flows.report.gather import gather
 from poseshift.flows.report.page import write_page
-from poseshift.flows.report.view import METHOD_LABELS, build_view
+from poseshift.flows.report.view import build_view
 from poseshift.flows.runtime.environment import describe_environment
 from poseshift.flows.runtime.events import announce_commit
 from poseshift.flows.runtime.logs import recorded
 from poseshift.flows.runtime.retries import patient_task
-from poseshift.flows.train import CHECKPOINT, TrainingJob, TrainingRecord, narrated_training, resolve_device
+from poseshift.flows.train import train_with_progress
 from poseshift.preprocessing.ingest import IngestReport
 from poseshift.storage.files import write_atomically
 from poseshift.storage.schema import Dataset
-from poseshift.training.checkpoint import load_lifter
-from poseshift.training.evaluation.protocols import protocol
 
 _RAW_KINDS: Mapping[Dataset, RawKind] = {
     "human36m": "human36m",
     "mpi_inf_3dhp_train": "mpi-inf-3dhp-train",
     "mpi_inf_3dhp_test": "mpi-inf-3dhp-test",
 }
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    """Where an experiment's files lie."""
-
-    path: Path
-
-    @property
-    def recipe(self) -> Path:
-        """The recipe as it was run."""
-        return self.path / "recipe.yaml"
-
-    @property
-    def summary(self) -> Path:
-        """The figures and what they depend on."""
-        return self.path / "summary.json"
-
-    @property
-    def report(self) -> Path:
-        """The page."""
-        return self.path / "report.html"
-
-    @property
-    def environment(self) -> Path:
-        """The program, the machine and the packages of the latest run."""
-        return self.path / "environment.json"
-
-    @property
-    def log(self) -> Path:
-        """What was logged."""
-        return self.path / "run.log"
-
-    def training(self, method: Method, seed: int) -> Path:
-        """Folder of the stage that trains one lifter."""
-        return self.path / "lifters" / method / f"seed-{seed}"
-
-    def lifter(self, method: Method, seed: int) -> Path:
-        """Folder of a trained lifter."""
-        return self.training(method, seed) / CHECKPOINT
-
-    def evaluation(self, method: Method, seed: int) -> Path:
-        """Folder of the stage that evaluates one lifter."""
-        return self.path / "evaluations" / method / f"seed-{seed}"
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What became of one lifter."""
-
-    method: Method
-    seed: int
-    training: TrainingRecord
-    evaluation: EvaluationRecord
-
-
-def job(recipe: Recipe, method: Method, seed: int) -> TrainingJob:
-    """Make the training job of one lifter of a recipe."""
-    learned = lesson(recipe, method)
-    return TrainingJob(
-        labelled=learned.labelled,
-        target=learned.target,
-        adaptation=learned.adaptation,
-        lifter=recipe.lifter,
-        encoding=recipe.encoding,
-        schedule=recipe.schedule,
-        selection=recipe.selection if learned.target is not None else "last",
-        seed=seed,
-        device=recipe.device,
-    )
 
 
 def prepare_request(data: StoredData) -> PrepareRequest | None:
@@ -165,19 +91,19 @@ def prepare_data(data: StoredData, dask: str | None = None) -> IngestReport | No
     return report
 
 
-def train_method(recipe: Recipe, method: Method, seed: int) -> TrainingRecord:
+def train_method(recipe: Recipe, method: str, seed: int) -> TrainingRecord:
     """Train one lifter of a recipe."""
     folder = RunFolder(recipe.run_dir).training(method, seed)
-    name = f"train {METHOD_LABELS[method]}, seed {seed}"
-    return narrated_training(job(recipe, method, seed), folder, name).result
+    name = f"train {recipe.entry(method).label}, seed {seed}"
+    return train_with_progress(job(recipe, method, seed), folder, name).result
 
 
-def evaluate_method(recipe: Recipe, method: Method, seed: int) -> EvaluationRecord:
+def evaluate_method(recipe: Recipe, method: str, seed: int) -> EvaluationRecord:
     """Evaluate one lifter of a recipe."""
-    name = f"evaluate {METHOD_LABELS[method]}, seed {seed}"
+    name = f"evaluate {recipe.entry(method).label}, seed {seed}"
     report_progress(Step(name, 0, 1))
     folder = RunFolder(recipe.run_dir)
-    outcome = evaluate_lifter(
+    outcome = evaluate_on(
         folder.lifter(method, seed),
         recipe.test,
         folder.evaluation(method, seed),
@@ -212,34 +138,6 @@ def publish(recipe: Recipe, trained: tuple[Trained, ...]) -> Summary:
     write_page(build_view(recipe, summary, gather(recipe, trained)), folder.report)
     report_progress(Step("report", 1, 1, str(folder.report)))
     return summary
-
-
-def gather(recipe: Recipe, trained: tuple[Trained, ...]) -> Evidence:
-    """Collect what the report draws beside the figures."""
-    folder = RunFolder(recipe.run_dir)
-    seed = recipe.seeds[0]
-    device = resolve_device(recipe.device)
-    store = open_store(recipe.test.data)
-    test = protocol(recipe.test.protocols[0]).read(store, recipe.test.data.keypoints)
-    placed = None
-    if recipe.target is not None and recipe.adaptation.method != "none":
-        target = open_poses(recipe.target).unlabelled()
-        source = open_poses(recipe.source).labelled()
-        gravity = known_gravity(folder.training(recipe.adaptation.method, seed))
-        alignment = transforms(recipe.adaptation, target, resolve_device("cpu"), gravity)
-        placed = placement(source, target, alignment, seed=seed)
-    return Evidence(
-        skeleton=store.skeleton,
-        placement=placed,
-        poses=sample_poses(
-            {method: load_lifter(folder.lifter(method, seed), device) for method in recipe.methods}, test
-        ),
-        curves={
-            method: tuple(one.training.curve for one in trained if one.method == method)
-            for method in recipe.methods
-        },
-        trained_on={one.method: one.training.poses for one in trained},
-    )
 
 
 _prepare_task = patient_task(prepare_data, "prepare store", "prepare {data.dataset}")
@@ -307,11 +205,12 @@ def show(recipe: Recipe, summary: Summary) -> None:
         key=f"{key}-figures",
         table=[
             {
-                "lifter": METHOD_LABELS[method],
-                **{name: str(getattr(figures, name)) for name in type(figures).model_fields},
+                "lifter": row.label,
+                **{name: str(getattr(row.figures, name)) for name in type(row.figures).model_fields},
+                "gain_mm": "" if row.gain_mm is None else str(row.gain_mm),
+                **row.parts.model_dump(),
             }
-            for method in recipe.methods
-            if (figures := summary.of(method)) is not None
+            for row in summary.rows
         ],
         description=f"{summary.protocol}, {summary.frames} frames, seeds {list(summary.seeds)}",
     )
@@ -331,9 +230,3 @@ def show(recipe: Recipe, summary: Summary) -> None:
     create_link_artifact(
         key=f"{key}-report", link=RunFolder(recipe.run_dir).report.resolve().as_uri(), link_text="Report"
     )
-
-
-def stores(recipe: Recipe) -> tuple[StoredData, ...]:
-    """List the data sets that a recipe reads, each store once."""
-    named = (recipe.source, recipe.target, recipe.test.data)
-    return tuple({data.store: data for data in named if data is not None}.values())

@@ -17,13 +17,14 @@ import torch
 from prefect import flow
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from poseshift.flows.evaluate import EvaluationInputs, EvaluationRecord
-from poseshift.flows.experiment.recipe import Method, Recipe, StoredData, load_recipe
+from poseshift.flows.experiment.evaluate import EvaluationInputs, EvaluationRecord
+from poseshift.flows.experiment.folder import RunFolder
+from poseshift.flows.experiment.recipe import Recipe, StoredData, load_recipe
 from poseshift.flows.experiment.results import ProtocolFigures, Summary
 from poseshift.flows.experiment.stage import DONE, INPUTS, InputsRecord
-from poseshift.flows.pipeline import RunFolder, learn, run_recorded
+from poseshift.flows.experiment.train import TrainingInputs, TrainingRecord
+from poseshift.flows.pipeline import learn, run_recorded
 from poseshift.flows.runtime.environment import Environment
-from poseshift.flows.train import TrainingInputs, TrainingRecord
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file
@@ -81,14 +82,14 @@ class RecordedRun:
     recipe : as it was run.
     summary : its figures.
     environment : its circumstances; None for runs that did not keep them.
-    trained : per kind of lifter and seed, what the training left behind.
+    trained : per method and seed, what the training left behind.
     """
 
     folder: RunFolder
     recipe: Recipe
     summary: Summary
     environment: Environment | None
-    trained: Mapping[tuple[Method, int], RecordedLifter]
+    trained: Mapping[tuple[str, int], RecordedLifter]
 
 
 @dataclass(frozen=True)
@@ -285,7 +286,7 @@ def _snapshots_learned_from(run: RecordedRun) -> tuple[str | None, str | None]:
     """Snapshots of source and target; None for the one that no lifter of the run learned from."""
     source, target = set[str](), set[str]()
     for (method, seed), lifter in run.trained.items():
-        labelled = target if method == "target_supervised" else source
+        labelled = target if run.recipe.entry(method).labels == "target" else source
         labelled.add(lifter.read.labelled.snapshot)
         if lifter.read.target is not None:
             target.add(lifter.read.target.snapshot)
@@ -301,7 +302,7 @@ def _at(data: _Data, snapshot: str) -> _Data:
     return data.model_copy(update={"raw": None, "snapshot": snapshot})
 
 
-def _read_lifter(folder: RunFolder, method: Method, seed: int) -> RecordedLifter:
+def _read_lifter(folder: RunFolder, method: str, seed: int) -> RecordedLifter:
     training, evaluation = folder.training(method, seed), folder.evaluation(method, seed)
     weights = folder.lifter(method, seed) / WEIGHTS_FILE
     if not weights.is_file():

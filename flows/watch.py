@@ -17,13 +17,14 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 
-from poseshift.flows.evaluate import EvaluationRecord, evaluation_inputs
-from poseshift.flows.experiment.recipe import Method, Recipe
+from poseshift.flows.experiment.evaluate import EvaluationRecord, evaluation_inputs
+from poseshift.flows.experiment.folder import RunFolder, job
+from poseshift.flows.experiment.recipe import Recipe
 from poseshift.flows.experiment.results import Summary
 from poseshift.flows.experiment.stage import is_done, recorded_inputs
-from poseshift.flows.pipeline import RunFolder, artifact_key, job, learn, prepare_stores, run_recorded
+from poseshift.flows.experiment.train import TrainingRecord, training_inputs
+from poseshift.flows.pipeline import artifact_key, learn, prepare_stores, run_recorded
 from poseshift.flows.runtime.logs import recorded, run_id
-from poseshift.flows.train import TrainingRecord, training_inputs
 from poseshift.preprocessing.ingest import IngestReport
 from poseshift.storage.model import FrozenModel
 
@@ -132,7 +133,7 @@ def _reasons(recipe: Recipe) -> Iterator[Reason]:
         yield Reason(action="report", part=folder.summary.name, why="the recipe was edited")
 
 
-def _reasons_of_lifter(recipe: Recipe, folder: RunFolder, method: Method, seed: int) -> Iterator[Reason]:
+def _reasons_of_lifter(recipe: Recipe, folder: RunFolder, method: str, seed: int) -> Iterator[Reason]:
     training, evaluation = folder.training(method, seed), folder.evaluation(method, seed)
     wanted = training_inputs(job(recipe, method, seed))
     if not is_done(training, wanted, TrainingRecord):
@@ -188,7 +189,7 @@ def watch(recipe: Recipe) -> Decision:
         if decision.action != "nothing":
             with run_recorded(recipe):
                 summary = learn(recipe)
-            _record(recipe, decision, "finished", started, _headline(recipe, summary))
+            _record(recipe, decision, "finished", started, _headline(summary))
     except Exception as error:
         _record(recipe, decision, "failed", started, f"{type(error).__name__}: {error}")
         raise
@@ -205,12 +206,8 @@ def in_words(decision: Decision) -> str:
     return f"{decision.action}: " + "; ".join(f"{', '.join(names)} ({why})" for why, names in parts.items())
 
 
-def _headline(recipe: Recipe, summary: Summary) -> str:
-    figures = (
-        f"{method} {found.mpjpe_mm} mm"
-        for method in recipe.methods
-        if (found := summary.of(method)) is not None
-    )
+def _headline(summary: Summary) -> str:
+    figures = (f"{row.method} {row.figures.mpjpe_mm} mm" for row in summary.rows)
     return f"{summary.protocol}: " + ", ".join(figures)
 
 

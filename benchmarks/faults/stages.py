@@ -16,17 +16,12 @@ import torch
 from benchmarks.faults.scene import Scene
 
 from poseshift.adaptation.aligned_store import write_aligned_store
+from poseshift.adaptation.config import Adaptation, GlobalPositionAdaptation, NoAdaptation, PoseDAAdaptation
 from poseshift.adaptation.global_position import GlobalPositionConfig, TargetKeypoints
 from poseshift.flows.augment import AugmentRequest, augment_store
-from poseshift.flows.experiment.recipe import (
-    Adaptation,
-    GlobalPositionAdaptation,
-    NoAdaptation,
-    PoseDAAdaptation,
-    PoseData,
-)
+from poseshift.flows.experiment.recipe import PoseData
+from poseshift.flows.experiment.train import CHECKPOINT, TrainingJob, train_lifter
 from poseshift.flows.prepare import PrepareRequest, prepare_store
-from poseshift.flows.train import CHECKPOINT, TrainingJob, train_lifter
 from poseshift.storage.columns import Selection, read_camera_poses
 from poseshift.storage.provenance import digest_file
 from poseshift.storage.store import PoseStore

@@ -13,9 +13,10 @@ from typing import Literal
 
 from pydantic import JsonValue, ValidationError
 
+from poseshift.adaptation.methods import Method
 from poseshift.adaptation.selection import Criteria, SelectionConfig
 from poseshift.flows.benchmark.domains import DOMAINS, DomainName, TargetDomain
-from poseshift.flows.benchmark.methods import Method
+from poseshift.flows.experiment.fitting import Teaching
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_json
 from poseshift.training.evaluation.results import EvaluationResult
@@ -83,6 +84,17 @@ class Job(JobLabel):
     def digest(self) -> str:
         """SHA-256 of the job's canonical JSON."""
         return digest_json(self)
+
+    @property
+    def teaching(self) -> Teaching:
+        """How the lifter is taught, as a recipe's training says it."""
+        return Teaching(
+            adaptation=self.method_config.adaptation,
+            lifter=self.lifter_config,
+            encoding=self.method_config.encoding,
+            schedule=self.schedule,
+            seed=self.seed,
+        )
 
     @property
     def label(self) -> JobLabel:

@@ -9,10 +9,11 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from poseshift.adaptation.methods import METHODS
 from poseshift.flows.benchmark.data import BenchmarkData
 from poseshift.flows.benchmark.domains import DOMAINS, DomainName
 from poseshift.flows.benchmark.lines import Job
-from poseshift.flows.benchmark.methods import ABLATED, COMPARED, method
+from poseshift.flows.benchmark.suites import ABLATED, COMPARED
 from poseshift.storage.model import FrozenModel
 from poseshift.training.lifters.registry import preset
 from poseshift.training.schedule import Schedule
@@ -48,7 +49,7 @@ class Plan(FrozenModel):
     @classmethod
     def _known_methods(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            method(name)
+            METHODS[name]
         return names
 
     def jobs(self, data: BenchmarkData) -> tuple[Job, ...]:
@@ -65,7 +66,7 @@ class Plan(FrozenModel):
                 lifter=lifter,
                 lifter_config=preset(lifter),
                 method=name,
-                method_config=method(name),
+                method_config=METHODS[name],
                 schedule=self.own_schedules.get(lifter, self.schedule),
                 seed=seed,
             )

@@ -1,7 +1,8 @@
 """One run of the benchmark: train by a method, measure every epoch, choose, and report as a line.
 
-The working folder holds the state to resume from and every epoch's weights; a run that was killed at any
-moment ends with the figures of an undisturbed one.
+Training is :func:`poseshift.flows.experiment.fitting.teach`, the same as a recipe's; the benchmark adds that
+every epoch's lifter is measured on the test. The working folder holds the state to resume from and every
+epoch's weights; a run that was killed at any moment ends with the figures of an undisturbed one.
 """
 
 from __future__ import annotations
@@ -9,47 +10,32 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 import torch
 from filelock import FileLock
 
-from poseshift.adaptation.candidates import (
-    Candidate,
-    CandidateRecorder,
-    candidates,
-    record_last_epoch,
-    restore,
-)
-from poseshift.adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
-from poseshift.adaptation.gravity import CameraGravity, GravityConfig, learn_camera_gravity
-from poseshift.adaptation.poseda import PoseDA
-from poseshift.adaptation.rollback import fit_with_rollback, read_rollbacks
-from poseshift.adaptation.selection import choose, measure, rank_correlation
-from poseshift.adaptation.viewpoint import AlignedViewpoint, viewpoint_transforms
+from poseshift.adaptation.candidates import Candidate, candidates, restore
+from poseshift.adaptation.config import alignment_of
+from poseshift.adaptation.gravity import GravityConfig
+from poseshift.adaptation.rollback import read_rollbacks
+from poseshift.adaptation.selection import choose, rank_correlation
+from poseshift.adaptation.viewpoint import AlignedViewpoint
 from poseshift.augmentation.collapse import CollapseError
-from poseshift.augmentation.random_augmentation import RandomAugmentation
 from poseshift.flows.benchmark.data import BenchmarkData, without_labels
 from poseshift.flows.benchmark.lines import Choice, CollapseEvent, EpochRecord, Job, RunLine
-from poseshift.geometry.bones import BoneStatistics, bone_statistics
+from poseshift.flows.experiment.fitting import CANDIDATES, TRAINING, Taught, Watching, teach
+from poseshift.geometry.bones import bone_statistics
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
-from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_json, git_commit, software_versions
-from poseshift.training.batches import BatchTransform, DevicePoses
 from poseshift.training.checkpoint import TrainedLifter
-from poseshift.training.encoding import Encoding, encoding
+from poseshift.training.encoding import encoding
 from poseshift.training.evaluation.evaluate import evaluate, predict, rows_within
 from poseshift.training.evaluation.results import EvaluationResult
-from poseshift.training.fit import EpochLog, fit
-from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.lifters.registry import build
-from poseshift.training.run_state import STATE_FILE
-
-_TRAINING, _CANDIDATES = "training", "candidates"
 
 
 class GravityJob(FrozenModel):
@@ -68,23 +54,22 @@ class GravityJob(FrozenModel):
 
 
 @dataclass(frozen=True)
-class _Lesson:
-    """A job's data on its device.
+class _Poses:
+    """A job's poses.
 
     Attributes
     ----------
-    source : labelled poses of the source.
-    target : the poses to adapt to, without their 3D.
-    labelled : what is learned from, cut to clips.
-    unlabelled : ``target``, cut to clips.
-    source_bones : lengths that the criteria know.
+    source : CameraPoses
+        Labelled poses of the source, whose bone lengths the criteria know.
+    labelled : CameraPoses
+        What is learned from.
+    target : CameraPoses
+        The poses to adapt to, without their 3D.
     """
 
     source: CameraPoses
+    labelled: CameraPoses
     target: CameraPoses
-    labelled: DevicePoses
-    unlabelled: DevicePoses
-    source_bones: BoneStatistics
 
 
 def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -> RunLine:
@@ -92,26 +77,28 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
 
     Parameters
     ----------
-    job : what to run.
-    data : holds the stores that the job names by their digests.
-    folder : work of all jobs; this one's lies in a folder named by its digest.
-    device : where to train and predict.
+    job : Job
+        What to run.
+    data : BenchmarkData
+        Holds the stores that the job names by their digests.
+    folder : Path
+        Work of all jobs; this one's lies in a folder named by its digest.
+    device : torch.device
+        Where to train and predict.
     """
     started = perf_counter()
     place = folder / job.digest[:16]
     place.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
-        chosen_encoding = encoding(job.method_config.encoding)
-        lifter = build(job.lifter_config, chosen_encoding.channels, seed=job.seed)
-        lesson = _lesson(job, data, lifter.frames, device)
-        given_up = None
+        poses = _poses(job, data)
+        given_up, taught = None, None
         try:
-            history = _train(job, lesson, lifter, chosen_encoding, place, folder)
+            taught = _teach(job, poses, place, folder, device)
         except CollapseError as collapse:
-            given_up, history = str(collapse), ()
-        recorded = () if given_up else candidates(place / _CANDIDATES)
-        trained = TrainedLifter(lifter.to(device).eval(), chosen_encoding, job.lifter_config, {})
-        results = _measure(job, data, trained, recorded, place / _CANDIDATES)
+            given_up = str(collapse)
+        recorded = () if taught is None else candidates(place / CANDIDATES)
+        results = _measure(job, data, recorded, place / CANDIDATES, device)
+    history = () if taught is None else taught.fitted.fit.history
     errors = [result.mpjpe_mm.value for result in results]
     chosen = _choose(recorded, errors) if recorded else {}
     kept = sorted(set(chosen.values()))
@@ -119,7 +106,7 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
         digest=job.digest,
         job=job.label,
         settings=job.settings,
-        poses=len(lesson.labelled),
+        poses=len(poses.labelled),
         epochs=tuple(
             EpochRecord(epoch=one.epoch, loss=log.loss, criteria=one.criteria, mpjpe_mm=error)
             for one, log, error in zip(recorded, history, errors, strict=True)
@@ -129,7 +116,7 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
         rank_correlation=_correlation(recorded, errors),
         collapses=tuple(
             CollapseEvent(step=entry.health.step, signs=entry.signs, to_epoch=entry.to_epoch)
-            for entry in read_rollbacks(place / _TRAINING)
+            for entry in read_rollbacks(place / TRAINING)
         ),
         given_up=given_up,
         seconds=perf_counter() - started,
@@ -139,108 +126,51 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
     )
 
 
-def _lesson(job: Job, data: BenchmarkData, frames: int, device: torch.device) -> _Lesson:
+def _poses(job: Job, data: BenchmarkData) -> _Poses:
     source = data.read("human36m", Selection())
     seen = data.read(job.target.train, Selection(cameras=job.target.train_cameras))
-    if job.method_config.labelled == "source_there":
+    if job.method_config.labels == "source_in_target":
         labelled = data.read(job.target.source_there, Selection())
     else:
-        labelled = source if job.method_config.labelled == "source" else seen
-    target = without_labels(seen)
-    return _Lesson(
-        source=source,
-        target=target,
-        labelled=DevicePoses.from_columns(labelled, device, frames),
-        unlabelled=DevicePoses.from_columns(target, device, frames),
-        source_bones=bone_statistics(source.positions_camera, skeleton(source.skeleton)),
+        labelled = source if job.method_config.labels == "source" else seen
+    return _Poses(source, labelled, without_labels(seen))
+
+
+def _teach(job: Job, poses: _Poses, place: Path, shared: Path, device: torch.device) -> Taught:
+    bones = bone_statistics(poses.source.positions_camera, skeleton(poses.source.skeleton))
+    return teach(
+        job.teaching,
+        poses.labelled,
+        poses.target,
+        place,
+        _gravity_file(job, place, shared),
+        device,
+        watching=Watching(job.selection, bones),
     )
 
 
-def _train(
-    job: Job, lesson: _Lesson, lifter: Lifter, chosen: Encoding, place: Path, shared: Path
-) -> tuple[EpochLog, ...]:
-    measured = partial(
-        measure,
-        encoding=chosen,
-        target=lesson.unlabelled,
-        source_bones=lesson.source_bones,
-        config=job.selection,
-    )
-    run_dir, kept = place / _TRAINING, place / _CANDIDATES
-    twin = build(job.lifter_config, chosen.channels, seed=job.seed).to(lesson.labelled.device)
-    record_last_epoch(run_dir / STATE_FILE, twin, CandidateRecorder(twin, measured, kept))
-    recorder = CandidateRecorder(lifter, measured, kept)
-    moved = _transforms(job, lesson, shared)
-    if job.method_config.poseda is None:
-        return fit(
-            lifter,
-            chosen,
-            lesson.labelled,
-            job.schedule,
-            run_dir=run_dir,
-            seed=job.seed,
-            transforms=moved,
-            on_epoch=recorder,
-        ).history
-    adaptation = PoseDA(
-        job.method_config.poseda,
-        lesson.source,
-        TargetKeypoints.from_poses(lesson.target),
-        seed=job.seed,
-        device=lesson.labelled.device,
-    )
-    return fit_with_rollback(
-        lifter,
-        chosen,
-        lesson.labelled,
-        job.schedule,
-        adaptation,
-        run_dir=run_dir,
-        seed=job.seed,
-        transforms=moved,
-        on_epoch=recorder,
-    ).fit.history
-
-
-def _transforms(job: Job, lesson: _Lesson, shared: Path) -> Sequence[BatchTransform]:
-    config = job.method_config
-    if config.position is None:
-        return ()
-    target = TargetKeypoints.from_poses(lesson.target)
-    position = GlobalPositionAlignment(config.position, target, lesson.labelled.device)
-    gravity = None
-    if isinstance(config.viewpoint, AlignedViewpoint):
-        gravity = _gravity(job, lesson, target, config.viewpoint.gravity, shared)
-    placed = viewpoint_transforms(config.viewpoint, position, gravity)
-    if config.augmentation is None:
-        return placed
-    return (RandomAugmentation(config.augmentation, skeleton(lesson.source.skeleton)), *placed)
-
-
-def _gravity(
-    job: Job, lesson: _Lesson, target: TargetKeypoints, config: GravityConfig, shared: Path
-) -> CameraGravity:
-    """Learn the gravity of the target's cameras, once for all lifters and methods with the same seed."""
+def _gravity_file(job: Job, place: Path, shared: Path) -> Path:
+    """Name the file of the target cameras' gravity: learned once for all lifters and methods of a seed."""
+    aligned = alignment_of(job.method_config.adaptation)
+    if aligned is None or not isinstance(aligned.viewpoint, AlignedViewpoint):
+        return place / "gravity.json"
     wanted = GravityJob(
         source_digest=job.source_digest,
         target_digest=job.target_digest,
         cameras=job.target.train_cameras,
-        config=config,
+        config=aligned.viewpoint.gravity,
         seed=job.seed,
     )
-    record = shared / f"gravity-{digest_json(wanted)[:16]}.json"
-    with FileLock(record.with_suffix(".lock")):
-        if not record.exists():
-            single = DevicePoses.from_columns(lesson.source, lesson.labelled.device, frames=1)
-            found = learn_camera_gravity(single, target, config, job.seed)
-            write_atomically(record, found.model_dump_json(indent=2) + "\n")
-    return CameraGravity.model_validate_json(record.read_text(encoding="utf-8"))
+    return shared / f"gravity-{digest_json(wanted)[:16]}.json"
 
 
 def _measure(
-    job: Job, data: BenchmarkData, trained: TrainedLifter, recorded: Sequence[Candidate], weights: Path
+    job: Job, data: BenchmarkData, recorded: Sequence[Candidate], weights: Path, device: torch.device
 ) -> tuple[EvaluationResult, ...]:
     """Measure every epoch's lifter by the domain's protocol."""
+    chosen = encoding(job.method_config.encoding)
+    lifter = build(job.lifter_config, chosen.channels, seed=job.seed).to(device).eval()
+    trained = TrainedLifter(lifter, chosen, job.lifter_config, {})
     measured_by = job.target.protocol
     store = data.open(job.target.test)
     poses = data.known(job.target.test, measured_by.read(store))

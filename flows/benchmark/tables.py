@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from poseshift.adaptation.methods import METHODS
 from poseshift.flows.benchmark.domains import DOMAINS
 from poseshift.flows.benchmark.lines import CHOICES, Choice, JobLabel, RunLine
-from poseshift.flows.benchmark.methods import METHODS
 from poseshift.flows.experiment.compare import gap_closed
 from poseshift.storage.files import write_atomically
 from poseshift.training.evaluation.intervals import Estimate
@@ -189,7 +189,11 @@ def markdown(lines: Sequence[RunLine]) -> str:
         parts += ["|" + "---|" * 2 + "---:|" * (len(COLUMNS) - 2)]
         parts += [*map(_markdown_row, rows(table)), ""]
     used = {line.job.method for line in lines}
-    named = "; ".join(f"`{name}`: {method.description}" for name, method in METHODS.items() if name in used)
+    named = "; ".join(
+        f"`{name}`: {method.description.rstrip('.')} ({method.parts})"
+        for name, method in METHODS.items()
+        if name in used
+    )
     parts += [READING, "", f"Methods: {named}."]
     commits = sorted({line.git_commit or "none recorded" for line in lines})
     parts += ["", f"{len(lines)} runs; commit {', '.join(commits)}."]

@@ -24,7 +24,7 @@ from poseshift.flows.benchmark.tables import (
     tables,
 )
 from poseshift.flows.commands.console import console, error_console, fail, steps_shown, user_errors
-from poseshift.flows.train import resolve_device
+from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.storage.files import write_atomically
 

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from poseshift.adaptation.global_position import GlobalPositionConfig, RootForm
-from poseshift.adaptation.poseda_config import PoseDAConfig
+from poseshift.adaptation.config import GlobalPositionAdaptation, NoAdaptation, PoseDAAdaptation
+from poseshift.adaptation.global_position import RootForm
+from poseshift.adaptation.methods import METHODS, Method
 from poseshift.augmentation.collapse import CollapseError
-from poseshift.flows.commands.console import Json, console, fail, print_json, steps_shown, user_errors
+from poseshift.flows.commands.console import (
+    Json,
+    Plugins,
+    console,
+    fail,
+    print_json,
+    steps_shown,
+    user_errors,
+)
 from poseshift.flows.demo import DemoOptions
 from poseshift.flows.demo import demo as demo_flow
-from poseshift.flows.evaluate import EvaluationRecord, evaluate_once
+from poseshift.flows.evaluate import evaluate_once
+from poseshift.flows.experiment.evaluate import EvaluationRecord
+from poseshift.flows.experiment.folder import RunFolder
 from poseshift.flows.experiment.recipe import (
-    Adaptation,
     CheckpointChoice,
-    GlobalPositionAdaptation,
-    NoAdaptation,
-    PoseDAAdaptation,
     PoseData,
     RecipeError,
     StoredData,
@@ -28,15 +35,15 @@ from poseshift.flows.experiment.recipe import (
     load_recipe,
 )
 from poseshift.flows.experiment.results import Figures, Summary
-from poseshift.flows.pipeline import RunFolder, run_recipe
+from poseshift.flows.experiment.train import CHECKPOINT, TrainingJob, TrainingRecord
+from poseshift.flows.pipeline import run_recipe
 from poseshift.flows.prepare import PrepareFailedError
-from poseshift.flows.report.view import METHOD_LABELS
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
-from poseshift.flows.train import CHECKPOINT, TrainingJob, TrainingRecord
 from poseshift.flows.train import train as train_flow
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.storage.store import PoseStore, StoreError
 from poseshift.training.encoding import EncodingName
+from poseshift.training.evaluation.intervals import Estimate
 from poseshift.training.evaluation.protocols import names_for
 from poseshift.training.evaluation.results import EvaluationResult
 from poseshift.training.lifters.registry import preset
@@ -98,6 +105,7 @@ def train(
     learning_rate: LearningRate = 1e-3,
     seed: Seed = 0,
     device: Device = "auto",
+    plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
     """Train one lifter on a labelled store; run it again to resume or to find it done."""
@@ -130,12 +138,14 @@ def adapt(
     ],
     out: Out,
     method: Annotated[
-        Literal["gpa", "poseda"],
-        typer.Option(help="Align positions alone, or learn augmented poses as well."),
+        str, typer.Option(help="Method by name; `poseshift models --methods` lists them.")
     ] = "gpa",
     root_form: Annotated[
-        RootForm, typer.Option(help="How roots are placed: along the target's rays, or the wider form.")
-    ] = "ray",
+        RootForm | None,
+        typer.Option(
+            help="How GPA places roots: along the target's rays, or the wider form. Default: the method's."
+        ),
+    ] = None,
     subject: Subjects = None,
     camera: Cameras = None,
     target_subject: Annotated[
@@ -147,7 +157,9 @@ def adapt(
     frame_step: FrameStep = 1,
     keypoints: Keypoints = "ground_truth",
     lifter: Preset = "ampose-small",
-    encoding: Encoding = "screen",
+    encoding: Annotated[
+        EncodingName | None, typer.Option(help="Encoding of the input. Default: the method's.")
+    ] = None,
     epochs: Epochs = 20,
     steps_per_epoch: StepsPerEpoch = None,
     batch_size: BatchSize = 256,
@@ -157,16 +169,18 @@ def adapt(
     ] = "last",
     seed: Seed = 0,
     device: Device = "auto",
+    plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
-    """Train a lifter for a target domain without its 3D: by global position alignment, or by PoseDA."""
+    """Train a lifter for a target domain without its 3D, by any method that adapts."""
     with user_errors(*_MENDABLE):
+        entry = _adapting(method, root_form)
         job = TrainingJob(
             labelled=_poses(source, subject, camera, frame_step, "ground_truth"),
             target=_poses(target, target_subject, target_camera, frame_step, keypoints),
-            adaptation=_adaptation(method, GlobalPositionConfig(root_form=root_form)),
+            adaptation=entry.adaptation,
             lifter=preset(lifter),
-            encoding=encoding,
+            encoding=encoding or entry.encoding,
             schedule=Schedule(
                 epochs=epochs,
                 steps_per_epoch=steps_per_epoch,
@@ -199,6 +213,7 @@ def evaluate(
         str | None,
         typer.Option(help="Address of a Dask scheduler (tcp://host:8786) whose workers predict."),
     ] = None,
+    plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
     """Measure a trained lifter on a test store, under named protocols."""
@@ -265,10 +280,21 @@ def demo(
     _print_summary(summary, RunFolder(out), as_json=as_json)
 
 
-def _adaptation(method: Literal["gpa", "poseda"], position: GlobalPositionConfig) -> Adaptation:
-    if method == "gpa":
-        return GlobalPositionAdaptation(options=position)
-    return PoseDAAdaptation(options=PoseDAConfig(global_position=position))
+def _adapting(name: str, root_form: RootForm | None) -> Method:
+    """Look up a method that adapts, with another form of the roots where one is asked for."""
+    entry = METHODS[name]
+    adaptation = entry.adaptation
+    if entry.role != "adapted" or isinstance(adaptation, NoAdaptation):
+        raise ValueError(f"method {name!r} does not adapt; `poseshift train` trains on labels as they are")
+    if root_form is None:
+        return entry
+    if isinstance(adaptation, GlobalPositionAdaptation):
+        moved = adaptation.options.model_copy(update={"root_form": root_form})
+        return entry.model_copy(update={"adaptation": adaptation.model_copy(update={"options": moved})})
+    moved = adaptation.options.global_position.model_copy(update={"root_form": root_form})
+    options = adaptation.options.model_copy(update={"global_position": moved})
+    changed = PoseDAAdaptation(options=options, viewpoint=adaptation.viewpoint)
+    return entry.model_copy(update={"adaptation": changed})
 
 
 def _poses(
@@ -317,25 +343,26 @@ def _print_summary(summary: Summary, folder: RunFolder, *, as_json: bool) -> Non
         print_json(summary)
         return
     table = Table(title=f"{summary.name}: {summary.protocol}, {summary.frames:,} test frames")
-    table.add_column("lifter", no_wrap=True)
+    table.add_column("method", no_wrap=True)
     for column in ("MPJPE mm", "PA-MPJPE mm", "PCK@150 %", "AUC %"):
         table.add_column(column, justify="right")
-    for method, label in METHOD_LABELS.items():
-        figures = summary.of(method)
-        if figures is not None:
-            table.add_row(label, *_figures(figures))
+    for row in summary.rows:
+        table.add_row(row.label, *_figures(row.figures))
     console.print(table)
-    if summary.gain_mm is not None:
-        console.print(f"Gained by adaptation: [bold]{summary.gain_mm}[/] mm MPJPE", highlight=False)
-    if summary.gap_closed is not None:
-        share = summary.gap_closed
-        bounds = "" if share.low is None or share.high is None else f" [{share.low:.0%}, {share.high:.0%}]"
-        console.print(
-            f"Share of the gap closed by adaptation: [bold]{share.value:.0%}[/]{bounds}", highlight=False
-        )
+    for row in summary.rows:
+        console.print(f"{row.label}: {row.parts}", highlight=False)
+    for row in summary.rows:
+        if row.gain_mm is not None:
+            share = "" if row.gap_closed is None else f"; share of the gap closed: {_share(row.gap_closed)}"
+            console.print(f"Gained by {row.label}: [bold]{row.gain_mm}[/] mm MPJPE{share}", highlight=False)
     if summary.restaged_from:
         console.print(
             f"[yellow]Restaged motion ({summary.restaged_from}): not the original recordings, "
             "not comparable with published figures.[/]"
         )
     console.print(f"Report: [bold]{folder.report}[/]   Figures: {folder.summary}", soft_wrap=True)
+
+
+def _share(share: Estimate) -> str:
+    bounds = "" if share.low is None or share.high is None else f" [{share.low:.0%}, {share.high:.0%}]"
+    return f"[bold]{share.value:.0%}[/]" + bounds.replace("[", r"\[")

@@ -1,4 +1,4 @@
-"""The command that lists what there is: lifters with their size and cost, and evaluation protocols."""
+"""The command that lists what there is: lifters with their size and cost, methods, evaluation protocols."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from poseshift.flows.commands.console import Json, console, print_json
+from poseshift.adaptation.methods import METHODS, Labels, Parts
+from poseshift.flows.commands.console import Json, Plugins, console, print_json
 from poseshift.storage.model import FrozenModel
 from poseshift.training.evaluation.protocols import PROTOCOLS
 from poseshift.training.lifters.registry import describe
@@ -32,10 +33,21 @@ class LifterRow(FrozenModel):
     output: str
 
 
+class MethodRow(FrozenModel):
+    """One method, as listed."""
+
+    name: str
+    label: str
+    description: str
+    labels: Labels
+    parts: Parts
+
+
 class Listing(FrozenModel):
     """What there is to choose from."""
 
     lifters: tuple[LifterRow, ...] = ()
+    methods: tuple[MethodRow, ...] = ()
     protocols: tuple[ProtocolRow, ...] = ()
 
 
@@ -44,41 +56,65 @@ app = typer.Typer()
 
 @app.command()
 def models(
+    methods: Annotated[bool, typer.Option("--methods", help="List methods instead.")] = False,
     protocols: Annotated[
         bool, typer.Option("--protocols", help="List evaluation protocols instead.")
     ] = False,
+    plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
-    """List the lifters with their size and cost, or the evaluation protocols."""
-    listing = _protocol_listing() if protocols else _lifter_listing()
+    """List the lifters with their size and cost, the methods, or the evaluation protocols."""
+    if protocols:
+        listing, table = _protocol_listing()
+    elif methods:
+        listing, table = _method_listing()
+    else:
+        listing, table = _lifter_listing()
     if as_json:
         print_json(listing)
-        return
-    table = Table(title="Evaluation protocols" if protocols else "Lifters", show_lines=protocols)
-    if protocols:
-        for column in ("protocol", "data set", "what it measures", "after"):
-            table.add_column(column)
-        for row in listing.protocols:
-            table.add_row(row.name, row.dataset, row.description, row.source)
     else:
-        table.add_column("preset")
-        for column in ("parameters", "multiply-adds per clip", "frames in", "frames out"):
-            table.add_column(column, justify="right")
-        for one in listing.lifters:
-            table.add_row(
-                one.name, f"{one.parameters:,}", f"{one.multiply_adds:,}", str(one.frames), one.output
+        console.print(table)
+
+
+def _lifter_listing() -> tuple[Listing, Table]:
+    listing = Listing(lifters=tuple(LifterRow(**vars(one)) for one in describe()))
+    table = Table("preset", title="Lifters")
+    for column in ("parameters", "multiply-adds per clip", "frames in", "frames out"):
+        table.add_column(column, justify="right")
+    for one in listing.lifters:
+        table.add_row(one.name, f"{one.parameters:,}", f"{one.multiply_adds:,}", str(one.frames), one.output)
+    return listing, table
+
+
+def _method_listing() -> tuple[Listing, Table]:
+    listing = Listing(
+        methods=tuple(
+            MethodRow(
+                name=entry.name,
+                label=entry.label,
+                description=entry.description,
+                labels=entry.labels,
+                parts=entry.parts,
             )
-    console.print(table)
+            for entry in METHODS.values()
+        )
+    )
+    table = Table("method", "what it is", "made of", title="Methods", show_lines=True)
+    for row in listing.methods:
+        table.add_row(row.name, row.description, f"labels of {row.labels}, {row.parts}")
+    return listing, table
 
 
-def _lifter_listing() -> Listing:
-    return Listing(lifters=tuple(LifterRow(**vars(one)) for one in describe()))
-
-
-def _protocol_listing() -> Listing:
-    return Listing(
+def _protocol_listing() -> tuple[Listing, Table]:
+    listing = Listing(
         protocols=tuple(
             ProtocolRow(name=one.name, dataset=one.dataset, description=one.description, source=one.source)
             for one in PROTOCOLS.values()
         )
     )
+    table = Table(
+        "protocol", "data set", "what it measures", "after", title="Evaluation protocols", show_lines=True
+    )
+    for row in listing.protocols:
+        table.add_row(row.name, row.dataset, row.description, row.source)
+    return listing, table

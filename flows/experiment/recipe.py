@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from poseshift.adaptation.global_position import GlobalPositionConfig
-from poseshift.adaptation.poseda_config import PoseDAConfig
-from poseshift.adaptation.viewpoint import NoViewpoint, Viewpoint
-from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
+from poseshift.adaptation.methods import METHODS, Method, MethodChoice, Role
 from poseshift.storage.columns import Selection
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_json
+from poseshift.storage.registry import load_plugins
 from poseshift.storage.schema import Dataset
 from poseshift.training.encoding import EncodingName
 from poseshift.training.evaluation.protocols import names_for, protocol
@@ -30,9 +28,6 @@ from poseshift.training.schedule import Schedule
 
 CheckpointChoice = Literal["last", "label-free"]
 """Which epoch's lifter is kept: the last one's, or the one that criteria on the target's keypoints choose."""
-
-Method = Literal["source_only", "gpa", "poseda", "target_supervised"]
-"""What a lifter learned from: the labelled source, the source moved by GPA, the target's own labels."""
 
 
 class RecipeError(ValueError):
@@ -84,51 +79,6 @@ class PoseData(StoredData):
         )
 
 
-class NoAdaptation(FrozenModel):
-    """Train on the labelled poses as they are."""
-
-    method: Literal["none"] = "none"
-    """No adaptation."""
-
-
-class GlobalPositionAdaptation(FrozenModel):
-    """PoseDA's global position alignment (GPA): each source pose takes root and scale of a target pose."""
-
-    method: Literal["gpa"] = "gpa"
-    """Global position alignment."""
-    options: GlobalPositionConfig = GlobalPositionConfig()
-    """How roots are placed."""
-    viewpoint: Viewpoint = NoViewpoint()
-    """How poses are turned before: none, random (a control), or aligned with the target's cameras."""
-    augmentation: RandomAugmentationConfig | None = None
-    """Random changes of bones and headings before everything; PoseDA learns them instead."""
-
-
-class PoseDAAdaptation(FrozenModel):
-    """PoseDA: poses from an adversarial generator, given the target's positions, beside aligned ones."""
-
-    method: Literal["poseda"] = "poseda"
-    """Learned augmentation on top of global position alignment."""
-    options: PoseDAConfig = PoseDAConfig()
-    """Schedule, generator, discriminators, when to go back from a collapse."""
-    viewpoint: Viewpoint = NoViewpoint()
-    """How poses are turned and placed before; anything but none needs `options: {placement: kept}`."""
-
-    @model_validator(mode="after")
-    def _placed_once(self) -> PoseDAAdaptation:
-        if self.viewpoint.kind != "none" and self.options.placement != "kept":
-            raise ValueError(
-                f"viewpoint {self.viewpoint.kind!r} has placed the poses already; add "
-                "`options: {placement: kept}`"
-            )
-        return self
-
-
-Adaptation = Annotated[
-    NoAdaptation | GlobalPositionAdaptation | PoseDAAdaptation, Field(discriminator="method")
-]
-
-
 class Test(FrozenModel):
     """What the lifters are tested on, and how errors are counted."""
 
@@ -162,6 +112,8 @@ class Test(FrozenModel):
 class Recipe(FrozenModel):
     """Everything that an experiment depends on."""
 
+    plugins: tuple[str, ...] = ()
+    """Modules of your own that add lifters, methods, metrics and more, such as [my_lab.lifters]."""
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """Name of the experiment; letters, digits, dot, dash and underscore."""
     run_dir: Path
@@ -174,12 +126,12 @@ class Recipe(FrozenModel):
     """What the lifters are tested on."""
     lifter: LifterConfig
     """The network: a preset's name, or a full configuration (`poseshift models` lists both)."""
-    encoding: EncodingName = "screen"
-    """How pixels become the network's input: screen, ray or perspective."""
-    adaptation: Adaptation = NoAdaptation()
-    """How the source is moved towards the target."""
-    compare: tuple[Literal["source_only", "gpa", "target_supervised"], ...] = ("source_only",)
-    """Lifters trained beside it with the same schedule, to measure the share of the gap closed."""
+    method: MethodChoice = METHODS["source_only"]
+    """The method that the recipe is for: a name (see `poseshift models --methods`), or an entry in full."""
+    compare: tuple[MethodChoice, ...] = ()
+    """Methods trained beside it with the same lifter and schedule, such as [source_only, gpa]."""
+    encoding: EncodingName | None = None
+    """Encoding of the input for every method, in place of the methods' own: screen, ray or perspective."""
     schedule: Schedule = Schedule()
     """Epochs, batch size, learning rate; the same for every lifter of the recipe."""
     selection: CheckpointChoice = "last"
@@ -190,6 +142,15 @@ class Recipe(FrozenModel):
     """Where to train: auto, cpu, cuda or cuda:<n>."""
     dask: str | None = None
     """Address of a Dask scheduler (tcp://host:8786) whose workers read raw files and predict."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_plugins(cls, content: Any) -> Any:
+        """Import what the rest of the recipe may name."""
+        named = content.get("plugins") if isinstance(content, dict) else None
+        if isinstance(named, (list, tuple)):
+            load_plugins(str(module) for module in named)
+        return content
 
     @field_validator("lifter", mode="before")
     @classmethod
@@ -204,37 +165,56 @@ class Recipe(FrozenModel):
         return seeds
 
     @model_validator(mode="after")
-    def _target_where_needed(self) -> Recipe:
-        if self.target is None:
-            if self.adaptation.method != "none":
+    def _methods_fit(self) -> Recipe:
+        names = self.methods
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"the methods {', '.join(names)} repeat a name; `compare` is for methods other than "
+                "`method`, and a variant of an entry needs a name of its own"
+            )
+        for method in self.entries:
+            if method.labels == "source_in_target":
                 raise ValueError(
-                    f"adaptation {self.adaptation.method!r} needs a target; "
-                    "add `target:` or set `adaptation: {method: none}`"
+                    f"method {method.name!r} learns the source's people in front of the target's cameras, "
+                    "which only `poseshift benchmark` has"
                 )
-            if "target_supervised" in self.compare:
-                raise ValueError("comparing with target_supervised needs a target; add `target:`")
-        if self.selection == "label-free":
-            if self.adaptation.method == "none":
+            if method.needs_target and self.target is None:
                 raise ValueError(
-                    "label-free selection looks at the target's keypoints; add `adaptation:` and `target:`, "
-                    "or set `selection: last`"
+                    f"method {method.name!r} needs a target; add `target:` or set `method: source_only`"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _selectable(self) -> Recipe:
+        if self.selection == "label-free":
+            if all(method.role != "adapted" for method in self.entries):
+                raise ValueError(
+                    "label-free selection looks at the target's keypoints; choose a `method:` that adapts "
+                    "and a `target:`, or set `selection: last`"
                 )
             if self.schedule.ema_decay is not None:
                 raise ValueError(
                     "label-free selection keeps one epoch's weights and ema_decay an average over all; leave "
                     "out one of them"
                 )
-        if "gpa" in self.compare and self.adaptation.method == "none":
-            raise ValueError("comparing with gpa needs an adaptation that aligns; add `adaptation:`")
         return self
 
     @property
-    def methods(self) -> tuple[Method, ...]:
-        """Kinds of lifters that the recipe trains, in the order of the results table."""
-        order: tuple[Method, ...] = ("source_only", "gpa", "poseda", "target_supervised")
-        wanted: set[Method] = set(self.compare)
-        wanted.add("source_only" if self.adaptation.method == "none" else self.adaptation.method)
-        return tuple(method for method in order if method in wanted)
+    def entries(self) -> tuple[Method, ...]:
+        """Every method that is trained, in the order of the results: baselines, adapted ones, references."""
+        override = {} if self.encoding is None else {"encoding": self.encoding}
+        order: tuple[Role, ...] = ("baseline", "adapted", "reference")
+        ordered = sorted((*self.compare, self.method), key=lambda method: order.index(method.role))
+        return tuple(method.model_copy(update=override) for method in ordered)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of :attr:`entries`."""
+        return tuple(method.name for method in self.entries)
+
+    def entry(self, name: str) -> Method:
+        """Return one of :attr:`entries` by its name; KeyError when the recipe does not train it."""
+        return {method.name: method for method in self.entries}[name]
 
     @property
     def digest(self) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from poseshift.adaptation.methods import Method, Parts, Role
 from poseshift.flows.experiment.compare import gain_mm, gap_closed
-from poseshift.flows.experiment.recipe import CheckpointChoice, Method, Recipe
+from poseshift.flows.experiment.recipe import CheckpointChoice, Recipe
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import git_commit, software_versions
 from poseshift.training.evaluation.intervals import Estimate
@@ -13,8 +14,8 @@ from poseshift.training.evaluation.results import EvaluationResult, SeedEstimate
 
 BOOTSTRAP_SEED = 0
 
-Results = Mapping[Method, Sequence[EvaluationResult]]
-"""One result per seed for each kind of lifter, in the order of the recipe's seeds, under any protocols."""
+Results = Mapping[str, Sequence[EvaluationResult]]
+"""By name of the method: one result per seed, in the order of the recipe's seeds, under any protocols."""
 
 
 class Figures(FrozenModel):
@@ -30,8 +31,29 @@ class Figures(FrozenModel):
     """Area under the PCK curve, per cent."""
 
 
+class Row(FrozenModel):
+    """One method in a table."""
+
+    method: str
+    """Name of the method."""
+    label: str
+    """A few words for people."""
+    description: str
+    """One sentence."""
+    role: Role
+    """Baseline, adapted, or a reference that sees target labels."""
+    parts: Parts
+    """What it is made of."""
+    figures: Figures
+    """Its figures, means over seeds."""
+    gain_mm: Estimate | None = None
+    """MPJPE saved against the baseline, paired by test sequence; None for baseline and references."""
+    gap_closed: Estimate | None = None
+    """Share closed of the MPJPE gap between the baseline and a lifter that learns the target's labels."""
+
+
 class ProtocolFigures(FrozenModel):
-    """All kinds of lifter under one protocol."""
+    """All methods under one protocol."""
 
     protocol: str
     """Name of the protocol."""
@@ -39,32 +61,12 @@ class ProtocolFigures(FrozenModel):
     """Test frames measured."""
     sequences: int
     """Test sequences measured."""
-    source_only: Figures | None = None
-    """Trained on the labelled source as it is."""
-    gpa: Figures | None = None
-    """Trained on the source after global position alignment to the target."""
-    poseda: Figures | None = None
-    """Trained on the source by PoseDA: aligned poses and augmented ones."""
-    target_supervised: Figures | None = None
-    """Trained on the target's own labels: the reference, not a competitor."""
-    gain_mm: Estimate | None = None
-    """MPJPE that the adaptation saves against source_only, paired by test sequence."""
-    gap_closed: Estimate | None = None
-    """Share of the MPJPE gap between source_only and target_supervised that the adaptation closes."""
+    rows: tuple[Row, ...]
+    """One per method, in the order of the recipe's entries."""
 
-    @property
-    def adapted(self) -> Figures | None:
-        """The adapted lifter; by PoseDA, where alignment alone is there for comparison."""
-        return self.poseda or self.gpa
-
-    def of(self, method: Method) -> Figures | None:
-        """Find the figures of one kind of lifter."""
-        return {
-            "source_only": self.source_only,
-            "gpa": self.gpa,
-            "poseda": self.poseda,
-            "target_supervised": self.target_supervised,
-        }[method]
+    def of(self, method: str) -> Row | None:
+        """Find a method's row by its name; None when it was not trained."""
+        return next((row for row in self.rows if row.method == method), None)
 
 
 class Summary(ProtocolFigures):
@@ -72,10 +74,12 @@ class Summary(ProtocolFigures):
 
     name: str
     """Name of the experiment."""
+    method: str
+    """Name of the method that the experiment is for."""
     restaged_from: str | None
     """The motion behind restaged test data; None for recordings of the data set's own people."""
     seeds: tuple[int, ...]
-    """One lifter of each kind was trained per seed."""
+    """One lifter of each method was trained per seed."""
     selection: CheckpointChoice
     """How the checkpoints of adapted lifters were chosen; the others are the last ones."""
     interval: str = "95 % bootstrap over test sequences"
@@ -91,39 +95,50 @@ class Summary(ProtocolFigures):
     versions: dict[str, str]
     """Versions of the software."""
 
+    @property
+    def headline(self) -> Row:
+        """The row of the method that the experiment is for."""
+        return next(row for row in self.rows if row.method == self.method)
 
-def compare(protocol: str, results: Results) -> ProtocolFigures:
-    """Compare kinds of lifter under one protocol.
+
+def compare(protocol: str, entries: Sequence[Method], results: Results) -> ProtocolFigures:
+    """Compare methods under one protocol.
 
     Parameters
     ----------
     protocol : str
         Its name.
+    entries : sequence of Method
+        The methods, in the order of the rows. Gains are measured against the first baseline among them,
+        shares of the gap up to the first one that learns the target's labels.
     results : mapping
-        One result per seed under that protocol for each kind of lifter.
+        By name of the method, one result per seed under that protocol.
     """
-    pooled = {method: pool_seeds(seeds, BOOTSTRAP_SEED) for method, seeds in results.items()}
-    first = next(iter(pooled.values()))
-    figures = {
-        method: Figures(mpjpe_mm=one.mpjpe_mm, pa_mpjpe_mm=one.pa_mpjpe_mm, pck150=one.pck150, auc=one.auc)
-        for method, one in pooled.items()
-    }
-    share = None
-    source_only, reference = results.get("source_only"), results.get("target_supervised")
-    adapted = results.get("poseda", results.get("gpa"))
-    gain, share = None, None
-    if source_only is not None and adapted is not None:
-        gain = gain_mm(source_only, adapted, BOOTSTRAP_SEED)
-        if reference is not None:
-            share = gap_closed(source_only, adapted, reference, BOOTSTRAP_SEED)
+    baseline = next((entry.name for entry in entries if entry.role == "baseline"), None)
+    reference = next((entry.name for entry in entries if entry.labels == "target"), None)
+    first = pool_seeds(results[entries[0].name], BOOTSTRAP_SEED)
     return ProtocolFigures(
         protocol=protocol,
         frames=first.frames,
         sequences=first.sequences,
-        source_only=figures.get("source_only"),
-        gpa=figures.get("gpa"),
-        poseda=figures.get("poseda"),
-        target_supervised=figures.get("target_supervised"),
+        rows=tuple(_row(entry, results, baseline, reference) for entry in entries),
+    )
+
+
+def _row(entry: Method, results: Results, baseline: str | None, reference: str | None) -> Row:
+    pooled = pool_seeds(results[entry.name], BOOTSTRAP_SEED)
+    gain, share = None, None
+    if entry.role == "adapted" and baseline is not None:
+        gain = gain_mm(results[baseline], results[entry.name], BOOTSTRAP_SEED)
+        if reference is not None:
+            share = gap_closed(results[baseline], results[entry.name], results[reference], BOOTSTRAP_SEED)
+    return Row(
+        method=entry.name,
+        label=entry.label,
+        description=entry.description,
+        role=entry.role,
+        parts=entry.parts,
+        figures=Figures(**{name: getattr(pooled, name) for name in Figures.model_fields}),
         gain_mm=gain,
         gap_closed=share,
     )
@@ -149,10 +164,11 @@ def summarise(
     restaged_from : str or None
         The motion behind restaged test data.
     """
-    headline, *details = (compare(name, results[name]) for name in recipe.test.protocols)
+    headline, *details = (compare(name, recipe.entries, results[name]) for name in recipe.test.protocols)
     return Summary(
         **{name: getattr(headline, name) for name in ProtocolFigures.model_fields},
         name=recipe.name,
+        method=recipe.method.name,
         restaged_from=restaged_from,
         seeds=recipe.seeds,
         selection=recipe.selection,

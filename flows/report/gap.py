@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from pydantic import Field
 
+from poseshift.adaptation.config import Adaptation, alignment_of
 from poseshift.adaptation.domain_gap import (
     Compared,
     GapConfig,
@@ -20,15 +22,22 @@ from poseshift.adaptation.domain_gap import (
     keypoint_gap,
     labelled_gap,
 )
+from poseshift.adaptation.gravity import CameraGravity
+from poseshift.adaptation.plan import (
+    alignment_transforms,
+    finds_gravity_in_training,
+    needs_learned_gravity,
+    plan,
+)
 from poseshift.adaptation.viewpoint import RandomViewpoint
-from poseshift.flows.adapt import alignment_of, known_gravity, target_gravity, transforms
-from poseshift.flows.experiment.data import open_poses
+from poseshift.flows.experiment.data import OpenData, open_poses
+from poseshift.flows.experiment.fitting import known_gravity, resolve_device
+from poseshift.flows.experiment.folder import RunFolder
 from poseshift.flows.experiment.progress import Step as Told
 from poseshift.flows.experiment.progress import report_progress
-from poseshift.flows.experiment.recipe import Adaptation, GlobalPositionAdaptation, Recipe
-from poseshift.flows.pipeline import RunFolder
+from poseshift.flows.experiment.recipe import Recipe
 from poseshift.flows.report.histograms import Panel, draw
-from poseshift.flows.train import resolve_device
+from poseshift.storage.columns import CameraPoses
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import git_commit
@@ -69,7 +78,7 @@ def measure_gap(request: GapRequest, folder: Path) -> GapReport:
     Parameters
     ----------
     request : what to compare; the recipe's stores must be there.
-    folder : also keeps the target cameras' gravity, where the adaptation needs it.
+    folder : gets the report.
 
     Raises
     ------
@@ -87,19 +96,10 @@ def measure_gap(request: GapRequest, folder: Path) -> GapReport:
     unlabelled = opened_target.unlabelled()
     source = DevicePoses.from_columns(opened_source.labelled(), device, frames=1)
     target = DevicePoses.from_columns(unlabelled, device, frames=1)
-    gravity = target_gravity(recipe.adaptation, source, unlabelled, recipe.seeds[0], folder)
-    if found_in_training(recipe.adaptation):
-        adapted = next(method for method in recipe.methods if method == recipe.adaptation.method)
-        gravity = known_gravity(RunFolder(recipe.run_dir).training(adapted, recipe.seeds[0]))
-        if gravity is None:
-            raise ValueError(
-                f"recipe {recipe.name} finds viewpoints by its lifter's own answers; run it first: "
-                "`poseshift run`"
-            )
-    moved = transforms(recipe.adaptation, unlabelled, device, gravity)
-    steps = [
-        Step(name, transform) for name, transform in zip(step_names(recipe.adaptation), moved, strict=True)
-    ]
+    adaptation = recipe.entry(recipe.method.name).adaptation
+    gravity = _gravity(recipe, adaptation, opened_source, unlabelled, device)
+    moved = alignment_transforms(adaptation, unlabelled, device, gravity)
+    steps = [Step(name, transform) for name, transform in zip(step_names(adaptation), moved, strict=True)]
     report_progress(Told("domain gap", 0, 1 + request.labelled))
     by_keypoints = keypoint_gap(source, target, steps, request.config)
     by_labels: tuple[LabelledStage, ...] = ()
@@ -122,16 +122,26 @@ def measure_gap(request: GapRequest, folder: Path) -> GapReport:
     return report
 
 
-def found_in_training(adaptation: Adaptation) -> bool:
-    """Whether viewpoints are known only once a lifter has been trained."""
-    aligned = alignment_of(adaptation)
-    return isinstance(aligned, GlobalPositionAdaptation) and aligned.viewpoint.kind == "pseudo-labels"
+def _gravity(
+    recipe: Recipe, adaptation: Adaptation, source: OpenData, target: CameraPoses, device: torch.device
+) -> CameraGravity | None:
+    """Take the gravity of the target's cameras from the recipe's run, or learn it as that run would."""
+    method, seed = recipe.method.name, recipe.seeds[0]
+    gravity = known_gravity(RunFolder(recipe.run_dir).gravity(method, seed))
+    if gravity is None and finds_gravity_in_training(adaptation):
+        raise ValueError(
+            f"recipe {recipe.name} finds viewpoints by its lifter's own answers; run it first: "
+            "`poseshift run`"
+        )
+    if gravity is not None or not needs_learned_gravity(adaptation):
+        return gravity
+    return plan(adaptation, source.labelled(), target, seed=seed, device=device).gravity
 
 
 def step_names(adaptation: Adaptation) -> Sequence[str]:
-    """Name the steps of :func:`poseshift.flows.adapt.transforms` for people, in their order."""
+    """Name the steps of an adaptation's alignment for people, in their order."""
     aligned = alignment_of(adaptation)
-    if not isinstance(aligned, GlobalPositionAdaptation):
+    if aligned is None:
         return ()
     augmented = () if aligned.augmentation is None else ("random augmentation",)
     if aligned.viewpoint.kind in ("aligned", "pseudo-labels"):

@@ -1,26 +1,148 @@
-"""Collecting the report's evidence: placements before and after alignment, predictions on test frames."""
+"""What the report shows beside the figures: placements before and after alignment, predictions, curves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
-from poseshift.flows.experiment.recipe import Method
-from poseshift.flows.report.evidence import FloatArray, Placement, RootsAndScales, SamplePose
+from poseshift.adaptation.plan import alignment_transforms
+from poseshift.flows.experiment.data import open_poses, open_store
+from poseshift.flows.experiment.fitting import known_gravity
+from poseshift.flows.experiment.folder import RunFolder, Trained
+from poseshift.flows.experiment.predictions import read_predictions
+from poseshift.flows.experiment.recipe import Recipe
+from poseshift.flows.experiment.train import CurvePoint
 from poseshift.geometry.alignment import root_relative
 from poseshift.geometry.camera import to_screen
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
+from poseshift.storage.schema import Float32
 from poseshift.training.batches import Batch, BatchTransform, DevicePoses
-from poseshift.training.checkpoint import TrainedLifter
-from poseshift.training.evaluation.evaluate import predict
 from poseshift.training.evaluation.metrics import mpjpe_mm
+from poseshift.training.evaluation.protocols import protocol
+
+FloatArray = NDArray[np.floating[Any]]
 
 PLACEMENT_SAMPLES = 4000
 QUARTILES = (0.25, 0.5, 0.75)
+
+
+@dataclass(frozen=True)
+class RootsAndScales:
+    """Where persons appear in the image and how large, in screen-normalised units (image width 2).
+
+    Attributes
+    ----------
+    root_x, root_y : (n,), the projected root.
+    scale : (n,), mean of width and height of the 2D pose.
+    """
+
+    root_x: FloatArray
+    root_y: FloatArray
+    scale: FloatArray
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Placements of the source before and after adaptation, and of the target.
+
+    Attributes
+    ----------
+    before, after, target : placements of samples.
+    distance_before, distance_after : 1-Wasserstein distance to the target, by name of the quantity.
+    """
+
+    before: RootsAndScales
+    after: RootsAndScales
+    target: RootsAndScales
+    distance_before: Mapping[str, float]
+    distance_after: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class SamplePose:
+    """One test frame with what each method's lifter makes of it.
+
+    Attributes
+    ----------
+    label : sequence and frame.
+    truth : (joints, 3), root-relative metres, camera axes.
+    predicted : the same by name of the method.
+    errors_mm : MPJPE of this frame by name of the method.
+    """
+
+    label: str
+    truth: FloatArray
+    predicted: Mapping[str, FloatArray]
+    errors_mm: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that the report draws.
+
+    Attributes
+    ----------
+    skeleton : joint set of the sample poses.
+    placement : None without adaptation.
+    poses : sample test frames.
+    curves : learning curves by name of the method, one per seed.
+    trained_on : number of labelled poses by name of the method.
+    """
+
+    skeleton: str
+    placement: Placement | None
+    poses: tuple[SamplePose, ...]
+    curves: Mapping[str, tuple[tuple[CurvePoint, ...], ...]]
+    trained_on: Mapping[str, int]
+
+
+def gather(recipe: Recipe, trained: Sequence[Trained]) -> Evidence:
+    """Collect what the report draws beside the figures, from what training and evaluation left behind.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The experiment.
+    trained : sequence of Trained
+        What became of its lifters.
+    """
+    folder, headline = RunFolder(recipe.run_dir), recipe.test.protocols[0]
+    store = open_store(recipe.test.data)
+    test = protocol(headline).read(store, recipe.test.data.keypoints)
+    return Evidence(
+        skeleton=store.skeleton,
+        placement=_placement_of(recipe, folder),
+        poses=sample_poses(
+            {
+                method: read_predictions(folder.evaluation(method, recipe.seeds[0]), headline)
+                for method in recipe.methods
+            },
+            test,
+        ),
+        curves={
+            method: tuple(one.training.curve for one in trained if one.method == method)
+            for method in recipe.methods
+        },
+        trained_on={one.method: one.training.poses for one in trained},
+    )
+
+
+def _placement_of(recipe: Recipe, folder: RunFolder) -> Placement | None:
+    """Compare placements before and after the alignment of the recipe's own method, if it aligns."""
+    method = recipe.entry(recipe.method.name)
+    if recipe.target is None or method.role != "adapted":
+        return None
+    target, source = open_poses(recipe.target).unlabelled(), open_poses(recipe.source).labelled()
+    gravity = known_gravity(folder.gravity(method.name, recipe.seeds[0]))
+    alignment = alignment_transforms(method.adaptation, target, torch.device("cpu"), gravity)
+    return placement(source, target, alignment, seed=recipe.seeds[0])
 
 
 def placement(
@@ -58,18 +180,17 @@ def placement(
     )
 
 
-def sample_poses(lifters: Mapping[Method, TrainedLifter], test: CameraPoses) -> tuple[SamplePose, ...]:
+def sample_poses(predicted: Mapping[str, Float32], test: CameraPoses) -> tuple[SamplePose, ...]:
     """Test frames at the quartiles of the first lifter's error, so that none is chosen by hand.
 
     Parameters
     ----------
-    lifters : mapping
-        One trained lifter of each kind; the first one ranks the frames.
+    predicted : mapping
+        By name of the method, one lifter's predictions (n, joints, 3); the first one ranks the frames.
     test : CameraPoses
-        The test frames.
+        The n test frames.
     """
     truth = root_relative(test.positions_camera, skeleton(test.skeleton).root)
-    predicted = {method: predict(trained, test) for method, trained in lifters.items()}
     errors = {method: mpjpe_mm(poses, truth) for method, poses in predicted.items()}
     order = np.argsort(next(iter(errors.values())))
     rows = [int(order[round(share * (len(order) - 1))]) for share in QUARTILES]

@@ -11,31 +11,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poseshift.flows.experiment.recipe import Method, Recipe
-from poseshift.flows.experiment.results import Figures, ProtocolFigures, Summary
+from poseshift.adaptation.methods import Role
+from poseshift.flows.experiment.recipe import Recipe
+from poseshift.flows.experiment.results import Figures, ProtocolFigures, Row, Summary
 from poseshift.flows.report import charts
-from poseshift.flows.report.evidence import Evidence, Placement
+from poseshift.flows.report.gather import Evidence, Placement
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.evaluation.intervals import Estimate
 
-METHOD_LABELS: Mapping[Method, str] = {
-    "source_only": "Source only",
-    "gpa": "Adapted (GPA)",
-    "poseda": "Adapted (PoseDA)",
-    "target_supervised": "Target-supervised",
+SHADES: Mapping[Role, str] = {
+    "baseline": "source_only",
+    "adapted": "adapted",
+    "reference": "target_supervised",
 }
-METHOD_NOTES: Mapping[Method, str] = {
-    "source_only": "labelled source, nothing of the target",
-    "gpa": "labelled source, plus the target's 2D keypoints and intrinsics",
-    "poseda": "the same, plus augmented poses from an adversarial generator",
-    "target_supervised": "the target's own 3D labels: the reference",
-}
-ROLES: Mapping[Method, str] = {
-    "source_only": "source_only",
-    "gpa": "adapted",
-    "poseda": "adapted",
-    "target_supervised": "target_supervised",
-}
+"""Class of the style sheet for each role; the recipe's own method is drawn as ``adapted headline``."""
 CMU_NOTICE = (
     "The motion was obtained from mocap.cs.cmu.edu. "
     "That database was created with funding from NSF EIA-0196217."
@@ -51,13 +40,16 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One kind of lifter in a table."""
+class TableRow:
+    """One method in a table, with what it is made of."""
 
-    role: str
+    shade: str
     label: str
     note: str
+    parts: tuple[str, ...]
     cells: tuple[Cell, ...]
+    gain: Cell | None
+    gap: Cell | None
 
 
 @dataclass(frozen=True)
@@ -66,9 +58,7 @@ class ResultTable:
 
     protocol: str
     test_set: str
-    gain: Cell | None
-    gap: Cell | None
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
 
 
 @dataclass(frozen=True)
@@ -108,6 +98,8 @@ class ReportView:
     title, lead : heading and first sentence.
     restaged : the notice about restaged data; None for real recordings.
     headline : the first protocol's table.
+    without_gap : whether an adapted method has a gain and no share of the gap.
+    aligned_by : label of the recipe's own method, whose alignment is drawn.
     intervals : chart of the headline's MPJPE.
     details : tables of the other protocols.
     placement_charts, placement_rows : root and scale before and after; empty without adaptation.
@@ -121,6 +113,8 @@ class ReportView:
     lead: str
     restaged: str | None
     headline: ResultTable
+    without_gap: bool
+    aligned_by: str
     intervals: Chart
     details: tuple[ResultTable, ...]
     placement_charts: tuple[Chart, ...]
@@ -139,11 +133,13 @@ def build_view(recipe: Recipe, summary: Summary, evidence: Evidence) -> ReportVi
         lead=_lead(recipe, summary),
         restaged=summary.restaged_from,
         headline=_table(summary),
+        without_gap=any(row.gain_mm is not None and row.gap_closed is None for row in summary.rows),
+        aligned_by=summary.headline.label,
         intervals=_interval_chart(summary),
         details=tuple(_table(figures) for figures in summary.details),
         placement_charts=_placement_charts(evidence.placement),
         placement_rows=_placement_rows(evidence.placement),
-        poses=_pose_charts(evidence),
+        poses=_pose_charts(recipe, evidence),
         curves=_curve_chart(recipe, evidence),
         facts=_facts(recipe, summary, evidence),
         versions=tuple(Fact(name, value) for name, value in sorted(summary.versions.items())),
@@ -152,38 +148,52 @@ def build_view(recipe: Recipe, summary: Summary, evidence: Evidence) -> ReportVi
 
 
 def _lead(recipe: Recipe, summary: Summary) -> str:
-    if summary.source_only is None or summary.adapted is None:
-        best = next(figures for method in recipe.methods if (figures := summary.of(method)) is not None)
-        return f"{best.mpjpe_mm.value:.1f} mm MPJPE on {summary.frames:,} test frames ({summary.protocol})."
-    before, after = summary.source_only.mpjpe_mm.value, summary.adapted.mpjpe_mm.value
-    method = "Global position alignment" if summary.poseda is None else "PoseDA"
+    best, baseline = summary.headline, next((row for row in summary.rows if row.role == "baseline"), None)
+    if baseline is None or best.gain_mm is None:
+        error = best.figures.mpjpe_mm.value
+        return f"{error:.1f} mm MPJPE on {summary.frames:,} test frames ({summary.protocol})."
+    before, after = baseline.figures.mpjpe_mm.value, best.figures.mpjpe_mm.value
     change = "lowers" if after < before else "raises"
     text = (
-        f"{method} {change} the error on the target domain from {before:.1f} to "
-        f"{after:.1f} mm MPJPE, without a single 3D label of the target"
+        f"{best.label} {change} the error on the test set from {before:.1f} to "
+        f"{after:.1f} mm MPJPE against {baseline.label.lower()}, without a single 3D label of the target"
     )
-    if summary.gap_closed is not None and 0 < summary.gap_closed.value < 1:
-        text += f": {_share(summary.gap_closed).value} of the gap to training on the target's labels"
-    gain = summary.gain_mm
-    if gain is not None and gain.low is not None and gain.high is not None and gain.low <= 0 <= gain.high:
+    if best.gap_closed is not None and 0 < best.gap_closed.value < 1:
+        text += f": {_share(best.gap_closed).value} of the gap to training on the target's labels"
+    gain = best.gain_mm
+    if gain.low is not None and gain.high is not None and gain.low <= 0 <= gain.high:
         return text + ". The test sequences do not exclude that this is chance."
+    if baseline.parts.encoding != best.parts.encoding:
+        text += (
+            f". The two differ in their encoding as well ({baseline.parts.encoding} and "
+            f"{best.parts.encoding})"
+        )
     return text + "."
 
 
 def _table(figures: ProtocolFigures) -> ResultTable:
-    present = [(method, found) for method in METHOD_LABELS if (found := figures.of(method)) is not None]
     return ResultTable(
         protocol=figures.protocol,
         test_set=f"{figures.frames:,} frames of {figures.sequences} sequences",
-        gain=None
-        if figures.gain_mm is None
-        else Cell(f"{figures.gain_mm.value:.1f}", _range(figures.gain_mm, 1.0, ".1f")),
-        gap=None if figures.gap_closed is None else _share(figures.gap_closed),
         rows=tuple(
-            Row(ROLES[method], METHOD_LABELS[method], METHOD_NOTES[method], _cells(found))
-            for method, found in present
+            TableRow(
+                shade=SHADES[row.role],
+                label=row.label,
+                note=row.description,
+                parts=tuple(row.parts.model_dump().values()),
+                cells=_cells(row.figures),
+                gain=_gain(row),
+                gap=None if row.gap_closed is None else _share(row.gap_closed),
+            )
+            for row in figures.rows
         ),
     )
+
+
+def _gain(row: Row) -> Cell | None:
+    if row.gain_mm is None:
+        return None
+    return Cell(f"{row.gain_mm.value:.1f}", _range(row.gain_mm, 1.0, ".1f"))
 
 
 def _cells(figures: Figures) -> tuple[Cell, ...]:
@@ -205,11 +215,9 @@ def _range(estimate: Estimate, factor: float, form: str) -> str:
 
 def _interval_chart(summary: Summary) -> Chart:
     rows = [
-        charts.IntervalRow(
-            ROLES[method], label, found.mpjpe_mm.value, found.mpjpe_mm.low, found.mpjpe_mm.high
-        )
-        for method, label in METHOD_LABELS.items()
-        if (found := summary.of(method)) is not None
+        charts.IntervalRow(SHADES[row.role], row.label, error.value, error.low, error.high)
+        for row in summary.rows
+        for error in (row.figures.mpjpe_mm,)
     ]
     return Chart(
         svg=charts.intervals(rows, axis="MPJPE, mm", title=f"MPJPE with intervals, {summary.protocol}"),
@@ -269,19 +277,20 @@ def _moments(values: charts.FloatArray) -> str:
     return f"{values.mean():.2f} ± {values.std():.2f}"
 
 
-def _pose_charts(evidence: Evidence) -> tuple[tuple[Chart, ...], ...]:
+def _pose_charts(recipe: Recipe, evidence: Evidence) -> tuple[tuple[Chart, ...], ...]:
     joints = skeleton(evidence.skeleton)
+    entries = {entry.name: entry for entry in recipe.entries}
     return tuple(
         tuple(
             Chart(
                 svg=charts.skeletons(
                     pose.truth,
                     predicted,
-                    ROLES[method],
+                    SHADES[entries[method].role],
                     joints,
-                    title=f"{pose.label}, {METHOD_LABELS[method]}: true and predicted skeleton",
+                    title=f"{pose.label}, {entries[method].label}: true and predicted skeleton",
                 ),
-                caption=f"{METHOD_LABELS[method]}: {pose.errors_mm[method]:.0f} mm ({pose.label})",
+                caption=f"{entries[method].label}: {pose.errors_mm[method]:.0f} mm ({pose.label})",
             )
             for method, predicted in pose.predicted.items()
         )
@@ -292,12 +301,11 @@ def _pose_charts(evidence: Evidence) -> tuple[tuple[Chart, ...], ...]:
 def _curve_chart(recipe: Recipe, evidence: Evidence) -> Chart:
     millimetres = recipe.schedule.loss == "mpjpe"
     unit = "training loss, mm" if millimetres else f"training loss ({recipe.schedule.loss})"
-    curves = {
-        ROLES[method]: [
+    curves: dict[str, list[charts.FloatArray]] = {}
+    for method, seeds in evidence.curves.items():
+        curves.setdefault(SHADES[recipe.entry(method).role], []).extend(
             np.array([point.loss for point in curve]) * (1000 if millimetres else 1) for curve in seeds
-        ]
-        for method, seeds in evidence.curves.items()
-    }
+        )
     return Chart(
         svg=charts.learning_curves(curves, axis=unit, title="Training loss by epoch"),
         caption="Training loss by epoch, one line per lifter. Each is measured on its own training data, "
@@ -308,7 +316,8 @@ def _curve_chart(recipe: Recipe, evidence: Evidence) -> Chart:
 def _facts(recipe: Recipe, summary: Summary, evidence: Evidence) -> tuple[Fact, ...]:
     facts = [
         Fact("Protocol", summary.protocol),
-        Fact("Lifter", f"{recipe.lifter.name}, encoding {recipe.encoding}"),
+        Fact("Lifter", recipe.lifter.name),
+        *(Fact(f"Method {entry.name}", f"{entry.parts}") for entry in recipe.entries),
         Fact(
             "Schedule",
             f"{recipe.schedule.epochs} epochs, batch {recipe.schedule.batch_size}, the same for all",
@@ -317,7 +326,7 @@ def _facts(recipe: Recipe, summary: Summary, evidence: Evidence) -> tuple[Fact, 
         Fact("Checkpoint", f"{summary.selection}: no label of the target was looked at to choose it"),
         *(Fact(f"Snapshot of {name}", snapshot) for name, snapshot in summary.snapshots.items()),
         *(
-            Fact(f"Labelled poses, {METHOD_LABELS[method]}", f"{poses:,}")
+            Fact(f"Labelled poses, {recipe.entry(method).label}", f"{poses:,}")
             for method, poses in evidence.trained_on.items()
         ),
         Fact("Recipe digest", summary.recipe_digest),

@@ -7,7 +7,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from distributed import Client, Future, LocalCluster
 
@@ -66,6 +67,27 @@ def dask_client(
         Client(cluster, set_as_default=False) as client,
     ):
         yield client
+
+
+@contextmanager
+def mapper(dask: str | None) -> Iterator[Callable[..., Iterable[Any]]]:
+    """Yield what applies a function to many parts: :func:`map`, or the workers of a cluster.
+
+    Parameters
+    ----------
+    dask : str or None
+        Address of a Dask scheduler; None for this process.
+
+    Raises
+    ------
+    ClusterUnreachableError
+        Nothing answers at ``dask``.
+    """
+    if dask is None:
+        yield map
+        return
+    with dask_client(dask) as client:
+        yield partial(map_over, client)
 
 
 def map_over(

@@ -15,8 +15,10 @@ import pytest
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-from poseshift.flows.experiment.recipe import GlobalPositionAdaptation, PoseData, Recipe, StoredData, Test
-from poseshift.flows.pipeline import Trained, evaluate_method, prepare_data, publish, train_method
+from poseshift.adaptation.methods import METHODS
+from poseshift.flows.experiment.folder import Trained
+from poseshift.flows.experiment.recipe import PoseData, Recipe, StoredData, Test
+from poseshift.flows.pipeline import evaluate_method, prepare_data, publish, train_method
 from poseshift.training.lifters.registry import preset
 from poseshift.training.schedule import Schedule
 
@@ -45,8 +47,8 @@ def experiment(trees: Path, folder: Path) -> Recipe:
             protocols=("3dhp-annot3", "3dhp-official"),
         ),
         lifter=preset("ampose-small"),
-        adaptation=GlobalPositionAdaptation(),
-        compare=("source_only", "target_supervised"),
+        method=METHODS["gpa"],
+        compare=(METHODS["source_only"], METHODS["target_supervised"]),
         schedule=Schedule(epochs=2, steps_per_epoch=3, batch_size=16),
         seeds=(0, 1),
         device="cpu",

@@ -9,18 +9,22 @@ from click.testing import Result
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
+from poseshift.adaptation.config import GlobalPositionAdaptation, PoseDAAdaptation, alignment_of
+from poseshift.adaptation.methods import METHODS, Method
+from poseshift.adaptation.plan import alignment_transforms, plan
 from poseshift.adaptation.poseda_config import PoseDAConfig
 from poseshift.adaptation.viewpoint import RandomViewpoint
 from poseshift.augmentation.checkpoint import load_generator
 from poseshift.augmentation.collapse import CollapseConfig
 from poseshift.augmentation.generator import GeneratorConfig
-from poseshift.flows.adapt import learner, lesson, transforms
 from poseshift.flows.augment import AugmentRequest, augment_store
 from poseshift.flows.cli import app
 from poseshift.flows.experiment.data import open_poses
-from poseshift.flows.experiment.recipe import GlobalPositionAdaptation, PoseDAAdaptation, Recipe
-from poseshift.flows.pipeline import RunFolder, Trained, evaluate_method, job, publish, train_method
-from poseshift.flows.train import GENERATOR, resolve_device
+from poseshift.flows.experiment.fitting import resolve_device
+from poseshift.flows.experiment.folder import RunFolder, Trained, job
+from poseshift.flows.experiment.recipe import Recipe
+from poseshift.flows.experiment.train import GENERATOR
+from poseshift.flows.pipeline import evaluate_method, publish, train_method
 from poseshift.storage.exchange.augmented import import_augmented
 from poseshift.storage.store import PoseStore
 
@@ -36,14 +40,18 @@ def poseshift(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments))
 
 
+def poseda(options: PoseDAConfig) -> Method:
+    return Method(name="poseda", label="PoseDA (small)", adaptation=PoseDAAdaptation(options=options))
+
+
 @pytest.fixture(scope="module")
 def learned(prepared: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     """The small experiment with PoseDA, and alignment alone to compare with."""
     return prepared.model_copy(
         update={
             "run_dir": tmp_path_factory.mktemp("poseda") / "run",
-            "adaptation": PoseDAAdaptation(options=OPTIONS),
-            "compare": ("source_only", "gpa"),
+            "method": poseda(OPTIONS),
+            "compare": (METHODS["source_only"], METHODS["gpa"]),
             "seeds": (0,),
         }
     )
@@ -56,15 +64,16 @@ def test_a_recipe_from_training_to_report(learned: Recipe) -> None:
         for method in learned.methods
     )
     summary = publish(learned, trained)
-    assert summary.poseda is not None
-    assert summary.gpa is not None
-    assert summary.adapted == summary.poseda
-    assert summary.poseda.mpjpe_mm.value != summary.gpa.mpjpe_mm.value
+    learned_row, aligned_row = summary.of("poseda"), summary.of("gpa")
+    assert learned_row is not None
+    assert aligned_row is not None
+    assert summary.headline == learned_row
+    assert learned_row.figures.mpjpe_mm.value != aligned_row.figures.mpjpe_mm.value
     record = trained[-1].training
     assert record.rollbacks == ()
     assert record.augmentation[-1].step > 0
     assert trained[0].training.augmentation == ()
-    assert "Adapted (PoseDA)" in RunFolder(learned.run_dir).report.read_text()
+    assert "PoseDA (small)" in RunFolder(learned.run_dir).report.read_text()
     generator = load_generator(RunFolder(learned.run_dir).training("poseda", 0) / GENERATOR)
     assert generator.config == OPTIONS.generator
 
@@ -73,12 +82,12 @@ def test_alignment_for_comparison_is_the_one_inside(learned: Recipe) -> None:
     options = OPTIONS.model_copy(
         update={"global_position": OPTIONS.global_position.model_copy(update={"root_form": "wide"})}
     )
-    recipe = learned.model_copy(update={"adaptation": PoseDAAdaptation(options=options)})
-    alone = lesson(recipe, "gpa").adaptation
+    recipe = learned.model_copy(update={"method": poseda(options)})
+    alone = alignment_of(recipe.method.adaptation)
     assert isinstance(alone, GlobalPositionAdaptation)
     assert alone.options.root_form == "wide"
-    assert lesson(recipe, "poseda").adaptation == recipe.adaptation
-    assert job(recipe, "gpa", 0).adaptation == alone
+    assert job(recipe, "poseda", 0).adaptation == recipe.method.adaptation
+    assert job(recipe, "gpa", 0).adaptation == METHODS["gpa"].adaptation
 
 
 def test_viewpoints_come_before_and_place_once(learned: Recipe) -> None:
@@ -89,17 +98,18 @@ def test_viewpoints_come_before_and_place_once(learned: Recipe) -> None:
     target = open_poses(learned.target).unlabelled()
     source = open_poses(learned.source).labelled()
     device = resolve_device("cpu")
-    found = learner(kept, source, target, seed=0, device=device)
-    assert found is not None
-    assert len(found.before) == len(transforms(kept, target, device)) > 0
-    plain = learner(learned.adaptation, source, target, seed=0, device=device)
-    assert plain is not None
-    assert plain.before == ()
+    found = plan(kept, source, target, seed=0, device=device)
+    assert found.learner is not None
+    assert len(found.transforms) == len(alignment_transforms(kept, target, device)) > 0
+    plain = plan(learned.method.adaptation, source, target, seed=0, device=device)
+    assert plain.learner is not None
+    assert plain.transforms == ()
 
 
-def test_comparing_alignment_needs_one(prepared: Recipe) -> None:
-    with pytest.raises(ValidationError, match="comparing with gpa needs an adaptation"):
-        Recipe.model_validate(prepared.model_dump() | {"adaptation": {"method": "none"}, "compare": ["gpa"]})
+def test_comparing_alignment_needs_a_target(prepared: Recipe) -> None:
+    alone = prepared.model_dump() | {"method": "source_only", "target": None}
+    with pytest.raises(ValidationError, match="method 'gpa' needs a target"):
+        Recipe.model_validate(alone | {"compare": ["gpa"]})
 
 
 def test_augmented_sets_from_a_trained_generator(learned: Recipe, tmp_path: Path) -> None:

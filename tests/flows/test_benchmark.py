@@ -15,16 +15,17 @@ import torch
 from typer.testing import CliRunner
 
 from poseshift.adaptation.gravity import GravityConfig
+from poseshift.adaptation.methods import METHODS
 from poseshift.adaptation.viewpoint import AlignedViewpoint
 from poseshift.augmentation.generator import GeneratorConfig, PoseGenerator
 from poseshift.flows.benchmark.data import BenchmarkData, prepare_benchmark
 from poseshift.flows.benchmark.domains import DOMAINS
 from poseshift.flows.benchmark.execute import WORK, execute
 from poseshift.flows.benchmark.lines import LINES_FILE, Job, LinesError, RunLine, append_line, read_lines
-from poseshift.flows.benchmark.methods import ABLATED, COMPARED, METHODS, method
 from poseshift.flows.benchmark.plan import PLANS, Plan
 from poseshift.flows.benchmark.plots import write_plots
 from poseshift.flows.benchmark.run import run_job
+from poseshift.flows.benchmark.suites import ABLATED, COMPARED
 from poseshift.flows.benchmark.tables import SectionError, markdown, replace_section, tables
 from poseshift.flows.cli import app
 from poseshift.geometry.bones import bone_lengths
@@ -149,7 +150,7 @@ def test_an_epoch_whose_record_was_lost_is_recorded_on_resuming(
 
 
 def test_lifters_of_clips_and_aligned_viewpoints(tiny: Tiny, tmp_path: Path) -> None:
-    everything = method("everything")
+    everything = METHODS["everything"]
     viewpoint = AlignedViewpoint(gravity=GravityConfig(steps=3, width=32, batch_size=32))
     plan = Plan(
         lifters=("videopose3d-27f-small",),
@@ -159,7 +160,8 @@ def test_lifters_of_clips_and_aligned_viewpoints(tiny: Tiny, tmp_path: Path) -> 
         schedule=Schedule(epochs=3, steps_per_epoch=2, batch_size=16),
     )
     (job,) = plan.jobs(tiny.data)
-    job = job.model_copy(update={"method_config": everything.model_copy(update={"viewpoint": viewpoint})})
+    adaptation = everything.adaptation.model_copy(update={"viewpoint": viewpoint})
+    job = job.model_copy(update={"method_config": everything.model_copy(update={"adaptation": adaptation})})
     line = run_job(job, tiny.data, tmp_path, torch.device("cpu"))
     assert {row.camera for row in line.under("last").per_sequence} == {"3", "6", "9", "10", "11", "12", "13"}
     assert all(epoch.mpjpe_mm > 0 for epoch in line.epochs)

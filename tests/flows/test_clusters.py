@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from poseshift.flows.augment import AugmentRequest, augment_store
-from poseshift.flows.evaluate import evaluate_lifter
+from poseshift.flows.evaluate import evaluate_on
 from poseshift.flows.experiment.recipe import PoseData, StoredData, Test
 from poseshift.flows.prepare import PrepareRequest, prepare_store
 from poseshift.flows.runtime.cluster import ClusterUnreachableError, dask_client, map_over
@@ -205,11 +205,11 @@ def test_evaluation_on_a_cluster_is_the_evaluation(
     assert load_lifter(tmp_path / "lifter").config == trained.config
     data = StoredData(dataset="human36m", store=str(on_one_machine.location))
     test = Test(data=data, protocols=("human36m-p1",))
-    here = evaluate_lifter(tmp_path / "lifter", test, tmp_path / "here")
-    there = evaluate_lifter(tmp_path / "lifter", test, tmp_path / "there", dask=cluster.address)
+    here = evaluate_on(tmp_path / "lifter", test, tmp_path / "here")
+    there = evaluate_on(tmp_path / "lifter", test, tmp_path / "there", dask=cluster.address)
     assert there.result == here.result
     with pytest.raises(ValueError, match="leave out device 'cuda'"):
-        evaluate_lifter(tmp_path / "lifter", test, tmp_path / "x", device="cuda", dask=cluster.address)
+        evaluate_on(tmp_path / "lifter", test, tmp_path / "x", device="cuda", dask=cluster.address)
 
 
 def test_augmenting_on_a_cluster_makes_the_same_set(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from poseshift.flows.evaluate import evaluate_lifter
+from poseshift.flows.experiment.evaluate import evaluate_lifter
 from poseshift.flows.experiment.recipe import Recipe
 from poseshift.storage.columns import CameraPoses, read_camera_poses
 from poseshift.storage.store import PoseStore
@@ -58,6 +58,6 @@ def test_clips_of_another_rate_than_the_tests_are_told(
     config = VideoPose3DConfig(width=8)
     lifter = build(config, encoding("screen").channels)
     save_lifter(tmp_path / "lifter", config, "screen", lifter, {"sampling_hz": learned_hz})
-    with caplog.at_level(logging.WARNING, logger="poseshift.flows.evaluate"):
+    with caplog.at_level(logging.WARNING, logger="poseshift.flows.experiment.evaluate"):
         evaluate_lifter(tmp_path / "lifter", prepared.test, tmp_path / "results", "cpu")
     assert ("is tested at 25.0 Hz" in caplog.text) == warned

@@ -11,22 +11,16 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from poseshift.adaptation.global_position import TargetKeypoints
-from poseshift.flows.adapt import lesson, transforms
+from poseshift.adaptation.plan import plan
 from poseshift.flows.cli import app
-from poseshift.flows.evaluate import evaluate_lifter
 from poseshift.flows.experiment.data import WrongDatasetError, open_poses, open_store
+from poseshift.flows.experiment.evaluate import evaluate_lifter
+from poseshift.flows.experiment.fitting import resolve_device
+from poseshift.flows.experiment.folder import RunFolder, Trained, job
 from poseshift.flows.experiment.recipe import Recipe, save_recipe
 from poseshift.flows.experiment.results import Summary
-from poseshift.flows.pipeline import (
-    RunFolder,
-    Trained,
-    evaluate_method,
-    job,
-    prepare_data,
-    publish,
-    train_method,
-)
-from poseshift.flows.train import TrainingRecord, resolve_device, train_lifter
+from poseshift.flows.experiment.train import TrainingRecord, train_lifter
+from poseshift.flows.pipeline import evaluate_method, prepare_data, publish, train_method
 from poseshift.storage.store import PoseStore, StoreError
 from poseshift.training.checkpoint import load_lifter
 from poseshift.training.evaluation.evaluate import evaluate, predict
@@ -43,15 +37,16 @@ def test_the_summary_is_what_the_lifters_do_on_the_test_set(finished: Finished) 
     recipe, _ = finished
     folder = RunFolder(recipe.run_dir)
     summary = Summary.model_validate_json(folder.summary.read_text())
-    assert summary.gpa is not None
+    row = summary.of("gpa")
+    assert row is not None
     chosen = protocol("3dhp-annot3")
     poses = chosen.read(open_store(recipe.test.data))
     again = [
         evaluate(predict(load_lifter(folder.lifter("gpa", seed)), poses), poses, chosen).mpjpe_mm.value
         for seed in recipe.seeds
     ]
-    assert summary.gpa.mpjpe_mm.per_seed == pytest.approx(again, abs=1e-3)
-    assert summary.gpa.mpjpe_mm.value == pytest.approx(np.mean(again), abs=1e-3)
+    assert row.figures.mpjpe_mm.per_seed == pytest.approx(again, abs=1e-3)
+    assert row.figures.mpjpe_mm.value == pytest.approx(np.mean(again), abs=1e-3)
     assert summary.frames == len(poses)
 
 
@@ -67,9 +62,12 @@ def test_the_summary_says_what_it_rests_on(finished: Finished) -> None:
     for data in (recipe.source, recipe.target, recipe.test.data):
         assert data is not None
         assert content["snapshots"][data.dataset] == PoseStore.open(data.store).snapshot
-    for method in ("source_only", "gpa", "target_supervised"):
+    assert [row["method"] for row in content["rows"]] == ["source_only", "gpa", "target_supervised"]
+    assert [row["role"] for row in content["rows"]] == ["baseline", "adapted", "reference"]
+    for row in content["rows"]:
+        assert row["parts"]["encoding"] == "screen"
         for metric in ("mpjpe_mm", "pa_mpjpe_mm", "pck150", "auc"):
-            figure = content[method][metric]
+            figure = row["figures"][metric]
             assert figure["low"] <= figure["value"] <= figure["high"]
 
 
@@ -123,7 +121,7 @@ def test_kinds_of_lifter_differ_in_what_they_learn_from_and_in_nothing_else(prep
 
 
 def test_adaptation_cannot_see_the_targets_3d(prepared: Recipe) -> None:
-    learned = lesson(prepared, "gpa")
+    learned = job(prepared, "gpa", 0)
     assert learned.target is not None
     data = open_poses(learned.target)
     hidden, shown = data.unlabelled(), data.labelled()
@@ -132,7 +130,8 @@ def test_adaptation_cannot_see_the_targets_3d(prepared: Recipe) -> None:
     np.testing.assert_array_equal(
         TargetKeypoints.from_poses(hidden).rays, TargetKeypoints.from_poses(shown).rays
     )
-    (alignment,) = transforms(learned.adaptation, hidden, torch.device("cpu"))
+    source = open_poses(learned.labelled).labelled()
+    (alignment,) = plan(learned.adaptation, source, hidden, seed=0, device=torch.device("cpu")).transforms
     assert callable(alignment)
 
 

@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from poseshift.flows.adapt import transforms
+from poseshift.adaptation.plan import alignment_transforms
 from poseshift.flows.experiment.data import open_poses, open_store
+from poseshift.flows.experiment.folder import RunFolder, Trained
+from poseshift.flows.experiment.predictions import read_predictions
 from poseshift.flows.experiment.recipe import Recipe
 from poseshift.flows.experiment.results import Summary
-from poseshift.flows.pipeline import RunFolder, Trained, gather
 from poseshift.flows.report import charts
-from poseshift.flows.report.evidence import Evidence
-from poseshift.flows.report.gather import placement, sample_poses
+from poseshift.flows.report.gather import Evidence, gather, placement, sample_poses
 from poseshift.flows.report.page import render
 from poseshift.flows.report.view import CMU_NOTICE, ReportView, build_view
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.checkpoint import load_lifter
+from poseshift.training.evaluation.evaluate import predict
 from poseshift.training.evaluation.protocols import protocol
 
 Finished = tuple[Recipe, tuple[Trained, ...]]
@@ -77,8 +78,10 @@ def test_the_page_shows_the_summarys_figures_under_the_protocols_name(
     assert "3dhp-official" in text
     for table in (summary, *summary.details):
         for method in ("source_only", "gpa", "target_supervised"):
-            figures = table.of(method)
-            assert figures is not None
+            row = table.of(method)
+            assert row is not None
+            figures = row.figures
+            assert all(part in text for part in row.parts.model_dump().values())
             for estimate in (figures.mpjpe_mm, figures.pa_mpjpe_mm, figures.pck150, figures.auc):
                 assert f"{estimate.value:.1f}" in text
                 assert f"{estimate.low:.1f} to {estimate.high:.1f}" in text
@@ -166,7 +169,7 @@ def test_alignment_moves_placements_onto_the_targets(prepared: Recipe) -> None:
     assert prepared.target is not None
     source = open_poses(prepared.source).labelled()
     target = open_poses(prepared.target).unlabelled()
-    alignment = transforms(prepared.adaptation, target, torch.device("cpu"))
+    alignment = alignment_transforms(prepared.method.adaptation, target, torch.device("cpu"))
     moved = placement(source, target, alignment, seed=0)
     for name in ("root_x", "root_y", "scale"):
         assert moved.distance_after[name] < 0.5 * moved.distance_before[name]
@@ -189,9 +192,11 @@ def test_placement_is_in_units_of_half_the_images_width(prepared: Recipe) -> Non
 def test_sample_poses_are_chosen_by_rank_and_not_by_hand(finished: Finished) -> None:
     recipe, _ = finished
     folder = RunFolder(recipe.run_dir)
-    lifters = {method: load_lifter(folder.lifter(method, 0)) for method in recipe.methods}
     test = protocol("3dhp-annot3").read(open_store(recipe.test.data))
-    poses = sample_poses(lifters, test)
+    predicted = {method: predict(load_lifter(folder.lifter(method, 0)), test) for method in recipe.methods}
+    for method, kept in predicted.items():
+        np.testing.assert_array_equal(read_predictions(folder.evaluation(method, 0), "3dhp-annot3"), kept)
+    poses = sample_poses(predicted, test)
     errors = [pose.errors_mm["source_only"] for pose in poses]
     assert errors == sorted(errors)
     for pose in poses:

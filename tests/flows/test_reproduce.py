@@ -10,9 +10,10 @@ import torch
 from typer.testing import CliRunner
 
 from poseshift.flows.cli import app
+from poseshift.flows.experiment.folder import RunFolder
 from poseshift.flows.experiment.recipe import PoseData, Recipe, load_recipe
 from poseshift.flows.experiment.stage import DONE, INPUTS
-from poseshift.flows.pipeline import RunFolder, run_recipe
+from poseshift.flows.pipeline import run_recipe
 from poseshift.flows.reproduce import (
     REPORT,
     Reproduction,

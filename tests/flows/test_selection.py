@@ -8,9 +8,10 @@ from pydantic import ValidationError
 
 from poseshift.adaptation.candidates import candidates
 from poseshift.adaptation.selection import choose
+from poseshift.flows.experiment.folder import RunFolder, job
 from poseshift.flows.experiment.recipe import Recipe
-from poseshift.flows.pipeline import RunFolder, job, train_method
-from poseshift.flows.train import CHECKPOINT, TrainingRecord, train_lifter
+from poseshift.flows.experiment.train import CHECKPOINT, TrainingRecord, train_lifter
+from poseshift.flows.pipeline import train_method
 from poseshift.training.checkpoint import load_lifter
 from poseshift.training.schedule import Schedule
 
@@ -94,6 +95,6 @@ def test_killed_between_state_and_record_it_chooses_from_the_same_epochs(
 def test_recipes_that_cannot_choose_are_refused(prepared: Recipe) -> None:
     content = prepared.model_dump() | {"selection": "label-free"}
     with pytest.raises(ValidationError, match="looks at the target's keypoints"):
-        Recipe.model_validate(content | {"adaptation": {"method": "none"}})
+        Recipe.model_validate(content | {"method": "source_only", "compare": []})
     with pytest.raises(ValidationError, match="leave out one of them"):
         Recipe.model_validate(content | {"schedule": {"ema_decay": 0.99}})

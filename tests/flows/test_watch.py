@@ -9,9 +9,9 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
+from poseshift.flows.experiment.folder import RunFolder
 from poseshift.flows.experiment.recipe import Recipe
 from poseshift.flows.experiment.stage import DONE
-from poseshift.flows.pipeline import RunFolder
 from poseshift.flows.prepare import PrepareFailedError
 from poseshift.flows.runtime.environment import Environment
 from poseshift.flows.watch import Decision, Look, decide, in_words, read_log, watch

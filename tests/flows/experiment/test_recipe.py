@@ -47,7 +47,7 @@ def test_a_preset_and_its_full_configuration_are_the_same_recipe() -> None:
     [
         {"seeds": [0, 1]},
         {"encoding": "ray"},
-        {"adaptation": {"method": "gpa", "options": {"root_form": "wide"}}},
+        {"method": {"name": "gpa", "adaptation": {"method": "gpa", "options": {"root_form": "wide"}}}},
         {"lifter": "ampose-small"},
     ],
 )
@@ -72,7 +72,8 @@ def test_a_misspelt_field_is_answered_with_the_right_one(tmp_path: Path) -> None
 def test_misspelt_fields_are_found_inside_parts_and_unions(tmp_path: Path) -> None:
     content = shipped()
     content["target"]["camera"] = ["0"]
-    content["adaptation"]["options"] = {"root_from": "ray"}
+    adaptation = {"method": "gpa", "options": {"root_from": "ray"}}
+    content["method"] = {"name": "mine", "adaptation": adaptation}
     message = refusal(content, tmp_path)
     assert "target.camera: is not a field of a recipe; did you mean 'cameras'" in message
     assert "did you mean 'root_form'" in message
@@ -125,12 +126,10 @@ def test_yaml_cannot_run_code(tmp_path: Path) -> None:
         load_recipe(path)
 
 
-def test_methods_follow_the_adaptation() -> None:
+def test_methods_are_ordered_by_their_role() -> None:
     recipe = Recipe.model_validate(shipped())
     assert recipe.methods == ("source_only", "gpa", "target_supervised")
-    alone = Recipe.model_validate(
-        {**shipped(), "adaptation": {"method": "none"}, "compare": [], "target": None}
-    )
+    alone = Recipe.model_validate({**shipped(), "method": "source_only", "compare": [], "target": None})
     assert alone.methods == ("source_only",)
 
 

@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from poseshift.adaptation.config import GlobalPositionAdaptation, NoAdaptation
 from poseshift.adaptation.domain_gap import GapConfig
 from poseshift.adaptation.gravity import GravityConfig
+from poseshift.adaptation.methods import METHODS, Method
 from poseshift.adaptation.pseudo_labels import PseudoLabelConfig
 from poseshift.adaptation.viewpoint import AlignedViewpoint, PseudoLabelledViewpoint, RandomViewpoint
-from poseshift.flows.adapt import known_gravity
 from poseshift.flows.cli import app
 from poseshift.flows.experiment.data import open_poses
-from poseshift.flows.experiment.recipe import GlobalPositionAdaptation, NoAdaptation, Recipe, save_recipe
-from poseshift.flows.pipeline import RunFolder, Trained, evaluate_method, publish, train_method
+from poseshift.flows.experiment.fitting import known_gravity
+from poseshift.flows.experiment.folder import RunFolder, Trained
+from poseshift.flows.experiment.recipe import Recipe, save_recipe
+from poseshift.flows.pipeline import evaluate_method, publish, train_method
 from poseshift.flows.report.gap import (
     KEYPOINT_PLOT,
     LABELLED_PLOT,
@@ -79,7 +82,7 @@ def test_every_step_has_its_name(prepared: Recipe, tmp_path: Path) -> None:
     }
     for viewpoint in (RandomViewpoint(), aligned):
         adaptation = GlobalPositionAdaptation(viewpoint=viewpoint)
-        recipe = prepared.model_copy(update={"adaptation": adaptation})
+        recipe = prepared.model_copy(update={"method": Method(name="turned", adaptation=adaptation)})
         report = measure_gap(GapRequest(recipe=recipe, config=FEW), tmp_path / viewpoint.kind)
         assert [stage.step for stage in report.keypoints] == ["source", *expected[viewpoint.kind]]
     assert list(step_names(GlobalPositionAdaptation())) == expected["none"]
@@ -91,10 +94,11 @@ def test_viewpoints_by_the_lifters_answers_are_those_of_the_trained_one(
 ) -> None:
     """Training leaves the gravity that it ended with, for the report and the gap; before, none is known."""
     labels = PseudoLabelConfig(first=0.3, every=2, poses_per_camera=20)
+    adaptation = GlobalPositionAdaptation(viewpoint=PseudoLabelledViewpoint(labels=labels))
     recipe = prepared.model_copy(
         update={
             "run_dir": tmp_path / "run",
-            "adaptation": GlobalPositionAdaptation(viewpoint=PseudoLabelledViewpoint(labels=labels)),
+            "method": Method(name="gpa", adaptation=adaptation),
             "compare": (),
             "seeds": (0,),
         }
@@ -102,7 +106,7 @@ def test_viewpoints_by_the_lifters_answers_are_those_of_the_trained_one(
     with pytest.raises(ValueError, match="run it first"):
         measure_gap(GapRequest(recipe=recipe, config=FEW), tmp_path / "gap")
     trained = (Trained("gpa", 0, train_method(recipe, "gpa", 0), evaluate_method(recipe, "gpa", 0)),)
-    gravity = known_gravity(RunFolder(recipe.run_dir).training("gpa", 0))
+    gravity = known_gravity(RunFolder(recipe.run_dir).gravity("gpa", 0))
     assert gravity is not None
     assert [one.camera for one in gravity.cameras if one.up] == ["0", "8"]
     publish(recipe, trained)
@@ -121,7 +125,7 @@ def test_as_a_user_runs_it(prepared: Recipe, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*arguments, "--json"])
     assert json.loads(result.stdout)["keypoints"][0]["step"] == "source"
     save_recipe(
-        prepared.model_copy(update={"target": None, "adaptation": NoAdaptation(), "compare": ()}),
+        prepared.model_copy(update={"target": None, "method": METHODS["source_only"], "compare": ()}),
         tmp_path / "alone.yaml",
     )
     refused = CliRunner().invoke(app, ["gap", str(tmp_path / "alone.yaml")])

@@ -1,0 +1,323 @@
+"""Methods by name: what a lifter learns from, how the poses are moved, and how its input is encoded.
+
+Recipes, commands, reports and the benchmark name the same entries. A method is data, so a digest covers all
+of it. A new one is one call of ``METHODS.add``, here or in a user's own module. Controls stand beside what
+they control: random viewpoints beside aligned ones, parts of global position alignment beside the whole, each
+operator of the augmentation alone.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from poseshift.adaptation.config import (
+    Adaptation,
+    GlobalPositionAdaptation,
+    NoAdaptation,
+    PoseDAAdaptation,
+    alignment_of,
+)
+from poseshift.adaptation.global_position import Copied, GlobalPositionConfig
+from poseshift.adaptation.poseda_config import PoseDAConfig, poseaug
+from poseshift.adaptation.viewpoint import (
+    AlignedViewpoint,
+    NoViewpoint,
+    PseudoLabelledViewpoint,
+    RandomViewpoint,
+    Viewpoint,
+)
+from poseshift.augmentation.collapse import CollapseConfig
+from poseshift.augmentation.config import FeedbackConfig
+from poseshift.augmentation.discriminator import Critic, DiscriminatorConfig
+from poseshift.augmentation.generator import BoneChanges, GeneratorConfig, Rotations
+from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
+from poseshift.storage.model import FrozenModel
+from poseshift.storage.registry import Registry
+from poseshift.training.encoding import EncodingName
+
+Labels = Literal["source", "target", "source_in_target"]
+"""Whose 3D is learned: the source's; or, as references and not competitors, the target's own, or that of the
+source's people in front of the target's cameras, which only restaged motion has."""
+
+Role = Literal["baseline", "adapted", "reference"]
+"""What a method is in a comparison: no adaptation, an adaptation, or a reference that sees target labels."""
+
+
+class Parts(FrozenModel):
+    """What a method is made of, in words, for tables and pages."""
+
+    encoding: str
+    """How pixels become the network's input."""
+    placement: str
+    """Where the poses stand."""
+    viewpoint: str
+    """How they are turned before."""
+    augmentation: str
+    """How bodies and headings are changed."""
+
+    def __str__(self) -> str:
+        return (
+            f"encoding {self.encoding}, placement {self.placement}, viewpoint {self.viewpoint}, "
+            f"augmentation {self.augmentation}"
+        )
+
+
+class Method(FrozenModel):
+    """One way to teach a lifter."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Name in recipes, tables and folders: letters, digits, dot, dash and underscore."""
+    label: str = ""
+    """A few words for tables and pages; the name when left out."""
+    description: str = ""
+    """One sentence."""
+    labels: Labels = "source"
+    """Whose 3D is learned: source, target, or source_in_target (restaged benchmarks only)."""
+    adaptation: Adaptation = NoAdaptation()
+    """How the labelled poses are moved towards the target."""
+    encoding: EncodingName = "screen"
+    """How pixels become the network's input: screen, ray or perspective."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _labelled(cls, content: Any) -> Any:
+        if isinstance(content, dict) and "name" in content:
+            return {**content, "label": content.get("label") or content["name"]}
+        return content
+
+    @model_validator(mode="after")
+    def _references_are_not_adapted(self) -> Method:
+        if self.labels != "source" and self.adaptation.method != "none":
+            raise ValueError(
+                f"method {self.name} learns the labels of {self.labels} and is a reference; it needs no "
+                f"adaptation {self.adaptation.method!r}"
+            )
+        return self
+
+    @property
+    def role(self) -> Role:
+        """What it is in a comparison."""
+        if self.labels != "source":
+            return "reference"
+        return "baseline" if self.adaptation.method == "none" else "adapted"
+
+    @property
+    def needs_target(self) -> bool:
+        """Whether it looks at the target, at its keypoints or its labels."""
+        return self.role != "baseline"
+
+    @property
+    def parts(self) -> Parts:
+        """What it is made of, in words."""
+        aligned = alignment_of(self.adaptation)
+        return Parts(
+            encoding=self.encoding,
+            placement=_placement(self),
+            viewpoint="as in the data" if aligned is None else _viewpoint(aligned.viewpoint),
+            augmentation=_augmentation(self.adaptation),
+        )
+
+
+METHODS = Registry[Method]("method")
+"""Every method by name; ``poseda`` judges by parts of the body (D-a) and has no feedback."""
+
+
+def _named(value: object) -> object:
+    return METHODS[value] if isinstance(value, str) else value
+
+
+MethodChoice = Annotated[Method, BeforeValidator(_named, json_schema_input_type=Method | str)]
+"""What a recipe may say: the name of an entry, or an entry written out."""
+
+
+def _placement(method: Method) -> str:
+    aligned = alignment_of(method.adaptation)
+    if aligned is None:
+        return {"source": "source", "target": "target", "source_in_target": "target cameras"}[method.labels]
+    if isinstance(method.adaptation, PoseDAAdaptation) and method.adaptation.options.placement == "learned":
+        return "learned, source cameras"
+    form = "" if aligned.options.root_form == "ray" else f", {aligned.options.root_form} roots"
+    copied = {
+        "root_and_scale": "GPA",
+        "root_only": "GPA, root alone",
+        "scale_only": "GPA, scale alone",
+        "random_uniform": "random in GPA's range",
+    }[aligned.options.copied]
+    return copied + form
+
+
+def _viewpoint(viewpoint: Viewpoint) -> str:
+    if isinstance(viewpoint, RandomViewpoint):
+        (low, high), (left, right) = viewpoint.pitch_degrees, viewpoint.roll_degrees
+        return f"random, pitch {low:g} to {high:g}°, roll {left:g} to {right:g}°"
+    if isinstance(viewpoint, AlignedViewpoint):
+        return "aligned, learned gravity"
+    if isinstance(viewpoint, PseudoLabelledViewpoint):
+        return "aligned, pseudo-labels"
+    return "as in the data"
+
+
+def _augmentation(adaptation: Adaptation) -> str:
+    if isinstance(adaptation, PoseDAAdaptation):
+        judge = {"parts": "D-a", "pairs": "D-b", "none": "no discriminator"}[
+            adaptation.options.discriminator.critic
+        ]
+        generator = adaptation.options.generator
+        what = [] if generator.bones == "none" else [f"bones ({generator.bones})"]
+        what += [] if generator.rotation == "none" else [f"{generator.rotation} turns"]
+        return f"learned: {', '.join(what) or 'nothing'}; {judge}"
+    if isinstance(adaptation, GlobalPositionAdaptation) and adaptation.augmentation is not None:
+        random = adaptation.augmentation
+        return (
+            f"random: angles {random.angle_spread:g}, lengths {random.length_range:g}, "
+            f"{random.rotation} turns"
+        )
+    return "none"
+
+
+def _add(name: str, label: str, description: str, **content: Any) -> None:
+    METHODS.add(name, Method(name=name, label=label, description=description, **content))
+
+
+def _gpa(viewpoint: Viewpoint | None = None, copied: Copied = "root_and_scale") -> GlobalPositionAdaptation:
+    return GlobalPositionAdaptation(
+        options=GlobalPositionConfig(copied=copied), viewpoint=viewpoint or NoViewpoint()
+    )
+
+
+def _poseda(**options: Any) -> PoseDAAdaptation:
+    return PoseDAAdaptation(options=PoseDAConfig(**options))
+
+
+def _everything(viewpoint: Viewpoint) -> PoseDAAdaptation:
+    """All parts, of which augmentation comes last: batches are turned and placed before."""
+    return PoseDAAdaptation(options=PoseDAConfig(placement="kept"), viewpoint=viewpoint)
+
+
+def _operator(bones: BoneChanges, rotation: Rotations) -> PoseDAAdaptation:
+    """PoseDA with a part of the augmentation; what is switched off does not count as collapsed."""
+    alive = CollapseConfig()
+    spreads = {
+        "smallest_angle_spread": alive.smallest_angle_spread if bones == "angles" else 0.0,
+        "smallest_gain_spread": alive.smallest_gain_spread if bones == "lengths" else 0.0,
+    }
+    return _poseda(
+        generator=GeneratorConfig(bones=bones, rotation=rotation), collapse=alive.model_copy(update=spreads)
+    )
+
+
+def _critic(critic: Critic) -> PoseDAAdaptation:
+    return _poseda(discriminator=DiscriminatorConfig(critic=critic))
+
+
+_add("source_only", "Source only", "The labelled source as it is; nothing of the target is seen.")
+_add(
+    "perspective", "Source only, perspective", "As source_only, perspective encoding.", encoding="perspective"
+)
+_add(
+    "gpa", "GPA", "Source poses placed where target people are seen (PoseDA's first part).", adaptation=_gpa()
+)
+_add(
+    "gpa_perspective",
+    "GPA, perspective",
+    "As gpa, perspective encoding.",
+    adaptation=_gpa(),
+    encoding="perspective",
+)
+_add(
+    "gpa_viewpoint",
+    "GPA + viewpoint",
+    "As gpa, poses turned before to the gravity that a network learns for the target's cameras.",
+    adaptation=_gpa(AlignedViewpoint()),
+)
+_add(
+    "poseda",
+    "PoseDA (GPA + LPA)",
+    "As gpa, with augmented poses from an adversarial generator beside the aligned ones.",
+    adaptation=_poseda(),
+)
+_add(
+    "everything",
+    "Everything",
+    "GPA, learned augmentation, viewpoint alignment, perspective encoding.",
+    adaptation=_everything(AlignedViewpoint()),
+    encoding="perspective",
+)
+_add(
+    "everything_pseudo_labels",
+    "Everything, pseudo-labels",
+    "As everything, viewpoints from the lifter's own answers to target keypoints.",
+    adaptation=_everything(PseudoLabelledViewpoint()),
+    encoding="perspective",
+)
+_add(
+    "everything_random_viewpoints",
+    "Everything, random viewpoints",
+    "Control: as everything, random viewpoints with any roll in place of aligned ones.",
+    adaptation=_everything(RandomViewpoint(roll_degrees=(-180.0, 180.0))),
+    encoding="perspective",
+)
+_add(
+    "random_augmentation",
+    "GPA + random augmentation",
+    "Control of poseda: bones and headings are changed at random, nothing is learned.",
+    adaptation=GlobalPositionAdaptation(augmentation=RandomAugmentationConfig()),
+)
+_add(
+    "random_pitch",
+    "GPA + random viewpoints",
+    "Control of gpa_viewpoint: random viewpoints in place of aligned ones.",
+    adaptation=_gpa(RandomViewpoint()),
+)
+_add(
+    "random_pitch_perspective",
+    "GPA + random viewpoints, perspective",
+    "As random_pitch, perspective encoding.",
+    adaptation=_gpa(RandomViewpoint()),
+    encoding="perspective",
+)
+_add("target_supervised", "Target-supervised", "Reference: the target's own 3D labels.", labels="target")
+_add(
+    "source_there",
+    "Source in target cameras",
+    "Reference: the source's people in front of the target's cameras, with labels.",
+    labels="source_in_target",
+)
+_add(
+    "gpa_root_only",
+    "GPA, root alone",
+    "GPA: the root's direction alone.",
+    adaptation=_gpa(copied="root_only"),
+)
+_add("gpa_scale_only", "GPA, scale alone", "GPA: the scale alone.", adaptation=_gpa(copied="scale_only"))
+_add(
+    "gpa_random",
+    "Random positions",
+    "Control of gpa: random positions of GPA's range.",
+    adaptation=_gpa(copied="random_uniform"),
+)
+_add("lpa_angles", "LPA, angles", "PoseDA: bone angles alone.", adaptation=_operator("angles", "none"))
+_add("lpa_lengths", "LPA, lengths", "PoseDA: bone lengths alone.", adaptation=_operator("lengths", "none"))
+_add("lpa_turns", "LPA, turns", "PoseDA: turns about gravity alone.", adaptation=_operator("none", "upright"))
+_add(
+    "lpa_free_rotation",
+    "LPA, free rotation",
+    "PoseDA with rotations about any axis.",
+    adaptation=_poseda(generator=GeneratorConfig(rotation="free")),
+)
+_add("critic_pairs", "LPA, D-b", "PoseDA: discriminator of pairs (D-b).", adaptation=_critic("pairs"))
+_add("critic_none", "LPA, D-c", "PoseDA: range penalties alone (D-c).", adaptation=_critic("none"))
+_add(
+    "poseaug",
+    "PoseAug",
+    "PoseAug: learned positions in front of the source's cameras.",
+    adaptation=PoseDAAdaptation(options=poseaug()),
+)
+_add(
+    "feedback",
+    "PoseDA + feedback",
+    "PoseDA with the lifter's feedback.",
+    adaptation=_poseda(feedback=FeedbackConfig(weight=1.0)),
+)

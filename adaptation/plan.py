@@ -1,0 +1,161 @@
+"""Everything that an adaptation brings to a training, asked for once: transforms, learner, gravity.
+
+An adaptation is handed the target without its 3D. Recipes and benchmarks train by what :func:`plan` returns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from poseshift.adaptation.config import Adaptation, PoseDAAdaptation, alignment_of
+from poseshift.adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
+from poseshift.adaptation.gravity import CameraGravity, learn_camera_gravity
+from poseshift.adaptation.poseda import PoseDA
+from poseshift.adaptation.pseudo_labels import PseudoLabelAlignment
+from poseshift.adaptation.viewpoint import (
+    AlignedViewpoint,
+    NoViewpoint,
+    PseudoLabelledViewpoint,
+    viewpoint_transforms,
+)
+from poseshift.augmentation.random_augmentation import RandomAugmentation
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import CameraPoses
+from poseshift.training.batches import BatchTransform, DevicePoses
+
+
+@dataclass(frozen=True)
+class AdaptationPlan:
+    """What an adaptation brings to a training.
+
+    Attributes
+    ----------
+    transforms : tuple of BatchTransform
+        Applied to every batch of labelled poses, in this order.
+    learner : PoseDA or None
+        Learns beside the lifter; comes after the transforms.
+    gravity : CameraGravity or None
+        Of the target's cameras, when the viewpoints are aligned to it.
+    """
+
+    transforms: tuple[BatchTransform, ...] = ()
+    learner: PoseDA | None = None
+    gravity: CameraGravity | None = None
+
+    def gravity_found(self, target: CameraPoses) -> CameraGravity | None:
+        """Return the gravity known after training: learned before it, or from the lifter's own answers.
+
+        Parameters
+        ----------
+        target : CameraPoses
+            The target's poses, for the names of its cameras.
+        """
+        for transform in self.transforms:
+            if isinstance(transform, PseudoLabelAlignment):
+                return transform.gravity(tuple(camera.name for camera in target.cameras))
+        return self.gravity
+
+
+def plan(
+    adaptation: Adaptation,
+    source: CameraPoses,
+    target: CameraPoses | None,
+    *,
+    seed: int,
+    device: torch.device,
+    gravity: CameraGravity | None = None,
+) -> AdaptationPlan:
+    """Build what an adaptation brings to a training.
+
+    Parameters
+    ----------
+    adaptation : Adaptation
+        What to do.
+    source : CameraPoses
+        Labelled poses.
+    target : CameraPoses or None
+        The target's poses without their 3D.
+    seed : int
+        Of what learns: the gravity's network, generator and discriminators.
+    device : torch.device
+        Where batches lie.
+    gravity : CameraGravity or None
+        Of the target's cameras, when an earlier call has learned it for the same data and seed.
+
+    Raises
+    ------
+    ValueError
+        The adaptation needs a target and there is none, or none of its poses can be used.
+    """
+    aligned = alignment_of(adaptation)
+    if aligned is None:
+        return AdaptationPlan()
+    keypoints = _keypoints(adaptation, target)
+    if not isinstance(aligned.viewpoint, AlignedViewpoint):
+        gravity = None  # pseudo-labels find it in the training that is being planned
+    elif gravity is None:
+        single = DevicePoses.from_columns(source, device, frames=1)
+        gravity = learn_camera_gravity(single, keypoints, aligned.viewpoint.gravity, seed)
+    if not isinstance(adaptation, PoseDAAdaptation):
+        return AdaptationPlan(_placed(adaptation, keypoints, device, gravity), None, gravity)
+    learner = PoseDA(adaptation.options, source, keypoints, seed=seed, device=device)
+    if isinstance(adaptation.viewpoint, NoViewpoint):
+        return AdaptationPlan((), learner, None)  # PoseDA places its batches itself
+    return AdaptationPlan(_placed(adaptation, keypoints, device, gravity), learner, gravity)
+
+
+def alignment_transforms(
+    adaptation: Adaptation,
+    target: CameraPoses,
+    device: torch.device,
+    gravity: CameraGravity | None = None,
+) -> tuple[BatchTransform, ...]:
+    """Build the alignment alone, as it is once everything is known: for reports and gaps between domains.
+
+    Parameters
+    ----------
+    adaptation : Adaptation
+        What PoseDA learns beside its alignment is left out.
+    target : CameraPoses
+        The target's poses without their 3D.
+    device : torch.device
+        Where batches lie.
+    gravity : CameraGravity or None
+        Of the target's cameras, where viewpoints are aligned: see :meth:`AdaptationPlan.gravity_found`.
+    """
+    if alignment_of(adaptation) is None:
+        return ()
+    return _placed(adaptation, _keypoints(adaptation, target), device, gravity)
+
+
+def needs_learned_gravity(adaptation: Adaptation) -> bool:
+    """Whether :func:`plan` learns the gravity of the target's cameras."""
+    aligned = alignment_of(adaptation)
+    return aligned is not None and isinstance(aligned.viewpoint, AlignedViewpoint)
+
+
+def finds_gravity_in_training(adaptation: Adaptation) -> bool:
+    """Whether viewpoints are known only once a lifter has been trained."""
+    aligned = alignment_of(adaptation)
+    return aligned is not None and isinstance(aligned.viewpoint, PseudoLabelledViewpoint)
+
+
+def _keypoints(adaptation: Adaptation, target: CameraPoses | None) -> TargetKeypoints:
+    if target is None:
+        raise ValueError(f"adaptation {adaptation.method!r} needs a target; add `target:` to the recipe")
+    return TargetKeypoints.from_poses(target)
+
+
+def _placed(
+    adaptation: Adaptation, keypoints: TargetKeypoints, device: torch.device, gravity: CameraGravity | None
+) -> tuple[BatchTransform, ...]:
+    aligned = alignment_of(adaptation)
+    if aligned is None:
+        return ()
+    position = GlobalPositionAlignment(aligned.options, keypoints, device)
+    placed = viewpoint_transforms(aligned.viewpoint, position, gravity)
+    if aligned.augmentation is None:
+        return placed
+    return (RandomAugmentation(aligned.augmentation, skeleton(keypoints.skeleton)), *placed)

@@ -1,0 +1,175 @@
+"""Evaluating one trained lifter under several protocols, and keeping what it predicted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from pydantic import Field
+
+from poseshift.flows.experiment.data import StoreInputs, open_store
+from poseshift.flows.experiment.fitting import resolve_device
+from poseshift.flows.experiment.predictions import write_predictions
+from poseshift.flows.experiment.recipe import Test
+from poseshift.flows.experiment.stage import StageOutcome, run_stage
+from poseshift.storage.columns import CameraPoses, read_camera_poses, sampling_hz
+from poseshift.storage.model import FrozenModel
+from poseshift.storage.provenance import digest_file, git_commit, software_versions
+from poseshift.storage.schema import Float32
+from poseshift.storage.store import PoseStore
+from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, TrainedLifter, load_lifter
+from poseshift.training.evaluation.evaluate import Mapper, evaluate, predict, rows_within
+from poseshift.training.evaluation.protocols import Protocol, protocol
+from poseshift.training.evaluation.results import EvaluationResult
+
+logger = logging.getLogger(__name__)
+
+_RATE_TOLERANCE = 0.1
+"""Share by which the rates of learned and tested motion may differ: 29.97 is as good as 30."""
+
+
+class EvaluationInputs(FrozenModel):
+    """What an evaluation depends on, in content."""
+
+    weights_sha256: str
+    """Digest of the lifter's weights."""
+    description_sha256: str
+    """Digest of the lifter's configuration and encoding."""
+    test: StoreInputs
+    """The test data."""
+    protocols: tuple[str, ...]
+    """Names of the protocols."""
+
+
+class EvaluationRecord(FrozenModel):
+    """One lifter's results."""
+
+    snapshot: str
+    """Snapshot of the test store."""
+    restaged_from: str | None
+    """The motion behind restaged test data; None for recordings."""
+    results: tuple[EvaluationResult, ...] = Field(min_length=1)
+    """One result per protocol."""
+    device: str | None = None
+    """Where the lifter predicted."""
+    git_commit: str | None = None
+    """Commit of the program, when it ran from a checkout."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Versions of the software."""
+
+    def under(self, name: str) -> EvaluationResult:
+        """Find the result under one protocol; KeyError when it was not evaluated."""
+        for result in self.results:
+            if result.protocol == name:
+                return result
+        raise KeyError(
+            f"not evaluated under {name!r}; there are {', '.join(one.protocol for one in self.results)}"
+        )
+
+
+Workers = Callable[[], AbstractContextManager[Mapper]]
+"""Opens what applies a function to parts of the data: this process, or the workers of a cluster."""
+
+
+def evaluate_lifter(
+    lifter: Path,
+    test: Test,
+    folder: Path,
+    device: str = "auto",
+    workers: Workers = lambda: nullcontext(map),
+) -> StageOutcome[EvaluationRecord]:
+    """Evaluate a trained lifter, unless it is done already for the same weights, data and protocols.
+
+    Parameters
+    ----------
+    lifter : Path
+        Folder that :func:`poseshift.training.checkpoint.save_lifter` wrote.
+    test : Test
+        Test data and protocols.
+    folder : Path
+        The stage's folder; gets the predictions as well, see
+        :mod:`poseshift.flows.experiment.predictions`.
+    device : str
+        Where to predict.
+    workers : callable
+        Opens what predicts, as a context manager; by default this process.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        There is no lifter, or a protocol does not measure this data set.
+    """
+    store = open_store(test.data)
+    inputs = _inputs(lifter, test, store)
+
+    def work(place: Path) -> EvaluationRecord:
+        on = resolve_device(device)
+        trained = load_lifter(lifter, on)
+        results = []
+        with workers() as over:
+            for name in test.protocols:
+                chosen = protocol(name)
+                poses = chosen.read(store, test.data.keypoints)
+                predicted = _predict(trained, poses, chosen, store, test.data.keypoints, lifter, over)
+                results.append(evaluate(predicted, poses, chosen))
+                write_predictions(place, name, predicted, poses)
+        return EvaluationRecord(
+            snapshot=store.snapshot,
+            restaged_from=store.attributes.restaged_from,
+            results=tuple(results),
+            device=str(on),
+            git_commit=git_commit(),
+            versions=software_versions(),
+        )
+
+    return run_stage(folder, inputs, EvaluationRecord, work)
+
+
+def evaluation_inputs(lifter: Path, test: Test) -> EvaluationInputs:
+    """Describe what an evaluation would depend on now; raises what :func:`evaluate_lifter` raises."""
+    return _inputs(lifter, test, open_store(test.data))
+
+
+def _inputs(lifter: Path, test: Test, store: PoseStore) -> EvaluationInputs:
+    for name in (WEIGHTS_FILE, DESCRIPTION_FILE):
+        if not (lifter / name).is_file():
+            raise FileNotFoundError(f"{lifter} is not a trained lifter: {name} is missing; train one first")
+    return EvaluationInputs(
+        weights_sha256=digest_file(lifter / WEIGHTS_FILE, lifter).sha256,
+        description_sha256=digest_file(lifter / DESCRIPTION_FILE, lifter).sha256,
+        test=StoreInputs(dataset=store.dataset, snapshot=store.snapshot, keypoints=test.data.keypoints),
+        protocols=test.protocols,
+    )
+
+
+def _check_rate(trained: TrainedLifter, poses: CameraPoses, lifter: Path) -> None:
+    """Say so when a lifter of clips is shown motion at another rate than it has learned."""
+    learned, shown = trained.provenance.get("sampling_hz"), sampling_hz(poses)
+    if isinstance(learned, float) and abs(shown / learned - 1) > _RATE_TOLERANCE:
+        logger.warning(
+            "%s has learned clips of %d frames at %.1f Hz and is tested at %.1f Hz, where they span another "
+            "time; train it with the `frame_step` that gives the test's rate",
+            lifter,
+            trained.lifter.frames,
+            learned,
+            shown,
+        )
+
+
+def _predict(
+    trained: TrainedLifter,
+    poses: CameraPoses,
+    chosen: Protocol,
+    store: PoseStore,
+    keypoints: str,
+    lifter: Path,
+    over: Mapper,
+) -> Float32:
+    """Predict the rows of a protocol; a lifter of clips also sees the frames around them."""
+    if trained.lifter.frames == 1:
+        return predict(trained, poses, test_time=chosen.test_time, over=over)
+    context = read_camera_poses(store, chosen.context(keypoints))
+    _check_rate(trained, context, lifter)
+    return predict(trained, context, test_time=chosen.test_time, over=over)[rows_within(poses, context)]

@@ -1,0 +1,259 @@
+"""Teaching one lifter by a method: the one path that recipes, commands and the benchmark train by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+
+from poseshift.adaptation.candidates import CandidateRecorder, record_last_epoch
+from poseshift.adaptation.config import Adaptation
+from poseshift.adaptation.gravity import CameraGravity
+from poseshift.adaptation.plan import AdaptationPlan, needs_learned_gravity, plan
+from poseshift.adaptation.rollback import AdaptedFit, fit_with_rollback
+from poseshift.adaptation.selection import SelectionConfig, measure
+from poseshift.geometry.bones import BoneStatistics
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.files import write_atomically
+from poseshift.storage.model import FrozenModel
+from poseshift.training.batches import BatchTransform, DevicePoses
+from poseshift.training.encoding import Encoding, EncodingName, encoding
+from poseshift.training.fit import EpochLog, fit
+from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.lifters.registry import LifterConfig, build
+from poseshift.training.run_state import STATE_FILE
+from poseshift.training.schedule import Schedule
+
+EpochListener = Callable[[EpochLog], None]
+"""Called after each epoch."""
+
+TRAINING, CANDIDATES = "training", "candidates"
+"""Folders of the state to resume from and of every epoch's weights, inside the folder of the work."""
+
+
+class Teaching(FrozenModel):
+    """Everything but the data that decides a lifter's weights."""
+
+    adaptation: Adaptation
+    """How the labelled poses are moved."""
+    lifter: LifterConfig
+    """The network."""
+    encoding: EncodingName
+    """How pixels become its input."""
+    schedule: Schedule
+    """Epochs, batch size, learning rate."""
+    seed: int
+    """Seed of the weights, of the order of the batches and of every random transform."""
+
+
+@dataclass(frozen=True)
+class Watching:
+    """How every epoch's lifter is measured without labels and kept.
+
+    Attributes
+    ----------
+    criteria : SelectionConfig
+        How the criteria are measured.
+    bones : BoneStatistics
+        Bone lengths that the criteria know, of the labelled source.
+    """
+
+    criteria: SelectionConfig
+    bones: BoneStatistics
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A finished training.
+
+    Attributes
+    ----------
+    lifter : Lifter
+        With the weights of the last epoch.
+    fitted : AdaptedFit
+        The log of all epochs, and what became of the augmentation.
+    adaptation : AdaptationPlan
+        What the adaptation brought.
+    poses : int
+        Labelled poses learned from.
+    """
+
+    lifter: Lifter
+    fitted: AdaptedFit
+    adaptation: AdaptationPlan
+    poses: int
+
+
+def teach(
+    teaching: Teaching,
+    labelled: CameraPoses,
+    target: CameraPoses | None,
+    folder: Path,
+    gravity_file: Path,
+    device: torch.device,
+    *,
+    watching: Watching | None = None,
+    on_epoch: EpochListener = lambda log: None,
+) -> Taught:
+    """Train a lifter; go on where an interrupted call stopped.
+
+    Parameters
+    ----------
+    teaching : Teaching
+        How.
+    labelled : CameraPoses
+        Poses whose 3D is learned.
+    target : CameraPoses or None
+        The poses to adapt to, without their 3D.
+    folder : Path
+        Gets ``training`` (the state to resume from) and, when watching, ``candidates`` (every epoch's
+        weights).
+    gravity_file : Path
+        Keeps what is found of the target cameras' gravity; trainings of the same data and seed may share it.
+    device : torch.device
+        Where to train.
+    watching : Watching or None
+        Measures and keeps every epoch's lifter; needs a target.
+    on_epoch : callable
+        Called after each epoch.
+
+    Raises
+    ------
+    ValueError
+        A target is needed and missing.
+    poseshift.augmentation.collapse.CollapseError
+        Adversarial augmentation collapsed more often than its configuration allows.
+    """
+    chosen = encoding(teaching.encoding)
+    lifter = build(teaching.lifter, chosen.channels, seed=teaching.seed)
+    poses = DevicePoses.from_columns(labelled, device, lifter.frames)
+    recorders = []
+    if watching is not None:
+        recorders.append(_recorder(teaching, watching, target, lifter, folder, device))
+    adaptation = _planned(teaching, labelled, target, gravity_file, device)
+
+    def after_epoch(log: EpochLog) -> None:
+        for recorder in recorders:
+            recorder(log)
+        on_epoch(log)
+
+    if adaptation.learner is None:
+        fit_one = partial(_fit_plainly, lifter, chosen, poses, teaching.schedule)
+    else:
+        fit_one = partial(fit_with_rollback, lifter, chosen, poses, teaching.schedule, adaptation.learner)
+    fitted = fit_one(
+        run_dir=folder / TRAINING,
+        seed=teaching.seed,
+        transforms=adaptation.transforms,
+        on_epoch=after_epoch,
+    )
+    _keep_gravity(adaptation, target, gravity_file)
+    return Taught(fitted.fit.lifter, fitted, adaptation, len(poses))
+
+
+def known_gravity(file: Path) -> CameraGravity | None:
+    """Read the gravity that a training has found; None when it looked for none."""
+    if not file.exists():
+        return None
+    return CameraGravity.model_validate_json(file.read_text(encoding="utf-8"))
+
+
+def resolve_device(name: str) -> torch.device:
+    """Find the device that a recipe means.
+
+    Parameters
+    ----------
+    name : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``.
+
+    Raises
+    ------
+    ValueError
+        It is not there on this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"{name!r} is not a device; use auto, cpu, cuda or cuda:<n>") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {name!r}: this machine has no CUDA device; use `device: auto` or `cpu`")
+    return device
+
+
+def _fit_plainly(
+    lifter: Lifter,
+    chosen: Encoding,
+    poses: DevicePoses,
+    schedule: Schedule,
+    *,
+    run_dir: Path,
+    seed: int,
+    transforms: Sequence[BatchTransform],
+    on_epoch: EpochListener,
+) -> AdaptedFit:
+    """Train without anything that learns beside the lifter, and so without anything that could collapse."""
+    result = fit(
+        lifter,
+        chosen,
+        poses,
+        schedule,
+        run_dir=run_dir,
+        seed=seed,
+        transforms=transforms,
+        on_epoch=on_epoch,
+    )
+    return AdaptedFit(result, (), ())
+
+
+def _recorder(
+    teaching: Teaching,
+    watching: Watching,
+    target: CameraPoses | None,
+    lifter: Lifter,
+    folder: Path,
+    device: torch.device,
+) -> CandidateRecorder:
+    if target is None:
+        raise ValueError("label-free selection looks at the target's keypoints; give a target or keep `last`")
+    chosen = encoding(teaching.encoding)
+    measured = partial(
+        measure,
+        encoding=chosen,
+        target=DevicePoses.from_columns(target, device, lifter.frames),
+        source_bones=watching.bones,
+        config=watching.criteria,
+    )
+    place = folder / CANDIDATES
+    # A run that was killed between an epoch's state and its record has that epoch in the state alone.
+    twin = build(teaching.lifter, chosen.channels, seed=teaching.seed).to(device)
+    record_last_epoch(folder / TRAINING / STATE_FILE, twin, CandidateRecorder(twin, measured, place))
+    return CandidateRecorder(lifter, measured, place)
+
+
+def _planned(
+    teaching: Teaching,
+    labelled: CameraPoses,
+    target: CameraPoses | None,
+    gravity_file: Path,
+    device: torch.device,
+) -> AdaptationPlan:
+    planned = partial(plan, teaching.adaptation, labelled, target, seed=teaching.seed, device=device)
+    if not needs_learned_gravity(teaching.adaptation):
+        return planned()
+    gravity_file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(gravity_file.with_suffix(".lock")):
+        adaptation = planned(gravity=known_gravity(gravity_file))
+        _keep_gravity(adaptation, target, gravity_file)
+    return adaptation
+
+
+def _keep_gravity(adaptation: AdaptationPlan, target: CameraPoses | None, file: Path) -> None:
+    found = None if target is None else adaptation.gravity_found(target)
+    if found is not None and (found is not adaptation.gravity or not file.exists()):
+        write_atomically(file, found.model_dump_json(indent=2) + "\n")

@@ -1,0 +1,109 @@
+"""The folder of an experiment, and the jobs and stores that its recipe comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from poseshift.flows.experiment.evaluate import EvaluationRecord
+from poseshift.flows.experiment.recipe import Recipe, StoredData
+from poseshift.flows.experiment.train import CHECKPOINT, GRAVITY, TrainingJob, TrainingRecord
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where an experiment's files lie."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe as it was run."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def summary(self) -> Path:
+        """The figures and what they depend on."""
+        return self.path / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.path / "report.html"
+
+    @property
+    def environment(self) -> Path:
+        """The program, the machine and the packages of the latest run."""
+        return self.path / "environment.json"
+
+    @property
+    def log(self) -> Path:
+        """What was logged."""
+        return self.path / "run.log"
+
+    def training(self, method: str, seed: int) -> Path:
+        """Folder of the stage that trains one lifter."""
+        return self.path / "lifters" / method / f"seed-{seed}"
+
+    def gravity(self, method: str, seed: int) -> Path:
+        """File of the target cameras' gravity that a training has found."""
+        return self.training(method, seed) / GRAVITY
+
+    def lifter(self, method: str, seed: int) -> Path:
+        """Folder of a trained lifter."""
+        return self.training(method, seed) / CHECKPOINT
+
+    def evaluation(self, method: str, seed: int) -> Path:
+        """Folder of the stage that evaluates one lifter."""
+        return self.path / "evaluations" / method / f"seed-{seed}"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What became of one lifter."""
+
+    method: str
+    seed: int
+    training: TrainingRecord
+    evaluation: EvaluationRecord
+
+
+def job(recipe: Recipe, method: str, seed: int) -> TrainingJob:
+    """Make the training job of one lifter of a recipe.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The experiment.
+    method : str
+        Name of one of its methods.
+    seed : int
+        Of everything random.
+
+    Raises
+    ------
+    ValueError
+        The method needs a target and the recipe has none.
+    """
+    entry = recipe.entry(method)
+    labelled = recipe.source if entry.labels == "source" else recipe.target
+    if labelled is None:
+        raise ValueError(f"{method} needs a target; add `target:` to the recipe")
+    adapted = entry.role == "adapted"
+    return TrainingJob(
+        labelled=labelled,
+        target=recipe.target if adapted else None,
+        adaptation=entry.adaptation,
+        lifter=recipe.lifter,
+        encoding=entry.encoding,
+        schedule=recipe.schedule,
+        selection=recipe.selection if adapted else "last",
+        seed=seed,
+        device=recipe.device,
+    )
+
+
+def stores(recipe: Recipe) -> tuple[StoredData, ...]:
+    """List the data sets that a recipe reads, each store once."""
+    named = (recipe.source, recipe.target, recipe.test.data)
+    return tuple({data.store: data for data in named if data is not None}.values())

@@ -1,0 +1,231 @@
+"""Training one lifter as a stage: from a job to a checkpoint folder.
+
+A job is the complete description of a lifter, so that its digest says whether the lifter is there already.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from time import perf_counter
+
+import torch
+from pydantic import JsonValue
+
+from poseshift.adaptation.candidates import Candidate, candidates, restore_chosen
+from poseshift.adaptation.rollback import Rollback
+from poseshift.adaptation.selection import SelectionConfig
+from poseshift.augmentation.checkpoint import save_generator
+from poseshift.augmentation.collapse import Health
+from poseshift.flows.experiment.data import DataInputs, OpenData, open_poses
+from poseshift.flows.experiment.fitting import (
+    CANDIDATES,
+    EpochListener,
+    Taught,
+    Teaching,
+    Watching,
+    resolve_device,
+    teach,
+)
+from poseshift.flows.experiment.recipe import CheckpointChoice, PoseData
+from poseshift.flows.experiment.stage import StageOutcome, run_stage
+from poseshift.geometry.bones import bone_statistics
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import sampling_hz
+from poseshift.storage.model import FrozenModel
+from poseshift.storage.provenance import git_commit, software_versions
+from poseshift.training.checkpoint import save_lifter
+
+CHECKPOINT = "lifter"
+"""Folder of the trained lifter inside its stage."""
+
+GENERATOR = "generator"
+"""Folder of the trained generator of augmentations, where the adaptation has one."""
+
+GRAVITY = "camera_gravity.json"
+"""What was found of the target cameras' gravity, inside the folder of a training stage."""
+
+Slot = Callable[[torch.device], AbstractContextManager[None]]
+"""Waits until a device may be trained on, and holds it for the length of a ``with`` block."""
+
+
+class TrainingJob(Teaching):
+    """Everything that decides a trained lifter, with the places of its data."""
+
+    labelled: PoseData
+    """Poses whose 3D is learned."""
+    target: PoseData | None
+    """The domain that the adaptation looks at (2D keypoints and intrinsics only)."""
+    selection: CheckpointChoice = "last"
+    """Which epoch's lifter is kept; label-free needs a target."""
+    device: str = "auto"
+    """Where to train; not part of the inputs."""
+
+    @property
+    def teaching(self) -> Teaching:
+        """How the lifter is taught, without the data."""
+        return Teaching(**{name: getattr(self, name) for name in Teaching.model_fields})
+
+
+class TrainingInputs(Teaching):
+    """What a trained lifter depends on, in content."""
+
+    labelled: DataInputs
+    """The labelled data."""
+    target: DataInputs | None
+    """The target's data."""
+    selection: CheckpointChoice
+    """Which epoch's lifter is kept."""
+
+
+class CurvePoint(FrozenModel):
+    """One epoch of a learning curve."""
+
+    epoch: int
+    """Epochs finished, from 1."""
+    loss: float
+    """Mean training loss of the epoch, in the loss's own unit (metres for mpjpe)."""
+
+
+class TrainingRecord(FrozenModel):
+    """What training left behind."""
+
+    snapshots: dict[str, str]
+    """Snapshot of each data set that was read."""
+    poses: int
+    """Labelled poses learned from."""
+    curve: tuple[CurvePoint, ...]
+    """Training loss by epoch."""
+    seconds: float
+    """Wall-clock time of training."""
+    device: str
+    """Where it ran."""
+    selection: CheckpointChoice = "last"
+    """How the checkpoint was chosen: `last` is the end of the schedule; no label of the target is seen."""
+    epoch: int
+    """The epoch whose lifter was kept, from 1."""
+    candidates: tuple[Candidate, ...] = ()
+    """Every epoch with its criteria, for a label-free choice."""
+    rollbacks: tuple[Rollback, ...] = ()
+    """Times that adversarial augmentation collapsed and the run went back."""
+    augmentation: tuple[Health, ...] = ()
+    """Checks of adversarial augmentation, in the run as it ended."""
+
+
+def train_lifter(
+    job: TrainingJob,
+    folder: Path,
+    on_epoch: EpochListener = lambda log: None,
+    slot: Slot = lambda device: nullcontext(),
+) -> StageOutcome[TrainingRecord]:
+    """Train the lifter of a job in a folder, unless it is there already for the same inputs.
+
+    Parameters
+    ----------
+    job : TrainingJob
+        What to train, on what.
+    folder : Path
+        The stage's folder; the lifter is in ``folder / "lifter"`` afterwards. An interrupted run resumes.
+    on_epoch : callable
+        Called after every epoch that was trained.
+    slot : callable
+        Reserves the device.
+
+    Raises
+    ------
+    StoreError, WrongDatasetError, ValueError
+        The data are not there, or not what the job says.
+    """
+    labelled = open_poses(job.labelled)
+    target = None if job.target is None else open_poses(job.target)
+    inputs = _inputs(job, labelled, target)
+
+    def work(place: Path) -> TrainingRecord:
+        device = resolve_device(job.device)
+        with slot(device):
+            return _train(job, labelled, target, inputs, device, place, on_epoch)
+
+    return run_stage(folder, inputs, TrainingRecord, work)
+
+
+def training_inputs(job: TrainingJob) -> TrainingInputs:
+    """Describe what a job's lifter would depend on now; raises what :func:`train_lifter` raises."""
+    return _inputs(job, open_poses(job.labelled), None if job.target is None else open_poses(job.target))
+
+
+def _train(
+    job: TrainingJob,
+    labelled: OpenData,
+    target: OpenData | None,
+    inputs: TrainingInputs,
+    device: torch.device,
+    place: Path,
+    on_epoch: EpochListener,
+) -> TrainingRecord:
+    started = perf_counter()
+    columns = labelled.labelled()
+    watching = None
+    if job.selection == "label-free":
+        bones = bone_statistics(columns.positions_camera, skeleton(columns.skeleton))
+        watching = Watching(SelectionConfig(), bones)
+    taught = teach(
+        job.teaching,
+        columns,
+        None if target is None else target.unlabelled(),
+        place,
+        place / GRAVITY,
+        device,
+        watching=watching,
+        on_epoch=on_epoch,
+    )
+    history = taught.fitted.fit.history
+    chosen = restore_chosen(taught.lifter, place / CANDIDATES) if watching is not None else None
+    rate = sampling_hz(columns)
+    record = TrainingRecord(
+        snapshots={data.data.dataset: data.store.snapshot for data in (labelled, target) if data is not None},
+        poses=taught.poses,
+        curve=tuple(CurvePoint(epoch=log.epoch, loss=log.loss) for log in history),
+        seconds=perf_counter() - started,
+        device=str(device),
+        selection=job.selection,
+        epoch=history[-1].epoch if chosen is None else chosen.epoch,
+        candidates=() if chosen is None else candidates(place / CANDIDATES),
+        rollbacks=taught.fitted.rollbacks,
+        augmentation=taught.fitted.health,
+    )
+    _save(job, taught, record, inputs, None if math.isnan(rate) else rate, place)
+    return record
+
+
+def _save(
+    job: TrainingJob,
+    taught: Taught,
+    record: TrainingRecord,
+    inputs: TrainingInputs,
+    rate_hz: float | None,
+    place: Path,
+) -> None:
+    """Write the lifter and, where there is one, the generator, with where they come from."""
+    provenance: dict[str, JsonValue] = {
+        "inputs": inputs.model_dump(mode="json"),
+        "git_commit": git_commit(),
+        "versions": dict(software_versions()),
+        "selection": record.selection,
+        "epoch": record.epoch,
+        "device": record.device,
+        "sampling_hz": rate_hz,
+    }
+    if taught.adaptation.learner is not None:
+        save_generator(place / GENERATOR, taught.adaptation.learner.generator, provenance)
+    save_lifter(place / CHECKPOINT, job.lifter, job.encoding, taught.lifter, provenance)
+
+
+def _inputs(job: TrainingJob, labelled: OpenData, target: OpenData | None) -> TrainingInputs:
+    return TrainingInputs(
+        labelled=labelled.inputs,
+        target=None if target is None else target.inputs,
+        selection=job.selection,
+        **{name: getattr(job, name) for name in Teaching.model_fields},
+    )
