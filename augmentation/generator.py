@@ -61,6 +61,20 @@ class GeneratorConfig(FrozenModel):
     )
 
 
+class RandomChanges(FrozenModel):
+    """Random changes of poses, and how large they are: in training and in stores of augmented poses alike."""
+
+    angle_spread: float = Field(
+        default=0.1, ge=0, description="Standard deviation of the offsets of unit bone vectors."
+    )
+    length_range: float = Field(
+        default=0.1, ge=0, lt=1, description="Largest relative change of a bone's length, drawn uniformly."
+    )
+    rotation: Rotations = Field(
+        default="upright", description="Turns by a uniform angle: about gravity, about any axis, or none."
+    )
+
+
 class PoseGenerator(nn.Module):
     """Learned parameters of the three operators: a :data:`ParameterSource`.
 
@@ -134,33 +148,23 @@ class RandomParameters:
     Parameters
     ----------
     skeleton : of the poses.
-    rotation : as in :class:`GeneratorConfig`, angles uniform up to half a turn.
-    angle_spread : standard deviation of the offsets of unit bone vectors.
-    gain_spread : largest relative change of length, drawn uniformly.
+    changes : what is changed, and by how much; turns are uniform up to half a turn.
     """
 
-    def __init__(
-        self,
-        skeleton: Skeleton,
-        rotation: Rotations = "upright",
-        angle_spread: float = 0.3,
-        gain_spread: float = 0.1,
-    ) -> None:
+    def __init__(self, skeleton: Skeleton, changes: RandomChanges) -> None:
         self.skeleton = skeleton
-        self.rotation = rotation
-        self.angle_spread = angle_spread
-        self.gain_spread = gain_spread
+        self.changes = changes
 
     def __call__(self, poses: Tensor, rng: torch.Generator, up: Tensor | None = None) -> PoseParameters:
         """Draw the parameters of each pose; see :meth:`PoseGenerator.forward`."""
         n, bones, groups = len(poses), len(self.skeleton.bones), anatomy(self.skeleton).groups
-        angles = self.angle_spread * _normal(poses, rng, n, bones, 3)
-        gains = self.gain_spread * _uniform(poses, rng, n, groups)
-        if self.rotation == "none":
+        angles = self.changes.angle_spread * _normal(poses, rng, n, bones, 3)
+        gains = self.changes.length_range * _uniform(poses, rng, n, groups)
+        if self.changes.rotation == "none":
             return PoseParameters(angles, gains, poses.new_zeros(n, 3))
         half_turns = torch.pi * _uniform(poses, rng, n, 1)
         axis = upward(poses, up)
-        if self.rotation == "free":
+        if self.changes.rotation == "free":
             axis = nn.functional.normalize(_normal(poses, rng, n, 3), dim=1)
         return PoseParameters(angles, gains, half_turns * axis)
 

@@ -19,7 +19,7 @@ from pydantic import model_validator
 from poseshift.adaptation.global_position import GlobalPositionConfig, TargetKeypoints
 from poseshift.adaptation.staging import TargetStage
 from poseshift.augmentation.checkpoint import WEIGHTS_FILE, load_generator
-from poseshift.augmentation.generator import ParameterSource, RandomParameters, Rotations
+from poseshift.augmentation.generator import ParameterSource, RandomChanges, RandomParameters
 from poseshift.augmentation.synthesis import Mapper, Stage, SynthesisOptions, stay, write_augmented_store
 from poseshift.flows.experiment.data import open_poses
 from poseshift.flows.experiment.progress import Step, report_progress
@@ -54,8 +54,8 @@ class AugmentRequest(FrozenModel):
     """How they are placed in front of the target's cameras."""
     generator: Path | None = None
     """Folder of a trained generator (`generator` beside the `lifter` of a PoseDA run); random if left out."""
-    rotation: Rotations = "upright"
-    """Turns that random parameters make: free, upright or none."""
+    random: RandomChanges = RandomChanges()
+    """How large random changes are, without a generator; as in a recipe's `augmentation`, where left out."""
     copies: int = 1
     """Augmented versions of every pose."""
     segment_frames: int = 1
@@ -154,9 +154,8 @@ def _parameters(request: AugmentRequest, skeleton_name: str) -> tuple[ParameterS
     if request.method == "gpa":
         return None, "none"
     if request.generator is None:
-        return RandomParameters(
-            skeleton(skeleton_name), request.rotation
-        ), f"random, {request.rotation} turns"
+        described = ", ".join(f"{name} {value}" for name, value in request.random.model_dump().items())
+        return RandomParameters(skeleton(skeleton_name), request.random), f"random: {described}"
     trained = load_generator(request.generator)
     if trained.skeleton.name != skeleton_name:
         raise ValueError(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from poseshift.adaptation.global_position import GlobalPositionConfig, RootForm
-from poseshift.augmentation.generator import Rotations
+from poseshift.augmentation.generator import RandomChanges, Rotations
 from poseshift.flows.augment import AugmentRequest, SynthesisMethod
 from poseshift.flows.augment import augment as augment_flow
 from poseshift.flows.commands.console import console, print_json, steps_shown, user_errors
@@ -17,6 +17,8 @@ from poseshift.flows.runtime.cluster import ClusterUnreachableError
 from poseshift.storage.store import PoseStore, StoreError
 
 app = typer.Typer()
+
+_RANDOM = RandomChanges()
 
 
 @app.command()
@@ -37,7 +39,15 @@ def augment(
         Path | None,
         typer.Option(help="The `generator` folder of a PoseDA run. Default: random parameters."),
     ] = None,
-    rotation: Annotated[Rotations, typer.Option(help="Turns that random parameters make.")] = "upright",
+    angle_spread: Annotated[
+        float, typer.Option(min=0, help="Deviation of random offsets of unit bone vectors.")
+    ] = _RANDOM.angle_spread,
+    length_range: Annotated[
+        float, typer.Option(min=0, help="Largest random change of a bone's length, as a share of it.")
+    ] = _RANDOM.length_range,
+    rotation: Annotated[
+        Rotations, typer.Option(help="Turns that random parameters make.")
+    ] = _RANDOM.rotation,
     root_form: Annotated[RootForm, typer.Option(help="How roots are placed in front of the target.")] = "ray",
     subject: Annotated[
         list[str] | None, typer.Option(help="Subject of the source; repeat for more. Default: all.")
@@ -61,7 +71,11 @@ def augment(
         bool, typer.Option("--json", help="Print one JSON document instead of a sentence.")
     ] = False,
 ) -> None:
-    """Make a store of changed poses: bones turned and scaled, bodies turned and placed anew."""
+    """Make a store of changed poses: bones turned and scaled, bodies turned and placed anew.
+
+    Without a generator, changes are drawn at random, by default as large as with `augmentation: {}` in a
+    recipe.
+    """
     with user_errors(ValueError, FileNotFoundError, StoreError, ClusterUnreachableError):
         request = AugmentRequest(
             source=PoseData(
@@ -78,7 +92,7 @@ def augment(
             else PoseData(dataset=PoseStore.open(target).dataset, store=target, frame_step=frame_step),
             placement=GlobalPositionConfig(root_form=root_form),
             generator=generator,
-            rotation=rotation,
+            random=RandomChanges(angle_spread=angle_spread, length_range=length_range, rotation=rotation),
             copies=copies,
             segment_frames=segment_frames,
             seed=seed,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from poseshift.augmentation.generator import RandomParameters
+from poseshift.augmentation.generator import RandomChanges, RandomParameters
 from poseshift.augmentation.synthesis import SynthesisOptions, synthesise, write_augmented_store
 from poseshift.augmentation.transforms import PoseParameters, apply
 from poseshift.geometry.bones import bone_lengths
@@ -16,7 +16,7 @@ from poseshift.storage.exchange.augmented import export_augmented, import_augmen
 from poseshift.storage.store import StoreError
 
 OPTIONS = SynthesisOptions(seed=4, copies=2)
-RANDOM = RandomParameters(HUMAN36M_17)
+RANDOM = RandomParameters(HUMAN36M_17, RandomChanges(angle_spread=0.3))
 
 
 def split(flat: np.ndarray) -> PoseParameters:

@@ -14,6 +14,7 @@ from poseshift.adaptation.viewpoint import RandomViewpoint
 from poseshift.augmentation.checkpoint import load_generator
 from poseshift.augmentation.collapse import CollapseConfig
 from poseshift.augmentation.generator import GeneratorConfig
+from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
 from poseshift.flows.adapt import learner, lesson, transforms
 from poseshift.flows.augment import AugmentRequest, augment_store
 from poseshift.flows.cli import app
@@ -21,6 +22,7 @@ from poseshift.flows.experiment.data import open_poses
 from poseshift.flows.experiment.recipe import GlobalPositionAdaptation, PoseDAAdaptation, Recipe
 from poseshift.flows.pipeline import RunFolder, Trained, evaluate_method, job, publish, train_method
 from poseshift.flows.train import GENERATOR, resolve_device
+from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import read_camera_poses
 from poseshift.storage.exchange.augmented import import_augmented
 from poseshift.storage.store import PoseStore
@@ -144,6 +146,22 @@ def test_gpa_places_poses_and_changes_nothing_else(learned: Recipe, tmp_path: Pa
     np.testing.assert_allclose(*(np.sort(one, axis=0) for one in shapes), atol=1e-5)
     roots = [np.sort(one.positions_camera[:, 0], axis=0) for one in (before, after)]
     assert not np.allclose(*roots, atol=0.01)
+
+
+@pytest.mark.usefixtures("connected")
+def test_random_changes_of_the_command_are_those_of_recipes(learned: Recipe, tmp_path: Path) -> None:
+    recipe = RandomAugmentationConfig().model_dump(exclude={"share"})
+    assert AugmentRequest(source=learned.source, store="set").random.model_dump() == recipe
+    made = poseshift(
+        *("augment", learned.source.store, str(tmp_path / "set"), "--subject", "S1", "--json"),
+    )
+    assert made.exit_code == 0, made.output
+    store = PoseStore.open(tmp_path / "set")
+    described = ", ".join(f"{name} {value}" for name, value in recipe.items())
+    assert store.attributes.options["parameters"] == f"random: {described}"
+    parameters = np.concatenate([store.read(key).augmentation for key in store.keys()])
+    bones = len(skeleton(store.skeleton).bones)
+    assert np.std(parameters[:, : 3 * bones]) == pytest.approx(recipe["angle_spread"], rel=0.05)
 
 
 @pytest.mark.parametrize(
