@@ -12,13 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from poseshift.adaptation.global_position import (
-    GlobalPositionConfig,
-    TargetKeypoints,
-    draw_rows,
-    on_device,
-    place,
-)
+from poseshift.adaptation.global_position import GlobalPositionConfig, TargetKeypoints, on_device, place
+from poseshift.augmentation.draws import draw_rows
 from poseshift.augmentation.synthesis import Staged
 from poseshift.geometry.camera import Camera, stack_intrinsics
 from poseshift.geometry.skeleton import skeleton

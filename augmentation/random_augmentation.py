@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 
+from poseshift.augmentation.clips import middle
 from poseshift.augmentation.generator import RandomChanges, RandomParameters
-from poseshift.augmentation.transforms import apply
+from poseshift.augmentation.transforms import apply, turn_up
 from poseshift.geometry.camera import project
-from poseshift.geometry.rotation import axis_angle_to_matrix, rotate
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.training.batches import Batch
 
@@ -40,16 +40,11 @@ class RandomAugmentation:
         return chosen if count >= len(batch) else chosen.joined(batch[count:])
 
     def _augmented(self, clips: Batch, generator: torch.Generator) -> Batch:
-        anchors = clips.positions_camera[:, clips.positions_camera.shape[1] // 2]
-        parameters = self._draw(anchors, generator, clips.up_camera)
+        parameters = self._draw(middle(clips.positions_camera), generator, clips.up_camera)
         positions = apply(clips.positions_camera, parameters, self._skeleton).rotated
-        up = clips.up_camera
-        if up is not None:
-            turn = axis_angle_to_matrix(parameters.axis_angle)
-            up = rotate(up[:, None], turn)[:, 0]
         return Batch(
             positions_camera=positions,
             keypoints_px=project(positions, clips.intrinsics),
             intrinsics=clips.intrinsics,
-            up_camera=up,
+            up_camera=turn_up(clips.up_camera, parameters.axis_angle),
         )

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from poseshift.augmentation.clips import middle
 from poseshift.augmentation.generator import ParameterSource
 from poseshift.augmentation.transforms import apply
 from poseshift.geometry.camera import Camera, project
@@ -146,7 +147,7 @@ def _copies(
         changed, used = positions, None
         with torch.no_grad():
             if parameters is not None:
-                drawn = parameters(positions[:, positions.shape[1] // 2], rng, _up(camera, len(clips)))
+                drawn = parameters(middle(positions), rng, _up(camera, len(clips)))
                 changed = apply(positions, drawn, joint_set).rotated
                 per_frame = drawn.flat().repeat_interleave(options.segment_frames, dim=0)[: len(rows)]
                 used = per_frame.numpy().astype(np.float32)
