@@ -19,6 +19,7 @@ from torch import Tensor
 
 from poseshift.adaptation.orientation import angles_from_up
 from poseshift.adaptation.two_sample import TwoSample, two_sample
+from poseshift.augmentation.clips import middle
 from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.camera import to_screen
 from poseshift.geometry.perspective import perspective_rotation
@@ -197,10 +198,10 @@ def _keypoint_gap(source: _Sample, target: _Sample, joint_set: Skeleton, config:
 
 def _labelled_gap(source: _Sample, target: _Sample, joint_set: Skeleton, config: GapConfig) -> LabelledGap:
     root = joint_set.root
-    depth_s, depth_t = (_array(_middle(s.batch.positions_camera)[:, root, 2]) for s in (source, target))
+    depth_s, depth_t = (_array(middle(s.batch.positions_camera)[:, root, 2]) for s in (source, target))
     pitch_s, pitch_t = (np.degrees(line_of_sight_pitch(s.batch, root)) for s in (source, target))
     bones_s, bones_t = (
-        1000 * _array(bone_lengths(_middle(s.batch.positions_camera), joint_set)) for s in (source, target)
+        1000 * _array(bone_lengths(middle(s.batch.positions_camera), joint_set)) for s in (source, target)
     )
     names = [f"{joint_set.joint_names[a]} to {joint_set.joint_names[b]}" for a, b in joint_set.bones]
     return LabelledGap(
@@ -237,7 +238,7 @@ def line_of_sight_pitch(batch: Batch, root: int) -> Values:
 
 def _screen_figures(batch: Batch, root: int) -> tuple[Values, Values, Values]:
     """Roots (n, 2), scales (n,) and keypoints relative to the root over the scale (n, joints * 2)."""
-    keypoints = _array(_middle(to_screen(batch.keypoints_px, batch.intrinsics.size_px)))
+    keypoints = _array(middle(to_screen(batch.keypoints_px, batch.intrinsics.size_px)))
     scale = (keypoints.max(axis=1) - keypoints.min(axis=1)).mean(axis=-1)
     shape = (keypoints - keypoints[:, root : root + 1]) / scale[:, None, None]
     return keypoints[:, root], scale, shape.reshape(len(shape), -1)
@@ -245,19 +246,15 @@ def _screen_figures(batch: Batch, root: int) -> tuple[Values, Values, Values]:
 
 def _turned_poses(batch: Batch, root: int) -> Values:
     """Root-relative poses in the axes of a camera that looks at the root, (n, joints * 3)."""
-    pose = _middle(batch.positions_camera)
+    pose = middle(batch.positions_camera)
     turned = rotate(pose - pose[:, root : root + 1], _sight_rotation(batch, root))
     return _array(turned.flatten(1))
 
 
 def _sight_rotation(batch: Batch, root: int) -> Tensor:
-    position = _middle(batch.positions_camera)[:, root]
+    position = middle(batch.positions_camera)[:, root]
     rotation: Tensor = perspective_rotation(position[:, :2] / position[:, 2:3])
     return rotation
-
-
-def _middle(clips: Tensor) -> Tensor:
-    return clips[:, clips.shape[1] // 2]
 
 
 def _array(values: Tensor) -> Values:

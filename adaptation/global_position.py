@@ -19,8 +19,18 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from poseshift.augmentation.clips import middle, middle_root
+from poseshift.augmentation.draws import draw_rows, draw_uniform
 from poseshift.geometry.arrays import Array, like
-from poseshift.geometry.camera import Camera, Intrinsics, normalise, project, stack_intrinsics
+from poseshift.geometry.camera import (
+    Camera,
+    Intrinsics,
+    distort,
+    normalise,
+    project,
+    rays_to_px,
+    stack_intrinsics,
+)
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
 from poseshift.storage.model import FrozenModel
@@ -248,8 +258,7 @@ class GlobalPositionAlignment:
     def seen(self, rows: Tensor) -> TargetViews:
         """Look up target poses by their row numbers, as keypoints before their cameras."""
         rays, intrinsics = self._rays[rows], self._intrinsics[self.camera[rows]]
-        points = torch.cat([rays, torch.ones_like(rays[..., :1])], dim=-1)
-        return TargetViews(project(points, intrinsics), intrinsics)
+        return TargetViews(pixels_of(rays, intrinsics), intrinsics)
 
     def move(self, batch: Batch, rows: Tensor, generator: torch.Generator) -> Batch:
         """Move each clip to the target pose of the row that stands with it."""
@@ -282,10 +291,9 @@ def place(
     -------
     (n, frames, joints, 3), metres, camera axes of the target.
     """
-    middle = clips.shape[1] // 2
-    relative = clips - clips[:, middle : middle + 1, root : root + 1]
+    relative = clips - middle_root(clips, root)
     with torch.no_grad():
-        pose = clips[:, middle]
+        pose = middle(clips)
         matched = match(pose, target_rays, target_intrinsics, root=root, root_form=config.root_form)
         placement = _controlled(matched, pose[:, root], config.copied, generator)
         nearest = config.nearest_m - relative[..., 2].amin(dim=(1, 2))
@@ -312,20 +320,31 @@ def _controlled(
 
 def _uniform_like(values: Tensor, generator: torch.Generator) -> Tensor:
     """Draw (n, ...) uniformly between the smallest and the largest of the values along the first axis."""
-    low, high = values.amin(dim=0), values.amax(dim=0)
-    share = torch.rand(values.shape, generator=generator, device=values.device, dtype=values.dtype)
-    return low + share * (high - low)
-
-
-def draw_rows(available: int, wanted: int, generator: torch.Generator) -> Tensor:
-    """Draw row numbers with replacement, on the generator's device."""
-    return torch.randint(available, (wanted,), generator=generator, device=generator.device)
+    return draw_uniform(values.shape, values.amin(dim=0), values.amax(dim=0), values, generator)
 
 
 def _extent(points: Array) -> Array:
     """Largest minus smallest coordinate over the joints: (..., joints, d) -> (..., d)."""
     xp = array_namespace(points)
     return xp.max(points, axis=-2) - xp.min(points, axis=-2)
+
+
+def pixels_of(rays: Array, intrinsics: Intrinsics) -> Array:
+    """Pixels of undistorted rays, lens distortion included.
+
+    Parameters
+    ----------
+    rays : Array
+        (*rows, ..., joints, 2), ray coordinates (x/z, y/z).
+    intrinsics : Intrinsics
+        Leading dimensions (*rows).
+
+    Returns
+    -------
+    Array
+        (*rows, ..., joints, 2), pixels.
+    """
+    return rays_to_px(distort(rays, intrinsics), intrinsics)
 
 
 def on_device(intrinsics: Intrinsics, reference: Tensor) -> Intrinsics:

@@ -24,9 +24,11 @@ from poseshift.adaptation.global_position import (
     GlobalPositionConfig,
     TargetKeypoints,
     on_device,
+    pixels_of,
 )
-from poseshift.adaptation.orientation import draw_directions, turn_upright
-from poseshift.geometry.camera import project, stack_intrinsics
+from poseshift.adaptation.orientation import turn_upright
+from poseshift.augmentation.draws import draw_directions, draw_rows
+from poseshift.geometry.camera import stack_intrinsics
 from poseshift.geometry.rotation import rotate, rotate_back
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.model import FrozenModel
@@ -134,6 +136,29 @@ class FoundGravity(FrozenModel):
         description="Median angle between the answer to a single pose and the pooled answer."
     )
 
+    @classmethod
+    def pooled(cls, camera: str, up: Tensor, answers: Tensor) -> FoundGravity:
+        """Describe a pooled answer.
+
+        Parameters
+        ----------
+        camera : str
+            Name of the camera.
+        up : Tensor
+            (3,), the pooled answer, a unit vector.
+        answers : Tensor
+            (n, 3), the answers to single poses, unit vectors.
+        """
+        x, y, z = up.tolist()
+        angles = (answers * up).sum(dim=-1).clamp(-1, 1).acos()
+        spread = math.degrees(float(angles.median()))
+        return cls(camera=camera, up=(x, y, z), poses=len(answers), spread_degrees=spread)
+
+    @classmethod
+    def without_poses(cls, camera: str) -> FoundGravity:
+        """Describe a camera that sees no pose, for which nothing can be found."""
+        return cls(camera=camera, up=None, poses=0, spread_degrees=None)
+
 
 class CameraGravity(FrozenModel):
     """What was found for the cameras of a target, in the order of its camera table."""
@@ -183,8 +208,7 @@ def train_gravity_estimator(
     optimizer = torch.optim.AdamW(estimator.parameters(), lr=config.learning_rate)
     course = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.steps)
     for _ in range(config.steps):
-        rows = torch.randint(len(single), (config.batch_size,), generator=generator, device=device)
-        batch = single.batch(rows)
+        batch = single.batch(draw_rows(len(single), config.batch_size, generator))
         wanted = draw_directions(len(batch), batch.positions_camera, generator)
         batch = position(turn_upright(batch, wanted, joint_set.root, generator), generator)
         encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator)
@@ -208,26 +232,20 @@ def camera_gravity(
     for row, camera in enumerate(target.cameras):
         seen = np.flatnonzero(target.camera == row)
         if len(seen) == 0:
-            cameras.append(FoundGravity(camera=camera.name, up=None, poses=0, spread_degrees=None))
+            cameras.append(FoundGravity.without_poses(camera.name))
             continue
         seen = seen[np.linspace(0, len(seen) - 1, min(len(seen), config.poses_per_camera)).astype(np.intp)]
         rays = torch.as_tensor(target.rays[seen], device=device)[:, None]
         one = intrinsics[torch.full((len(seen),), row, device=device)]
-        pixels = project(torch.cat([rays, torch.ones_like(rays[..., :1])], dim=-1), one)
-        encoded = PerspectiveEncoding().encode(pixels, one)
+        encoded = PerspectiveEncoding().encode(pixels_of(rays, one), one)
         mixture = estimator(encoded.inputs)
         in_camera = replace(mixture, mean=rotate_back(mixture.mean, encoded.rotation))
         up = pooled_direction(in_camera, config.outlier_share)
-        x, y, z = up.tolist()
-        found = FoundGravity(
-            camera=camera.name, up=(x, y, z), poses=len(seen), spread_degrees=_spread_degrees(in_camera, up)
-        )
+        found = FoundGravity.pooled(camera.name, up, _heaviest(in_camera))
         _LOG.info(
             "camera %s: up is (%.3f, %.3f, %.3f), spread %.1f degrees",
             found.camera,
-            x,
-            y,
-            z,
+            *up.tolist(),
             found.spread_degrees,
         )
         cameras.append(found)
@@ -269,8 +287,7 @@ def _sphere_grid(like: Tensor) -> Tensor:
     return torch.stack([radius * azimuth.cos(), radius * azimuth.sin(), z], dim=-1)
 
 
-def _spread_degrees(mixture: SphereMixture, up: Tensor) -> float:
+def _heaviest(mixture: SphereMixture) -> Tensor:
+    """Mean of the component with the largest weight in each mixture, (n, 3)."""
     heaviest = mixture.log_weight.argmax(dim=-1)
-    answers = mixture.mean[torch.arange(len(heaviest), device=up.device), heaviest]
-    cosine = (answers * up).sum(dim=-1).clamp(-1, 1)
-    return math.degrees(float(cosine.acos().median()))
+    return mixture.mean[torch.arange(len(heaviest), device=heaviest.device), heaviest]

@@ -14,6 +14,8 @@ import torch
 from array_api_compat import array_namespace
 from torch import Tensor
 
+from poseshift.augmentation.clips import middle_root
+from poseshift.augmentation.draws import draw_normal, draw_uniform
 from poseshift.geometry.arrays import Array
 from poseshift.geometry.camera import project
 from poseshift.geometry.rotation import axis_angle_to_matrix, compose, rotate, transpose
@@ -43,17 +45,9 @@ def angles_from_up(up: Array) -> tuple[Array, Array]:
     return -xp.asin(xp.clip(up[..., 2], -1.0, 1.0)), xp.atan2(up[..., 0], -up[..., 1])
 
 
-def draw_directions(count: int, like: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw (count, 3) unit vectors uniformly from the sphere, of the dtype and device of ``like``."""
-    drawn = torch.randn(count, 3, generator=generator, device=like.device, dtype=like.dtype)
-    return torch.nn.functional.normalize(drawn, dim=-1)
-
-
 def jitter_directions(directions: Tensor, deviation: float, generator: torch.Generator) -> Tensor:
     """Tilt unit vectors (n, 3) by a normal draw of ``deviation`` radians in each of two directions."""
-    noise = torch.randn(
-        directions.shape, generator=generator, device=directions.device, dtype=directions.dtype
-    )
+    noise = draw_normal(directions.shape, directions, generator)
     across = noise - (noise * directions).sum(dim=-1, keepdim=True) * directions
     return torch.nn.functional.normalize(directions + deviation * across, dim=-1)
 
@@ -84,11 +78,9 @@ def turn_upright(batch: Batch, up_camera: Tensor, root: int, generator: torch.Ge
             "the batch does not say where up is (up_camera is None), so its poses cannot be turned upright; "
             "take it from poses of calibrated cameras (DevicePoses.from_columns)"
         )
-    shape, device, dtype = (len(batch),), up_camera.device, up_camera.dtype
-    heading = 2 * math.pi * torch.rand(shape, generator=generator, device=device, dtype=dtype)
+    heading = draw_uniform((len(batch),), 0, 2 * math.pi, up_camera, generator)
     rotation = rotation_between(batch.up_camera, up_camera, heading)
-    middle = batch.positions_camera.shape[1] // 2
-    pivot = batch.positions_camera[:, middle : middle + 1, root : root + 1]
+    pivot = middle_root(batch.positions_camera, root)
     turned = rotate(batch.positions_camera - pivot, rotation) + pivot
     return replace(
         batch,

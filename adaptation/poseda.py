@@ -16,16 +16,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from poseshift.adaptation.global_position import GlobalPositionAlignment, TargetKeypoints, draw_rows
+from poseshift.adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
 from poseshift.adaptation.poseda_config import PairForm, PoseDAConfig
-from poseshift.augmentation.adversary import Adversary, Difficulty, Made, Place, Real, middle
+from poseshift.augmentation.adversary import Adversary, Difficulty, Made, Place, Real
+from poseshift.augmentation.clips import middle, middle_root
 from poseshift.augmentation.collapse import Health, Watch
-from poseshift.augmentation.generator import PoseGenerator, upward
+from poseshift.augmentation.draws import draw_rows, draw_uniform
+from poseshift.augmentation.generator import PoseGenerator
 from poseshift.augmentation.lengths import subject_lengths
 from poseshift.augmentation.losses import group_errors, joint_roles
-from poseshift.augmentation.transforms import with_lengths
+from poseshift.augmentation.transforms import turn_up, with_lengths
 from poseshift.geometry.camera import project, rays_of, to_screen
-from poseshift.geometry.rotation import axis_angle_to_matrix, rotate
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
 from poseshift.training.batches import Batch, DevicePoses
@@ -218,8 +219,7 @@ class PoseDA:
 
     def _at(self, clips: Tensor, *, batch: Batch, positions: Tensor) -> Batch:
         """Put roots at learned positions (n, 3), but no joint nearer to the camera than alignment would."""
-        root = middle(clips)[:, None, self._skeleton.root, None]
-        relative = clips - root
+        relative = clips - middle_root(clips, self._skeleton.root)
         nearest = self.config.global_position.nearest_m - relative[..., 2].detach().amin(dim=(1, 2))
         depth = torch.maximum(positions[:, 2], nearest)
         there = torch.cat([positions[:, :2], depth[:, None]], dim=1)
@@ -237,7 +237,7 @@ class PoseDA:
         """Poses with another pose of the same recording that has some subject's bone lengths."""
         rows = draw_rows(len(source), count, generator)
         first, last = source.run_first[rows], source.run_last[rows]
-        share = torch.rand(count, generator=generator, device=self._device)
+        share = draw_uniform((count,), 0, 1, self._lengths, generator)
         others = (first + (share * (last - first + 1)).long()).clamp(max=last)
         lengths = self._lengths[draw_rows(len(self._lengths), count, generator)]
         variants = with_lengths(source.positions_camera[others], lengths, self._skeleton)
@@ -267,13 +267,13 @@ class PoseDA:
         Before the source's cameras, pairs outside of the image give way to those of the batch.
         """
         placed = made.placed
-        turned = axis_angle_to_matrix(made.parameters.axis_angle.detach())
-        up = rotate(upward(middle(batch.positions_camera)[:, 0], batch.up_camera)[:, None], turned)[:, 0]
+        before = batch.up_camera
+        up = turn_up(before, made.parameters.axis_angle.detach())
         taught = Batch(
             positions_camera=placed.positions_camera.detach(),
             keypoints_px=placed.keypoints_px.detach(),
             intrinsics=placed.intrinsics,
-            up_camera=None if batch.up_camera is None else up,
+            up_camera=up,
         )
         if self.config.placement != "learned":
             return taught
@@ -284,5 +284,5 @@ class PoseDA:
             positions_camera=torch.where(clip, taught.positions_camera, batch.positions_camera),
             keypoints_px=torch.where(clip, taught.keypoints_px, batch.keypoints_px),
             intrinsics=batch.intrinsics,
-            up_camera=None if batch.up_camera is None else torch.where(inside[:, None], up, batch.up_camera),
+            up_camera=None if up is None or before is None else torch.where(inside[:, None], up, before),
         )

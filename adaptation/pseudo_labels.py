@@ -10,7 +10,6 @@ target is used. :mod:`poseshift.adaptation.gravity` finds the same directions wi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -21,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
 from poseshift.adaptation.global_position import GlobalPositionAlignment
 from poseshift.adaptation.gravity import CameraGravity, FoundGravity
+from poseshift.augmentation.clips import middle
 from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import Batch, BatchTransform
@@ -120,24 +120,14 @@ class PseudoLabelAlignment:
         for number, name in enumerate(names):
             rows = torch.nonzero(self._position.camera == number)[:, 0]
             if len(rows) == 0:
-                found.append(FoundGravity(camera=name, up=None, poses=0, spread_degrees=None))
+                found.append(FoundGravity.without_poses(name))
                 continue
             chosen = torch.linspace(0, len(rows) - 1, min(len(rows), self.config.poses_per_camera))
             seen = self._position.seen(rows[chosen.long().to(rows.device)])
             clips = seen.keypoints_px[:, None].expand(-1, teacher.frames, -1, -1)  # as if they stood still
             answers = lift(teacher, run.encoding, clips, seen.intrinsics)
-            axes = long_axes(answers[:, answers.shape[1] // 2], joint_set)
-            up = pooled_axis(axes)
-            x, y, z = up.tolist()
-            angles = (axes @ up).clamp(-1, 1).acos()
-            found.append(
-                FoundGravity(
-                    camera=name,
-                    up=(x, y, z),
-                    poses=len(axes),
-                    spread_degrees=math.degrees(float(angles.median())),
-                )
-            )
+            axes = long_axes(middle(answers), joint_set)
+            found.append(FoundGravity.pooled(name, pooled_axis(axes), axes))
         return CameraGravity(cameras=tuple(found))
 
     @property

@@ -21,6 +21,7 @@ from poseshift.adaptation.global_position import GlobalPositionAlignment
 from poseshift.adaptation.gravity import CameraGravity, GravityConfig
 from poseshift.adaptation.orientation import jitter_directions, turn_upright, up_from_angles
 from poseshift.adaptation.pseudo_labels import PseudoLabelAlignment, PseudoLabelConfig
+from poseshift.augmentation.draws import draw_uniform
 from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import Batch, BatchTransform
 
@@ -97,8 +98,12 @@ class RandomTurn:
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Draw one attitude and one heading per clip; positions of roots stay."""
-        pitch = _uniform(len(batch), self.config.pitch_degrees, batch.positions_camera, generator)
-        roll = _uniform(len(batch), self.config.roll_degrees, batch.positions_camera, generator)
+        pitch, roll = (
+            draw_uniform(
+                (len(batch),), math.radians(low), math.radians(high), batch.positions_camera, generator
+            )
+            for low, high in (self.config.pitch_degrees, self.config.roll_degrees)
+        )
         return turn_upright(batch, up_from_angles(pitch, roll), self._root, generator)
 
 
@@ -163,12 +168,3 @@ def viewpoint_transforms(
 
         return (PseudoLabelAlignment(viewpoint.labels, position, at_random, aligned),)
     return (position,)
-
-
-def _uniform(
-    count: int, degrees: tuple[float, float], reference: Tensor, generator: torch.Generator
-) -> Tensor:
-    """Draw (count,) radians uniformly between two angles."""
-    share = torch.rand(count, generator=generator, device=reference.device, dtype=reference.dtype)
-    low, high = (math.radians(angle) for angle in degrees)
-    return low + share * (high - low)

@@ -1,1 +1,1 @@
-"""Learned pose augmentation (PoseDA's local part, after PoseAug): operators, generator, discriminators."""
+"""Pose augmentation: operators, learned parameters (PoseDA's local part, after PoseAug) or random ones."""

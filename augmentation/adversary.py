@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from poseshift.augmentation import losses
+from poseshift.augmentation.clips import middle
 from poseshift.augmentation.collapse import Health, accuracy, neighbour_ratios, on_cpu, parameter_spreads
 from poseshift.augmentation.config import LearnedAugmentationConfig
 from poseshift.augmentation.discriminator import (
@@ -276,8 +277,3 @@ class Adversary:
         torch.autograd.backward(loss, inputs=learned, retain_graph=False)
         nn.utils.clip_grad_norm_(learned, self.config.adversary.clip_norm)
         optimizer.step()
-
-
-def middle(clips: Tensor) -> Tensor:
-    """Middle frame of clips, (n, frames, ...) -> (n, ...)."""
-    return clips[:, clips.shape[1] // 2]

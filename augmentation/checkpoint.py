@@ -11,10 +11,11 @@ from typing import Literal
 
 from pydantic import JsonValue, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 
 from poseshift.augmentation.generator import GeneratorConfig, PoseGenerator
 from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
 
 WEIGHTS_FILE = "generator.safetensors"
@@ -33,13 +34,12 @@ class GeneratorFile(FrozenModel):
 
 def save_generator(folder: Path, generator: PoseGenerator, provenance: Mapping[str, JsonValue]) -> None:
     """Write a generator to a folder; the description comes last."""
-    folder.mkdir(parents=True, exist_ok=True)
     description = GeneratorFile(
         generator=generator.config, skeleton=generator.skeleton.name, provenance=dict(provenance)
     )
     weights = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
-    save_file(weights, folder / WEIGHTS_FILE)
-    (folder / DESCRIPTION_FILE).write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_atomically(folder / WEIGHTS_FILE, save(weights))
+    write_atomically(folder / DESCRIPTION_FILE, description.model_dump_json(indent=2) + "\n")
 
 
 def load_generator(folder: Path) -> PoseGenerator:
@@ -61,7 +61,7 @@ def load_generator(folder: Path) -> PoseGenerator:
         raise ValueError(f"{folder / DESCRIPTION_FILE} does not describe a generator: {error}") from error
     generator = PoseGenerator(description.generator, skeleton(description.skeleton))
     try:
-        generator.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        generator.load_state_dict(load((folder / WEIGHTS_FILE).read_bytes()))
     except (RuntimeError, SafetensorError) as error:
         raise ValueError(f"the weights in {folder} do not fit {DESCRIPTION_FILE}: {error}") from error
     return generator.eval()

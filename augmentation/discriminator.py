@@ -53,6 +53,24 @@ class DiscriminatorConfig(FrozenModel):
     penalty_weight: float = Field(default=1.0, ge=0, description="Weight of the gradient penalty.")
 
 
+class _Judge(nn.Module):
+    """PoseAug's network of one part, or of 2D: ``in - w - (w - w, skip) - 100 - 1``."""
+
+    def __init__(self, inputs: int, width: int, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.enter = _linear(inputs, width, config)
+        self.block = nn.Sequential(
+            _linear(width, width, config), nn.LeakyReLU(), _linear(width, width, config), nn.LeakyReLU()
+        )
+        self.leave = nn.Sequential(_linear(width, 100, config), nn.LeakyReLU(), _linear(100, 1, config))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Score features (n, inputs) -> (n, 1)."""
+        features = nn.functional.leaky_relu(self.enter(features))
+        score: Tensor = self.leave(features + self.block(features))
+        return score
+
+
 class PartDiscriminator(nn.Module):
     """Scores of the parts of a pose, from the cosines between their bones; lengths do not matter.
 
@@ -95,23 +113,15 @@ class PairDiscriminator(nn.Module):
         return score
 
 
-class KeypointDiscriminator(nn.Module):
+class KeypointDiscriminator(_Judge):
     """Score of the 2D of a pose: PoseAug's five layers of 100."""
 
     def __init__(self, config: DiscriminatorConfig, skeleton: Skeleton) -> None:
-        super().__init__()
-        width = 100
-        self.enter = _linear(2 * skeleton.joints, width, config)
-        self.block = nn.Sequential(
-            _linear(width, width, config), nn.LeakyReLU(), _linear(width, width, config), nn.LeakyReLU()
-        )
-        self.leave = nn.Sequential(_linear(width, width, config), nn.LeakyReLU(), _linear(width, 1, config))
+        super().__init__(2 * skeleton.joints, 100, config)
 
     def forward(self, rays: Tensor) -> Tensor:
         """Score keypoints (n, joints, 2), in the form of :func:`keypoint_form` -> (n, 1)."""
-        features = nn.functional.leaky_relu(self.enter(rays.flatten(1)))
-        score: Tensor = self.leave(features + self.block(features))
-        return score
+        return super().forward(rays.flatten(1))
 
 
 def keypoint_form(rays: Tensor, form: KeypointForm, skeleton: Skeleton) -> Tensor:
@@ -123,23 +133,6 @@ def keypoint_form(rays: Tensor, form: KeypointForm, skeleton: Skeleton) -> Tenso
         return rays
     extent = (rays.amax(dim=1) - rays.amin(dim=1)).mean(dim=-1)
     return (rays - rays[:, skeleton.root, None]) / extent[:, None, None].clamp(min=1e-6)
-
-
-class _Judge(nn.Module):
-    """PoseAug's network of one part: ``in - w - (w - w, skip) - 100 - 1``."""
-
-    def __init__(self, inputs: int, width: int, config: DiscriminatorConfig) -> None:
-        super().__init__()
-        self.enter = _linear(inputs, width, config)
-        self.block = nn.Sequential(
-            _linear(width, width, config), nn.LeakyReLU(), _linear(width, width, config), nn.LeakyReLU()
-        )
-        self.leave = nn.Sequential(_linear(width, 100, config), nn.LeakyReLU(), _linear(100, 1, config))
-
-    def forward(self, features: Tensor) -> Tensor:
-        features = nn.functional.leaky_relu(self.enter(features))
-        score: Tensor = self.leave(features + self.block(features))
-        return score
 
 
 def _gram(bones: Tensor) -> Tensor:

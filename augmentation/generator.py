@@ -15,6 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from poseshift.augmentation.anatomy import anatomy
+from poseshift.augmentation.draws import draw_directions, draw_normal, draw_uniform
 from poseshift.augmentation.transforms import PoseParameters, length_gains, rotation_vector
 from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.skeleton import Skeleton
@@ -61,6 +62,20 @@ class GeneratorConfig(FrozenModel):
     )
 
 
+class RandomChanges(FrozenModel):
+    """Random changes of poses, and how large they are: in training and in stores of augmented poses alike."""
+
+    angle_spread: float = Field(
+        default=0.1, ge=0, description="Standard deviation of the offsets of unit bone vectors."
+    )
+    length_range: float = Field(
+        default=0.1, ge=0, lt=1, description="Largest relative change of a bone's length, drawn uniformly."
+    )
+    rotation: Rotations = Field(
+        default="upright", description="Turns by a uniform angle: about gravity, about any axis, or none."
+    )
+
+
 class PoseGenerator(nn.Module):
     """Learned parameters of the three operators: a :data:`ParameterSource`.
 
@@ -94,11 +109,11 @@ class PoseGenerator(nn.Module):
         up : (n, 3), against gravity in camera axes; for upright turns.
         """
         n = len(poses)
-        pose = centred(poses, self.skeleton).flatten(1)
+        pose = _centred(poses, self.skeleton).flatten(1)
         lengths: Tensor = bone_lengths(poses, self.skeleton)
 
         def noise() -> Tensor:
-            return _normal(poses, rng, n, self.config.noise)
+            return draw_normal((n, self.config.noise), poses, rng)
 
         angles = self.angles(torch.cat([pose, noise()], dim=1)).reshape(n, self.bones, 3)
         gains = length_gains(self.gains(torch.cat([pose, lengths, noise()], dim=1)))
@@ -109,7 +124,7 @@ class PoseGenerator(nn.Module):
         if self.rotation is None:
             return PoseParameters(angles, gains, poses.new_zeros(n, 3))
         turns = rotation_vector(self.rotation(torch.cat([pose, noise()], dim=1)))
-        return PoseParameters(angles, gains, turns if turns.shape[1] == 3 else turns * upward(poses, up))
+        return PoseParameters(angles, gains, turns if turns.shape[1] == 3 else turns * _upward(poses, up))
 
 
 class TranslationGenerator(nn.Module):
@@ -123,8 +138,8 @@ class TranslationGenerator(nn.Module):
 
     def forward(self, poses: Tensor, rng: torch.Generator) -> Tensor:
         """Position of each pose's root, (n, 3) metres in camera axes."""
-        noise = _normal(poses, rng, len(poses), self.config.noise)
-        outputs = self.position(torch.cat([centred(poses, self.skeleton).flatten(1), noise], dim=1))
+        noise = draw_normal((len(poses), self.config.noise), poses, rng)
+        outputs = self.position(torch.cat([_centred(poses, self.skeleton).flatten(1), noise], dim=1))
         return torch.cat([outputs[:, :2], outputs[:, 2:].square()], dim=1)
 
 
@@ -134,34 +149,24 @@ class RandomParameters:
     Parameters
     ----------
     skeleton : of the poses.
-    rotation : as in :class:`GeneratorConfig`, angles uniform up to half a turn.
-    angle_spread : standard deviation of the offsets of unit bone vectors.
-    gain_spread : largest relative change of length, drawn uniformly.
+    changes : what is changed, and by how much; turns are uniform up to half a turn.
     """
 
-    def __init__(
-        self,
-        skeleton: Skeleton,
-        rotation: Rotations = "upright",
-        angle_spread: float = 0.3,
-        gain_spread: float = 0.1,
-    ) -> None:
+    def __init__(self, skeleton: Skeleton, changes: RandomChanges) -> None:
         self.skeleton = skeleton
-        self.rotation = rotation
-        self.angle_spread = angle_spread
-        self.gain_spread = gain_spread
+        self.changes = changes
 
     def __call__(self, poses: Tensor, rng: torch.Generator, up: Tensor | None = None) -> PoseParameters:
         """Draw the parameters of each pose; see :meth:`PoseGenerator.forward`."""
         n, bones, groups = len(poses), len(self.skeleton.bones), anatomy(self.skeleton).groups
-        angles = self.angle_spread * _normal(poses, rng, n, bones, 3)
-        gains = self.gain_spread * _uniform(poses, rng, n, groups)
-        if self.rotation == "none":
+        angles = self.changes.angle_spread * draw_normal((n, bones, 3), poses, rng)
+        gains = self.changes.length_range * draw_uniform((n, groups), -1, 1, poses, rng)
+        if self.changes.rotation == "none":
             return PoseParameters(angles, gains, poses.new_zeros(n, 3))
-        half_turns = torch.pi * _uniform(poses, rng, n, 1)
-        axis = upward(poses, up)
-        if self.rotation == "free":
-            axis = nn.functional.normalize(_normal(poses, rng, n, 3), dim=1)
+        half_turns = torch.pi * draw_uniform((n, 1), -1, 1, poses, rng)
+        axis = _upward(poses, up)
+        if self.changes.rotation == "free":
+            axis = draw_directions(n, poses, rng)
         return PoseParameters(angles, gains, half_turns * axis)
 
 
@@ -177,20 +182,11 @@ def network(inputs: int, outputs: int, config: GeneratorConfig) -> nn.Sequential
     return nn.Sequential(*layers)
 
 
-def _normal(like: Tensor, rng: torch.Generator, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=rng, device=like.device, dtype=like.dtype)
-
-
-def _uniform(like: Tensor, rng: torch.Generator, *shape: int) -> Tensor:
-    """Numbers between -1 and 1."""
-    return 2 * torch.rand(shape, generator=rng, device=like.device, dtype=like.dtype) - 1
-
-
-def centred(poses: Tensor, skeleton: Skeleton) -> Tensor:
+def _centred(poses: Tensor, skeleton: Skeleton) -> Tensor:
     """Poses (..., joints, 3) minus their roots."""
     return poses - poses[..., skeleton.root, None, :]
 
 
-def upward(poses: Tensor, up: Tensor | None) -> Tensor:
+def _upward(poses: Tensor, up: Tensor | None) -> Tensor:
     """Return the direction against gravity (n, 3), taken from a level camera where it is not known."""
     return poses.new_tensor(_ABOVE).expand(len(poses), 3) if up is None else up

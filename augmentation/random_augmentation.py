@@ -5,28 +5,18 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 
-from poseshift.augmentation.generator import RandomParameters, Rotations
-from poseshift.augmentation.transforms import apply
+from poseshift.augmentation.clips import middle
+from poseshift.augmentation.generator import RandomChanges, RandomParameters
+from poseshift.augmentation.transforms import apply, turn_up
 from poseshift.geometry.camera import project
-from poseshift.geometry.rotation import axis_angle_to_matrix, rotate
 from poseshift.geometry.skeleton import Skeleton
-from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import Batch
 
 
-class RandomAugmentationConfig(FrozenModel):
-    """What is changed, and by how much."""
+class RandomAugmentationConfig(RandomChanges):
+    """What is changed, by how much, and in how many clips of a batch."""
 
     share: float = Field(default=0.5, gt=0, le=1, description="Share of every batch that is augmented.")
-    angle_spread: float = Field(
-        default=0.1, ge=0, description="Standard deviation of the offsets of unit bone vectors."
-    )
-    length_range: float = Field(
-        default=0.1, ge=0, lt=1, description="Largest relative change of a bone's length, drawn uniformly."
-    )
-    rotation: Rotations = Field(
-        default="upright", description="Turns by a uniform angle: about gravity, about any axis, or none."
-    )
 
 
 class RandomAugmentation:
@@ -41,7 +31,7 @@ class RandomAugmentation:
     def __init__(self, config: RandomAugmentationConfig, skeleton: Skeleton) -> None:
         self.config = config
         self._skeleton = skeleton
-        self._draw = RandomParameters(skeleton, config.rotation, config.angle_spread, config.length_range)
+        self._draw = RandomParameters(skeleton, config)
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Draw one set of parameters per clip; rows come in random order, so the first are as good as any."""
@@ -50,16 +40,11 @@ class RandomAugmentation:
         return chosen if count >= len(batch) else chosen.joined(batch[count:])
 
     def _augmented(self, clips: Batch, generator: torch.Generator) -> Batch:
-        anchors = clips.positions_camera[:, clips.positions_camera.shape[1] // 2]
-        parameters = self._draw(anchors, generator, clips.up_camera)
+        parameters = self._draw(middle(clips.positions_camera), generator, clips.up_camera)
         positions = apply(clips.positions_camera, parameters, self._skeleton).rotated
-        up = clips.up_camera
-        if up is not None:
-            turn = axis_angle_to_matrix(parameters.axis_angle)
-            up = rotate(up[:, None], turn)[:, 0]
         return Batch(
             positions_camera=positions,
             keypoints_px=project(positions, clips.intrinsics),
             intrinsics=clips.intrinsics,
-            up_camera=up,
+            up_camera=turn_up(clips.up_camera, parameters.axis_angle),
         )

@@ -1,8 +1,9 @@
-"""Augmented training sets: poses changed once and kept as a store, for other programs to learn from.
+"""Synthetic training sets: poses changed or moved once and kept as a store, for other programs to learn from.
 
 Every frame remembers where it comes from: its trial is named after the source's trial and camera and holds
-the same frames, its parameters are stored beside it, and the store names the source's snapshot and the seed.
-Where the augmented poses stand, and before which camera, is for the caller to say.
+the same frames, the parameters of its augmentation are stored beside it, and the store names the source's
+snapshot and the seed. Where the poses stand, and in front of which camera, is decided by the caller; a set
+may also be made of poses that are only moved, and not augmented.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from poseshift.augmentation.clips import middle
 from poseshift.augmentation.generator import ParameterSource
 from poseshift.augmentation.transforms import apply
 from poseshift.geometry.camera import Camera, project
@@ -28,12 +30,14 @@ from poseshift.storage.store import PoseStore
 
 @dataclass(frozen=True)
 class Staged:
-    """Clips before one camera.
+    """Clips in front of one camera.
 
     Attributes
     ----------
-    positions_camera : (n, frames, joints, 3), metres, in the axes of that camera.
-    camera : of its extrinsics no use is made.
+    positions_camera : Tensor
+        (n, frames, joints, 3), metres, in the axes of that camera.
+    camera : Camera
+        The camera; its extrinsics are not used.
     """
 
     positions_camera: Tensor
@@ -41,11 +45,14 @@ class Staged:
 
 
 Stage = Callable[[Tensor, Camera, torch.Generator], Staged]
-"""Puts the augmented clips of one (trial, camera), which still stand where the source's did, somewhere."""
+"""Decides where the clips of one (trial, camera) stand, which still stand where the source's did.
+
+Called with clips (n, frames, joints, 3) in metres, the source's camera, and a generator to draw with.
+"""
 
 
 def stay(clips: Tensor, camera: Camera, rng: torch.Generator) -> Staged:
-    """Leave clips where they stand, before the source's own camera: a :data:`Stage`."""
+    """Leave clips where they stand, in front of the source's own camera: a :data:`Stage`."""
     del rng
     return Staged(clips, camera)
 
@@ -58,8 +65,8 @@ class SynthesisOptions:
     ----------
     seed : of all draws; each (trial, camera) of the source has its own.
     copies : augmented versions of every (trial, camera).
-    segment_frames : successive frames that share one set of parameters; 1 for single-frame lifters, while
-        lifters of clips need segments longer than their clips.
+    segment_frames : successive frames that share one set of parameters and one displacement; 1 for
+        single-frame lifters, while lifters of clips need segments longer than their clips.
     """
 
     seed: int
@@ -74,7 +81,7 @@ class SynthesisOptions:
 
 @dataclass(frozen=True)
 class View:
-    """What one camera saw of one trial: augmented by itself, so that any process may do it.
+    """What one camera saw of one trial: worked on by itself, so that any process may do it.
 
     Attributes
     ----------
@@ -92,13 +99,13 @@ Mapper = Callable[[Callable[[View], tuple[Trial, ...]], Iterable[View]], Iterabl
 
 def synthesise(
     source: CameraPoses,
-    parameters: ParameterSource,
+    parameters: ParameterSource | None,
     options: SynthesisOptions,
     stage: Stage = stay,
     *,
     over: Mapper = map,
 ) -> Iterator[Trial]:
-    """Augment all rows of a selection.
+    """Augment and move all rows of a selection.
 
     Every (trial, camera) of the source becomes ``copies`` trials, ``<trial>.<camera>.<copy>``, seen by one
     camera that is its own world (R = I, t = 0), as in the test set of MPI-INF-3DHP.
@@ -106,24 +113,27 @@ def synthesise(
     Parameters
     ----------
     source : labelled poses.
-    parameters : a trained generator in evaluation mode, or random parameters.
+    parameters : a trained generator in evaluation mode, or random parameters; None to augment nothing, so
+        that poses are only moved.
     options : seed, copies, segments.
-    stage : where augmented poses stand.
+    stage : where poses stand.
     over : how the views are worked on: one after the other, or by the workers of a cluster, which make the
         same trials.
 
     Yields
     ------
-    Trials with their parameters; frame i is made of the i-th selected frame of the source's trial.
+    Trials, with their parameters where poses are augmented; frame i is made of the i-th selected frame of the
+    source's trial.
     """
     views = (View(number, _alone(source, rows)) for number, rows in enumerate(_runs(source)))
-    for trials in over(partial(_augmented, parameters, options, stage), views):
+    for trials in over(partial(_copies, parameters, options, stage), views):
         yield from trials
 
 
-def _augmented(
-    parameters: ParameterSource, options: SynthesisOptions, stage: Stage, view: View
+def _copies(
+    parameters: ParameterSource | None, options: SynthesisOptions, stage: Stage, view: View
 ) -> tuple[Trial, ...]:
+    """Make the trials of one view, one for each copy."""
     source = view.poses
     joint_set = skeleton(source.skeleton)
     own_seed = np.random.SeedSequence([options.seed, view.number]).generate_state(1, np.uint64)[0]
@@ -134,9 +144,14 @@ def _augmented(
     positions = torch.as_tensor(source.positions_camera)[clips]
     trials = []
     for copy in range(options.copies):
+        changed, used = positions, None
         with torch.no_grad():
-            drawn = parameters(positions[:, positions.shape[1] // 2], rng, _up(camera, len(clips)))
-            staged = stage(apply(positions, drawn, joint_set).rotated, camera, rng)
+            if parameters is not None:
+                drawn = parameters(middle(positions), rng, _up(camera, len(clips)))
+                changed = apply(positions, drawn, joint_set).rotated
+                per_frame = drawn.flat().repeat_interleave(options.segment_frames, dim=0)[: len(rows)]
+                used = per_frame.numpy().astype(np.float32)
+            staged = stage(changed, camera, rng)
         moved = staged.positions_camera.flatten(0, 1)[: len(rows)].numpy().astype(np.float32)
         seen_by = Camera(
             name=staged.camera.name,
@@ -145,7 +160,6 @@ def _augmented(
             centre_px=staged.camera.centre_px,
             distortion=staged.camera.distortion,
         )
-        flat = drawn.flat().repeat_interleave(options.segment_frames, dim=0)[: len(rows)]
         trials.append(
             Trial(
                 key=TrialKey(info.key.subject, f"{info.key.trial}.{camera.name}.{copy}"),
@@ -155,7 +169,8 @@ def _augmented(
                 cameras=(seen_by,),
                 positions_world=moved,
                 keypoints_2d=project(moved.astype(np.float64), seen_by.intrinsics).astype(np.float32)[None],
-                augmentation=flat.numpy().astype(np.float32),
+                activity=source.activity if source.activity.any() else None,
+                augmentation=used,
                 options={
                     "source_trial": info.key.path,
                     "source_camera": camera.name,
@@ -170,7 +185,7 @@ def _augmented(
 def write_augmented_store(
     location: str | Path,
     source: PoseStore,
-    parameters: ParameterSource,
+    parameters: ParameterSource | None,
     options: SynthesisOptions,
     *,
     selection: Selection | None = None,
@@ -180,7 +195,8 @@ def write_augmented_store(
 ) -> PoseStore:
     """Write the trials of :func:`synthesise` to a store of their own, in one transaction.
 
-    A store that is complete for the same source, options and maker is returned as it is.
+    A store that is complete for the same source, options and maker is returned as it is. Its data set is
+    ``augmented``, or ``adapted`` where poses are only moved.
 
     Parameters
     ----------
@@ -199,7 +215,7 @@ def write_augmented_store(
     """
     poses = read_camera_poses(source, selection or Selection())
     described = {
-        "augmentation": "bone angles, bone lengths, rotation",
+        "augmentation": "none" if parameters is None else "bone angles, bone lengths, rotation",
         "source_dataset": source.dataset,
         "source_snapshot": source.snapshot,
         "seed": str(options.seed),
@@ -210,17 +226,21 @@ def write_augmented_store(
     }
     store = PoseStore.open_or_create(
         location,
-        "augmented",
+        "augmented" if parameters is not None else "adapted",
         source.skeleton,
         restaged_from=source.attributes.restaged_from,
         options=described,
     )
     if store.keys():
         return store
-    with store.transaction("Augment the source's poses", described) as transaction:
+    with store.transaction(_MESSAGES[store.dataset], described) as transaction:
         for trial in synthesise(poses, parameters, options, stage, over=over):
             transaction.write(trial)
     return store
+
+
+_MESSAGES = {"augmented": "Augment the source's poses", "adapted": "Move the source's poses"}
+"""Messages of the commit, by the data set that is written."""
 
 
 def _up(camera: Camera, count: int) -> Tensor:

@@ -153,6 +153,19 @@ def turn(positions: Tensor, axis_angle: Tensor, skeleton: Skeleton) -> Tensor:
     return cast(Tensor, rotate(positions - root, axis_angle_to_matrix(axis_angle)) + root)
 
 
+def turn_up(up: Tensor | None, axis_angle: Tensor) -> Tensor | None:
+    """Turn the directions against gravity (n, 3) as :func:`turn` turns bodies; None where they are unknown.
+
+    Parameters
+    ----------
+    up : Tensor or None
+        (n, 3), unit vectors.
+    axis_angle : Tensor
+        (n, 3), radians.
+    """
+    return None if up is None else rotate(up[:, None], axis_angle_to_matrix(axis_angle))[:, 0]
+
+
 def with_lengths(positions: Tensor, lengths: Tensor, skeleton: Skeleton) -> Tensor:
     """Give poses other bone lengths and keep their directions and roots.
 

@@ -1,27 +1,27 @@
-"""Augmented training sets: from a labelled store to a store (and an npz) of augmented poses, as a flow.
+"""Synthetic training sets: from a labelled store to a store (and an npz) of changed poses, as a flow.
 
-Parameters come from a generator that PoseDA has trained, or are drawn at random; positions from the target's
-keypoints, or from the source. The same request makes the same set.
+Poses are augmented, by parameters from a generator that PoseDA has trained or by parameters drawn at random,
+and stand where the source's do or where target people are seen; or they are only placed there and not
+augmented, which is global position alignment off line. The same request makes the same set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from prefect import flow
+from pydantic import model_validator
 
 from poseshift.adaptation.global_position import GlobalPositionConfig, TargetKeypoints
 from poseshift.adaptation.staging import TargetStage
 from poseshift.augmentation.checkpoint import WEIGHTS_FILE, load_generator
-from poseshift.augmentation.generator import ParameterSource, RandomParameters, Rotations
-from poseshift.augmentation.synthesis import Mapper, Stage, SynthesisOptions, stay, write_augmented_store
+from poseshift.augmentation.generator import ParameterSource, RandomChanges, RandomParameters
+from poseshift.augmentation.synthesis import Stage, SynthesisOptions, stay, write_augmented_store
 from poseshift.flows.experiment.data import open_poses
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.flows.experiment.recipe import PoseData
-from poseshift.flows.runtime.cluster import dask_client, map_over
+from poseshift.flows.runtime.cluster import mapper
 from poseshift.flows.runtime.logs import recorded
 from poseshift.flows.runtime.retries import patient_task
 from poseshift.geometry.skeleton import skeleton
@@ -31,22 +31,28 @@ from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file
 from poseshift.storage.store import PoseStore
 
+SynthesisMethod = Literal["augment", "gpa"]
+"""What is done to poses: ``augment`` changes them, and places them where a target is given; ``gpa`` (global
+position alignment) places them where target people are seen and changes nothing else."""
+
 
 class AugmentRequest(FrozenModel):
-    """One augmented set."""
+    """One synthetic set."""
 
     source: PoseData
-    """Labelled poses to augment."""
+    """Labelled poses to change."""
     store: str
     """Folder or Icechunk location of the new store; one that is complete for the same request is kept."""
+    method: SynthesisMethod = "augment"
+    """augment: change bones and headings; gpa: place poses where target people are seen, nothing else."""
     target: PoseData | None = None
-    """Where augmented poses stand and who sees them (2D keypoints, cameras); the source if left out."""
+    """Where poses stand and who sees them (2D keypoints, cameras); the source if left out."""
     placement: GlobalPositionConfig = GlobalPositionConfig()
-    """How they are placed before the target."""
+    """How they are placed in front of the target's cameras."""
     generator: Path | None = None
     """Folder of a trained generator (`generator` beside the `lifter` of a PoseDA run); random if left out."""
-    rotation: Rotations = "upright"
-    """Turns that random parameters make: free, upright or none."""
+    random: RandomChanges = RandomChanges()
+    """How large random changes are, without a generator; as in a recipe's `augmentation`, where left out."""
     copies: int = 1
     """Augmented versions of every pose."""
     segment_frames: int = 1
@@ -57,6 +63,20 @@ class AugmentRequest(FrozenModel):
     """A file of plain arrays to write, too, for programs that do not read the store."""
     dask: str | None = None
     """Address of a Dask scheduler (tcp://host:8786) whose workers augment; the set is the same."""
+
+    @model_validator(mode="after")
+    def _fits_the_method(self) -> AugmentRequest:
+        if self.method == "augment":
+            return self
+        if self.target is None:
+            raise ValueError("method gpa places poses where target people are seen; give it a target")
+        if self.generator is not None:
+            raise ValueError("method gpa augments nothing; leave the generator out, or choose augment")
+        if self.npz is not None:
+            raise ValueError(
+                "the npz holds parameters of augmentation, and method gpa has none; leave it out"
+            )
+        return self
 
 
 class AugmentRecord(FrozenModel):
@@ -75,7 +95,7 @@ class AugmentRecord(FrozenModel):
 
 
 def augment_store(request: AugmentRequest) -> AugmentRecord:
-    """Make an augmented set.
+    """Make a synthetic set.
 
     Raises
     ------
@@ -89,14 +109,16 @@ def augment_store(request: AugmentRequest) -> AugmentRecord:
     stage: Stage = stay
     if request.target is not None:
         target = open_poses(request.target)
-        stage = TargetStage(request.placement, TargetKeypoints.from_poses(target.unlabelled()))
+        keypoints = TargetKeypoints.from_poses(target.unlabelled())
+        placed = TargetStage(request.placement, keypoints, source.store.skeleton)
+        stage = placed
         made_by |= {
-            "placement": f"{request.placement.copied}, {request.placement.root_form}",
+            **placed.made_by,
             "target_snapshot": target.store.snapshot,
             "target_frames": _described(request.target),
         }
     parameters, made_by["parameters"] = _parameters(request, source.store.skeleton)
-    with _mapper(request.dask) as over:
+    with mapper(request.dask) as over:
         store = write_augmented_store(
             request.store,
             source.store,
@@ -115,21 +137,13 @@ def augment_store(request: AugmentRequest) -> AugmentRecord:
     return record
 
 
-@contextmanager
-def _mapper(dask: str | None) -> Iterator[Mapper]:
-    if dask is None:
-        yield map
-        return
-    with dask_client(dask) as client:
-        yield partial(map_over, client)
-
-
-def _parameters(request: AugmentRequest, skeleton_name: str) -> tuple[ParameterSource, str]:
-    """Find the source of parameters and describe it."""
+def _parameters(request: AugmentRequest, skeleton_name: str) -> tuple[ParameterSource | None, str]:
+    """Find the source of parameters, none where nothing is augmented, and describe it."""
+    if request.method == "gpa":
+        return None, "none"
     if request.generator is None:
-        return RandomParameters(
-            skeleton(skeleton_name), request.rotation
-        ), f"random, {request.rotation} turns"
+        described = ", ".join(f"{name} {value}" for name, value in request.random.model_dump().items())
+        return RandomParameters(skeleton(skeleton_name), request.random), f"random: {described}"
     trained = load_generator(request.generator)
     if trained.skeleton.name != skeleton_name:
         raise ValueError(
@@ -158,6 +172,6 @@ _augment_task = patient_task(augment_store, "augment store")
 
 @flow(name="augment", flow_run_name="augment {request.store}", timeout_seconds=6 * 3600)
 def augment(request: AugmentRequest) -> AugmentRecord:
-    """Make an augmented training set from a labelled store."""
+    """Make a synthetic training set from a labelled store."""
     with recorded():
         return _augment_task(request)

@@ -15,14 +15,11 @@ from types import MappingProxyType
 import torch
 from benchmarks.faults.scene import Scene
 
-from poseshift.adaptation.aligned_store import write_aligned_store
 from poseshift.adaptation.config import Adaptation, GlobalPositionAdaptation, NoAdaptation, PoseDAAdaptation
-from poseshift.adaptation.global_position import GlobalPositionConfig, TargetKeypoints
 from poseshift.flows.augment import AugmentRequest, augment_store
 from poseshift.flows.experiment.recipe import PoseData
 from poseshift.flows.experiment.train import CHECKPOINT, TrainingJob, train_lifter
 from poseshift.flows.prepare import PrepareRequest, prepare_store
-from poseshift.storage.columns import Selection, read_camera_poses
 from poseshift.storage.provenance import digest_file
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, load_lifter, load_state
@@ -81,10 +78,9 @@ def _prepare(scene: Scene, place: Path) -> None:
 
 
 def _align(scene: Scene, place: Path) -> None:
-    target = TargetKeypoints.from_poses(
-        read_camera_poses(PoseStore.open(scene.target), Selection(frame_step=8))
-    )
-    write_aligned_store(place, PoseStore.open(scene.source), target, GlobalPositionConfig(), seed=1)
+    source = PoseData(dataset="human36m", store=scene.source)
+    target = PoseData(dataset="mpi_inf_3dhp_train", store=scene.target, frame_step=8)
+    augment_store(AugmentRequest(source=source, store=str(place), method="gpa", target=target, seed=1))
 
 
 def _augment(scene: Scene, place: Path) -> None:

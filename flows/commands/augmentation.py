@@ -1,4 +1,4 @@
-"""The command ``poseshift augment``: an augmented training set from a labelled store."""
+"""The command ``poseshift augment``: a synthetic training set from a labelled store."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from poseshift.adaptation.global_position import GlobalPositionConfig, RootForm
-from poseshift.augmentation.generator import Rotations
-from poseshift.flows.augment import AugmentRequest
+from poseshift.augmentation.generator import RandomChanges, Rotations
+from poseshift.flows.augment import AugmentRequest, SynthesisMethod
 from poseshift.flows.augment import augment as augment_flow
 from poseshift.flows.commands.console import console, print_json, steps_shown, user_errors
 from poseshift.flows.experiment.recipe import PoseData
@@ -18,11 +18,19 @@ from poseshift.storage.store import PoseStore, StoreError
 
 app = typer.Typer()
 
+_RANDOM = RandomChanges()
+
 
 @app.command()
 def augment(
     source: Annotated[str, typer.Argument(help="A store with 3D labels (made by `poseshift prepare`).")],
     store: Annotated[str, typer.Argument(help="The new store: a folder, or s3://bucket/prefix.")],
+    method: Annotated[
+        SynthesisMethod,
+        typer.Option(
+            help="augment: change bones and headings; gpa: only place poses where target people are seen."
+        ),
+    ] = "augment",
     target: Annotated[
         str | None,
         typer.Option(help="Place poses where the people of this store are seen; only its 2D is looked at."),
@@ -31,8 +39,16 @@ def augment(
         Path | None,
         typer.Option(help="The `generator` folder of a PoseDA run. Default: random parameters."),
     ] = None,
-    rotation: Annotated[Rotations, typer.Option(help="Turns that random parameters make.")] = "upright",
-    root_form: Annotated[RootForm, typer.Option(help="How roots are placed before the target.")] = "ray",
+    angle_spread: Annotated[
+        float, typer.Option(min=0, help="Deviation of random offsets of unit bone vectors.")
+    ] = _RANDOM.angle_spread,
+    length_range: Annotated[
+        float, typer.Option(min=0, help="Largest random change of a bone's length, as a share of it.")
+    ] = _RANDOM.length_range,
+    rotation: Annotated[
+        Rotations, typer.Option(help="Turns that random parameters make.")
+    ] = _RANDOM.rotation,
+    root_form: Annotated[RootForm, typer.Option(help="How roots are placed in front of the target.")] = "ray",
     subject: Annotated[
         list[str] | None, typer.Option(help="Subject of the source; repeat for more. Default: all.")
     ] = None,
@@ -40,9 +56,10 @@ def augment(
         list[str] | None, typer.Option(help="Camera of the source; repeat for more. Default: all.")
     ] = None,
     frame_step: Annotated[int, typer.Option(min=1, help="Use every n-th frame.")] = 1,
-    copies: Annotated[int, typer.Option(min=1, help="Augmented versions of every pose.")] = 1,
+    copies: Annotated[int, typer.Option(min=1, help="Versions of every pose.")] = 1,
     segment_frames: Annotated[
-        int, typer.Option(min=1, help="Successive frames with the same parameters, for lifters of clips.")
+        int,
+        typer.Option(min=1, help="Successive frames that are changed and moved alike, for lifters of clips."),
     ] = 1,
     npz: Annotated[Path | None, typer.Option(help="Write the set as a file of plain arrays, too.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
@@ -54,7 +71,11 @@ def augment(
         bool, typer.Option("--json", help="Print one JSON document instead of a sentence.")
     ] = False,
 ) -> None:
-    """Make a store of augmented poses: bones turned and scaled, bodies turned and placed anew."""
+    """Make a store of changed poses: bones turned and scaled, bodies turned and placed anew.
+
+    Without a generator, changes are drawn at random, by default as large as with `augmentation: {}` in a
+    recipe.
+    """
     with user_errors(ValueError, FileNotFoundError, StoreError, ClusterUnreachableError):
         request = AugmentRequest(
             source=PoseData(
@@ -65,12 +86,13 @@ def augment(
                 frame_step=frame_step,
             ),
             store=store,
+            method=method,
             target=None
             if target is None
             else PoseData(dataset=PoseStore.open(target).dataset, store=target, frame_step=frame_step),
             placement=GlobalPositionConfig(root_form=root_form),
             generator=generator,
-            rotation=rotation,
+            random=RandomChanges(angle_spread=angle_spread, length_range=length_range, rotation=rotation),
             copies=copies,
             segment_frames=segment_frames,
             seed=seed,
@@ -82,6 +104,6 @@ def augment(
     if as_json:
         print_json(record)
         return
-    console.print(f"{record.poses:,} augmented poses in {record.trials} trials in [bold]{record.store}[/]")
+    console.print(f"{record.poses:,} poses in {record.trials} trials in [bold]{record.store}[/]")
     if record.restaged_from:
         console.print(f"[yellow]Restaged motion, not the original recordings:[/] {record.restaged_from}")

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from poseshift.adaptation.poseda_config import PoseDAConfig
 from poseshift.augmentation.adversary import Adversary, Real
-from poseshift.augmentation.config import AdversaryConfig, FeedbackConfig
+from poseshift.augmentation.config import AdversaryConfig, FeedbackConfig, LearnedAugmentationConfig
 from poseshift.augmentation.discriminator import DiscriminatorConfig, KeypointDiscriminator, PartDiscriminator
 from poseshift.augmentation.generator import GeneratorConfig
 from poseshift.geometry.camera import rays_of
@@ -69,7 +68,7 @@ class Contest:
 
 
 def contest(clips: Batch, judges: DiscriminatorConfig = NO_JUDGES, **weights: float) -> Contest:
-    config = PoseDAConfig(
+    config = LearnedAugmentationConfig(
         discriminator=judges,
         generator=GeneratorConfig(width=8, noise=4),
         adversary=AdversaryConfig(**weights),

@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from poseshift.augmentation.generator import RandomParameters
+from poseshift.augmentation.generator import RandomChanges, RandomParameters
 from poseshift.augmentation.synthesis import SynthesisOptions, synthesise, write_augmented_store
 from poseshift.augmentation.transforms import PoseParameters, apply
 from poseshift.geometry.bones import bone_lengths
@@ -15,7 +16,7 @@ from poseshift.storage.exchange.augmented import export_augmented, import_augmen
 from poseshift.storage.store import StoreError
 
 OPTIONS = SynthesisOptions(seed=4, copies=2)
-RANDOM = RandomParameters(HUMAN36M_17)
+RANDOM = RandomParameters(HUMAN36M_17, RandomChanges(angle_spread=0.3))
 
 
 def split(flat: np.ndarray) -> PoseParameters:
@@ -44,6 +45,17 @@ def test_poses_are_their_source_changed_by_their_parameters(source) -> None:
     first, second = trials[:2]
     assert first.key.trial.removesuffix(".0") == second.key.trial.removesuffix(".1")
     assert not np.allclose(first.augmentation, second.augmentation)
+
+
+def test_without_parameters_poses_stay_what_they_are(source) -> None:
+    poses = read_camera_poses(source, Selection(subjects=("S1",), frame_step=4))
+    poses = replace(poses, activity=(1 + np.arange(len(poses)) % 7).astype(np.int8))
+    trials = list(synthesise(poses, None, SynthesisOptions(seed=4, segment_frames=3)))
+    np.testing.assert_array_equal(
+        np.concatenate([trial.positions_world for trial in trials]), poses.positions_camera
+    )
+    np.testing.assert_array_equal(np.concatenate([trial.activity for trial in trials]), poses.activity)
+    assert all(trial.augmentation is None for trial in trials)
 
 
 def test_segments_share_parameters(source) -> None:

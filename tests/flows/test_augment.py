@@ -17,6 +17,7 @@ from poseshift.adaptation.viewpoint import RandomViewpoint
 from poseshift.augmentation.checkpoint import load_generator
 from poseshift.augmentation.collapse import CollapseConfig
 from poseshift.augmentation.generator import GeneratorConfig
+from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
 from poseshift.flows.augment import AugmentRequest, augment_store
 from poseshift.flows.cli import app
 from poseshift.flows.experiment.data import open_poses
@@ -25,6 +26,8 @@ from poseshift.flows.experiment.folder import RunFolder, Trained, job
 from poseshift.flows.experiment.recipe import Recipe
 from poseshift.flows.experiment.train import GENERATOR
 from poseshift.flows.pipeline import evaluate_method, publish, train_method
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import read_camera_poses
 from poseshift.storage.exchange.augmented import import_augmented
 from poseshift.storage.store import PoseStore
 
@@ -137,6 +140,54 @@ def test_augmented_sets_from_a_trained_generator(learned: Recipe, tmp_path: Path
     assert not np.allclose(first.read(key).augmentation, second.read(key).augmentation)
 
 
+def test_gpa_places_poses_and_changes_nothing_else(learned: Recipe, tmp_path: Path) -> None:
+    source = learned.source.model_copy(update={"frame_step": 10, "raw": None})
+    request = AugmentRequest(
+        source=source, store=str(tmp_path / "placed"), method="gpa", target=learned.target, seed=3
+    )
+    record = augment_store(request)
+    assert augment_store(request).snapshot == record.snapshot
+    placed = PoseStore.open(record.store)
+    assert placed.dataset == "adapted"
+    assert placed.attributes.options["placement"] == "root_and_scale, ray"
+    before, after = open_poses(source).labelled(), read_camera_poses(placed)
+    assert record.poses == len(before) == len(after)
+    shapes = [one.positions_camera - one.positions_camera[:, :1] for one in (before, after)]
+    np.testing.assert_allclose(*(np.sort(one, axis=0) for one in shapes), atol=1e-5)
+    roots = [np.sort(one.positions_camera[:, 0], axis=0) for one in (before, after)]
+    assert not np.allclose(*roots, atol=0.01)
+
+
+@pytest.mark.usefixtures("connected")
+def test_random_changes_of_the_command_are_those_of_recipes(learned: Recipe, tmp_path: Path) -> None:
+    recipe = RandomAugmentationConfig().model_dump(exclude={"share"})
+    assert AugmentRequest(source=learned.source, store="set").random.model_dump() == recipe
+    made = poseshift(
+        *("augment", learned.source.store, str(tmp_path / "set"), "--subject", "S1", "--json"),
+    )
+    assert made.exit_code == 0, made.output
+    store = PoseStore.open(tmp_path / "set")
+    described = ", ".join(f"{name} {value}" for name, value in recipe.items())
+    assert store.attributes.options["parameters"] == f"random: {described}"
+    parameters = np.concatenate([store.read(key).augmentation for key in store.keys()])
+    bones = len(skeleton(store.skeleton).bones)
+    assert np.std(parameters[:, : 3 * bones]) == pytest.approx(recipe["angle_spread"], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"target": None}, "give it a target"),
+        ({"generator": Path("generator")}, "leave the generator out"),
+        ({"npz": Path("set.npz")}, "the npz holds parameters"),
+    ],
+)
+def test_gpa_refuses_what_it_has_no_use_for(learned: Recipe, change: dict[str, object], reason: str) -> None:
+    given = {"source": learned.source, "store": "placed", "method": "gpa", "target": learned.target}
+    with pytest.raises(ValidationError, match=reason):
+        AugmentRequest.model_validate(given | change)
+
+
 @pytest.mark.usefixtures("connected")
 def test_adapt_and_augment_as_commands(learned: Recipe, tmp_path: Path) -> None:
     assert learned.target is not None
@@ -153,6 +204,12 @@ def test_adapt_and_augment_as_commands(learned: Recipe, tmp_path: Path) -> None:
     )
     assert made.exit_code == 0, made.output
     assert json.loads(made.stdout)["poses"] == len(import_augmented(tmp_path / "set.npz").positions_camera)
+    placed = poseshift(
+        *("augment", learned.source.store, str(tmp_path / "placed"), "--target", learned.target.store),
+        *("--method", "gpa", "--subject", "S1", "--frame-step", "10", "--json"),
+    )
+    assert placed.exit_code == 0, placed.output
+    assert json.loads(placed.stdout)["poses"] == json.loads(made.stdout)["poses"]
     missing = poseshift("augment", learned.source.store, str(tmp_path / "x"), "--generator", str(tmp_path))
     assert missing.exit_code == 1
     assert "is not a trained generator" in missing.stderr

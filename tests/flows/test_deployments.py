@@ -79,7 +79,7 @@ def recipe(restaged: Path, tmp_path: Path, experiment_in: Callable[[Path, Path],
             **whole.model_dump(mode="json"),
             "name": "served",
             "target": None,
-            "adaptation": {"method": "none"},
+            "method": "source_only",
             "compare": [],
             "seeds": [0],
         }

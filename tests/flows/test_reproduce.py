@@ -9,6 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from poseshift.adaptation.methods import METHODS
 from poseshift.flows.cli import app
 from poseshift.flows.experiment.folder import RunFolder
 from poseshift.flows.experiment.recipe import PoseData, Recipe, load_recipe
@@ -52,7 +53,7 @@ def recipe(prepared: Recipe, stores: Path, tmp_path_factory: pytest.TempPathFact
             "source": moved(prepared.source),
             "target": moved(prepared.target),
             "test": prepared.test.model_copy(update={"data": moved(prepared.test.data)}),
-            "compare": ("source_only",),
+            "compare": (METHODS["source_only"],),
             "schedule": Schedule(epochs=2, steps_per_epoch=2, batch_size=8),
             "seeds": (3,),
         }
@@ -100,14 +101,14 @@ def copied(run: Path, tmp_path: Path) -> Path:
 
 
 def better(content: dict) -> None:
-    content["gpa"]["mpjpe_mm"]["value"] -= 10.0
+    content["rows"][1]["figures"]["mpjpe_mm"]["value"] -= 10.0
 
 
 def test_a_summary_that_was_changed_is_not_reproduced(run: Path, tmp_path: Path) -> None:
     tampered = copied(run, tmp_path)
     rewrite(tampered / "summary.json", better)
     (difference,) = compare_runs(read_run(tampered), read_run(run)).differences
-    assert difference.what == "summary: 3dhp-annot3 gpa mpjpe_mm value"
+    assert difference.what == "summary: 3dhp-annot3 rows 1 figures mpjpe_mm value"
     assert isinstance(difference.repeated, float)
     assert difference.recorded == pytest.approx(difference.repeated - 10.0)
 
@@ -118,7 +119,7 @@ def test_the_command_says_by_its_exit_code(run: Path, tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["reproduce", str(tampered), "--json"])
     assert told.exit_code == 1
     (difference,) = json.loads(told.stdout)["differences"]
-    assert difference["what"] == "summary: 3dhp-annot3 gpa mpjpe_mm value"
+    assert difference["what"] == "summary: 3dhp-annot3 rows 1 figures mpjpe_mm value"
     assert (tmp_path / "tampered-repeated" / REPORT).is_file()
     taken = CliRunner().invoke(app, ["reproduce", str(tampered)])
     assert taken.exit_code == 1

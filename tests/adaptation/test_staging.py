@@ -2,10 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from poseshift.adaptation.aligned_store import align_store, write_aligned_store
 from poseshift.adaptation.global_position import GlobalPositionConfig, TargetKeypoints
-from poseshift.geometry.camera import Camera, normalise, project, world_to_camera
+from poseshift.adaptation.staging import TargetStage
+from poseshift.augmentation.synthesis import SynthesisOptions, synthesise, write_augmented_store
+from poseshift.geometry.camera import Camera, normalise, project, rays_of, world_to_camera
 from poseshift.storage.columns import Selection, read_camera_poses
 from poseshift.storage.schema import Trial, TrialKey
 from poseshift.storage.store import PoseStore, StoreError
@@ -64,12 +66,41 @@ def target(square_camera, wide_camera, draw_people, make_columns) -> TargetKeypo
     )
 
 
+def test_clips_stand_where_the_drawn_camera_sees_people(
+    make_columns, draw_people, square_camera, wide_camera, distorted_camera
+) -> None:
+    """Three of four target poses are seen by the first camera, and so are about three of four stagings."""
+    camera = np.repeat([0, 1], (60, 20)).astype(np.int32)
+    people = draw_people(np.random.default_rng(0), 80, spread=0.8)
+    target = TargetKeypoints.from_poses(make_columns(people, (square_camera, wide_camera), camera))
+    stage = TargetStage(GlobalPositionConfig(), target, "human36m_17")
+    rng = torch.Generator().manual_seed(1)
+    clips = torch.as_tensor(draw_people(np.random.default_rng(1), 6))[:, None].expand(6, 3, 17, 3)
+    drawn = []
+    for _ in range(200):
+        staged = stage(clips, distorted_camera, rng)
+        number = target.cameras.index(staged.camera)
+        drawn.append(number)
+        roots = rays_of(staged.positions_camera[:, 1, 0])[:, None]
+        distance = (roots - torch.as_tensor(target.rays[target.camera == number, 0])).abs().amax(dim=-1)
+        assert float(distance.amin(dim=1).max()) < 1e-5
+        relative = [one - one[..., :1, :] for one in (staged.positions_camera, clips)]
+        torch.testing.assert_close(*relative, atol=1e-5, rtol=0)
+    assert abs(np.mean(drawn) - 0.25) < 0.1
+
+
+def placed(source: PoseStore, target: TargetKeypoints, **options: int) -> list[Trial]:
+    stage = TargetStage(GlobalPositionConfig(), target, source.skeleton)
+    return list(synthesise(read_camera_poses(source), None, SynthesisOptions(**options), stage))
+
+
 def test_every_view_becomes_a_trial_before_one_target_camera(source, target):
-    trials = list(align_store(source, target, GlobalPositionConfig(), seed=0))
+    trials = placed(source, target, seed=0)
     views = read_camera_poses(source, Selection())
     assert [trial.key.trial for trial in trials] == [
-        *("Walking.54138969", "Walking.55011271", "Walking 1.54138969", "Walking 1.55011271"),
+        *("Walking.54138969.0", "Walking.55011271.0", "Walking 1.54138969.0", "Walking 1.55011271.0"),
     ]
+    assert all(trial.augmentation is None for trial in trials)
     for number, trial in enumerate(trials):
         original = views.positions_camera[11 * number : 11 * (number + 1)]
         moved = trial.positions_world
@@ -83,7 +114,7 @@ def test_every_view_becomes_a_trial_before_one_target_camera(source, target):
 
 
 def test_segments_share_one_displacement(source, target):
-    whole = next(align_store(source, target, GlobalPositionConfig(), seed=0, segment_frames=4))
+    whole = placed(source, target, seed=0, segment_frames=4)[0]
     views = read_camera_poses(source, Selection())
     shift = whole.positions_world[:, 0] - views.positions_camera[:11, 0]
     segment = np.arange(11) // 4
@@ -94,12 +125,22 @@ def test_segments_share_one_displacement(source, target):
 
 
 def test_written_store_reads_back_and_says_where_it_comes_from(tmp_path, source, target):
-    config = GlobalPositionConfig(root_form="wide")
-    store = write_aligned_store(tmp_path / "adapted", source, target, config, seed=3)
+    stage = TargetStage(GlobalPositionConfig(root_form="wide"), target, source.skeleton)
+
+    def write(seed: int) -> PoseStore:
+        options = SynthesisOptions(seed)
+        return write_augmented_store(
+            tmp_path / "adapted", source, None, options, stage=stage, made_by=stage.made_by
+        )
+
+    def make(seed: int) -> list[Trial]:
+        return list(synthesise(read_camera_poses(source), None, SynthesisOptions(seed), stage))
+
+    store = write(seed=3)
     assert store.dataset == "adapted"
     assert store.attributes.options["source_snapshot"] == source.snapshot
     assert store.attributes.options["root_form"] == "wide"
-    expected = {trial.key: trial for trial in align_store(source, target, config, seed=3)}
+    expected = {trial.key: trial for trial in make(seed=3)}
     opened = PoseStore.open(tmp_path / "adapted")
     assert set(opened.keys()) == set(expected)
     poses = read_camera_poses(opened, Selection())
@@ -107,17 +148,25 @@ def test_written_store_reads_back_and_says_where_it_comes_from(tmp_path, source,
     for key, trial in expected.items():
         assert np.array_equal(opened.read(key).positions_world, trial.positions_world)
         assert np.array_equal(opened.read(key).keypoints_2d, trial.keypoints_2d)
-    other = next(align_store(source, target, config, seed=4))
+    other = make(seed=4)[0]
     assert not np.array_equal(other.positions_world, expected[other.key].positions_world)
-    again = write_aligned_store(tmp_path / "adapted", source, target, config, seed=3)
-    assert again.snapshot == opened.snapshot
+    assert write(seed=3).snapshot == opened.snapshot
     with pytest.raises(StoreError, match="choose another place"):
-        write_aligned_store(tmp_path / "adapted", source, target, config, seed=4)
+        write(seed=4)
 
 
-def test_misuse_is_refused(source, target):
-    with pytest.raises(ValueError, match="at least one frame"):
-        next(align_store(source, target, GlobalPositionConfig(), seed=0, segment_frames=0))
+def test_another_target_gives_another_digest(target):
+    stages = [
+        TargetStage(GlobalPositionConfig(), seen, target.skeleton)
+        for seen in (
+            target,
+            TargetKeypoints(target.rays + 1, target.camera, target.cameras, target.skeleton, 0),
+        )
+    ]
+    assert stages[0].made_by["target"] != stages[1].made_by["target"]
+
+
+def test_misuse_is_refused(target):
     other = TargetKeypoints(target.rays, target.camera, target.cameras, "coco_17", 0)
     with pytest.raises(ValueError, match="coco_17"):
-        next(align_store(source, other, GlobalPositionConfig(), seed=0))
+        TargetStage(GlobalPositionConfig(), other, "human36m_17")
