@@ -178,7 +178,7 @@ def _draw(poses: DevicePoses, config: GapConfig) -> _Sample:
 
 def _keypoint_gap(source: _Sample, target: _Sample, joint_set: Skeleton, config: GapConfig) -> KeypointGap:
     (root_s, scale_s, shape_s), (root_t, scale_t, shape_t) = (
-        _screen_figures(sample.batch, joint_set.root) for sample in (source, target)
+        screen_figures(sample.batch, joint_set.root) for sample in (source, target)
     )
     unit = "half image widths"
     return KeypointGap(
@@ -236,8 +236,22 @@ def line_of_sight_pitch(batch: Batch, root: int) -> Values:
     return _array(pitch)
 
 
-def _screen_figures(batch: Batch, root: int) -> tuple[Values, Values, Values]:
-    """Roots (n, 2), scales (n,) and keypoints relative to the root over the scale (n, joints * 2)."""
+def screen_figures(batch: Batch, root: int) -> tuple[Values, Values, Values]:
+    """Where people are seen and how large, in units of half the image's width, by the middle frame.
+
+    Parameters
+    ----------
+    batch : Batch
+        n clips.
+    root : int
+        Index of the root joint.
+
+    Returns
+    -------
+    tuple of arrays
+        Roots (n, 2), scales (n,) as the mean of width and height, and keypoints relative to the root over the
+        scale (n, joints * 2).
+    """
     keypoints = _array(middle(to_screen(batch.keypoints_px, batch.intrinsics.size_px)))
     scale = (keypoints.max(axis=1) - keypoints.min(axis=1)).mean(axis=-1)
     shape = (keypoints - keypoints[:, root : root + 1]) / scale[:, None, None]

@@ -12,9 +12,9 @@ from poseshift.augmentation.generator import RandomChanges, Rotations
 from poseshift.flows.augment import AugmentRequest, SynthesisMethod
 from poseshift.flows.augment import augment as augment_flow
 from poseshift.flows.commands.console import console, print_json, steps_shown, user_errors
-from poseshift.flows.experiment.recipe import PoseData
+from poseshift.flows.commands.options import Cameras, Dask, FrameStep, Json, Seed, Subjects, selected
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
-from poseshift.storage.store import PoseStore, StoreError
+from poseshift.storage.store import StoreError
 
 app = typer.Typer()
 
@@ -49,27 +49,18 @@ def augment(
         Rotations, typer.Option(help="Turns that random parameters make.")
     ] = _RANDOM.rotation,
     root_form: Annotated[RootForm, typer.Option(help="How roots are placed in front of the target.")] = "ray",
-    subject: Annotated[
-        list[str] | None, typer.Option(help="Subject of the source; repeat for more. Default: all.")
-    ] = None,
-    camera: Annotated[
-        list[str] | None, typer.Option(help="Camera of the source; repeat for more. Default: all.")
-    ] = None,
-    frame_step: Annotated[int, typer.Option(min=1, help="Use every n-th frame.")] = 1,
+    subject: Subjects = None,
+    camera: Cameras = None,
+    frame_step: FrameStep = 1,
     copies: Annotated[int, typer.Option(min=1, help="Versions of every pose.")] = 1,
     segment_frames: Annotated[
         int,
         typer.Option(min=1, help="Successive frames that are changed and moved alike, for lifters of clips."),
     ] = 1,
     npz: Annotated[Path | None, typer.Option(help="Write the set as a file of plain arrays, too.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    dask: Annotated[
-        str | None,
-        typer.Option(help="Address of a Dask scheduler (tcp://host:8786) whose workers augment."),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document instead of a sentence.")
-    ] = False,
+    seed: Seed = 0,
+    dask: Dask = None,
+    as_json: Json = False,
 ) -> None:
     """Make a store of changed poses: bones turned and scaled, bodies turned and placed anew.
 
@@ -78,18 +69,10 @@ def augment(
     """
     with user_errors(ValueError, FileNotFoundError, StoreError, ClusterUnreachableError):
         request = AugmentRequest(
-            source=PoseData(
-                dataset=PoseStore.open(source).dataset,
-                store=source,
-                subjects=tuple(subject) if subject else None,
-                cameras=tuple(camera) if camera else None,
-                frame_step=frame_step,
-            ),
+            source=selected(source, subject, camera, frame_step, "ground_truth"),
             store=store,
             method=method,
-            target=None
-            if target is None
-            else PoseData(dataset=PoseStore.open(target).dataset, store=target, frame_step=frame_step),
+            target=None if target is None else selected(target, None, None, frame_step, "ground_truth"),
             placement=GlobalPositionConfig(root_form=root_form),
             generator=generator,
             random=RandomChanges(angle_spread=angle_spread, length_range=length_range, rotation=rotation),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
 import typer
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
@@ -13,21 +13,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from poseshift.flows.experiment.progress import Step, progress_to
-from poseshift.storage.registry import load_plugins
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
-"""The option of every command that gives figures."""
-
-Plugins = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--plugin",
-        help="Module of your own that adds lifters, methods, ..., such as my_lab.lifters; repeat for more.",
-        callback=lambda modules: load_plugins(modules or ()),
-        is_eager=True,
-    ),
-]
-"""The option of every command that names an entry of an open list."""
 
 console = Console()
 """Results for people."""

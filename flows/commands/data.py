@@ -10,7 +10,6 @@ from pydantic import TypeAdapter
 from rich.table import Table
 
 from poseshift.flows.commands.console import (
-    Json,
     console,
     error_console,
     fail,
@@ -18,6 +17,7 @@ from poseshift.flows.commands.console import (
     steps_shown,
     user_errors,
 )
+from poseshift.flows.commands.options import Json
 from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, prepare, quality_warnings
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
 from poseshift.preprocessing.errors import RawDataError

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from poseshift.adaptation.domain_gap import Compared, KeypointStage, LabelledStage
 from poseshift.adaptation.two_sample import TwoSample
-from poseshift.flows.commands.console import Json, console, print_json, steps_shown, user_errors
+from poseshift.flows.commands.console import console, print_json, steps_shown, user_errors
+from poseshift.flows.commands.options import Json
 from poseshift.flows.experiment.recipe import RecipeError, load_recipe
 from poseshift.flows.report.gap import (
     GapReport,

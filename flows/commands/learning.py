@@ -12,14 +12,18 @@ from poseshift.adaptation.config import GlobalPositionAdaptation, NoAdaptation, 
 from poseshift.adaptation.global_position import RootForm
 from poseshift.adaptation.methods import METHODS, Method
 from poseshift.augmentation.collapse import CollapseError
-from poseshift.flows.commands.console import (
+from poseshift.flows.commands.console import console, fail, print_json, steps_shown, user_errors
+from poseshift.flows.commands.options import (
+    Cameras,
+    Dask,
+    Device,
+    FrameStep,
     Json,
+    Keypoints,
     Plugins,
-    console,
-    fail,
-    print_json,
-    steps_shown,
-    user_errors,
+    Seed,
+    Subjects,
+    selected,
 )
 from poseshift.flows.demo import DemoOptions
 from poseshift.flows.demo import demo as demo_flow
@@ -28,7 +32,6 @@ from poseshift.flows.experiment.evaluate import EvaluationRecord
 from poseshift.flows.experiment.folder import RunFolder
 from poseshift.flows.experiment.recipe import (
     CheckpointChoice,
-    PoseData,
     RecipeError,
     StoredData,
     Test,
@@ -64,14 +67,6 @@ StorePath = Annotated[str, typer.Argument(help="A store with 3D labels (made by 
 Out = Annotated[
     Path, typer.Option(help="Folder for the lifter; its `lifter` folder is what `evaluate` takes.")
 ]
-Subjects = Annotated[
-    list[str] | None, typer.Option("--subject", help="Subject to use; repeat for more. Default: all.")
-]
-Cameras = Annotated[
-    list[str] | None, typer.Option("--camera", help="Camera to use; repeat for more. Default: all.")
-]
-FrameStep = Annotated[int, typer.Option(min=1, help="Use every n-th frame.")]
-Keypoints = Annotated[str, typer.Option(help="ground_truth, or the name of a detector in the store.")]
 Preset = Annotated[
     str, typer.Option("--lifter", help="Preset of the network; `poseshift models` lists them.")
 ]
@@ -82,8 +77,6 @@ StepsPerEpoch = Annotated[
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Poses in a step.")]
 LearningRate = Annotated[float, typer.Option(help="Peak learning rate.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<n>.")]
 
 
 app = typer.Typer()
@@ -111,17 +104,12 @@ def train(
     """Train one lifter on a labelled store; run it again to resume or to find it done."""
     with user_errors(*_MENDABLE):
         job = TrainingJob(
-            labelled=_poses(store, subject, camera, frame_step, keypoints),
+            labelled=selected(store, subject, camera, frame_step, keypoints),
             target=None,
             adaptation=NoAdaptation(),
             lifter=preset(lifter),
             encoding=encoding,
-            schedule=Schedule(
-                epochs=epochs,
-                steps_per_epoch=steps_per_epoch,
-                batch_size=batch_size,
-                learning_rate=learning_rate,
-            ),
+            schedule=_schedule(epochs, steps_per_epoch, batch_size, learning_rate),
             seed=seed,
             device=device,
         )
@@ -176,17 +164,12 @@ def adapt(
     with user_errors(*_MENDABLE):
         entry = _adapting(method, root_form)
         job = TrainingJob(
-            labelled=_poses(source, subject, camera, frame_step, "ground_truth"),
-            target=_poses(target, target_subject, target_camera, frame_step, keypoints),
+            labelled=selected(source, subject, camera, frame_step, "ground_truth"),
+            target=selected(target, target_subject, target_camera, frame_step, keypoints),
             adaptation=entry.adaptation,
             lifter=preset(lifter),
             encoding=encoding or entry.encoding,
-            schedule=Schedule(
-                epochs=epochs,
-                steps_per_epoch=steps_per_epoch,
-                batch_size=batch_size,
-                learning_rate=learning_rate,
-            ),
+            schedule=_schedule(epochs, steps_per_epoch, batch_size, learning_rate),
             selection=selection,
             seed=seed,
             device=device,
@@ -209,10 +192,7 @@ def evaluate(
         Path | None, typer.Option(help="Folder for the results. Default: beside the lifter.")
     ] = None,
     device: Device = "auto",
-    dask: Annotated[
-        str | None,
-        typer.Option(help="Address of a Dask scheduler (tcp://host:8786) whose workers predict."),
-    ] = None,
+    dask: Dask = None,
     plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
@@ -280,6 +260,12 @@ def demo(
     _print_summary(summary, RunFolder(out), as_json=as_json)
 
 
+def _schedule(epochs: int, steps_per_epoch: int | None, batch_size: int, learning_rate: float) -> Schedule:
+    return Schedule(
+        epochs=epochs, steps_per_epoch=steps_per_epoch, batch_size=batch_size, learning_rate=learning_rate
+    )
+
+
 def _adapting(name: str, root_form: RootForm | None) -> Method:
     """Look up a method that adapts, with another form of the roots where one is asked for."""
     entry = METHODS[name]
@@ -295,19 +281,6 @@ def _adapting(name: str, root_form: RootForm | None) -> Method:
     options = adaptation.options.model_copy(update={"global_position": moved})
     changed = PoseDAAdaptation(options=options, viewpoint=adaptation.viewpoint)
     return entry.model_copy(update={"adaptation": changed})
-
-
-def _poses(
-    store: str, subjects: list[str] | None, cameras: list[str] | None, frame_step: int, keypoints: str
-) -> PoseData:
-    return PoseData(
-        dataset=PoseStore.open(store).dataset,
-        store=store,
-        subjects=tuple(subjects) if subjects else None,
-        cameras=tuple(cameras) if cameras else None,
-        frame_step=frame_step,
-        keypoints=keypoints,
-    )
 
 
 def _print_training(record: TrainingRecord, out: Path, *, as_json: bool) -> None:

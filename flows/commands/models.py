@@ -8,7 +8,8 @@ import typer
 from rich.table import Table
 
 from poseshift.adaptation.methods import METHODS, Labels, Parts
-from poseshift.flows.commands.console import Json, Plugins, console, print_json
+from poseshift.flows.commands.console import console, print_json
+from poseshift.flows.commands.options import Json, Plugins
 from poseshift.storage.model import FrozenModel
 from poseshift.training.evaluation.protocols import PROTOCOLS
 from poseshift.training.lifters.registry import describe

@@ -12,6 +12,7 @@ from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 
 from poseshift.flows.commands.console import console, fail, print_json, steps_shown, user_errors
+from poseshift.flows.commands.options import Json
 from poseshift.flows.deployments import Timetable, of_recipe, on_demand
 from poseshift.flows.experiment.recipe import load_recipe
 from poseshift.flows.prepare import PrepareFailedError
@@ -60,7 +61,7 @@ def serve(
 @app.command()
 def watch(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the decision as one JSON document.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Look once for changes: prepare the raw files that changed, and retrain only what that touches."""
     mendable = (

@@ -10,6 +10,9 @@ from pydantic import JsonValue
 from rich.table import Table
 
 from poseshift.flows.commands.console import console, print_json, steps_shown, user_errors
+from poseshift.flows.commands.options import (
+    Json,
+)
 from poseshift.flows.experiment.recipe import RecipeError
 from poseshift.flows.reproduce import REPORT, Difference, Reproduction
 from poseshift.flows.reproduce import reproduce as reproduce_flow
@@ -27,9 +30,7 @@ def reproduce(
     out: Annotated[
         Path | None, typer.Option(help="New folder for the repeated run. Default: RUN-repeated.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document instead of tables.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Do a recorded run again from its recipe and snapshots, and compare the results bit for bit.
 

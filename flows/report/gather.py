@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
+from poseshift.adaptation.domain_gap import screen_figures
 from poseshift.adaptation.plan import alignment_transforms
 from poseshift.flows.experiment.data import open_poses, open_store
 from poseshift.flows.experiment.fitting import known_gravity
@@ -19,7 +20,6 @@ from poseshift.flows.experiment.predictions import read_predictions
 from poseshift.flows.experiment.recipe import Recipe
 from poseshift.flows.experiment.train import CurvePoint
 from poseshift.geometry.alignment import root_relative
-from poseshift.geometry.camera import to_screen
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
 from poseshift.storage.schema import Float32
@@ -212,9 +212,8 @@ def _sample(poses: CameraPoses, device: torch.device, generator: torch.Generator
 
 
 def _roots_and_scales(batch: Batch, root: int) -> RootsAndScales:
-    screen = to_screen(batch.keypoints_px, batch.intrinsics.size_px[:, None])[:, 0].double().numpy()
-    extent: FloatArray = screen.max(axis=1) - screen.min(axis=1)
-    return RootsAndScales(root_x=screen[:, root, 0], root_y=screen[:, root, 1], scale=extent.mean(axis=1))
+    roots, scale, _ = screen_figures(batch, root)
+    return RootsAndScales(root_x=roots[:, 0], root_y=roots[:, 1], scale=scale)
 
 
 def _distances(found: RootsAndScales, wanted: RootsAndScales) -> dict[str, float]:
