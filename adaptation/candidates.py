@@ -22,13 +22,16 @@ from poseshift.training.run_state import EpochLog
 
 
 class Candidate(FrozenModel):
-    """One epoch's lifter: its criteria, and where its weights lie.
+    """One epoch's lifter: its criteria, and where its weights are.
 
     Attributes
     ----------
-    epoch : counted from 1.
-    criteria : measured on target keypoints.
-    weights : file in the recorder's folder.
+    epoch : int
+        Counted from 1.
+    criteria : Criteria
+        Measured on target keypoints.
+    weights : str
+        Name of a file in the recorder's folder.
     """
 
     epoch: int
@@ -41,10 +44,13 @@ class CandidateRecorder:
 
     Parameters
     ----------
-    lifter : the one in training.
-    measured : gives the criteria of the lifter as it is, such as
-        :func:`poseshift.adaptation.selection.measure` with all but its first argument bound.
-    folder : for the weights and ``candidates.json``.
+    lifter : Lifter
+        The lifter in training.
+    measured : callable
+        Gives the criteria of the lifter as it is, such as :func:`poseshift.adaptation.selection.measure` with
+        all but its first argument bound.
+    folder : Path
+        Folder of the weights and ``candidates.json``.
     """
 
     def __init__(self, lifter: Lifter, measured: Callable[[Lifter], Criteria], folder: Path) -> None:
@@ -72,9 +78,12 @@ def record_last_epoch(state_path: Path, twin: Lifter, recorder: CandidateRecorde
 
     Parameters
     ----------
-    state_path : of the state to resume from; nothing is done where there is none.
-    twin : a lifter of the same kind, whose weights are overwritten.
-    recorder : of the twin, into the run's folder.
+    state_path : Path
+        File of the state to resume from; nothing is done where there is none.
+    twin : Lifter
+        A lifter of the same kind, whose weights are overwritten.
+    recorder : CandidateRecorder
+        Recorder of the twin, into the run's folder.
     """
     if state_path.exists():
         state = load_state(state_path)
@@ -96,7 +105,7 @@ def restore(lifter: Lifter, folder: Path, candidate: Candidate) -> None:
 
 
 def restore_chosen(lifter: Lifter, folder: Path) -> Candidate:
-    """Give a lifter the weights that the label-free criteria choose, and say which they are.
+    """Give a lifter the weights that the label-free criteria choose, and return their record.
 
     Raises
     ------

@@ -119,10 +119,14 @@ def keypoint_gap(
 
     Parameters
     ----------
-    source : labelled poses; the steps are taken one after the other.
-    target : only keypoints and intrinsics are read, so its 3D may be NaN.
-    steps : in their order.
-    config : how much is looked at.
+    source : DevicePoses
+        Labelled poses; the steps are taken one after the other.
+    target : DevicePoses
+        Only keypoints and intrinsics are read, so its 3D may be NaN.
+    steps : sequence of Step
+        Steps of the adaptation, in their order.
+    config : GapConfig
+        How much is looked at.
     """
     joint_set = skeleton(source.skeleton)
     seen = _draw(target, config)
@@ -139,13 +143,19 @@ def labelled_gap(
 
     Parameters
     ----------
-    source, steps, config : as for :func:`keypoint_gap`.
-    labelled_target : poses of calibrated cameras with their 3D.
+    source : DevicePoses
+        Labelled poses; the steps are taken one after the other.
+    labelled_target : DevicePoses
+        Poses of calibrated cameras with their 3D.
+    steps : sequence of Step
+        Steps of the adaptation, in their order.
+    config : GapConfig
+        How much is looked at.
 
     Raises
     ------
     ValueError
-        When the target has no 3D, or a domain does not say where up is.
+        When the target has no 3D, or it is not known where up is in a domain.
     """
     joint_set = skeleton(source.skeleton)
     known = _draw(labelled_target, config)
@@ -227,7 +237,7 @@ def line_of_sight_pitch(batch: Batch, root: int) -> Values:
     Raises
     ------
     ValueError
-        When the batch does not say where up is.
+        When it is not known where up is in the batch.
     """
     if batch.up_camera is None:
         raise ValueError("the batch does not say where up is (up_camera is None), so there is no pitch")

@@ -81,11 +81,16 @@ class TargetKeypoints:
 
     Attributes
     ----------
-    rays : (n, joints, 2), undistorted ray coordinates (x/z, y/z) of the keypoints.
-    camera : (n,), row of ``cameras``.
-    cameras : the target's cameras; of their extrinsics no use is made.
-    skeleton : name of the joint set.
-    dropped : poses left out because a keypoint was missing or all fell on one point.
+    rays : Float32
+        (n, joints, 2), undistorted ray coordinates (x/z, y/z) of the keypoints.
+    camera : array
+        (n,), row of ``cameras``.
+    cameras : tuple of Camera
+        The target's cameras; their extrinsics are not used.
+    skeleton : str
+        Name of the joint set.
+    dropped : int
+        Poses left out because a keypoint was missing or all fell on one point.
     """
 
     rays: Float32
@@ -135,8 +140,10 @@ class TargetViews:
 
     Attributes
     ----------
-    keypoints_px : (n, joints, 2), pixels.
-    intrinsics : leading dimension (n,).
+    keypoints_px : Tensor
+        (n, joints, 2), pixels.
+    intrinsics : Intrinsics
+        Leading dimension (n,).
     """
 
     keypoints_px: Tensor
@@ -149,8 +156,10 @@ class Placement:
 
     Attributes
     ----------
-    direction : (n, 2), x/z and y/z of the root.
-    depth : (n,), metres.
+    direction : Array
+        (n, 2), x/z and y/z of the root.
+    depth : Array
+        (n,), metres.
     """
 
     direction: Array
@@ -175,15 +184,21 @@ def align(
 
     Parameters
     ----------
-    positions_camera : (n, joints, 3), metres, camera axes of the source.
-    target_keypoints_px : (n, joints, 2), pixels, distorted as the target's camera sees them.
-    target_intrinsics : leading dimension (n,).
-    root : index of the root joint.
-    root_form : see :class:`GlobalPositionConfig`.
+    positions_camera : Array
+        (n, joints, 3), metres, camera axes of the source.
+    target_keypoints_px : Array
+        (n, joints, 2), pixels, distorted as the target's camera sees them.
+    target_intrinsics : Intrinsics
+        Leading dimension (n,).
+    root : int
+        Index of the root joint.
+    root_form : RootForm
+        See :class:`GlobalPositionConfig`.
 
     Returns
     -------
-    array (n, joints, 3), metres, camera axes of the target; root-relative it is what it was.
+    Array
+        (n, joints, 3), metres, camera axes of the target; root-relative it is what it was.
     """
     rays = normalise(target_keypoints_px, target_intrinsics)
     placement = match(positions_camera, rays, target_intrinsics, root=root, root_form=root_form)
@@ -206,10 +221,21 @@ def match(
 
     Parameters
     ----------
-    positions_camera : (n, joints, 3), metres.
-    target_rays : (n, joints, 2), undistorted.
-    target_intrinsics : leading dimension (n,).
-    root, root_form : see :func:`align`.
+    positions_camera : Array
+        (n, joints, 3), metres.
+    target_rays : Array
+        (n, joints, 2), undistorted.
+    target_intrinsics : Intrinsics
+        Leading dimension (n,).
+    root : int
+        Index of the root joint.
+    root_form : RootForm
+        See :class:`GlobalPositionConfig`.
+
+    Returns
+    -------
+    Placement
+        Of n roots.
     """
     xp = array_namespace(positions_camera)
     focal = like(target_intrinsics.focal_px, positions_camera)
@@ -228,14 +254,19 @@ class GlobalPositionAlignment:
 
     Parameters
     ----------
-    config : which form or control.
-    target : keypoints and cameras of the target.
-    device : where batches lie.
+    config : GlobalPositionConfig
+        Which form or control.
+    target : TargetKeypoints
+        Keypoints and cameras of the target.
+    device : torch.device or str
+        Where batches are.
 
     Attributes
     ----------
-    root : index of the root joint.
-    camera : (n,), the camera (row of the target's table) of each target pose.
+    root : int
+        Index of the root joint.
+    camera : Tensor
+        (n,), the camera (row of the target's table) of each target pose.
     """
 
     def __init__(
@@ -256,7 +287,7 @@ class GlobalPositionAlignment:
         return draw_rows(len(self._rays), count, generator)
 
     def seen(self, rows: Tensor) -> TargetViews:
-        """Look up target poses by their row numbers, as keypoints before their cameras."""
+        """Look up target poses by their row numbers, as keypoints in front of their cameras."""
         rays, intrinsics = self._rays[rows], self._intrinsics[self.camera[rows]]
         return TargetViews(pixels_of(rays, intrinsics), intrinsics)
 
@@ -281,15 +312,23 @@ def place(
 
     Parameters
     ----------
-    clips : (n, frames, joints, 3), metres, camera axes of the source.
-    target_rays : (n, joints, 2), undistorted.
-    target_intrinsics : leading dimension (n,).
-    config, root : options and the root joint's index.
-    generator : used by the control ``random_uniform`` alone.
+    clips : Tensor
+        (n, frames, joints, 3), metres, camera axes of the source.
+    target_rays : Tensor
+        (n, joints, 2), undistorted.
+    target_intrinsics : Intrinsics
+        Leading dimension (n,).
+    config : GlobalPositionConfig
+        Form, control and safeguard.
+    root : int
+        Index of the root joint.
+    generator : torch.Generator
+        Used by the control ``random_uniform`` alone.
 
     Returns
     -------
-    (n, frames, joints, 3), metres, camera axes of the target.
+    Tensor
+        (n, frames, joints, 3), metres, camera axes of the target.
     """
     relative = clips - middle_root(clips, root)
     with torch.no_grad():

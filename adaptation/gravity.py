@@ -1,6 +1,6 @@
 """Where gravity points in the axes of target cameras, learned without labels from 2D keypoints alone.
 
-The source's gravity is known, so its poses can be shown from any side: a small network learns to tell the
+The source's gravity is known, so its poses can be shown from any side: a small network learns to find the
 direction against gravity from one pose's keypoints, seen through the target's intrinsics at the target's
 positions. One pose leaves much open (a bent back, the mirror ambiguity of depth), so the answer is a
 distribution on the sphere, a mixture of von Mises-Fisher distributions. A static camera has one gravity: the
@@ -57,7 +57,7 @@ class GravityConfig(FrozenModel):
         default=512, ge=1, description="Target poses pooled for a camera, evenly spread over those it sees."
     )
     outlier_share: float = Field(
-        default=0.1, gt=0, lt=1, description="Share of poses that may say nothing of their camera's gravity."
+        default=0.1, gt=0, lt=1, description="Share of poses that may not show their camera's gravity."
     )
 
 
@@ -67,9 +67,12 @@ class SphereMixture:
 
     Attributes
     ----------
-    mean : (n, components, 3), unit vectors.
-    concentration : (n, components), above zero.
-    log_weight : (n, components), logarithms of weights that sum to one.
+    mean : Tensor
+        (n, components, 3), unit vectors.
+    concentration : Tensor
+        (n, components), above zero.
+    log_weight : Tensor
+        (n, components), logarithms of weights that sum to one.
     """
 
     mean: Tensor
@@ -96,8 +99,10 @@ class GravityEstimator(nn.Module):
 
     Parameters
     ----------
-    joints, channels : of the encoded keypoints.
-    config : sizes.
+    joints, channels : int
+        Size of the encoded keypoints.
+    config : GravityConfig
+        Sizes.
     """
 
     def __init__(self, joints: int, channels: int, config: GravityConfig) -> None:
@@ -178,10 +183,14 @@ def learn_camera_gravity(
 
     Parameters
     ----------
-    source : labelled poses of calibrated cameras, on the device to compute on.
-    target : keypoints and intrinsics of the target.
-    config : sizes and steps.
-    seed : of weights and draws.
+    source : DevicePoses
+        Labelled poses of calibrated cameras, on the device to compute on.
+    target : TargetKeypoints
+        Keypoints and intrinsics of the target.
+    config : GravityConfig
+        Sizes and steps.
+    seed : int
+        Seed of weights and draws.
     """
     estimator = train_gravity_estimator(source, target, config, seed)
     return camera_gravity(estimator, target, config)
@@ -253,14 +262,15 @@ def camera_gravity(
 
 
 def pooled_direction(mixture: SphereMixture, outlier_share: float) -> Tensor:
-    """Direction of the highest likelihood when all mixtures speak of one direction, but for outliers.
+    """Direction of the highest likelihood when all mixtures are about one direction, but for outliers.
 
     Each density becomes ``(1 - outlier_share) density + outlier_share / (4 pi)``; the mean of the logarithms
     is searched over the sphere, then twice ever closer around the best direction.
 
     Returns
     -------
-    (3,), a unit vector.
+    Tensor
+        (3,), a unit vector.
     """
     floor = math.log(outlier_share / (4 * math.pi))
     grid = _sphere_grid(mixture.mean)

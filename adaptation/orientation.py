@@ -1,6 +1,6 @@
-"""How people stand before a camera: the direction against gravity in camera axes, and turning poses by it.
+"""How people stand in front of a camera: the direction against gravity in its axes, and turning poses by it.
 
-A camera's pitch and roll say where up is in its axes; its heading does not show in a pose that may face
+A camera's pitch and roll decide where up is in its axes; its heading does not show in a pose that may face
 anywhere. Poses are turned as rigid bodies about their root, a clip as one body, so bone lengths and motion
 stay what they are. Which direction to turn to is decided elsewhere.
 """
@@ -27,12 +27,15 @@ def up_from_angles(pitch: Array, roll: Array) -> Array:
 
     Parameters
     ----------
-    pitch : (...), radians by which the camera looks down; pi / 2 is straight from above.
-    roll : (...), radians by which the scene's up leans to the right in the image; pi is upside down.
+    pitch : Array
+        (...), radians by which the camera looks down; pi / 2 is straight from above.
+    roll : Array
+        (...), radians by which the scene's up leans to the right in the image; pi is upside down.
 
     Returns
     -------
-    array (..., 3), unit vectors ``(sin roll cos pitch, -cos roll cos pitch, -sin pitch)``.
+    Array
+        (..., 3), unit vectors ``(sin roll cos pitch, -cos roll cos pitch, -sin pitch)``.
     """
     xp = array_namespace(pitch, roll)
     level = xp.cos(pitch)
@@ -57,21 +60,25 @@ def turn_upright(batch: Batch, up_camera: Tensor, root: int, generator: torch.Ge
 
     Parameters
     ----------
-    batch : clips whose direction against gravity is known.
-    up_camera : (batch, 3), unit vectors, where up shall be.
-    root : index of the root joint.
-    generator : of the headings, uniform over the full turn.
+    batch : Batch
+        Clips whose direction against gravity is known.
+    up_camera : Tensor
+        (batch, 3), unit vectors, where up shall be in camera axes.
+    root : int
+        Index of the root joint.
+    generator : torch.Generator
+        Draws the headings, uniform over the full turn.
 
     Returns
     -------
     Batch
-        With positions, keypoints and ``up_camera`` after the turn, before the same cameras. A clip that the
-        turn brings behind its camera has keypoints without meaning until it is placed anew.
+        With positions, keypoints and ``up_camera`` after the turn, in front of the same cameras. A clip that
+        the turn brings behind its camera has keypoints without meaning until it is placed anew.
 
     Raises
     ------
     ValueError
-        When the batch does not say where up is.
+        When it is not known where up is in the batch.
     """
     if batch.up_camera is None:
         raise ValueError(
@@ -95,12 +102,15 @@ def rotation_between(source_up: Tensor, target_up: Tensor, heading: Tensor) -> T
 
     Parameters
     ----------
-    source_up, target_up : (n, 3), unit vectors; opposite ones are no special case.
-    heading : (n,), radians about the target's up, from an origin without meaning.
+    source_up, target_up : Tensor
+        (n, 3), unit vectors; opposite ones are no special case.
+    heading : Tensor
+        (n,), radians about the target's up, from an origin without meaning.
 
     Returns
     -------
-    (n, 3, 3).
+    Tensor
+        (n, 3, 3).
     """
     about_z = heading[:, None] * heading.new_tensor([0.0, 0.0, 1.0])
     upright = compose(axis_angle_to_matrix(about_z), transpose(_frame(source_up)))

@@ -53,17 +53,24 @@ class PoseDA:
 
     Parameters
     ----------
-    config : see :class:`poseshift.adaptation.poseda_config.PoseDAConfig`.
-    source : the labelled poses that the run learns from.
-    target : keypoints and cameras of the target, on the same skeleton.
-    seed : of the adversary's weights.
-    device : where batches lie.
+    config : PoseDAConfig
+        See :class:`poseshift.adaptation.poseda_config.PoseDAConfig`.
+    source : CameraPoses
+        The labelled poses that the run learns from.
+    target : TargetKeypoints
+        Keypoints and cameras of the target, on the same skeleton.
+    seed : int
+        Seed of the adversary's weights.
+    device : torch.device or str
+        Where batches are.
 
     Attributes
     ----------
-    rollbacks : times that the run has gone back after a collapse, see :mod:`poseshift.adaptation.rollback`.
-        Each gives other random numbers.
-    watch : the checks so far.
+    rollbacks : int
+        Times that the run has gone back after a collapse, see :mod:`poseshift.adaptation.rollback`. Each
+        gives other random numbers.
+    watch : Watch
+        The checks so far.
     """
 
     def __init__(
@@ -128,7 +135,7 @@ class PoseDA:
 
         Raises
         ------
-        augmentation.collapse.CollapseError
+        CollapseError
             When the adversary has collapsed.
         """
         if self._draws_anew:
@@ -262,9 +269,9 @@ class PoseDA:
         return errors
 
     def _taught(self, batch: Batch, made: Made) -> Batch:
-        """Cut the augmented pairs loose from the adversary.
+        """Take the augmented pairs without gradients to the adversary.
 
-        Before the source's cameras, pairs outside of the image give way to those of the batch.
+        In front of the source's cameras, pairs outside of the image give way to those of the batch.
         """
         placed = made.placed
         before = batch.up_camera

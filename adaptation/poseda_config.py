@@ -73,7 +73,7 @@ class PoseDAConfig(LearnedAugmentationConfig):
 
 
 def poseaug() -> PoseDAConfig:
-    """PoseAug's recipe: learned positions before the source's cameras, raw source in between, feedback."""
+    """PoseAug's recipe: learned positions in front of the source's cameras, raw source beside, feedback."""
     return PoseDAConfig(
         pretrain_on="raw",
         placement="learned",

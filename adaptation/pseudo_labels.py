@@ -1,8 +1,8 @@
-"""Viewpoints from a lifter's own answers: where up is before each target camera, by pseudo-labels.
+"""Viewpoints from a lifter's own answers: where up is in front of each target camera.
 
 At first poses are turned at random, so that the lifter learns to answer from any side. From then on the
 lifter's averaged weights (a mean teacher: Tarvainen and Valpola, NeurIPS 2017) answer for target keypoints
-every so often; the bodies' long axes, from ankles to head, pooled over a camera's poses, say where up is in
+every so often; the bodies' long axes, from ankles to head, pooled over a camera's poses, show where up is in
 its axes; and source poses are turned to there. "Pseudo-Label-Guided Global Transforms" (arXiv 2504.12699) has
 the idea of pseudo-labels for orientation; its way from pose to orientation is not public. No label of the
 target is used. :mod:`poseshift.adaptation.gravity` finds the same directions with a network of its own.
@@ -52,10 +52,14 @@ class PseudoLabelAlignment:
 
     Parameters
     ----------
-    config : when and by what.
-    position : places clips; its target keypoints are answered for.
-    at_random : turns and places a batch before there are pseudo-labels.
-    aligned : makes, of directions against gravity (cameras, 3), what turns and places a batch afterwards.
+    config : PseudoLabelConfig
+        When target keypoints are answered for, and by what.
+    position : GlobalPositionAlignment
+        Places clips; its target keypoints are answered for.
+    at_random : BatchTransform
+        Turns and places a batch before there are pseudo-labels.
+    aligned : callable
+        Makes what turns and places a batch afterwards, from directions against gravity (cameras, 3).
     """
 
     def __init__(
@@ -106,11 +110,12 @@ class PseudoLabelAlignment:
 
     @torch.no_grad()
     def gravity(self, names: tuple[str, ...]) -> CameraGravity:
-        """Say where up is before each camera by the teacher's answers as they are now.
+        """Find where up is in front of each camera by the teacher's answers as they are now.
 
         Parameters
         ----------
-        names : of the target's cameras, in the order of its table.
+        names : tuple of str
+            Names of the target's cameras, in the order of its table.
         """
         run, averaged = self._in_run()
         teacher = cast(Lifter, averaged.module)

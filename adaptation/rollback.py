@@ -1,4 +1,4 @@
-"""Going back when augmentation collapses: the training loop with a way out.
+"""Going back when augmentation collapses: the training loop, started again from its last good state.
 
 At the end of every epoch with a healthy adversary the run's state is kept as its last good one. When the
 adversary collapses, the whole run, lifter included, goes back to it and goes on with other random numbers;
@@ -48,9 +48,12 @@ class AdaptedFit:
 
     Attributes
     ----------
-    fit : the lifter and the log of all epochs.
-    rollbacks : times that the run went back.
-    health : checks of the augmentation, of the run as it ended.
+    fit : FitResult
+        The lifter and the log of all epochs.
+    rollbacks : tuple of Rollback
+        Times that the run went back.
+    health : tuple of Health
+        Checks of the augmentation, of the run as it ended.
     """
 
     fit: FitResult
@@ -74,12 +77,14 @@ def fit_with_rollback(
 
     Parameters
     ----------
-    adaptation : comes after the other transforms.
-    transforms : come before it.
+    adaptation : PoseDA
+        Comes after the other transforms.
+    transforms : sequence of BatchTransform
+        Come before it.
 
     Raises
     ------
-    augmentation.collapse.CollapseError
+    CollapseError
         When the adversary collapses once more than ``collapse.rollbacks`` allows.
     """
     first_weights = {name: weight.detach().clone() for name, weight in lifter.state_dict().items()}
@@ -143,7 +148,7 @@ _ROLLBACKS = TypeAdapter(list[Rollback])
 
 
 def _go_back(run_dir: Path) -> int:
-    """Put the last good state in place of the last one, and say of which epoch; without one, start again."""
+    """Put the last good state in place of the last one, and return its epoch; without one, start again."""
     good = run_dir / GOOD_STATE_FILE
     if not good.exists():
         (run_dir / STATE_FILE).unlink(missing_ok=True)

@@ -39,14 +39,16 @@ def two_sample(
     """Train gradient-boosted trees between two samples and count the errors on rows that they did not see.
 
     Rows of one group (frames of one sequence) are never on both sides of the split, otherwise near repeats
-    would be told apart by heart. The larger sample is thinned to the size of the smaller.
+    would be recognised by memory. The larger sample is thinned to the size of the smaller.
 
     Parameters
     ----------
-    first, second : (n, features) and (m, features), finite.
-    first_groups, second_groups : (n,), (m,), the group of each row, counted apart in each sample; at least
-        three groups in each.
-    seed : of the thinning, the split and the trees.
+    first, second : array
+        (n, features) and (m, features), finite.
+    first_groups, second_groups : array
+        (n,), (m,), the group of each row, counted apart in each sample; at least three groups in each.
+    seed : int
+        Seed of the thinning, the split and the trees.
 
     Raises
     ------

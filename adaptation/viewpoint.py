@@ -2,9 +2,9 @@
 
 Global position alignment (PoseDA, ICCV 2023) moves poses and never turns them, so a source filmed at chest
 height stays filmed at chest height. Here poses are first turned about their root: so that up lies where it
-lies before the target's cameras, from keypoints alone (:mod:`poseshift.adaptation.gravity`, or by the
-lifter's own answers, :mod:`poseshift.adaptation.pseudo_labels`), or, as a control, to a random pitch and
-roll.
+lies in front of the target's cameras, or, as a control, to a random pitch and roll. Where up lies there is
+found from keypoints alone (:mod:`poseshift.adaptation.gravity`), or by the lifter's own answers
+(:mod:`poseshift.adaptation.pseudo_labels`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from poseshift.training.batches import Batch, BatchTransform
 
 
 class NoViewpoint(FrozenModel):
-    """Poses keep the orientation that they have before the source's cameras."""
+    """Poses keep the orientation that they have in front of the source's cameras."""
 
     kind: Literal["none"] = "none"
 
@@ -45,7 +45,7 @@ class RandomViewpoint(FrozenModel):
 
 
 class AlignedViewpoint(FrozenModel):
-    """Poses are turned until up lies where it was found before the target's cameras."""
+    """Poses are turned until up lies where it was found in front of the target's cameras."""
 
     kind: Literal["aligned"] = "aligned"
     gravity: GravityConfig = Field(
@@ -59,7 +59,7 @@ class AlignedViewpoint(FrozenModel):
 
 
 class PseudoLabelledViewpoint(FrozenModel):
-    """Poses are turned until up lies where the lifter's own answers to target keypoints say."""
+    """Poses are turned until up lies where the lifter's own answers to target keypoints show it."""
 
     kind: Literal["pseudo-labels"] = "pseudo-labels"
     labels: PseudoLabelConfig = Field(
@@ -80,7 +80,7 @@ Viewpoint = Annotated[
     Field(discriminator="kind"),
     BeforeValidator(_named),
 ]
-"""What a recipe may say of viewpoints: a kind by name, or a kind with its options."""
+"""What a recipe may name as viewpoints: a kind by name, or a kind with its options."""
 
 
 class RandomTurn:
@@ -88,8 +88,10 @@ class RandomTurn:
 
     Parameters
     ----------
-    config : the ranges.
-    root : index of the root joint.
+    config : RandomViewpoint
+        The ranges.
+    root : int
+        Index of the root joint.
     """
 
     def __init__(self, config: RandomViewpoint, root: int) -> None:
@@ -115,9 +117,12 @@ class ViewpointAlignment:
 
     Parameters
     ----------
-    jitter_degrees : deviation of gravity, see :class:`AlignedViewpoint`.
-    position : places clips; its target poses are drawn.
-    camera_up : (cameras, 3), unit vectors against gravity, by row of the target's camera table.
+    jitter_degrees : float
+        Deviation of gravity, see :class:`AlignedViewpoint`.
+    position : GlobalPositionAlignment
+        Places clips; its target poses are drawn.
+    camera_up : Tensor
+        (cameras, 3), unit vectors against gravity, by row of the target's camera table.
     """
 
     def __init__(self, jitter_degrees: float, position: GlobalPositionAlignment, camera_up: Tensor) -> None:
@@ -141,9 +146,12 @@ def viewpoint_transforms(
 
     Parameters
     ----------
-    viewpoint : the kind and its options.
-    position : places clips.
-    gravity : of the target's cameras, for ``aligned``; with ``pseudo-labels``, what a finished training has
+    viewpoint : Viewpoint
+        The kind and its options.
+    position : GlobalPositionAlignment
+        Places clips.
+    gravity : CameraGravity or None
+        Gravity of the target's cameras, for ``aligned``; with ``pseudo-labels``, what a finished training has
         found, or None to find it in training.
 
     Raises

@@ -32,7 +32,7 @@ from poseshift.geometry.skeleton import Skeleton
 from poseshift.training.batches import Batch
 
 Place = Callable[[Tensor], Batch]
-"""Puts clips (n, frames, joints, 3) before cameras; for one batch, every call gives the same positions."""
+"""Puts clips (n, frames, joints, 3) in front of cameras; for one batch, all calls give the same positions."""
 
 Difficulty = Callable[[Batch], Tensor]
 """The current lifter's errors on clips, (groups,); see :func:`poseshift.augmentation.losses.group_errors`."""
@@ -44,8 +44,10 @@ class Real:
 
     Attributes
     ----------
-    poses : what the discriminator of 3D sees: (n, joints, 3), or (n, 2, joints, 3) for pairs.
-    rays : (n, joints, 2), ray coordinates of real keypoints.
+    poses : Tensor
+        What the discriminator of 3D sees: (n, joints, 3), or (n, 2, joints, 3) for pairs.
+    rays : Tensor
+        (n, joints, 2), ray coordinates (x/z, y/z) of real keypoints.
     """
 
     poses: Tensor
@@ -58,9 +60,12 @@ class Made:
 
     Attributes
     ----------
-    parameters : of each clip.
-    augmented : the poses, still in the source's position.
-    placed : the final poses before their cameras; gradients reach the generator.
+    parameters : PoseParameters
+        One set per clip.
+    augmented : Augmented
+        The poses, still where the source's stand.
+    placed : Batch
+        The final poses in front of their cameras; gradients reach the generator.
     """
 
     parameters: PoseParameters
@@ -73,10 +78,14 @@ class Adversary:
 
     Parameters
     ----------
-    config : sizes, losses, rates.
-    skeleton : of the poses.
-    seed : of the first weights.
-    device : where batches lie.
+    config : LearnedAugmentationConfig
+        Sizes, losses, rates.
+    skeleton : Skeleton
+        Joint set of the poses.
+    seed : int
+        Seed of the first weights.
+    device : torch.device
+        Where batches are.
     """
 
     def __init__(
@@ -135,13 +144,20 @@ class Adversary:
 
         Parameters
         ----------
-        clips : the batch that was augmented.
-        made : by :meth:`make`, used once.
-        real : what the discriminators shall take for real.
-        place : as given to :meth:`make`.
-        rng : of the histories.
-        progress : share of the run that is over; the rate falls with it and the feedback's range rises.
-        difficulty : the lifter's errors; None to leave the feedback out.
+        clips : Batch
+            The batch that was augmented.
+        made : Made
+            Result of :meth:`make` for the batch; its graph is used up.
+        real : Real
+            What the discriminators shall take for real.
+        place : Place
+            As given to :meth:`make`.
+        rng : torch.Generator
+            Draws for the histories.
+        progress : float
+            Share of the run that is over; the rate falls with it and the feedback's range rises.
+        difficulty : Difficulty or None
+            The lifter's errors; None to leave the feedback out.
         """
         rate = self.config.adversary.learning_rate * (1 - progress)
         loss = self.maker_loss(clips, made, place, progress, difficulty)

@@ -19,14 +19,18 @@ class Anatomy:
 
     Attributes
     ----------
-    trunk : bones from the root to where the upper limbs branch off, in that order. Their directions are kept
-        by bone-angle augmentation, so that a turn of the whole body cannot hide in it.
-    length_groups : for each bone its group; mirrored bones share one, numbered by first appearance.
-    kept_length : group whose length is never changed, the last bone of the trunk, which fixes the absolute
-        scale; None when there is no trunk.
-    parts : bones that a part-wise discriminator looks at together: each limb with the bone that it hangs on
-        (at the root, which has no bone of its own, with the other bones of the root), and the torso (all
-        unpaired bones and the first bone of every limb). Limbs in the order of their first joints.
+    trunk : tuple of int
+        Bones from the root to where the upper limbs branch off, in that order. Their directions are kept by
+        bone-angle augmentation, so that a turn of the whole body cannot hide in it.
+    length_groups : tuple of int
+        For each bone its group; mirrored bones share one, numbered by first appearance.
+    kept_length : int or None
+        Group whose length is never changed, the last bone of the trunk, which fixes the absolute scale; None
+        when there is no trunk.
+    parts : tuple of tuple of int
+        Bones that a part-wise discriminator looks at together: each limb with the bone that it hangs on (at
+        the root, which has no bone of its own, with the other bones of the root), and the torso (all unpaired
+        bones and the first bone of every limb). Limbs in the order of their first joints.
     """
 
     trunk: tuple[int, ...]

@@ -1,6 +1,6 @@
-"""Is adversarial augmentation still alive? Signs of collapse, measured and judged.
+"""Signs that adversarial augmentation has collapsed: how they are measured, and when they count.
 
-Three things go wrong with generators: the discriminator wins for good and teaches nothing any more; the
+Three things go wrong with generators: a discriminator is always right, and teaches nothing any more; the
 parameters become the same for every pose; the augmented poses become the same. The last is measured by
 nearest-neighbour distances of bone vectors, relative to those among the source's own poses.
 """
@@ -71,7 +71,9 @@ class Health(FrozenModel):
     model_config = ConfigDict(ser_json_inf_nan="strings")
 
     step: int = Field(description="Step of the run, from 0.")
-    accuracy_3d: float | None = Field(description="Share of poses that the discriminator of 3D tells right.")
+    accuracy_3d: float | None = Field(
+        description="Share of poses that the discriminator of 3D judges rightly."
+    )
     accuracy_2d: float | None = Field(description="The same of 2D.")
     angle_spread: float = Field(description="Standard deviation of bone-angle offsets, mean over numbers.")
     gain_spread: float = Field(description="Standard deviation of length changes, mean over groups.")
@@ -113,8 +115,10 @@ class CollapseError(RuntimeError):
 
     Attributes
     ----------
-    health : the check that showed it.
-    signs : what was wrong in it.
+    health : Health
+        The check that showed it.
+    signs : tuple of str
+        What was wrong in it.
     """
 
     def __init__(self, health: Health, signs: tuple[str, ...]) -> None:
@@ -131,7 +135,8 @@ class Watch:
 
     Parameters
     ----------
-    config : when a sign counts.
+    config : CollapseConfig
+        When a sign counts.
     """
 
     def __init__(self, config: CollapseConfig) -> None:
@@ -198,13 +203,16 @@ def neighbour_ratios(augmented: NDArray[Any], source: NDArray[Any]) -> tuple[flo
 
     Parameters
     ----------
-    augmented, source : (n, features), bone vectors; at least two rows each.
+    augmented, source : array
+        (n, features), bone vectors; at least two rows each.
 
     Returns
     -------
-    diversity : median distance to the nearest other augmented pose, over the same among source poses.
-    distance : median distance of augmented poses to the nearest source pose, over the same.
-    Both are not a number when the augmented poses are not.
+    diversity : float
+        Median distance to the nearest other augmented pose, over the same among source poses.
+    distance : float
+        Median distance of augmented poses to the nearest source pose, over the same. Both are not a number
+        when the augmented poses are not.
     """
     if not np.isfinite(augmented).all():
         return float("nan"), float("nan")

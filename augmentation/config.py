@@ -37,8 +37,12 @@ class AdversaryConfig(FrozenModel):
         ge=0,
         description="Made samples kept to show the discriminators again, half of the time.",
     )
-    weight_2d: float = Field(default=1.0, ge=0, description="Weight of the generator's loss before 2D.")
-    weight_3d: float = Field(default=6.0, ge=0, description="Weight of the generator's loss before 3D.")
+    weight_2d: float = Field(
+        default=1.0, ge=0, description="Weight of the loss from the discriminator of 2D."
+    )
+    weight_3d: float = Field(
+        default=6.0, ge=0, description="Weight of the loss from the discriminator of 3D."
+    )
     weight_range: float = Field(default=3.0, ge=0, description="Weight of the range penalties.")
 
 
@@ -63,9 +67,9 @@ class LearnedAugmentationConfig(FrozenModel):
     placement: Placement = Field(
         default="global_position",
         description=(
-            "Where augmented poses stand: 'global_position' where target people stand, before the target's "
-            "cameras; 'learned' at PoseAug's learned position before the source's cameras; 'kept' where they "
-            "stood, for use after another alignment, such as that of viewpoints."
+            "Where augmented poses stand: 'global_position' where target people stand, in front of the "
+            "target's cameras; 'learned' at PoseAug's learned position in front of the source's cameras; "
+            "'kept' where they stood, for use after another alignment, such as that of viewpoints."
         ),
     )
     generator: GeneratorConfig = Field(default=GeneratorConfig(), description="The parameter generators.")
@@ -73,5 +77,7 @@ class LearnedAugmentationConfig(FrozenModel):
         default=DiscriminatorConfig(), description="The anchor discriminator and the one of 2D."
     )
     adversary: AdversaryConfig = Field(default=AdversaryConfig(), description="How both learn.")
-    feedback: FeedbackConfig = Field(default=FeedbackConfig(), description="The lifter's say.")
+    feedback: FeedbackConfig = Field(
+        default=FeedbackConfig(), description="How the lifter steers the generator."
+    )
     collapse: CollapseConfig = Field(default=CollapseConfig(), description="When to go back.")

@@ -1,7 +1,7 @@
 """Generators of augmentation parameters: small networks from pose and noise to angles, gains, rotation.
 
 Sizes follow PoseAug's released code (Gong et al., CVPR 2021). Every network sees the original pose and noise
-of its own; what they say is applied one after the other by :mod:`poseshift.augmentation.transforms`. Beside
+of its own; what they give is applied one after the other by :mod:`poseshift.augmentation.transforms`. Beside
 the learned generator stands one that draws at random, as a control and for use without training.
 """
 
@@ -81,8 +81,10 @@ class PoseGenerator(nn.Module):
 
     Parameters
     ----------
-    config : sizes and turns.
-    skeleton : of the poses.
+    config : GeneratorConfig
+        Sizes and turns.
+    skeleton : Skeleton
+        Joint set of the poses.
     """
 
     def __init__(self, config: GeneratorConfig, skeleton: Skeleton) -> None:
@@ -104,9 +106,13 @@ class PoseGenerator(nn.Module):
 
         Parameters
         ----------
-        poses : (n, joints, 3), metres; their roots do not matter. In training, n is at least 2.
-        rng : on the device of the poses.
-        up : (n, 3), against gravity in camera axes; for upright turns.
+        poses : Tensor
+            (n, joints, 3), metres; their roots do not matter. In training, n is at least 2.
+        rng : torch.Generator
+            Draws the noise; on the device of the poses.
+        up : Tensor or None
+            (n, 3), unit vectors against gravity in camera axes, for upright turns; None where it is not
+            known.
         """
         n = len(poses)
         pose = _centred(poses, self.skeleton).flatten(1)
@@ -148,8 +154,10 @@ class RandomParameters:
 
     Parameters
     ----------
-    skeleton : of the poses.
-    changes : what is changed, and by how much; turns are uniform up to half a turn.
+    skeleton : Skeleton
+        Joint set of the poses.
+    changes : RandomChanges
+        What is changed, and by how much; turns are uniform up to half a turn.
     """
 
     def __init__(self, skeleton: Skeleton, changes: RandomChanges) -> None:

@@ -63,8 +63,10 @@ def gradient_penalty(scores: Tensor, inputs: Sequence[Tensor]) -> Tensor:
 
     Parameters
     ----------
-    scores : (n, parts), computed from the inputs.
-    inputs : tensors with leading dimension n that require gradients.
+    scores : Tensor
+        (n, parts), computed from the inputs.
+    inputs : sequence of Tensor
+        Tensors with leading dimension n that require gradients.
     """
     slopes = torch.autograd.grad(scores.sum(), inputs, create_graph=True)
     squared = torch.stack([slope.flatten(1).square().sum(dim=1) for slope in slopes])
@@ -77,9 +79,11 @@ class JointRoles:
 
     Attributes
     ----------
-    weights : one per joint: 5 for hips and shoulders, 2 for knees and elbows, 1 for the rest.
-    groups : joints whose errors are averaged: the first joints of the limbs; the second ones and the head;
-        the third ones.
+    weights : tuple of float
+        One per joint: 5 for hips and shoulders, 2 for knees and elbows, 1 for the rest.
+    groups : tuple of tuple of int
+        Joints whose errors are averaged: the first joints of the limbs; the second ones and the head; the
+        third ones.
     """
 
     weights: tuple[float, ...]
@@ -119,12 +123,15 @@ def group_errors(prediction: Tensor, target: Tensor, roles: JointRoles) -> Tenso
 
     Parameters
     ----------
-    prediction, target : (n, frames, joints, 3), metres.
-    roles : of the joints.
+    prediction, target : Tensor
+        (n, frames, joints, 3), metres.
+    roles : JointRoles
+        Roles of the joints.
 
     Returns
     -------
-    (groups,), square metres.
+    Tensor
+        (groups,), square metres.
     """
     squared = (prediction - target).square().mean(dim=-1) * prediction.new_tensor(roles.weights)
     per_joint = squared.mean(dim=(0, 1))
@@ -136,8 +143,10 @@ def hardness_penalty(augmented: Tensor, original: Tensor, allowed: Range) -> Ten
 
     Parameters
     ----------
-    augmented, original : (groups,), from :func:`group_errors`.
-    allowed : of the ratio: augmented poses shall be harder, but not by too much.
+    augmented, original : Tensor
+        (groups,), from :func:`group_errors`.
+    allowed : Range
+        Allowed ratio: augmented poses shall be harder, but not by too much.
     """
     floor = torch.finfo(original.dtype).eps
     return range_penalty(augmented / original.clamp(min=floor), allowed).mean()

@@ -19,7 +19,8 @@ class HistoryPool:
 
     Parameters
     ----------
-    capacity : samples kept; 0 switches the history off.
+    capacity : int
+        Samples kept; 0 switches the history off.
     """
 
     def __init__(self, capacity: int) -> None:

@@ -1,4 +1,4 @@
-"""Poses augmented at random, without learning: the control of PoseDA's generator, at next to no cost."""
+"""Poses augmented at random, without learning: the control of PoseDA's generator, and almost free."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ class RandomAugmentation:
 
     Parameters
     ----------
-    config : what is changed.
-    skeleton : of the poses.
+    config : RandomAugmentationConfig
+        What is changed, by how much, and in how many clips.
+    skeleton : Skeleton
+        Joint set of the poses.
     """
 
     def __init__(self, config: RandomAugmentationConfig, skeleton: Skeleton) -> None:

@@ -63,10 +63,13 @@ class SynthesisOptions:
 
     Attributes
     ----------
-    seed : of all draws; each (trial, camera) of the source has its own.
-    copies : augmented versions of every (trial, camera).
-    segment_frames : successive frames that share one set of parameters and one displacement; 1 for
-        single-frame lifters, while lifters of clips need segments longer than their clips.
+    seed : int
+        Seed of all draws; each (trial, camera) of the source has its own.
+    copies : int
+        Versions of every (trial, camera).
+    segment_frames : int
+        Successive frames that share one set of parameters and one displacement; 1 for single-frame lifters,
+        while lifters of clips need segments longer than their clips.
     """
 
     seed: int
@@ -85,8 +88,10 @@ class View:
 
     Attributes
     ----------
-    number : place of the view among those of the source; with the seed, it decides what is drawn.
-    poses : its rows.
+    number : int
+        Place of the view among those of the source; with the seed, it decides what is drawn.
+    poses : CameraPoses
+        The rows of the view.
     """
 
     number: int
@@ -112,18 +117,24 @@ def synthesise(
 
     Parameters
     ----------
-    source : labelled poses.
-    parameters : a trained generator in evaluation mode, or random parameters; None to augment nothing, so
-        that poses are only moved.
-    options : seed, copies, segments.
-    stage : where poses stand.
-    over : how the views are worked on: one after the other, or by the workers of a cluster, which make the
-        same trials.
+    source : CameraPoses
+        Labelled poses.
+    parameters : ParameterSource or None
+        A trained generator in evaluation mode, or random parameters; None to augment nothing, so that poses
+        are only moved.
+    options : SynthesisOptions
+        Seed, copies, segments.
+    stage : Stage
+        Decides where poses stand.
+    over : Mapper
+        How the views are worked on: one after the other, or by the workers of a cluster, which make the same
+        trials.
 
     Yields
     ------
-    Trials, with their parameters where poses are augmented; frame i is made of the i-th selected frame of the
-    source's trial.
+    Trial
+        With its parameters where poses are augmented; frame i is made of the i-th selected frame of the
+        source's trial.
     """
     views = (View(number, _alone(source, rows)) for number, rows in enumerate(_runs(source)))
     for trials in over(partial(_copies, parameters, options, stage), views):
@@ -200,15 +211,31 @@ def write_augmented_store(
 
     Parameters
     ----------
-    location : of the store.
-    source : labelled poses.
-    parameters, options, stage, over : see :func:`synthesise`.
-    selection : which rows of the source; all when left out.
-    made_by : what made the parameters and positions, kept with the store.
+    location : str or Path
+        Place of the new store.
+    source : PoseStore
+        Labelled poses.
+    parameters : ParameterSource or None
+        See :func:`synthesise`.
+    options : SynthesisOptions
+        Seed, copies, segments.
+    selection : Selection or None
+        Which rows of the source; all when left out.
+    stage : Stage
+        Decides where poses stand.
+    made_by : mapping of str to str, or None
+        What made the parameters and positions, kept with the store.
+    over : Mapper
+        See :func:`synthesise`.
+
+    Returns
+    -------
+    PoseStore
+        The store that was written or found.
 
     Raises
     ------
-    storage.store.StoreError
+    StoreError
         When there is another store at ``location`` already.
     ValueError
         When nothing is selected.

@@ -3,7 +3,7 @@
 They follow PoseAug (Gong et al., CVPR 2021) as its released code has them: bone directions are moved by
 offsets and normalised, lengths are scaled by mirrored factors, the body is turned about its root. All are
 differentiable in poses and parameters, and work on any registered skeleton. Where the augmented body then
-stands before its camera is not decided here.
+stands in front of its camera is not decided here.
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ class PoseParameters:
 
     Attributes
     ----------
-    angles : (n, bones, 3), offsets of the bones' unit vectors.
-    gains : (n, groups), relative changes of length of the mirrored groups, see :func:`length_gains`.
-    axis_angle : (n, 3), rotation in radians, see :func:`rotation_vector`.
+    angles : Tensor
+        (n, bones, 3), offsets of the bones' unit vectors.
+    gains : Tensor
+        (n, groups), relative changes of length of the mirrored groups, see :func:`length_gains`.
+    axis_angle : Tensor
+        (n, 3), rotation in radians, see :func:`rotation_vector`.
     """
 
     angles: Tensor
@@ -50,8 +53,10 @@ class AngledPose:
 
     Attributes
     ----------
-    positions : (..., joints, 3), metres.
-    change : (..., bones), ``1 - n' . n`` of each bone: 0 unmoved, 1 at a right angle, 2 reversed.
+    positions : Tensor
+        (..., joints, 3), metres.
+    change : Tensor
+        (..., bones), ``1 - n' . n`` of each bone: 0 unmoved, 1 at a right angle, 2 reversed.
     """
 
     positions: Tensor
@@ -64,10 +69,14 @@ class Augmented:
 
     Attributes
     ----------
-    angled : with moved bone directions.
-    change : (n, frames, bones), how far they moved.
-    lengthened : and scaled lengths.
-    rotated : and turned about the root.
+    angled : Tensor
+        With moved bone directions.
+    change : Tensor
+        (n, frames, bones), how far they moved.
+    lengthened : Tensor
+        With scaled lengths, too.
+    rotated : Tensor
+        Turned about the root, too.
     """
 
     angled: Tensor
@@ -81,9 +90,12 @@ def apply(positions: Tensor, parameters: PoseParameters, skeleton: Skeleton) -> 
 
     Parameters
     ----------
-    positions : (n, frames, joints, 3), metres; every frame of a clip gets the clip's parameters.
-    parameters : one set per clip.
-    skeleton : names the bones.
+    positions : Tensor
+        (n, frames, joints, 3), metres; every frame of a clip gets the clip's parameters.
+    parameters : PoseParameters
+        One set per clip.
+    skeleton : Skeleton
+        Names the bones.
     """
     angled = move_directions(positions, parameters.angles, skeleton)
     lengthened = scale_lengths(angled.positions, parameters.gains, skeleton)
@@ -102,9 +114,12 @@ def move_directions(positions: Tensor, offsets: Tensor, skeleton: Skeleton) -> A
 
     Parameters
     ----------
-    positions : (*rows, ..., joints, 3).
-    offsets : (*rows, bones, 3), d.
-    skeleton : names the bones.
+    positions : Tensor
+        (*rows, ..., joints, 3), metres.
+    offsets : Tensor
+        (*rows, bones, 3), d, without unit.
+    skeleton : Skeleton
+        Names the bones.
     """
     directions = bone_directions(positions, skeleton)
     free = torch.ones(directions.shape[-2], 1, device=positions.device, dtype=positions.dtype)
@@ -125,9 +140,12 @@ def scale_lengths(positions: Tensor, gains: Tensor, skeleton: Skeleton) -> Tenso
 
     Parameters
     ----------
-    positions : (*rows, ..., joints, 3).
-    gains : (*rows, groups), in the order of :attr:`poseshift.augmentation.anatomy.Anatomy.length_groups`.
-    skeleton : names the bones.
+    positions : Tensor
+        (*rows, ..., joints, 3), metres.
+    gains : Tensor
+        (*rows, groups), in the order of :attr:`poseshift.augmentation.anatomy.Anatomy.length_groups`.
+    skeleton : Skeleton
+        Names the bones.
     """
     body = anatomy(skeleton)
     free = torch.ones(body.groups, device=positions.device, dtype=positions.dtype)
@@ -145,9 +163,12 @@ def turn(positions: Tensor, axis_angle: Tensor, skeleton: Skeleton) -> Tensor:
 
     Parameters
     ----------
-    positions : (*rows, ..., joints, 3).
-    axis_angle : (*rows, 3), radians.
-    skeleton : names the root.
+    positions : Tensor
+        (*rows, ..., joints, 3), metres.
+    axis_angle : Tensor
+        (*rows, 3), radians.
+    skeleton : Skeleton
+        Names the root.
     """
     root = positions[..., skeleton.root, None, :]
     return cast(Tensor, rotate(positions - root, axis_angle_to_matrix(axis_angle)) + root)
@@ -171,9 +192,12 @@ def with_lengths(positions: Tensor, lengths: Tensor, skeleton: Skeleton) -> Tens
 
     Parameters
     ----------
-    positions : (*rows, ..., joints, 3).
-    lengths : (*rows, bones), for example another subject's, metres.
-    skeleton : names the bones.
+    positions : Tensor
+        (*rows, ..., joints, 3), metres.
+    lengths : Tensor
+        (*rows, bones), for example another subject's, metres.
+    skeleton : Skeleton
+        Names the bones.
     """
     directions = bone_directions(positions, skeleton)
     aligned = align_leading(lengths, directions.ndim - 1, trailing=1)

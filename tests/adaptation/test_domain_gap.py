@@ -84,7 +84,7 @@ def test_the_larger_sample_is_thinned_and_the_seed_decides():
 
 @pytest.fixture
 def domains(draw_people, make_columns, square_camera, distorted_camera) -> tuple[DevicePoses, DevicePoses]:
-    """A source before a distorting camera, and a target farther away before another."""
+    """A source in front of a distorting camera, and a target farther away in front of another."""
     rng = np.random.default_rng(0)
 
     def poses(camera: Camera, depth: float, spread: float) -> DevicePoses:

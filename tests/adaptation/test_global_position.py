@@ -47,7 +47,7 @@ def rows(camera: Camera, n: int):
 
 
 def tensors(batch_positions, camera: Camera) -> Batch:
-    """A batch of clips (n, frames, joints, 3) before one camera, in float64."""
+    """A batch of clips (n, frames, joints, 3) in front of one camera, in float64."""
     positions = torch.as_tensor(batch_positions, dtype=torch.float64)
     intrinsics = rows(camera, len(positions)).map(torch.as_tensor)
     return Batch(positions, project(positions, intrinsics), intrinsics)

@@ -47,7 +47,7 @@ class InterruptionError(Exception):
 
 @pytest.fixture
 def source(make_columns, draw_people, distorted_camera, square_camera):
-    """48 poses of two subjects of different size, before two cameras."""
+    """48 poses of two subjects of different size, in front of two cameras."""
     people = draw_people(np.random.default_rng(1), 48)
     root = people[:, :1]
     people[24:] = (root + 0.8 * (people - root))[24:]
@@ -161,7 +161,7 @@ def test_the_adversary_learns_in_every_few_steps_and_augments_in_all(begin) -> N
 
 
 def test_taught_pairs_are_consistent(begin, target, wide_camera) -> None:
-    """Keypoints are the projection of the poses, before the target's camera, and nothing carries a graph."""
+    """Keypoints are the poses' projection in front of the target's camera, and nothing carries a graph."""
     steps = begin(changed(SMALL, pretraining=0.0, warmup=0.0))
     for _ in range(2):
         batch = steps.next()

@@ -18,7 +18,7 @@ TURNED = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
 
 @pytest.fixture
 def source(tmp_path: Path, distorted_camera: Camera, draw_people) -> PoseStore:
-    """Two trials of 11 frames before two cameras of Human3.6M."""
+    """Two trials of 11 frames in front of two cameras of Human3.6M."""
     cameras = tuple(
         Camera(
             name=name,
@@ -94,7 +94,7 @@ def placed(source: PoseStore, target: TargetKeypoints, **options: int) -> list[T
     return list(synthesise(read_camera_poses(source), None, SynthesisOptions(**options), stage))
 
 
-def test_every_view_becomes_a_trial_before_one_target_camera(source, target):
+def test_every_view_becomes_a_trial_in_front_of_one_target_camera(source, target):
     trials = placed(source, target, seed=0)
     views = read_camera_poses(source, Selection())
     assert [trial.key.trial for trial in trials] == [

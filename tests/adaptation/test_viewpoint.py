@@ -122,7 +122,7 @@ def walkers(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def columns(rng: np.random.Generator, cameras: list[Camera], each: int) -> CameraPoses:
-    """Walkers some metres before each camera."""
+    """Walkers some metres in front of each camera."""
     positions = []
     for camera in cameras:
         people = walkers(rng, each) @ np.array(camera.rotation).T
@@ -148,7 +148,7 @@ def columns(rng: np.random.Generator, cameras: list[Camera], each: int) -> Camer
 
 @pytest.fixture
 def batch(draw_people, distorted_camera) -> Batch:
-    """Clips of three frames, float64, before a distorting camera that is not quite level."""
+    """Clips of three frames, float64, in front of a distorting camera that is not quite level."""
     positions = torch.as_tensor(
         draw_people(np.random.default_rng(0), 24).reshape(8, 3, 17, 3), dtype=torch.float64
     )

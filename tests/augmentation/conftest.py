@@ -39,7 +39,7 @@ def draw_bodies() -> DrawBodies:
 
 @pytest.fixture(scope="session")
 def source(draw_bodies, tmp_path_factory: pytest.TempPathFactory) -> PoseStore:
-    """Two subjects with two trials of 40 frames, before two cameras that look along x and along y."""
+    """Two subjects with two trials of 40 frames, in front of two cameras that look along x and along y."""
     sides = {
         "first": (((0.0, -1.0, 0.0), (0.0, 0.0, -1.0), (1.0, 0.0, 0.0)), (0.0, 1.0, 2.0)),
         "second": (((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0)), (0.2, 1.0, 8.0)),

@@ -34,7 +34,7 @@ def test_a_share_changes_and_the_rest_stays(batch) -> None:
     assert len(augmented(batch, share=1.0)) == len(result) == 40
 
 
-def test_keypoints_are_the_projection_before_the_same_cameras(batch) -> None:
+def test_keypoints_are_the_projection_in_front_of_the_same_cameras(batch) -> None:
     result = augmented(batch, share=1.0)
     torch.testing.assert_close(result.keypoints_px, project(result.positions_camera, batch.intrinsics))
     torch.testing.assert_close(result.positions_camera[..., 0, :], batch.positions_camera[..., 0, :])
