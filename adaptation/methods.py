@@ -165,9 +165,14 @@ def _augmentation(adaptation: Adaptation) -> str:
             adaptation.options.discriminator.critic
         ]
         generator = adaptation.options.generator
-        what = [] if generator.bones == "none" else [f"bones ({generator.bones})"]
-        what += [] if generator.rotation == "none" else [f"{generator.rotation} turns"]
-        return f"learned: {', '.join(what) or 'nothing'}; {judge}"
+        what = {
+            "angles_and_lengths": ["bone angles and lengths"],
+            "angles": ["bone angles"],
+            "lengths": ["bone lengths"],
+            "none": [],
+        }[generator.bones]
+        turns = [] if generator.rotation == "none" else [f"{generator.rotation} turns"]
+        return f"learned: {', '.join([*what, *turns]) or 'nothing'}; {judge}"
     if isinstance(adaptation, GlobalPositionAdaptation) and adaptation.augmentation is not None:
         random = adaptation.augmentation
         return (

@@ -13,12 +13,14 @@ from typing import Literal
 
 from pydantic import JsonValue, ValidationError
 
-from poseshift.adaptation.methods import Method
+from poseshift.adaptation.config import Adaptation
+from poseshift.adaptation.methods import Labels
 from poseshift.adaptation.selection import Criteria, SelectionConfig
 from poseshift.flows.benchmark.domains import DOMAINS, DomainName, TargetDomain
 from poseshift.flows.experiment.fitting import Teaching
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_json
+from poseshift.training.encoding import EncodingName
 from poseshift.training.evaluation.results import EvaluationResult
 from poseshift.training.lifters.registry import LifterConfig
 from poseshift.training.schedule import Schedule
@@ -75,8 +77,12 @@ class Job(JobLabel):
 
     lifter_config: LifterConfig
     """The network."""
-    method_config: Method
-    """How the lifter is taught."""
+    labels: Labels
+    """Whose 3D is learned."""
+    adaptation: Adaptation
+    """How the labelled poses are moved."""
+    encoding: EncodingName
+    """How pixels become the network's input."""
     selection: SelectionConfig = SelectionConfig()
     """How the label-free criteria are measured."""
 
@@ -89,9 +95,9 @@ class Job(JobLabel):
     def teaching(self) -> Teaching:
         """How the lifter is taught, as a recipe's training says it."""
         return Teaching(
-            adaptation=self.method_config.adaptation,
+            adaptation=self.adaptation,
             lifter=self.lifter_config,
-            encoding=self.method_config.encoding,
+            encoding=self.encoding,
             schedule=self.schedule,
             seed=self.seed,
         )

@@ -66,7 +66,9 @@ class Plan(FrozenModel):
                 lifter=lifter,
                 lifter_config=preset(lifter),
                 method=name,
-                method_config=METHODS[name],
+                labels=METHODS[name].labels,
+                adaptation=METHODS[name].adaptation,
+                encoding=METHODS[name].encoding,
                 schedule=self.own_schedules.get(lifter, self.schedule),
                 seed=seed,
             )

@@ -129,10 +129,10 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
 def _poses(job: Job, data: BenchmarkData) -> _Poses:
     source = data.read("human36m", Selection())
     seen = data.read(job.target.train, Selection(cameras=job.target.train_cameras))
-    if job.method_config.labels == "source_in_target":
+    if job.labels == "source_in_target":
         labelled = data.read(job.target.source_there, Selection())
     else:
-        labelled = source if job.method_config.labels == "source" else seen
+        labelled = source if job.labels == "source" else seen
     return _Poses(source, labelled, without_labels(seen))
 
 
@@ -151,7 +151,7 @@ def _teach(job: Job, poses: _Poses, place: Path, shared: Path, device: torch.dev
 
 def _gravity_file(job: Job, place: Path, shared: Path) -> Path:
     """Name the file of the target cameras' gravity: learned once for all lifters and methods of a seed."""
-    aligned = alignment_of(job.method_config.adaptation)
+    aligned = alignment_of(job.adaptation)
     if aligned is None or not isinstance(aligned.viewpoint, AlignedViewpoint):
         return place / "gravity.json"
     wanted = GravityJob(
@@ -168,7 +168,7 @@ def _measure(
     job: Job, data: BenchmarkData, recorded: Sequence[Candidate], weights: Path, device: torch.device
 ) -> tuple[EvaluationResult, ...]:
     """Measure every epoch's lifter by the domain's protocol."""
-    chosen = encoding(job.method_config.encoding)
+    chosen = encoding(job.encoding)
     lifter = build(job.lifter_config, chosen.channels, seed=job.seed).to(device).eval()
     trained = TrainedLifter(lifter, chosen, job.lifter_config, {})
     measured_by = job.target.protocol

@@ -161,7 +161,7 @@ def test_lifters_of_clips_and_aligned_viewpoints(tiny: Tiny, tmp_path: Path) -> 
     )
     (job,) = plan.jobs(tiny.data)
     adaptation = everything.adaptation.model_copy(update={"viewpoint": viewpoint})
-    job = job.model_copy(update={"method_config": everything.model_copy(update={"adaptation": adaptation})})
+    job = job.model_copy(update={"adaptation": adaptation})
     line = run_job(job, tiny.data, tmp_path, torch.device("cpu"))
     assert {row.camera for row in line.under("last").per_sequence} == {"3", "6", "9", "10", "11", "12", "13"}
     assert all(epoch.mpjpe_mm > 0 for epoch in line.epochs)
@@ -220,7 +220,8 @@ def test_jobs_are_told_apart_by_all_that_decides_their_figures(jobs: tuple[Job, 
         job.model_copy(update={"seed": 1}),
         job.model_copy(update={"test_digest": "0"}),
         job.model_copy(update={"lifter_config": preset("ampose-small")}),
-        job.model_copy(update={"method_config": METHODS["gpa"]}),
+        job.model_copy(update={"adaptation": METHODS["gpa"].adaptation}),
+        job.model_copy(update={"encoding": "ray"}),
         job.model_copy(update={"schedule": job.schedule.model_copy(update={"epochs": 7})}),
     ]
     assert len({one.digest for one in (job, *others)}) == 1 + len(others)

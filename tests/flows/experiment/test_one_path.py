@@ -75,7 +75,7 @@ def test_recipe_and_benchmark_give_the_same_weights(
         seeds=1,
         schedule=schedule,
     ).jobs(data)
-    measured = measured.model_copy(update={"method_config": method})
+    measured = measured.model_copy(update={"adaptation": method.adaptation})
     run_job(measured, data, tmp_path, torch.device("cpu"))
     theirs = load_file(tmp_path / measured.digest[:16] / CANDIDATES / "epoch-0002.safetensors")
 
