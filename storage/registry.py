@@ -39,7 +39,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
     >>> colours["blue"]
     Traceback (most recent call last):
     ...
-    poseshift.storage.registry.UnknownNameError: no colour 'blue'; there are: red
+    poseshift.storage.registry.UnknownNameError: no colour 'blue'; there are red
     """
 
     def __init__(self, kind: str) -> None:
@@ -81,7 +81,7 @@ class UnknownNameError(ValueError, KeyError):
     """A name that is not in its list."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"no {kind} {name!r}; there are: {', '.join(sorted(known)) or 'none'}")
+        super().__init__(f"no {kind} {name!r}; there are {', '.join(sorted(known)) or 'none'}")
 
     def __str__(self) -> str:
         return str(self.args[0])

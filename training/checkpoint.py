@@ -21,8 +21,9 @@ from safetensors.torch import load, save
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
 from poseshift.training.encoding import Encoding, EncodingName, encoding
+from poseshift.training.lifters.config import LifterConfig
 from poseshift.training.lifters.lifter import Lifter
-from poseshift.training.lifters.registry import LifterConfig, build
+from poseshift.training.lifters.registry import build
 
 WEIGHTS_FILE = "lifter.safetensors"
 DESCRIPTION_FILE = "lifter.json"

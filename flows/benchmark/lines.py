@@ -22,7 +22,7 @@ from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_json
 from poseshift.training.encoding import EncodingName
 from poseshift.training.evaluation.results import EvaluationResult
-from poseshift.training.lifters.registry import LifterConfig
+from poseshift.training.lifters.config import LifterConfig
 from poseshift.training.schedule import Schedule
 
 LINES_FILE = "runs.jsonl"

@@ -23,8 +23,9 @@ from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import BatchTransform, DevicePoses
 from poseshift.training.encoding import Encoding, EncodingName, encoding
 from poseshift.training.fit import EpochLog, fit
+from poseshift.training.lifters.config import LifterConfig
 from poseshift.training.lifters.lifter import Lifter
-from poseshift.training.lifters.registry import LifterConfig, build
+from poseshift.training.lifters.registry import build
 from poseshift.training.run_state import STATE_FILE
 from poseshift.training.schedule import Schedule
 

@@ -8,6 +8,7 @@ which ``poseshift`` is started. Nothing here reads data.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -23,7 +24,8 @@ from poseshift.storage.registry import load_plugins
 from poseshift.storage.schema import Dataset
 from poseshift.training.encoding import EncodingName
 from poseshift.training.evaluation.protocols import names_for, protocol
-from poseshift.training.lifters.registry import LifterConfig, preset
+from poseshift.training.lifters.config import CONFIGS, LifterConfig, LifterConfigBase, LifterConfigError
+from poseshift.training.lifters.registry import preset
 from poseshift.training.schedule import Schedule
 
 CheckpointChoice = Literal["last", "label-free"]
@@ -253,7 +255,7 @@ def load_recipe(path: Path) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        lines = "\n".join(f"  {_mend(problem)}" for problem in error.errors())
+        lines = "\n".join(f"  {_mend(problem)}" for problem in _flattened(error.errors()))
         raise RecipeError(f"{path}: this recipe cannot be used:\n{lines}") from error
 
 
@@ -262,6 +264,17 @@ def save_recipe(recipe: Recipe, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     path.write_text(text, encoding="utf-8")
+
+
+def _flattened(problems: Iterable[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """Put what is wrong inside a lifter's configuration beside the other problems."""
+    for problem in problems:
+        cause = problem.get("ctx", {}).get("error")
+        if not isinstance(cause, LifterConfigError):
+            yield problem
+            continue
+        for inner in cause.problems:
+            yield {**inner, "loc": (*problem["loc"], cause.name, *inner["loc"])}
 
 
 def _mend(problem: ErrorDetails) -> str:
@@ -283,15 +296,23 @@ def _mend(problem: ErrorDetails) -> str:
 def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     """Names of the fields of the model at ``location``, empty where that is not a plain nested model."""
     models: list[type[BaseModel]] = [Recipe]
-    tag = None
+    tag: object = None
     for step in location:
+        if isinstance(step, int):  # a place in a list
+            continue
         if isinstance(tag, str):  # inside a union, pydantic first names the member that it tried
             models, tag = [model for model in models if model.model_fields[tag].default == step], None
             continue
         field = models[0].model_fields.get(str(step)) if models else None
         if field is None:
             return []
-        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        if field.annotation is LifterConfigBase:
+            models, tag = list(CONFIGS.values()), "name"
+            continue
+        candidates = [
+            getattr(kind, "__origin__", kind)
+            for kind in (field.annotation, *getattr(field.annotation, "__args__", ()))
+        ]
         models = [kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)]
         tag = field.discriminator
     return list(models[0].model_fields) if models else []

@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from poseshift.geometry.skeleton import skeleton as skeleton_named
-from poseshift.storage.model import FrozenModel
+from poseshift.training.lifters.config import LifterConfigBase
 from poseshift.training.lifters.graph import GraphConvolution, Neighbours, Normalisation
 from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.lifters.norm import ChannelNorm
@@ -27,7 +27,7 @@ from poseshift.training.lifters.norm import ChannelNorm
 Order = Literal["global-first", "local-first", "parallel"]
 
 
-class AMPoseConfig(FrozenModel):
+class AMPoseConfig(LifterConfigBase):
     """Size and open choices of AMPose. The defaults are the ``ampose`` preset: 11.1 M parameters."""
 
     name: Literal["ampose"] = "ampose"

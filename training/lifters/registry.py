@@ -1,47 +1,56 @@
 """All lifters by name: configurations, presets and what they cost.
 
 A new lifter is one new file with a frozen configuration (a ``name`` literal, a ``build(channels)`` method)
-and a ``PRESETS`` table, and its entry in :data:`LifterConfig` and :data:`_PRESETS` here.
+and a ``PRESETS`` table, and one call of :func:`register`, here or in a user's own module.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch.utils.flop_counter import FlopCounterMode
 
+from poseshift.storage.registry import Registry
 from poseshift.training.lifters import ampose, semgcn, simple_baseline, stgcn, videopose3d
+from poseshift.training.lifters.config import CONFIGS, LifterConfig, LifterConfigBase
 from poseshift.training.lifters.lifter import Lifter
 
-LifterConfig = Annotated[
-    ampose.AMPoseConfig
-    | simple_baseline.SimpleBaselineConfig
-    | videopose3d.VideoPose3DConfig
-    | semgcn.SemGCNConfig
-    | stgcn.STGCNConfig,
-    Field(discriminator="name"),
-]
-"""The union of all lifters' configurations, told apart by ``name``."""
+PRESETS = Registry[LifterConfigBase]("lifter preset")
+"""Named configurations; recipes refer to these names."""
 
-_PRESETS: Mapping[str, LifterConfig] = MappingProxyType(
-    {
-        **ampose.PRESETS,
-        **simple_baseline.PRESETS,
-        **videopose3d.PRESETS,
-        **semgcn.PRESETS,
-        **stgcn.PRESETS,
-    }
-)
+
+def register(kind: type[LifterConfigBase], presets: Mapping[str, LifterConfigBase]) -> None:
+    """Add a kind of lifter and its presets.
+
+    Parameters
+    ----------
+    kind : type
+        Its configuration; the default of its ``name`` is the name of the kind.
+    presets : mapping
+        Named configurations of that kind.
+
+    Raises
+    ------
+    ValueError
+        Another lifter or preset has the name.
+    """
+    CONFIGS.add(str(kind.model_fields["name"].default), kind)
+    for name, config in presets.items():
+        PRESETS.add(name, config)
+
+
+register(ampose.AMPoseConfig, ampose.PRESETS)
+register(simple_baseline.SimpleBaselineConfig, simple_baseline.PRESETS)
+register(videopose3d.VideoPose3DConfig, videopose3d.PRESETS)
+register(semgcn.SemGCNConfig, semgcn.PRESETS)
+register(stgcn.STGCNConfig, stgcn.PRESETS)
 
 
 def presets() -> Mapping[str, LifterConfig]:
     """Return all named configurations; recipes refer to these names."""
-    return _PRESETS
+    return PRESETS
 
 
 def preset(name: str) -> LifterConfig:
@@ -52,9 +61,7 @@ def preset(name: str) -> LifterConfig:
     ValueError
         When there is none; the message lists those that there are.
     """
-    if name not in _PRESETS:
-        raise ValueError(f"no lifter preset {name!r}; there are {', '.join(sorted(_PRESETS))}")
-    return _PRESETS[name]
+    return PRESETS[name]
 
 
 def build(config: LifterConfig, channels: int, *, seed: int = 0) -> Lifter:
@@ -93,7 +100,7 @@ class LifterDescription:
 
 def describe(names: Iterable[str] | None = None) -> tuple[LifterDescription, ...]:
     """Describe the presets of these names, by default all."""
-    return tuple(_describe(name) for name in (_PRESETS if names is None else names))
+    return tuple(_describe(name) for name in (PRESETS if names is None else names))
 
 
 def _describe(name: str) -> LifterDescription:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.geometry.skeleton import skeleton as skeleton_named
-from poseshift.storage.model import FrozenModel
+from poseshift.training.lifters.config import LifterConfigBase
 from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.lifters.non_local import NonLocal
 from poseshift.training.lifters.norm import ChannelNorm
@@ -39,7 +39,7 @@ GROUPS = (
 """Joints that a non-local block pools together."""
 
 
-class SemGCNConfig(FrozenModel):
+class SemGCNConfig(LifterConfigBase):
     """Size and variant of SemGCN. The defaults are the paper's full network."""
 
     name: Literal["semgcn"] = "semgcn"

@@ -14,11 +14,11 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from poseshift.storage.model import FrozenModel
+from poseshift.training.lifters.config import LifterConfigBase
 from poseshift.training.lifters.lifter import Lifter
 
 
-class SimpleBaselineConfig(FrozenModel):
+class SimpleBaselineConfig(LifterConfigBase):
     """Size of SimpleBaseline. The defaults are the paper's: 4.3 M parameters (4.29 M with 16 joints)."""
 
     name: Literal["simple-baseline"] = "simple-baseline"

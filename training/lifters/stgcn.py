@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.geometry.skeleton import skeleton as skeleton_named
-from poseshift.storage.model import FrozenModel
+from poseshift.training.lifters.config import LifterConfigBase
 from poseshift.training.lifters.graph import GraphConvolution
 from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.lifters.non_local import NonLocal
@@ -47,7 +47,7 @@ BODY_PARTS = Skeleton(
 """The pooled graph: four limbs linked to the trunk, and to their mirror images."""
 
 
-class STGCNConfig(FrozenModel):
+class STGCNConfig(LifterConfigBase):
     """Size of ST-GCN. The defaults are the authors' single-frame network: 3.6 M parameters."""
 
     name: Literal["st-gcn"] = "st-gcn"

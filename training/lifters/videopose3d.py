@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
-from poseshift.storage.model import FrozenModel
+from poseshift.training.lifters.config import LifterConfigBase
 from poseshift.training.lifters.lifter import Lifter
 
 
@@ -28,7 +28,7 @@ def _odd(width: int) -> int:
     return width
 
 
-class VideoPose3DConfig(FrozenModel):
+class VideoPose3DConfig(LifterConfigBase):
     """Size of VideoPose3D. The defaults see 27 frames: 8.56 M parameters, as in the paper."""
 
     name: Literal["videopose3d"] = "videopose3d"

@@ -2,7 +2,8 @@ import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from poseshift.training.lifters.registry import LifterConfig, build, describe, preset, presets
+from poseshift.training.lifters.config import LifterConfig
+from poseshift.training.lifters.registry import build, describe, preset, presets
 
 
 def test_every_preset_builds_survives_json_and_is_described() -> None:
