@@ -10,7 +10,7 @@ passes all of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ from poseshift.geometry.rotation import axis_angle_to_matrix, rotate, rotate_bac
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.geometry.skeleton import skeleton as skeleton_named
 from poseshift.storage.model import FrozenModel
+from poseshift.storage.registry import Registry
 from poseshift.training.batches import DevicePoses
 from poseshift.training.encoding import Encoding
 from poseshift.training.flip import lift, mirror_intrinsics, mirror_keypoints, mirror_positions
@@ -61,6 +62,45 @@ class Criteria(FrozenModel):
     turn_mm: float = Field(
         description="Mean distance of the answer from that to the view of a turned camera, turned back, mm."
     )
+    further: dict[str, float] = Field(default_factory=dict, description="Criteria that were added, by name.")
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Every criterion by name."""
+        return {**self.model_dump(exclude={"further"}), **self.further}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A lifter's answers to some target keypoints, as a criterion may look at them; n clips.
+
+    Attributes
+    ----------
+    answer : Tensor of shape (n, frames, joints, 3)
+        Root-relative metres, camera axes.
+    mirrored, turned : Tensor of shape (n, frames, joints, 3)
+        Answers to the mirrored view, and to that of a turned camera, turned back.
+    rays : Tensor of shape (n, frames, joints, 2)
+        What was seen, undistorted.
+    source_bones : BoneStatistics
+        Bone lengths of the source.
+    skeleton : Skeleton
+        The joint set.
+    """
+
+    answer: Tensor
+    mirrored: Tensor
+    turned: Tensor
+    rays: Tensor
+    source_bones: BoneStatistics
+    skeleton: Skeleton
+
+
+Criterion = Callable[[Answers], float]
+"""One number for some answers, the smaller the better; means over parts of the target are taken of it."""
+
+CRITERIA = Registry[Criterion]("criterion")
+"""Every criterion by name; those beside the fields of :class:`Criteria` are in its ``further``."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +152,9 @@ def measure(
         raise ValueError("no clip of the target has all its keypoints; select other frames or a detector")
     table = np.array([values for values, size in parts if size])
     means = (table * sizes[sizes > 0, None]).sum(axis=0) / sizes.sum()
-    return Criteria(**dict(zip(Criteria.model_fields, map(float, means), strict=True)))
+    found = dict(zip(CRITERIA, map(float, means), strict=True))
+    own = {name: found.pop(name) for name in Criteria.model_fields if name in found}
+    return Criteria(**own, further=found)
 
 
 def _measured_chunks(
@@ -122,7 +164,7 @@ def _measured_chunks(
     source_bones: BoneStatistics,
     config: SelectionConfig,
 ) -> Iterator[tuple[tuple[float, ...], int]]:
-    """Measure some clips at a time: values in the order of :class:`Criteria`'s fields, and their number."""
+    """Measure some clips at a time: values in the order of :data:`CRITERIA`, and the number of clips."""
     joint_set = skeleton_named(lifter.skeleton)
     draw = torch.Generator().manual_seed(config.seed)  # on the CPU: the same clips on every device
     rows = torch.randperm(len(target), generator=draw)[: config.clips]
@@ -145,16 +187,15 @@ def _measured_chunks(
         turned = lift_turned(
             lifter, encoding, keypoints, intrinsics, axis_angle_to_matrix(turn.to(keypoints)[whole])
         )
-        yield (
-            (
-                float(reprojection_error(answer, rays).mean()),
-                float(asymmetry(answer, joint_set).mean()),
-                float(length_error(answer, source_bones).mean()),
-                1000 * float(norm(answer - mirror_positions(mirrored, joint_set)).mean()),
-                1000 * float(norm(answer - turned).mean()),
-            ),
-            len(keypoints),
+        found = Answers(
+            answer=answer,
+            mirrored=mirror_positions(mirrored, joint_set),
+            turned=turned,
+            rays=rays,
+            source_bones=source_bones,
+            skeleton=joint_set,
         )
+        yield tuple(criterion(found) for criterion in CRITERIA.values()), len(keypoints)
 
 
 def reprojection_error(relative: Tensor, rays: Tensor) -> Tensor:
@@ -261,7 +302,7 @@ def rank_correlation(criteria: Sequence[Criteria], true_error: Sequence[float]) 
     return RankCorrelation(
         criteria=tuple(
             (name, _spearman(column, true_error))
-            for name, column in zip(Criteria.model_fields, table.T, strict=True)
+            for name, column in zip(criteria[0].values, table.T, strict=True)
         ),
         combined=_spearman(combined_rank(criteria), true_error),
         checkpoints=len(criteria),
@@ -276,7 +317,7 @@ def _spearman(values: NDArray[np.float64], true_error: Sequence[float]) -> float
 
 def _table(criteria: Sequence[Criteria]) -> NDArray[np.float64]:
     """(checkpoints, criteria)."""
-    return np.array([list(one.model_dump().values()) for one in criteria], dtype=np.float64)
+    return np.array([list(one.values.values()) for one in criteria], dtype=np.float64)
 
 
 def _answered(clips: Tensor, lifter: Lifter) -> Tensor:
@@ -285,3 +326,10 @@ def _answered(clips: Tensor, lifter: Lifter) -> Tensor:
         return clips
     middle = lifter.frames // 2
     return clips[:, middle : middle + 1]
+
+
+CRITERIA.add("reprojection", lambda found: float(reprojection_error(found.answer, found.rays).mean()))
+CRITERIA.add("symmetry", lambda found: float(asymmetry(found.answer, found.skeleton).mean()))
+CRITERIA.add("bone_lengths", lambda found: float(length_error(found.answer, found.source_bones).mean()))
+CRITERIA.add("flip_mm", lambda found: 1000 * float(norm(found.answer - found.mirrored).mean()))
+CRITERIA.add("turn_mm", lambda found: 1000 * float(norm(found.answer - found.turned).mean()))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pydantic import Field
+
 from poseshift.adaptation.methods import Method, Parts, Role
 from poseshift.flows.experiment.compare import gain_mm, gap_closed
 from poseshift.flows.experiment.recipe import CheckpointChoice, Recipe
@@ -29,6 +31,8 @@ class Figures(FrozenModel):
     """Joints within 150 mm, per cent."""
     auc: SeedEstimate
     """Area under the PCK curve, per cent."""
+    further: dict[str, SeedEstimate] = Field(default_factory=dict)
+    """Metrics that were added to the built-in ones, by name."""
 
 
 class Row(FrozenModel):

@@ -224,7 +224,7 @@ def test_clips_without_keypoints_are_left_out_and_none_left_is_an_error(target, 
     keypoints[:10, 3] = torch.nan
     config = SelectionConfig(clips=40)
     found = measure(Flat(), RayEncoding(), replace(target, keypoints_px=keypoints), bones, config)
-    assert all(math.isfinite(value) for value in found.model_dump().values())
+    assert all(math.isfinite(value) for value in found.values.values())
     nothing = replace(target, keypoints_px=torch.full_like(keypoints, torch.nan))
     with pytest.raises(ValueError, match="keypoints"):
         measure(Flat(), RayEncoding(), nothing, bones, config)

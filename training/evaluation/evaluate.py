@@ -23,13 +23,14 @@ from poseshift.training.batches import DevicePoses
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.evaluation import metrics
 from poseshift.training.evaluation.intervals import Float64, draw_weights
+from poseshift.training.evaluation.metric_list import BUILT_IN, METRICS, Compared, Metric, further
 from poseshift.training.evaluation.protocols import Protocol, TestTime
 from poseshift.training.evaluation.results import (
     ActionErrors,
+    BuiltIn,
     Errors,
     EvaluationResult,
     JointErrors,
-    Metric,
     SequenceErrors,
     figure,
 )
@@ -41,7 +42,7 @@ ACTIVITIES = (
 )
 """Activities 1 to 7 of the test set of MPI-INF-3DHP."""
 
-_HEADLINES: Mapping[metrics.Alignment, Metric] = MappingProxyType(
+_HEADLINES: Mapping[metrics.Alignment, BuiltIn] = MappingProxyType(
     {"none": "mpjpe_mm", "scale": "n_mpjpe_mm", "similarity": "pa_mpjpe_mm"}
 )
 
@@ -195,31 +196,36 @@ def evaluate(
         per_joint=_joint_table(measured, protocol),
         per_action=_action_table(measured, poses),
         per_sequence=per_sequence,
+        further={name: figure(tables, name, protocol.averaging, weights) for name in further()},
     )
 
 
 @dataclass(frozen=True)
 class _Measured:
-    """Per-frame arrays: ``joints_mm`` (n, joints), all others (n,); ``mpjve_mm`` is NaN at starts."""
+    """Joint errors (n, joints) and every metric's values (n,); NaN where a frame has none."""
 
     joints_mm: Float64
-    mpjpe_mm: Float64
-    pa_mpjpe_mm: Float64
-    n_mpjpe_mm: Float64
-    mpjve_mm: Float64
-    pck150: Float64
-    auc: Float64
+    values: Mapping[str, Float64]
 
     def mean(self, rows: NDArray[np.bool_]) -> Errors:
         """Means over the chosen frames."""
         return Errors(
             frames=int(rows.sum()),
-            mpjpe_mm=metrics.mean_over_frames(self.mpjpe_mm[rows]),
-            pa_mpjpe_mm=metrics.mean_over_frames(self.pa_mpjpe_mm[rows]),
-            n_mpjpe_mm=metrics.mean_over_frames(self.n_mpjpe_mm[rows]),
-            pck150=metrics.mean_over_frames(self.pck150[rows]),
-            auc=metrics.mean_over_frames(self.auc[rows]),
+            **{
+                name: metrics.mean_over_frames(self.values[name][rows])
+                for name in BUILT_IN
+                if name in Errors.model_fields
+            },
         )
+
+    def further(self, rows: NDArray[np.bool_]) -> dict[str, float | None]:
+        """Means over the chosen frames that have a value, of the metrics that were added."""
+        return {name: _mean_of_known(self.values[name][rows]) for name in further()}
+
+
+def _mean_of_known(values: Float64) -> float | None:
+    known = values[~np.isnan(values)]
+    return metrics.mean_over_frames(known) if len(known) else None
 
 
 def _require_predictions(predicted: NDArray[np.floating], poses: CameraPoses) -> None:
@@ -244,17 +250,21 @@ def _on_protocol_joints(positions: NDArray[np.floating], poses: CameraPoses, pro
 
 
 def _measure(ours: Float64, truth: Float64, follows: NDArray[np.bool_], protocol: Protocol) -> _Measured:
-    joints_mm = metrics.joint_errors_mm(ours, truth)
-    pck_mm = joints_mm[:, list(protocol.pck_columns)]
+    compared = Compared(ours, truth, follows, protocol)
     return _Measured(
-        joints_mm=joints_mm,
-        mpjpe_mm=joints_mm.mean(axis=-1),
-        pa_mpjpe_mm=metrics.pa_mpjpe_mm(ours, truth),
-        n_mpjpe_mm=metrics.n_mpjpe_mm(ours, truth),
-        mpjve_mm=metrics.mpjve_mm(ours, truth, follows),
-        pck150=metrics.pck(pck_mm),
-        auc=metrics.auc(pck_mm, protocol.thresholds_mm),
+        joints_mm=metrics.joint_errors_mm(ours, truth),
+        values={name: _values(metric, compared) for name, metric in METRICS.items()},
     )
+
+
+def _values(metric: Metric, compared: Compared) -> Float64:
+    values = np.asarray(metric.of(compared), dtype=np.float64)
+    if values.shape != compared.follows.shape:
+        raise ValueError(
+            f"metric {metric.name} gave an array of shape {values.shape} for {len(compared.follows)} frames; "
+            "it must give one number per frame"
+        )
+    return values
 
 
 def _sequence_of_rows(poses: CameraPoses) -> NDArray[np.intp]:
@@ -276,7 +286,7 @@ def _sequence_table(
         rows = sequence == number
         first = int(np.argmax(rows))
         trial = poses.trials[poses.trial[first]]
-        velocity = measured.mpjve_mm[rows]
+        velocity = measured.values["mpjve_mm"][rows]
         velocity_frames = int((~np.isnan(velocity)).sum())
         table.append(
             SequenceErrors(
@@ -287,6 +297,7 @@ def _sequence_table(
                 action=trial.action,
                 velocity_frames=velocity_frames,
                 mpjve_mm=metrics.mean_over_frames(velocity) if velocity_frames else None,
+                further=measured.further(rows),
             )
         )
     return tuple(table)

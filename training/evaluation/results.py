@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from poseshift.storage.model import FrozenModel
 from poseshift.training.evaluation.intervals import Estimate, Float64, draw_weights, estimate
 from poseshift.training.evaluation.protocols import Averaging
 
-Metric = Literal["mpjpe_mm", "pa_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm", "pck150", "auc"]
+BuiltIn = Literal["mpjpe_mm", "pa_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm", "pck150", "auc"]
 
 
 class Errors(FrozenModel):
@@ -38,6 +39,8 @@ class SequenceErrors(Errors):
     action: str
     velocity_frames: int
     mpjve_mm: float | None
+    further: dict[str, float | None] = Field(default_factory=dict)
+    """Metrics that were added to the built-in ones, by name; None where no frame has one."""
 
     @property
     def name(self) -> tuple[str, str, str]:
@@ -80,7 +83,7 @@ class EvaluationResult(FrozenModel):
     protocol: str
     snapshot: str
     averaging: Averaging
-    headline_metric: Metric
+    headline_metric: BuiltIn
     frames: int
     sequences: int
     bootstrap_seed: int
@@ -95,6 +98,8 @@ class EvaluationResult(FrozenModel):
     per_joint: tuple[JointErrors, ...]
     per_action: tuple[ActionErrors, ...]
     per_sequence: tuple[SequenceErrors, ...]
+    further: dict[str, Estimate] = Field(default_factory=dict)
+    """Metrics that were added to the built-in ones, by name."""
 
     @property
     def headline(self) -> Estimate:
@@ -129,7 +134,7 @@ class PooledResult(FrozenModel):
     protocol: str
     snapshot: str
     averaging: Averaging
-    headline_metric: Metric
+    headline_metric: BuiltIn
     seeds: int
     frames: int
     sequences: int
@@ -139,6 +144,8 @@ class PooledResult(FrozenModel):
     mpjve_mm: SeedEstimate | None
     pck150: SeedEstimate
     auc: SeedEstimate
+    further: dict[str, SeedEstimate] = Field(default_factory=dict)
+    """Metrics that were added to the built-in ones, by name."""
 
     @property
     def headline(self) -> SeedEstimate:
@@ -166,9 +173,9 @@ def pool_seeds(results: Sequence[EvaluationResult], bootstrap_seed: int) -> Pool
     weights = draw_weights(first.sequences, bootstrap_seed)
     tables = [result.per_sequence for result in results]
 
-    def pooled(metric: Metric) -> SeedEstimate:
+    def pooled(metric: str) -> SeedEstimate:
         over_sequences = figure(tables, metric, first.averaging, weights)
-        figures = tuple(float(getattr(result, metric).value) for result in results)
+        figures = tuple(_of_result(result, metric) for result in results)
         return SeedEstimate(
             value=over_sequences.value,
             low=over_sequences.low,
@@ -191,11 +198,12 @@ def pool_seeds(results: Sequence[EvaluationResult], bootstrap_seed: int) -> Pool
         mpjve_mm=None if first.mpjve_mm is None else pooled("mpjve_mm"),
         pck150=pooled("pck150"),
         auc=pooled("auc"),
+        further={name: pooled(name) for name in first.further},
     )
 
 
 def figure(
-    tables: Sequence[Sequence[SequenceErrors]], metric: Metric, averaging: Averaging, weights: Float64
+    tables: Sequence[Sequence[SequenceErrors]], metric: str, averaging: Averaging, weights: Float64
 ) -> Estimate:
     """One figure from tables of the same sequences, one table per seed, averaged over the seeds first.
 
@@ -207,10 +215,24 @@ def figure(
     weights : (resamples, sequences), of :func:`~training.evaluation.intervals.draw_weights`.
     """
     rows = tables[0]
-    values = np.mean([[_known(getattr(row, metric)) for row in table] for table in tables], axis=0)
+    values = np.mean([[_known(_of_row(row, metric)) for row in table] for table in tables], axis=0)
     frames = [row.velocity_frames if metric == "mpjve_mm" else row.frames for row in rows]
+    if metric in rows[0].further:  # a sequence whose frames have none does not count
+        frames = [0 if np.isnan(value) else count for value, count in zip(values, frames, strict=True)]
     groups = [row.action if averaging == "actions" else "all" for row in rows]
     return estimate(values, np.asarray(frames, dtype=np.float64), groups, weights)
+
+
+def _of_row(row: SequenceErrors, metric: str) -> float | None:
+    if metric in row.further:
+        return row.further[metric]
+    value: float | None = getattr(row, metric)
+    return value
+
+
+def _of_result(result: EvaluationResult, metric: str) -> float:
+    estimate: Estimate = result.further[metric] if metric in result.further else getattr(result, metric)
+    return float(estimate.value)
 
 
 def _known(value: float | None) -> float:

@@ -11,7 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 from poseshift.storage.model import FrozenModel
-from poseshift.storage.registry import Registry
+from poseshift.storage.registry import Registry, UnknownNameError
 from poseshift.training.lifters.lifter import Lifter
 
 
@@ -53,7 +53,10 @@ def _by_name(value: object) -> LifterConfigBase:
         return value
     if not isinstance(value, Mapping) or "name" not in value:
         raise ValueError(f"a lifter's configuration names its kind, such as {{name: {next(iter(CONFIGS))}}}")
-    kind = CONFIGS[str(value["name"])]
+    try:
+        kind = CONFIGS[str(value["name"])]
+    except UnknownNameError as error:
+        raise ValueError(f"{error}; a lifter of your own needs its module (`plugins:`, --plugin)") from error
     try:
         return kind.model_validate(value)
     except ValidationError as error:
