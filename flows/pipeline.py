@@ -9,7 +9,7 @@ and, for each method and seed, ``lifters/<method>/seed-<n>`` and ``evaluations/<
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prefect import flow
@@ -22,7 +22,7 @@ from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.flows.experiment.recipe import Recipe, StoredData, save_recipe
 from poseshift.flows.experiment.results import Summary, summarise
 from poseshift.flows.experiment.train import TrainingRecord
-from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, RawKind, failure_of, prepare_store
+from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, failure_of, prepare_store
 from poseshift.flows.prepare import show as show_ingest
 from poseshift.flows.report.gather import gather
 from poseshift.flows.report.page import write_page
@@ -32,15 +32,9 @@ from poseshift.flows.runtime.events import announce_commit
 from poseshift.flows.runtime.logs import recorded
 from poseshift.flows.runtime.retries import patient_task
 from poseshift.flows.train import train_with_progress
+from poseshift.preprocessing.datasets import DATASETS
 from poseshift.preprocessing.ingest import IngestReport
 from poseshift.storage.files import write_atomically
-from poseshift.storage.schema import Dataset
-
-_RAW_KINDS: Mapping[Dataset, RawKind] = {
-    "human36m": "human36m",
-    "mpi_inf_3dhp_train": "mpi-inf-3dhp-train",
-    "mpi_inf_3dhp_test": "mpi-inf-3dhp-test",
-}
 
 
 def prepare_request(data: StoredData) -> PrepareRequest | None:
@@ -53,9 +47,10 @@ def prepare_request(data: StoredData) -> PrepareRequest | None:
     """
     if data.raw is None:
         return None
-    if data.dataset not in _RAW_KINDS:
+    known = DATASETS[data.dataset]
+    if known.plan is None:
         raise ValueError(f"{data.dataset} has no raw release to prepare {data.store} from; leave out `raw`")
-    return PrepareRequest(kind=_RAW_KINDS[data.dataset], raw=data.raw, store=data.store)
+    return PrepareRequest(kind=known.kind, raw=data.raw, store=data.store)
 
 
 def prepare_data(data: StoredData, dask: str | None = None) -> IngestReport | None:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.flows.experiment.stage import log_stage
@@ -22,29 +22,22 @@ from poseshift.flows.runtime.events import announce_commit
 from poseshift.flows.runtime.logs import recorded
 from poseshift.flows.runtime.retries import is_passing, patient_task
 from poseshift.preprocessing import quality
-from poseshift.preprocessing.human36m.read import Human36MOptions, plan_human36m
+from poseshift.preprocessing.datasets import RawTree, ReaderOptions, raw_kinds
 from poseshift.preprocessing.ingest import IngestPolicy, IngestReport, Progress, ingest
-from poseshift.preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions, plan_test, plan_train
 from poseshift.preprocessing.raw import RawPlan
 from poseshift.storage.location import Location
-from poseshift.storage.model import FrozenModel
 from poseshift.storage.store import PoseStore, StoreError
 
-RawKind = Literal["human36m", "mpi-inf-3dhp-train", "mpi-inf-3dhp-test"]
 
-
-class PrepareRequest(FrozenModel):
+class PrepareRequest(ReaderOptions):
     """One raw tree to be brought into one store."""
 
-    kind: RawKind = Field(description="Which release the raw tree is.")
+    kind: str = Field(
+        description="Which release the raw tree is: human36m, mpi-inf-3dhp-train, mpi-inf-3dhp-test, or one "
+        "that a plugin adds."
+    )
     raw: Path = Field(description="The raw tree as downloaded (for Human3.6M also a folder of its archives).")
     store: str = Field(description="Folder or Icechunk location (s3://bucket/prefix) of the store.")
-    human36m: Human36MOptions = Field(
-        default_factory=Human36MOptions, description="Named corrections for known faults of Human3.6M."
-    )
-    mpi_inf_3dhp: MpiInf3dhpOptions = Field(
-        default_factory=MpiInf3dhpOptions, description="Options of the MPI-INF-3DHP readers."
-    )
     unpack_into: Path | None = Field(
         default=None,
         description="Where archives of a raw folder are unpacked; by default beside a local store.",
@@ -58,6 +51,14 @@ class PrepareRequest(FrozenModel):
     dask: str | None = Field(
         default=None, description="Address of a Dask scheduler; by default local threads."
     )
+
+    @field_validator("kind")
+    @classmethod
+    def _has_a_reader(cls, kind: str) -> str:
+        known = raw_kinds()
+        if kind not in known:
+            raise ValueError(f"no raw release {kind!r} is known; there are {', '.join(known)}")
+        return kind
 
 
 class PrepareFailedError(RuntimeError):
@@ -85,11 +86,11 @@ def failure_of(report: IngestReport) -> PrepareFailedError:
 
 def read_plan(request: PrepareRequest) -> RawPlan:
     """List what the raw tree offers, without reading frames."""
-    if request.kind == "human36m":
-        return plan_human36m(request.raw, request.human36m, _unpacking_folder(request))
-    if request.kind == "mpi-inf-3dhp-train":
-        return plan_train(request.raw, request.mpi_inf_3dhp)
-    return plan_test(request.raw, request.mpi_inf_3dhp)
+    plan = raw_kinds()[request.kind].plan
+    if plan is None:  # cannot be: these are the data sets with a raw release
+        raise ValueError(f"{request.kind} has no raw release")
+    options = ReaderOptions(human36m=request.human36m, mpi_inf_3dhp=request.mpi_inf_3dhp)
+    return plan(RawTree(request.raw, options, _unpacking_folder(request)))
 
 
 def _unpacking_folder(request: PrepareRequest) -> Path | None:

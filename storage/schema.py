@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StringConstraints
 
 from poseshift.geometry.camera import Camera
 from poseshift.storage.model import FrozenModel
@@ -24,7 +24,8 @@ FORMAT_VERSION = 1
 FRAMES_PER_CHUNK = 4096
 
 Float32 = NDArray[np.float32]
-Dataset = Literal["human36m", "mpi_inf_3dhp_train", "mpi_inf_3dhp_test", "augmented", "adapted"]
+Dataset = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+"""Name of a data set: small letters, digits and underscores; an open list, see `preprocessing.datasets`."""
 
 
 @dataclass(frozen=True, order=True)

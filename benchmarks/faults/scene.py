@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from poseshift.flows.prepare import PrepareRequest, RawKind, prepare_store
+from poseshift.flows.prepare import PrepareRequest, prepare_store
 from poseshift.preprocessing.motion.procedural import generate
 from poseshift.preprocessing.restaging.restage import restage
 from poseshift.storage.store import PoseStore
@@ -56,7 +56,7 @@ def set_scene(folder: Path, seed: int) -> Scene:
     scene = Scene(folder)
     motions = generate(seed=seed, clips_per_subject=2, frames_per_clip=40)
     restage(motions, folder / "raw", seed=seed, motion="procedural motion of the fault injection")
-    kinds: tuple[tuple[RawKind, Path, str], ...] = (
+    kinds: tuple[tuple[str, Path, str], ...] = (
         ("human36m", scene.human36m, scene.source),
         ("mpi-inf-3dhp-train", scene.mpi_inf_3dhp, scene.target),
     )

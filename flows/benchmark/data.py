@@ -14,7 +14,7 @@ import numpy as np
 from poseshift.flows.benchmark.domains import Derivation, StoreName, clips_of, derivations, play
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.flows.experiment.stage import run_stage
-from poseshift.flows.prepare import PrepareRequest, RawKind, failure_of, prepare_store
+from poseshift.flows.prepare import PrepareRequest, failure_of, prepare_store
 from poseshift.preprocessing.motion.motion import PROCEDURAL, load, title
 from poseshift.preprocessing.restaging.report import RestageReport
 from poseshift.preprocessing.restaging.restage import HUMAN36M_FOLDER, MPI_INF_3DHP_FOLDER, restage
@@ -24,7 +24,7 @@ from poseshift.storage.provenance import digest_file, digest_json
 from poseshift.storage.schema import SourceFile
 from poseshift.storage.store import PoseStore
 
-_PREPARED: tuple[tuple[StoreName, RawKind, str], ...] = (
+_PREPARED: tuple[tuple[StoreName, str, str], ...] = (
     ("human36m", "human36m", HUMAN36M_FOLDER),
     ("mpi_inf_3dhp_train", "mpi-inf-3dhp-train", MPI_INF_3DHP_FOLDER),
     ("mpi_inf_3dhp_test", "mpi-inf-3dhp-test", MPI_INF_3DHP_FOLDER),
@@ -117,7 +117,7 @@ def _make(motion: str, folder: Path, seed: int) -> BenchmarkStores:
     return BenchmarkStores(motion=label, digests=digests)
 
 
-def _prepare(folder: Path, name: StoreName, kind: RawKind, tree: str) -> str:
+def _prepare(folder: Path, name: StoreName, kind: str, tree: str) -> str:
     location = _store(folder, name)
     report = prepare_store(PrepareRequest(kind=kind, raw=folder / "raw" / tree, store=str(location)))
     if not report.succeeded:

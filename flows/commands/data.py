@@ -17,7 +17,7 @@ from poseshift.flows.commands.console import (
     steps_shown,
     user_errors,
 )
-from poseshift.flows.commands.options import Json
+from poseshift.flows.commands.options import Json, Plugins
 from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, prepare, quality_warnings
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
 from poseshift.preprocessing.errors import RawDataError
@@ -91,6 +91,30 @@ def prepare_human36m(
         on_vanished="prune" if prune else "keep",
         dask=dask,
     )
+    _prepare([request], as_json=as_json)
+
+
+@prepare_app.command("other")
+def prepare_other(
+    kind: Annotated[str, typer.Argument(help="The data set, as its module names it, with dashes.")],
+    raw: Raw,
+    store: Store,
+    dask: Dask = None,
+    keep_going: KeepGoing = False,
+    prune: Prune = False,
+    plugin: Plugins = None,
+    as_json: Json = False,
+) -> None:
+    """Prepare a data set that a module of your own adds; name the module with --plugin."""
+    with user_errors(ValueError):
+        request = PrepareRequest(
+            kind=kind,
+            raw=raw,
+            store=store,
+            on_failure="keep-going" if keep_going else "abort",
+            on_vanished="prune" if prune else "keep",
+            dask=dask,
+        )
     _prepare([request], as_json=as_json)
 
 

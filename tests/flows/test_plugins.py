@@ -3,13 +3,18 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from poseshift.flows.experiment.folder import RunFolder
 from poseshift.flows.experiment.recipe import Recipe, RecipeError, load_recipe, save_recipe
 from poseshift.flows.experiment.results import Summary
+from poseshift.storage.schema import TrialKey
+from poseshift.storage.store import PoseStore
 
 LIFTERS = '''
 """A lifter, a method, a metric and a criterion of a laboratory of one's own."""
@@ -70,6 +75,45 @@ CRITERIA.add("depth_spread", lambda found: float(found.answer[..., 2].std()))
 '''
 
 
+DATA_SET = '''
+"""A data set that is one file of joints and one camera: names, axes and units are the project's."""
+
+from functools import partial
+
+import numpy as np
+
+from poseshift.geometry.camera import Camera, project
+from poseshift.preprocessing.datasets import DATASETS, DataSet, RawTree
+from poseshift.preprocessing.raw import PlannedTrial, RawPlan
+from poseshift.storage.schema import Trial, TrialKey
+
+CAMERA = Camera(name="phone", size_px=(1080, 1920), focal_px=(1500.0, 1500.0), centre_px=(540.0, 960.0))
+
+
+def read(path, key):
+    positions = np.load(path).astype(np.float32)
+    seen = project(positions.astype(np.float64), CAMERA.intrinsics)
+    return Trial(
+        key=key,
+        action="walk",
+        subaction="1",
+        fps=30.0,
+        cameras=(CAMERA,),
+        positions_world=positions,
+        keypoints_2d=seen[None].astype(np.float32),
+    )
+
+
+def plan(tree: RawTree) -> RawPlan:
+    keys = {path: TrialKey(path.parent.name, path.stem) for path in sorted(tree.root.glob("*/*.npy"))}
+    trials = tuple(PlannedTrial(key, (path,), partial(read, path, key)) for path, key in keys.items())
+    return RawPlan(dataset="my_lab", root=tree.root, trials=trials, problems=(), options={})
+
+
+DATASETS.add("my_lab", DataSet("my_lab", "Our own recordings.", plan))
+'''
+
+
 @pytest.fixture
 def laboratory(tmp_path: Path) -> Path:
     """A folder of a user's, with packages whose names the project has, too."""
@@ -77,6 +121,7 @@ def laboratory(tmp_path: Path) -> Path:
     (folder / "my_lab").mkdir(parents=True)
     (folder / "my_lab" / "__init__.py").touch()
     (folder / "my_lab" / "lifters.py").write_text(LIFTERS)
+    (folder / "my_lab" / "recordings.py").write_text(DATA_SET)
     (folder / "training").mkdir()
     (folder / "training" / "__init__.py").write_text("raise RuntimeError('the wrong training')\n")
     return folder
@@ -146,3 +191,23 @@ def test_a_module_that_is_not_there_is_named(prepared: Recipe, tmp_path: Path) -
     path.write_text(text)
     with pytest.raises(RecipeError, match=r"plugin 'no_such_lab.lifters' cannot be imported"):
         load_recipe(path)
+
+
+def test_a_data_set_of_ones_own_is_prepared_as_the_others_are(
+    laboratory: Path, draw_people: Callable[..., NDArray[np.float32]]
+) -> None:
+    (laboratory / "raw" / "P1").mkdir(parents=True)
+    people = draw_people(np.random.default_rng(0), 20)
+    np.save(laboratory / "raw" / "P1" / "walk.npy", people)
+    command = ("prepare", "other", "my-lab", "raw", "store", "--json")
+    unknown = poseshift(laboratory, *command)
+    assert unknown.returncode == 1
+    assert "no raw release 'my-lab' is known; there are human36m" in unknown.stderr
+    done = poseshift(laboratory, *command, "--plugin", "my_lab.recordings")
+    assert done.returncode == 0, done.stderr[-3000:]
+    store = PoseStore.open(laboratory / "store")
+    assert store.dataset == "my_lab"
+    np.testing.assert_allclose(store.read(TrialKey("P1", "walk")).positions_world, people)
+    again = poseshift(laboratory, *command, "--plugin", "my_lab.recordings")
+    assert again.returncode == 0
+    assert PoseStore.open(laboratory / "store").snapshot == store.snapshot
