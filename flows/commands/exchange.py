@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import typer
 
 from poseshift.flows.commands.console import console, user_errors
+from poseshift.flows.commands.options import Plugins
 from poseshift.geometry.camera import Camera
 from poseshift.preprocessing.human36m.calibration import builtin_calibration
 from poseshift.preprocessing.mpi_inf_3dhp.layout import TEST_CAMERAS, TRAINING_CAMERAS
@@ -21,6 +22,7 @@ from poseshift.storage.columns import Selection, read_camera_poses
 from poseshift.storage.exchange import mmpose, poseaug, pstmo, videopose3d
 from poseshift.storage.exchange.mmpose import ImageName, ImageNaming
 from poseshift.storage.exchange.npz import ExchangeError, ObjectArrays
+from poseshift.storage.exchange.registry import FORMATS
 from poseshift.storage.exchange.trials import trials_of
 from poseshift.storage.lock import StoreLockedError
 from poseshift.storage.provenance import digest_file
@@ -119,6 +121,39 @@ def import_mmpose(
         )
 
 
+@import_app.command("other")
+def import_other(
+    name: Annotated[str, typer.Argument(help="The format, as its module names it.")],
+    file: Annotated[Path, typer.Argument(help="The file or folder.", exists=True)],
+    store: NewStore,
+    plugin: Plugins = None,
+) -> None:
+    """Read a format that a module of your own adds; name the module with --plugin."""
+    with user_errors(*_MENDABLE):
+        read = FORMATS[name].read
+        if read is None:
+            raise ValueError(f"format {name!r} is not read without options; see `poseshift import --help`")
+        found = read(file)
+        _write(store, found.dataset, name, found.trials, found.skeleton)
+
+
+@export_app.command("other")
+def export_other(
+    name: Annotated[str, typer.Argument(help="The format, as its module names it.")],
+    store: Store,
+    place: Annotated[Path, typer.Argument(help="The file or folder to write.")],
+    plugin: Plugins = None,
+) -> None:
+    """Write any format of the list with its defaults, those of a --plugin among them."""
+    with user_errors(*_MENDABLE):
+        write = FORMATS[name].write
+        if write is None:
+            raise ValueError(f"format {name!r} is not written")
+        opened = PoseStore.open(store)
+        written = write(opened, _parent_made(place))
+    _print_written(opened, *written)
+
+
 @export_app.command("videopose3d")
 def export_videopose3d(
     store: Store,
@@ -187,10 +222,16 @@ def _object_arrays(trust_pickle: bool) -> ObjectArrays:
     return "restricted" if trust_pickle else "refuse"
 
 
-def _write(location: str, dataset: Dataset, layout: str, trials: Iterable[Trial]) -> None:
+def _write(
+    location: str,
+    dataset: Dataset,
+    layout: str,
+    trials: Iterable[Trial],
+    skeleton: str = "human36m_17",
+) -> None:
     """Make a store of imported trials, in one transaction; nothing is made when the file is refused."""
     read = list(trials)
-    store = PoseStore.create(location, dataset, options={"imported_from": layout})
+    store = PoseStore.create(location, dataset, skeleton, options={"imported_from": layout})
     with store.transaction(f"Import {layout}") as transaction:
         for trial in read:
             transaction.write(trial)

@@ -114,6 +114,49 @@ DATASETS.add("my_lab", DataSet("my_lab", "Our own recordings.", plan))
 '''
 
 
+FORMAT = '''
+"""Trials as one plain npz each, in a folder: read and written."""
+
+import numpy as np
+
+from poseshift.geometry.camera import Camera
+from poseshift.storage.exchange.registry import FORMATS, Format, Imported
+from poseshift.storage.schema import Trial, TrialKey
+
+
+def write(store, folder):
+    folder.mkdir()
+    files = []
+    for key in store.keys():
+        trial = store.read(key)
+        files.append(folder / f"{key.subject}-{key.trial}.npz")
+        np.savez(files[-1], positions=trial.positions_world, keypoints=trial.keypoints_2d)
+    return tuple(files)
+
+
+def read(folder):
+    camera = Camera(name="phone", size_px=(1080, 1920), focal_px=(1500.0, 1500.0), centre_px=(540.0, 960.0))
+    trials = []
+    for path in sorted(folder.glob("*.npz")):
+        with np.load(path) as arrays:
+            trials.append(
+                Trial(
+                    key=TrialKey(*path.stem.split("-")),
+                    action="walk",
+                    subaction="1",
+                    fps=30.0,
+                    cameras=(camera,),
+                    positions_world=arrays["positions"],
+                    keypoints_2d=arrays["keypoints"],
+                )
+            )
+    return Imported("my_lab", trials)
+
+
+FORMATS.add("plain", Format("plain", "One npz a trial.", read, write))
+'''
+
+
 @pytest.fixture
 def laboratory(tmp_path: Path) -> Path:
     """A folder of a user's, with packages whose names the project has, too."""
@@ -122,6 +165,7 @@ def laboratory(tmp_path: Path) -> Path:
     (folder / "my_lab" / "__init__.py").touch()
     (folder / "my_lab" / "lifters.py").write_text(LIFTERS)
     (folder / "my_lab" / "recordings.py").write_text(DATA_SET)
+    (folder / "my_lab" / "plain.py").write_text(FORMAT)
     (folder / "training").mkdir()
     (folder / "training" / "__init__.py").write_text("raise RuntimeError('the wrong training')\n")
     return folder
@@ -193,7 +237,7 @@ def test_a_module_that_is_not_there_is_named(prepared: Recipe, tmp_path: Path) -
         load_recipe(path)
 
 
-def test_a_data_set_of_ones_own_is_prepared_as_the_others_are(
+def test_a_data_set_and_a_format_of_ones_own_are_used_as_the_others_are(
     laboratory: Path, draw_people: Callable[..., NDArray[np.float32]]
 ) -> None:
     (laboratory / "raw" / "P1").mkdir(parents=True)
@@ -211,3 +255,14 @@ def test_a_data_set_of_ones_own_is_prepared_as_the_others_are(
     again = poseshift(laboratory, *command, "--plugin", "my_lab.recordings")
     assert again.returncode == 0
     assert PoseStore.open(laboratory / "store").snapshot == store.snapshot
+
+    with_format = ("--plugin", "my_lab.plain")
+    assert (
+        "no exchange format 'plain'" in poseshift(laboratory, "export", "other", "plain", "store", "x").stderr
+    )
+    written = poseshift(laboratory, "export", "other", "plain", "store", "files", *with_format)
+    assert written.returncode == 0, written.stderr[-3000:]
+    read = poseshift(laboratory, "import", "other", "plain", "files", "copy", *with_format)
+    assert read.returncode == 0, read.stderr[-3000:]
+    copy = PoseStore.open(laboratory / "copy").read(TrialKey("P1", "walk"))
+    np.testing.assert_array_equal(copy.positions_world, store.read(TrialKey("P1", "walk")).positions_world)
