@@ -258,8 +258,8 @@ class GlobalPositionAlignment:
         Which form or control.
     target : TargetKeypoints
         Keypoints and cameras of the target.
-    device : torch.device or str
-        Where batches are.
+    device : torch.device | str
+        Torch.device or str Where batches are.
 
     Attributes
     ----------
@@ -323,7 +323,7 @@ def place(
     root : int
         Index of the root joint.
     generator : torch.Generator
-        Used by the control ``random_uniform`` alone.
+        Torch.Generator Used by the control ``random_uniform`` alone.
 
     Returns
     -------

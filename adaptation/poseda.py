@@ -61,8 +61,8 @@ class PoseDA:
         Keypoints and cameras of the target, on the same skeleton.
     seed : int
         Seed of the adversary's weights.
-    device : torch.device or str
-        Where batches are.
+    device : torch.device | str
+        Torch.device or str Where batches are.
 
     Attributes
     ----------

@@ -109,9 +109,12 @@ class RankCorrelation:
 
     Attributes
     ----------
-    criteria : one per criterion, NaN for one that does not vary.
-    combined : of :func:`combined_rank`.
-    checkpoints : number of them.
+    criteria : tuple[tuple[str, float], ...]
+        One per criterion, NaN for one that does not vary.
+    combined : float
+        Of :func:`combined_rank`.
+    checkpoints : int
+        Number of them.
     """
 
     criteria: tuple[tuple[str, float], ...]
@@ -131,10 +134,14 @@ def measure(
 
     Parameters
     ----------
-    lifter, encoding : made for each other.
-    target : only keypoints and intrinsics are read; its 3D may be NaN.
-    source_bones : bone lengths of the source, metres.
-    config : how many clips, how far turned.
+    lifter, encoding : Lifter or Encoding
+        Made for each other.
+    target : DevicePoses
+        Only keypoints and intrinsics are read; its 3D may be NaN.
+    source_bones : BoneStatistics
+        Bone lengths of the source, metres.
+    config : SelectionConfig
+        How many clips, how far turned.
 
     Raises
     ------
@@ -206,8 +213,9 @@ def reprojection_error(relative: Tensor, rays: Tensor) -> Tensor:
 
     Parameters
     ----------
-    relative : (..., joints, 3), metres, camera axes.
-    rays : (..., joints, 2).
+    relative : Tensor of shape (..., joints, 3)
+        Metres, camera axes.
+    rays : Tensor of shape (..., joints, 2)
 
     Returns
     -------
@@ -249,8 +257,10 @@ def lift_turned(
 
     Parameters
     ----------
-    lifter, encoding, keypoints_px, intrinsics : as for :func:`poseshift.training.flip.lift`.
-    rotation : (batch, 3, 3), from the camera's axes to the turned camera's.
+    lifter, encoding, keypoints_px, intrinsics : Lifter or Encoding or Tensor or Intrinsics
+        As for :func:`poseshift.training.flip.lift`.
+    rotation : Tensor of shape (batch, 3, 3)
+        From the camera's axes to the turned camera's.
     """
     rays = normalise(keypoints_px, intrinsics)
     points = rotate(torch.cat([rays, torch.ones_like(rays[..., :1])], dim=-1), rotation)

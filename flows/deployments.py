@@ -48,8 +48,10 @@ class Timetable:
 
     Attributes
     ----------
-    schedule : a cron line with its time zone, or an interval; None looks on events and on demand only.
-    settling : pause between somebody else's commit and the look that follows.
+    schedule : Schedule or None
+        A cron line with its time zone, or an interval; None looks on events and on demand only.
+    settling : timedelta
+        Pause between somebody else's commit and the look that follows.
     """
 
     schedule: Schedule | None

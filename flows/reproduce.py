@@ -78,11 +78,16 @@ class RecordedRun:
 
     Attributes
     ----------
-    folder : where it lies.
-    recipe : as it was run.
-    summary : its figures.
-    environment : its circumstances; None for runs that did not keep them.
-    trained : per method and seed, what the training left behind.
+    folder : RunFolder
+        Where it lies.
+    recipe : Recipe
+        As it was run.
+    summary : Summary
+        Its figures.
+    environment : Environment or None
+        Its circumstances; None for runs that did not keep them.
+    trained : Mapping[tuple[str, int], RecordedLifter]
+        Per method and seed, what the training left behind.
     """
 
     folder: RunFolder
@@ -98,11 +103,16 @@ class RecordedLifter:
 
     Attributes
     ----------
-    read : inputs of its training.
-    training : record of its training.
-    tested : inputs of its evaluation, among them the digest of the weights.
-    evaluation : its results.
-    weights_sha256 : digest of the weights as they lie in the folder.
+    read : TrainingInputs
+        Inputs of its training.
+    training : TrainingRecord
+        Record of its training.
+    tested : EvaluationInputs
+        Inputs of its evaluation, among them the digest of the weights.
+    evaluation : EvaluationRecord
+        Its results.
+    weights_sha256 : str
+        Digest of the weights as they lie in the folder.
     """
 
     read: TrainingInputs

@@ -23,8 +23,10 @@ def like(values: Any, reference: Array) -> Array:
 
     Parameters
     ----------
-    values : array, or nested sequence of numbers.
-    reference : array whose library, dtype and device are taken.
+    values : Any
+        Array, or nested sequence of numbers.
+    reference : array
+        Array whose library, dtype and device are taken.
     """
     xp = array_namespace(reference)
     if not is_array_api_obj(values):
@@ -42,9 +44,12 @@ def align_leading(values: Array, dimensions: int, trailing: int) -> Array:
 
     Parameters
     ----------
-    values : (*leading, *own), where own has ``trailing`` axes.
-    dimensions : number of axes of the result.
-    trailing : number of axes that stay last.
+    values : array of shape (*leading, *own)
+        Where own has ``trailing`` axes.
+    dimensions : int
+        Number of axes of the result.
+    trailing : int
+        Number of axes that stay last.
 
     Raises
     ------

@@ -19,8 +19,9 @@ def bone_vectors(points: Array, skeleton: Skeleton) -> Array:
 
     Parameters
     ----------
-    points : (..., joints, d).
-    skeleton : names the parents.
+    points : array of shape (..., joints, d)
+    skeleton : Skeleton
+        Names the parents.
 
     Returns
     -------
@@ -42,7 +43,19 @@ def bone_vectors(points: Array, skeleton: Skeleton) -> Array:
 
 
 def bone_lengths(points: Array, skeleton: Skeleton) -> Array:
-    """Length of every bone, (..., joints, d) -> (..., bones), in the unit of the points."""
+    """Length of every bone, (..., joints, d) -> (..., bones), in the unit of the points.
+
+    Examples
+    --------
+    Every joint one metre above its parent: every bone is one metre long.
+
+    >>> from poseshift.geometry.skeleton import HUMAN36M_17
+    >>> points = np.zeros((17, 3))
+    >>> for joint in root_first(HUMAN36M_17)[1:]:
+    ...     points[joint] = points[HUMAN36M_17.parents[joint]] + [0.0, 0.0, 1.0]
+    >>> bool((bone_lengths(points, HUMAN36M_17) == 1.0).all())
+    True
+    """
     return norm(bone_vectors(points, skeleton))
 
 
@@ -59,10 +72,14 @@ def from_bones(root: Array, directions: Array, lengths: Array, skeleton: Skeleto
 
     Parameters
     ----------
-    root : (..., d), position of the root joint.
-    directions : (..., bones, d), unit vectors.
-    lengths : (..., bones), in the unit of the root; leading dimensions broadcast.
-    skeleton : names the parents; they need not precede their children.
+    root : array of shape (..., d)
+        Position of the root joint.
+    directions : array of shape (..., bones, d)
+        Unit vectors.
+    lengths : array of shape (..., bones)
+        In the unit of the root; leading dimensions broadcast.
+    skeleton : Skeleton
+        Names the parents; they need not precede their children.
 
     Returns
     -------
@@ -95,9 +112,12 @@ class BoneStatistics:
 
     Attributes
     ----------
-    skeleton : whose bones.
-    poses : number of poses behind the figures.
-    mean, deviation : (bones,), mean and population standard deviation of each length, in the poses' unit.
+    skeleton : Skeleton
+        Whose bones.
+    poses : int
+        Number of poses behind the figures.
+    mean, deviation : array of shape (bones,)
+        Mean and population standard deviation of each length, in the poses' unit.
     """
 
     skeleton: Skeleton
@@ -130,8 +150,10 @@ def bone_statistics(points: Array, skeleton: Skeleton) -> BoneStatistics:
 
     Parameters
     ----------
-    points : (..., joints, 3), at least one pose, no NaN.
-    skeleton : names the parents.
+    points : array of shape (..., joints, 3)
+        At least one pose, no NaN.
+    skeleton : Skeleton
+        Names the parents.
 
     Raises
     ------

@@ -39,12 +39,18 @@ class Camera:
 
     Attributes
     ----------
-    name : the data set's own name for the camera (``"54138969"``, ``"0"``, ``"TS1"``).
-    size_px : (width, height) of the image.
-    focal_px, centre_px : (x, y) of focal length and principal point.
-    distortion : lens model.
-    rotation : R, 3x3 row-major, world to camera.
-    translation : t in metres, ``X_camera = R X_world + t``.
+    name : str
+        The data set's own name for the camera (``"54138969"``, ``"0"``, ``"TS1"``).
+    size_px : tuple[int, int]
+        (width, height) of the image.
+    focal_px, centre_px : tuple[float, float]
+        (x, y) of focal length and principal point.
+    distortion : Distortion
+        Lens model.
+    rotation : tuple[tuple[float, float, float], ...]
+        R, 3x3 row-major, world to camera.
+    translation : tuple[float, float, float]
+        T in metres, ``X_camera = R X_world + t``.
     """
 
     name: str
@@ -85,9 +91,12 @@ class Intrinsics:
 
     Attributes
     ----------
-    focal_px, centre_px, size_px : (..., 2), x then y (width then height).
-    radial : (..., 3), k1 k2 k3 of the ``human36m`` model; zeros for a pinhole.
-    tangential : (..., 2), p1 p2; zeros for a pinhole.
+    focal_px, centre_px, size_px : array of shape (..., 2)
+        X then y (width then height).
+    radial : array of shape (..., 3)
+        K1 k2 k3 of the ``human36m`` model; zeros for a pinhole.
+    tangential : array of shape (..., 2)
+        P1 p2; zeros for a pinhole.
     """
 
     focal_px: Array
@@ -157,13 +166,24 @@ def world_to_camera(points_world: Array, rotation: Any, translation: Any) -> Arr
 
     Parameters
     ----------
-    points_world : (..., 3), metres (or any unit that the translation has too).
-    rotation : (3, 3), or (*rows, 3, 3) against points (*rows, ..., joints, 3).
-    translation : (3,), or (*rows, 3).
+    points_world : array of shape (..., 3)
+        Metres (or any unit that the translation has too).
+    rotation : Any of shape (3, 3)
+        Or (*rows, 3, 3) against points (*rows, ..., joints, 3).
+    translation : Any of shape (3,)
+        Or (*rows, 3).
 
     Returns
     -------
     array (..., 3).
+
+    Examples
+    --------
+    A camera two metres above the floor that looks along the world's y.
+
+    >>> rotation = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    >>> world_to_camera(np.array([[0.0, 5.0, 2.0]]), rotation, np.array([0.0, 2.0, 0.0])).tolist()
+    [[0.0, 0.0, 5.0]]
     """
     translation = align_leading(like(translation, points_world), points_world.ndim, trailing=1)
     return rotate(points_world, rotation) + translation
@@ -189,8 +209,10 @@ def distort(rays: Array, intrinsics: Intrinsics) -> Array:
 
     Parameters
     ----------
-    rays : (*rows, ..., joints, 2), undistorted.
-    intrinsics : leading dimensions (*rows); zero coefficients leave the rays as they are.
+    rays : array of shape (*rows, ..., joints, 2)
+        Undistorted.
+    intrinsics : Intrinsics
+        Leading dimensions (*rows); zero coefficients leave the rays as they are.
 
     Returns
     -------
@@ -209,8 +231,10 @@ def undistort(rays: Array, intrinsics: Intrinsics) -> Array:
 
     Parameters
     ----------
-    rays : (*rows, ..., joints, 2), distorted.
-    intrinsics : leading dimensions (*rows).
+    rays : array of shape (*rows, ..., joints, 2)
+        Distorted.
+    intrinsics : Intrinsics
+        Leading dimensions (*rows).
 
     Returns
     -------
@@ -242,12 +266,22 @@ def project(points_camera: Array, intrinsics: Intrinsics) -> Array:
 
     Parameters
     ----------
-    points_camera : (*rows, ..., joints, 3), metres, z > 0.
-    intrinsics : leading dimensions (*rows).
+    points_camera : array of shape (*rows, ..., joints, 3)
+        Metres, z > 0.
+    intrinsics : Intrinsics
+        Leading dimensions (*rows).
 
     Returns
     -------
     array (*rows, ..., joints, 2), pixels.
+
+    Examples
+    --------
+    A point one metre to the right at four metres, focal length 1000 px: 250 px right of the principal point.
+
+    >>> camera = Camera(name="c", size_px=(1000, 800), focal_px=(1000.0, 1000.0), centre_px=(500.0, 400.0))
+    >>> project(np.array([[1.0, 0.0, 4.0]]), camera.intrinsics).tolist()
+    [[750.0, 400.0]]
     """
     return rays_to_px(distort(rays_of(points_camera), intrinsics), intrinsics)
 
@@ -262,12 +296,19 @@ def normalise(keypoints_px: Array, intrinsics: Intrinsics) -> Array:
 
     Parameters
     ----------
-    keypoints_px : (*rows, ..., joints, 2).
-    intrinsics : leading dimensions (*rows).
+    keypoints_px : array of shape (*rows, ..., joints, 2)
+    intrinsics : Intrinsics
+        Leading dimensions (*rows).
 
     Returns
     -------
     array of the shape of the keypoints, undistorted, without unit.
+
+    Examples
+    --------
+    >>> camera = Camera(name="c", size_px=(1000, 800), focal_px=(1000.0, 1000.0), centre_px=(500.0, 400.0))
+    >>> normalise(np.array([[750.0, 400.0]]), camera.intrinsics).tolist()
+    [[0.25, 0.0]]
     """
     centred = keypoints_px - _field(intrinsics.centre_px, keypoints_px)
     return undistort(centred / _field(intrinsics.focal_px, keypoints_px), intrinsics)
@@ -283,13 +324,21 @@ def unproject(keypoints_px: Array, depth: Array, intrinsics: Intrinsics) -> Arra
 
     Parameters
     ----------
-    keypoints_px : (*rows, ..., joints, 2).
-    depth : (*rows, ..., joints), metres, z of each point.
-    intrinsics : leading dimensions (*rows).
+    keypoints_px : array of shape (*rows, ..., joints, 2)
+    depth : array of shape (*rows, ..., joints)
+        Metres, z of each point.
+    intrinsics : Intrinsics
+        Leading dimensions (*rows).
 
     Returns
     -------
     array (*rows, ..., joints, 3), metres.
+
+    Examples
+    --------
+    >>> camera = Camera(name="c", size_px=(1000, 800), focal_px=(1000.0, 1000.0), centre_px=(500.0, 400.0))
+    >>> unproject(np.array([[750.0, 400.0]]), np.array([4.0]), camera.intrinsics).tolist()
+    [[1.0, 0.0, 4.0]]
     """
     xp = array_namespace(keypoints_px)
     depth = like(depth, keypoints_px)[..., None]
@@ -303,12 +352,20 @@ def to_screen(keypoints_px: Array, size_px: Any) -> Array:
 
     Parameters
     ----------
-    keypoints_px : (*rows, ..., joints, 2).
-    size_px : (2,) or (*rows, 2), width and height.
+    keypoints_px : array of shape (*rows, ..., joints, 2)
+    size_px : Any
+        (2,) or (*rows, 2), width and height.
 
     Returns
     -------
     array of the shape of the keypoints; x in [-1, 1] inside the image.
+
+    Examples
+    --------
+    The width becomes 2 and both axes keep one scale.
+
+    >>> to_screen(np.array([[0.0, 0.0], [500.0, 400.0], [1000.0, 800.0]]), (1000, 800)).tolist()
+    [[-1.0, -0.8], [0.0, 0.0], [1.0, 0.8]]
     """
     size = _field(size_px, keypoints_px)
     return (2 * keypoints_px - size) / size[..., 0:1]

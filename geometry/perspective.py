@@ -22,7 +22,8 @@ def box_centre(rays: Array) -> Array:
 
     Parameters
     ----------
-    rays : (..., joints, 2), rays or pixels.
+    rays : array of shape (..., joints, 2)
+        Rays or pixels.
 
     Returns
     -------
@@ -37,7 +38,8 @@ def clip_centre(rays: Array) -> Array:
 
     Parameters
     ----------
-    rays : (..., frames, joints, 2), rays or pixels.
+    rays : array of shape (..., frames, joints, 2)
+        Rays or pixels.
 
     Returns
     -------
@@ -54,7 +56,8 @@ def perspective_rotation(centre_ray: Array) -> Array:
 
     Parameters
     ----------
-    centre_ray : (..., 2), ray coordinates ``(x/z, y/z)``; any finite ray is in front of the camera.
+    centre_ray : array of shape (..., 2)
+        Ray coordinates ``(x/z, y/z)``; any finite ray is in front of the camera.
 
     Returns
     -------
@@ -80,8 +83,9 @@ def rotate_rays(rays: Array, rotation: Array) -> Array:
 
     Parameters
     ----------
-    rays : (*rows, ..., joints, 2).
-    rotation : (*rows, 3, 3) of `perspective_rotation`, or (3, 3).
+    rays : array of shape (*rows, ..., joints, 2)
+    rotation : array
+        (*rows, 3, 3) of `perspective_rotation`, or (3, 3).
 
     Returns
     -------
@@ -103,7 +107,8 @@ def extent(rays: Array) -> Array:
 
     Parameters
     ----------
-    rays : (..., joints, 2), after `rotate_rays`. Give (..., frames * joints, 2) for one extent per clip.
+    rays : array of shape (..., joints, 2)
+        After `rotate_rays`. Give (..., frames * joints, 2) for one extent per clip.
 
     Returns
     -------

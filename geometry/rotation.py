@@ -17,12 +17,19 @@ def rotate(points: Array, rotation: Array) -> Array:
 
     Parameters
     ----------
-    points : (..., 3).
-    rotation : (3, 3) for all points, or (*leading, 3, 3) against points (*leading, ..., joints, 3).
+    points : array of shape (..., 3)
+    rotation : array
+        (3, 3) for all points, or (*leading, 3, 3) against points (*leading, ..., joints, 3).
 
     Returns
     -------
     array (..., 3), of the dtype and device of the points.
+
+    Examples
+    --------
+    >>> quarter_turn = axis_angle_to_matrix(np.array([0.0, 0.0, np.pi / 2]))
+    >>> rotate(np.array([[1.0, 0.0, 0.0]]), quarter_turn).round(6).tolist()
+    [[0.0, 1.0, 0.0]]
     """
     rotation = align_leading(like(rotation, points), points.ndim + 1, trailing=2)
     # Sums of columns instead of a matrix product: on a GPU a product may run in reduced precision (TF32,
@@ -35,7 +42,14 @@ def rotate(points: Array, rotation: Array) -> Array:
 
 
 def rotate_back(points: Array, rotation: Array) -> Array:
-    """Rotate points by the inverse: ``R^T p``; shapes as in `rotate`."""
+    """Rotate points by the inverse: ``R^T p``; shapes as in `rotate`.
+
+    Examples
+    --------
+    >>> quarter_turn = axis_angle_to_matrix(np.array([0.0, 0.0, np.pi / 2]))
+    >>> rotate_back(np.array([[0.0, 1.0, 0.0]]), quarter_turn).round(6).tolist()
+    [[1.0, 0.0, 0.0]]
+    """
     return rotate(points, transpose(like(rotation, points)))
 
 
@@ -55,11 +69,17 @@ def axis_angle_to_matrix(axis_angle: Array) -> Array:
 
     Parameters
     ----------
-    axis_angle : (..., 3), unit axis times angle in radians; zero is the identity.
+    axis_angle : array of shape (..., 3)
+        Unit axis times angle in radians; zero is the identity.
 
     Returns
     -------
     array (..., 3, 3).
+
+    Examples
+    --------
+    >>> axis_angle_to_matrix(np.array([0.0, 0.0, np.pi / 2])).round(6).tolist()
+    [[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     """
     xp = array_namespace(axis_angle)
     squared = xp.sum(axis_angle * axis_angle, axis=-1)
@@ -87,11 +107,16 @@ def matrix_to_axis_angle(rotation: Array) -> Array:
 
     Parameters
     ----------
-    rotation : (..., 3, 3).
+    rotation : array of shape (..., 3, 3)
 
     Returns
     -------
     array (..., 3), radians.
+
+    Examples
+    --------
+    >>> matrix_to_axis_angle(axis_angle_to_matrix(np.array([0.0, 0.5, 0.0]))).round(6).tolist()
+    [0.0, 0.5, 0.0]
     """
     xp = array_namespace(rotation)
     m = [[rotation[..., row, column] for column in range(3)] for row in range(3)]
@@ -130,7 +155,8 @@ def matrix_from_6d(columns: Array) -> Array:
 
     Parameters
     ----------
-    columns : (..., 6), first column then second column; neither zero nor parallel.
+    columns : array of shape (..., 6)
+        First column then second column; neither zero nor parallel.
 
     Returns
     -------
@@ -151,11 +177,18 @@ def minimal_rotation(source: Array, target: Array) -> Array:
 
     Parameters
     ----------
-    source, target : (..., 3), any length above zero; they broadcast.
+    source, target : array of shape (..., 3)
+        Any length above zero; they broadcast.
 
     Returns
     -------
     array (..., 3, 3).
+
+    Examples
+    --------
+    >>> turn = minimal_rotation(np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0]))
+    >>> rotate(np.array([[1.0, 0.0, 0.0]]), turn).round(6).tolist()
+    [[0.0, 1.0, 0.0]]
     """
     xp = array_namespace(source)
     target = like(target, source)
@@ -171,7 +204,8 @@ def euler_xyz(angles: Array) -> Array:
 
     Parameters
     ----------
-    angles : (..., 3), radians about x, y and z.
+    angles : array of shape (..., 3)
+        Radians about x, y and z.
 
     Returns
     -------

@@ -20,10 +20,14 @@ class Skeleton:
 
     Attributes
     ----------
-    name : registry name, such as ``"human36m_17"``.
-    joint_names : one name per joint, in storage order.
-    parents : index of each joint's parent, -1 for the root. Parents need not precede their children.
-    left, right : indices of paired joints; ``left[i]`` mirrors ``right[i]``.
+    name : str
+        Registry name, such as ``"human36m_17"``.
+    joint_names : tuple[str, ...]
+        One name per joint, in storage order.
+    parents : tuple[int, ...]
+        Index of each joint's parent, -1 for the root. Parents need not precede their children.
+    left, right : tuple[int, ...]
+        Indices of paired joints; ``left[i]`` mirrors ``right[i]``.
     """
 
     name: str
@@ -62,8 +66,10 @@ class JointMapping:
 
     Attributes
     ----------
-    source, target : the two skeletons.
-    weights : per target joint, the (source joint, weight) pairs whose weighted sum it is; weights sum to one.
+    source, target : Skeleton
+        The two skeletons.
+    weights : tuple[tuple[tuple[int, float], ...], ...]
+        Per target joint, the (source joint, weight) pairs whose weighted sum it is; weights sum to one.
     """
 
     source: Skeleton
@@ -77,7 +83,7 @@ class JointMapping:
 
         Parameters
         ----------
-        points : (..., joints of the source, d).
+        points : array of shape (..., joints of the source, d)
 
         Returns
         -------
@@ -109,6 +115,11 @@ def skeleton(name: str) -> Skeleton:
     Raises
     ------
     LookupError : no such skeleton; the message lists those that exist.
+
+    Examples
+    --------
+    >>> skeleton("human36m_17").joint_names[0], skeleton("human36m_17").joints
+    ('pelvis', 17)
     """
     if name not in SKELETONS:
         raise LookupError(f"no skeleton named {name!r}; there are {', '.join(sorted(SKELETONS))}")

@@ -60,9 +60,12 @@ def decode_w0(w0: Any, camera_index: int, subject_index: int) -> ToolkitCalibrat
 
     Parameters
     ----------
-    w0 : (300,) numbers.
-    camera_index : 0 to 3, in the order 54138969, 55011271, 58860488, 60457274.
-    subject_index : 0 to 10, for S1 to S11.
+    w0 : Any
+        (300,) numbers.
+    camera_index : int
+        0 to 3, in the order 54138969, 55011271, 58860488, 60457274.
+    subject_index : int
+        0 to 10, for S1 to S11.
 
     Raises
     ------

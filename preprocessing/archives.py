@@ -66,10 +66,14 @@ def unpack(
 
     Parameters
     ----------
-    archive : the .tgz file.
-    into : target folder; made when missing.
-    wanted : matches the whole path of each member that is to be written.
-    limits : largest sizes that are believed.
+    archive : Path
+        The .tgz file.
+    into : Path
+        Target folder; made when missing.
+    wanted : re.Pattern[str]
+        Matches the whole path of each member that is to be written.
+    limits : ArchiveLimits
+        Largest sizes that are believed.
 
     Returns
     -------

@@ -10,10 +10,14 @@ class RawDataError(ValueError):
 
     Attributes
     ----------
-    path : the file (or folder) in question.
-    found : what it holds.
-    expected : what it should hold.
-    remedy : what the user can do about it.
+    path : Path | str
+        The file (or folder) in question.
+    found : str
+        What it holds.
+    expected : str
+        What it should hold.
+    remedy : str
+        What the user can do about it.
     """
 
     def __init__(self, path: Path | str, *, found: str, expected: str, remedy: str) -> None:

@@ -42,8 +42,10 @@ class IngestPolicy:
 
     Attributes
     ----------
-    on_failure : ``abort`` commits nothing when any file is bad; ``keep-going`` commits the good ones.
-    on_vanished : ``keep`` or ``prune`` trials of the store that the raw tree no longer has.
+    on_failure : {abort, keep-going}
+        ``abort`` commits nothing when any file is bad; ``keep-going`` commits the good ones.
+    on_vanished : {keep, prune}
+        ``keep`` or ``prune`` trials of the store that the raw tree no longer has.
     """
 
     on_failure: Literal["abort", "keep-going"] = "abort"
@@ -132,11 +134,16 @@ def ingest(
 
     Parameters
     ----------
-    plan : what the raw tree offers.
-    store : an open store of the same data set.
-    client : Dask client; its workers must see the raw tree and the store's place.
-    policy : what to do about bad files and vanished trials.
-    on_progress : called in this thread as trials are finished.
+    plan : RawPlan
+        What the raw tree offers.
+    store : PoseStore
+        An open store of the same data set.
+    client : Client
+        Dask client; its workers must see the raw tree and the store's place.
+    policy : IngestPolicy
+        What to do about bad files and vanished trials.
+    on_progress : callable
+        Called in this thread as trials are finished.
 
     Raises
     ------

@@ -23,9 +23,12 @@ class PlannedTrial:
 
     Attributes
     ----------
-    key : where it will lie in the store.
-    sources : its raw files, absolute; the ingest digests them to know whether anything changed.
-    read : reads the files into a Trial; picklable; raises RawDataError.
+    key : TrialKey
+        Where it will lie in the store.
+    sources : tuple[Path, ...]
+        Its raw files, absolute; the ingest digests them to know whether anything changed.
+    read : callable
+        Reads the files into a Trial; picklable; raises RawDataError.
     """
 
     key: TrialKey
@@ -39,12 +42,18 @@ class RawPlan:
 
     Attributes
     ----------
-    dataset : which data set.
-    root : the raw tree's root; source paths are stored relative to it.
-    trials : what can be read.
-    problems : unknown names, missing cameras: found without opening the frames.
-    options : reader options that change what is written, recorded in the store and part of the change digest.
-    restaged_from : description of the motion when the tree was restaged, else None.
+    dataset : Dataset
+        Which data set.
+    root : Path
+        The raw tree's root; source paths are stored relative to it.
+    trials : tuple[PlannedTrial, ...]
+        What can be read.
+    problems : tuple[RawDataError, ...]
+        Unknown names, missing cameras: found without opening the frames.
+    options : dict[str, str]
+        Reader options that change what is written, recorded in the store and part of the change digest.
+    restaged_from : str or None
+        Description of the motion when the tree was restaged, else None.
     """
 
     dataset: Dataset

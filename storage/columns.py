@@ -36,11 +36,16 @@ class Selection:
 
     Attributes
     ----------
-    subjects, actions, cameras : names to keep.
-    frame_step : keep every n-th frame, counted from each trial's first.
-    valid_only : drop frames that the data set marks as invalid.
-    positions : ``annotated`` or the height-normalised ``universal`` 3D (3DHP).
-    keypoints : ``ground_truth`` or the name of a detector.
+    subjects, actions, cameras : tuple[str, ...] or None
+        Names to keep.
+    frame_step : int
+        Keep every n-th frame, counted from each trial's first.
+    valid_only : bool
+        Drop frames that the data set marks as invalid.
+    positions : {annotated, universal}
+        ``annotated`` or the height-normalised ``universal`` 3D (3DHP).
+    keypoints : str
+        ``ground_truth`` or the name of a detector.
     """
 
     subjects: tuple[str, ...] | None = None
@@ -58,15 +63,24 @@ class CameraPoses:
 
     Attributes
     ----------
-    positions_camera : (n, joints, 3), metres, camera axes, absolute (root included).
-    keypoints_px : (n, joints, 2), pixels.
-    camera : (n,) int32, row of ``cameras``.
-    trial : (n,) int32, row of ``trials``.
-    frame : (n,) int32, frame number in its trial.
-    activity : (n,) int8, 3DHP test activity, 0 where the data set has none.
-    cameras, trials : the tables that the indices point into.
-    skeleton : name of the joint set.
-    snapshot : identifier of the store snapshot that was read.
+    positions_camera : array of float32 of shape (n, joints, 3)
+        Metres, camera axes, absolute (root included).
+    keypoints_px : array of float32 of shape (n, joints, 2)
+        Pixels.
+    camera : array of int32
+        (n,) int32, row of ``cameras``.
+    trial : array of int32
+        (n,) int32, row of ``trials``.
+    frame : array of int32
+        (n,) int32, frame number in its trial.
+    activity : array of int8
+        (n,) int8, 3DHP test activity, 0 where the data set has none.
+    cameras, trials : tuple[Camera, ...] or tuple[TrialInfo, ...]
+        The tables that the indices point into.
+    skeleton : str
+        Name of the joint set.
+    snapshot : str
+        Identifier of the store snapshot that was read.
     """
 
     positions_camera: Float32
@@ -122,8 +136,10 @@ def read_camera_poses(store: PoseStore, selection: Selection = _EVERYTHING) -> C
 
     Parameters
     ----------
-    store : the store, at the snapshot that it was opened at.
-    selection : which rows are wanted.
+    store : PoseStore
+        The store, at the snapshot that it was opened at.
+    selection : Selection
+        Which rows are wanted.
 
     Returns
     -------
@@ -149,11 +165,16 @@ class PoseRun:
 
     Attributes
     ----------
-    info, camera : the trial and the camera.
-    positions_camera : (frames, joints, 3), metres, camera axes.
-    keypoints_px : (frames, joints, 2), pixels.
-    frames : (frames,), frame numbers in the trial, rising.
-    activity : (frames,), 0 where the data set has none.
+    info, camera : TrialInfo or Camera
+        The trial and the camera.
+    positions_camera : array of float32 of shape (frames, joints, 3)
+        Metres, camera axes.
+    keypoints_px : array of float32 of shape (frames, joints, 2)
+        Pixels.
+    frames : array of intp of shape (frames,)
+        Frame numbers in the trial, rising.
+    activity : array of int8 of shape (frames,)
+        0 where the data set has none.
     """
 
     info: TrialInfo

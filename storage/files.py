@@ -21,6 +21,14 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     ------
     OSError
         The disk is full or the folder cannot be written; the old file is untouched.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_atomically(Path(folder) / "a" / "b.txt", "whole")
+    ...     (Path(folder) / "a" / "b.txt").read_text()
+    'whole'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

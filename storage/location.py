@@ -28,9 +28,12 @@ class Location:
 
     Attributes
     ----------
-    scheme : ``file``, ``s3`` or ``gs``.
-    bucket : the bucket of an object store, empty for a folder.
-    path : the folder (absolute), or the prefix inside the bucket.
+    scheme : Scheme
+        ``file``, ``s3`` or ``gs``.
+    bucket : str
+        The bucket of an object store, empty for a folder.
+    path : str
+        The folder (absolute), or the prefix inside the bucket.
     """
 
     scheme: Scheme

@@ -27,8 +27,10 @@ class StoreLockedError(StoreError):
 
     Attributes
     ----------
-    lock : the lock file.
-    holder : process, machine, time and purpose of the other writer, as far as it is known.
+    lock : Path
+        The lock file.
+    holder : str
+        Process, machine, time and purpose of the other writer, as far as it is known.
     """
 
     def __init__(self, lock: Path, holder: str) -> None:

@@ -24,8 +24,10 @@ def digest_file(path: Path, root: Path) -> SourceFile:
 
     Parameters
     ----------
-    path : the file.
-    root : the folder that the recorded path is relative to.
+    path : Path
+        The file.
+    root : Path
+        The folder that the recorded path is relative to.
 
     Raises
     ------
@@ -55,7 +57,15 @@ def canonical_json(model: BaseModel) -> str:
 
 
 def digest_json(model: BaseModel) -> str:
-    """SHA-256 of :func:`canonical_json`: the digest of a recipe, or of a store's content."""
+    """SHA-256 of :func:`canonical_json`: the digest of a recipe, or of a store's content.
+
+    Examples
+    --------
+    >>> class Point(BaseModel):
+    ...     x: int
+    >>> digest_json(Point(x=1)) == digest_json(Point(x=1)) != digest_json(Point(x=2))
+    True
+    """
     return hashlib.sha256(canonical_json(model).encode()).hexdigest()
 
 

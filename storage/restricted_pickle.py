@@ -44,7 +44,8 @@ def load_plain_data(file: IO[bytes]) -> Any:
 
     Parameters
     ----------
-    file : at the pickle's beginning; can be sought, because the pickle is looked through before it is loaded.
+    file : IO[bytes]
+        At the pickle's beginning; can be sought, because the pickle is looked through before it is loaded.
 
     Raises
     ------

@@ -56,20 +56,34 @@ class Trial:
 
     Attributes
     ----------
-    key : subject and trial name.
-    action, subaction : the data set's names; 3DHP training uses the sequence name as its action.
-    fps : frames per second.
-    cameras : calibrated cameras, in the order of ``keypoints_2d``.
-    positions_world : (frames, joints, 3), metres, world z up, origin on the floor.
-    keypoints_2d : (cameras, frames, joints, 2), pixels, x right, y down.
-    positions_universal : (frames, joints, 3), metres, height-normalised about the same pelvis; 3DHP only.
-    detections : detector name to (cameras, frames, joints, 3), pixels and confidence.
-    valid : (frames,) bool; 3DHP test set only.
-    activity : (frames,) int8, 1 to 7; 3DHP test set only.
-    augmentation : (frames, parameters), what each pose was changed by; augmented sets only.
-    quality : figures of :mod:`poseshift.preprocessing.quality` (name to number).
-    options : named corrections that the reader applied, e.g. ``{"s9_drift": "keep"}``.
-    sources : the raw files, filled in by the ingest.
+    key : TrialKey
+        Subject and trial name.
+    action, subaction : str
+        The data set's names; 3DHP training uses the sequence name as its action.
+    fps : float
+        Frames per second.
+    cameras : tuple[Camera, ...]
+        Calibrated cameras, in the order of ``keypoints_2d``.
+    positions_world : array of float32 of shape (frames, joints, 3)
+        Metres, world z up, origin on the floor.
+    keypoints_2d : array of float32 of shape (cameras, frames, joints, 2)
+        Pixels, x right, y down.
+    positions_universal : Float32 or None of shape (frames, joints, 3)
+        Metres, height-normalised about the same pelvis; 3DHP only.
+    detections : Mapping[str, Float32]
+        Detector name to (cameras, frames, joints, 3), pixels and confidence.
+    valid : array of bool_ or None
+        (frames,) bool; 3DHP test set only.
+    activity : array of int8 or None
+        (frames,) int8, 1 to 7; 3DHP test set only.
+    augmentation : Float32 or None of shape (frames, parameters)
+        What each pose was changed by; augmented sets only.
+    quality : Mapping[str, float]
+        Figures of :mod:`poseshift.preprocessing.quality` (name to number).
+    options : Mapping[str, str]
+        Named corrections that the reader applied, e.g. ``{"s9_drift": "keep"}``.
+    sources : tuple[SourceFile, ...]
+        The raw files, filled in by the ingest.
     """
 
     key: TrialKey

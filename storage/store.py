@@ -62,6 +62,28 @@ class PoseStore:
     See Also
     --------
     storage.columns.read_camera_poses : all frames of all cameras as columns.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from poseshift.geometry.camera import Camera
+    >>> from poseshift.storage.schema import Trial
+    >>> camera = Camera(name="c", size_px=(1000, 800), focal_px=(1000.0, 1000.0), centre_px=(500.0, 400.0))
+    >>> trial = Trial(
+    ...     key=TrialKey("S1", "walk"),
+    ...     action="walk",
+    ...     subaction="1",
+    ...     fps=50.0,
+    ...     cameras=(camera,),
+    ...     positions_world=np.ones((4, 17, 3), np.float32),
+    ...     keypoints_2d=np.ones((1, 4, 17, 2), np.float32),
+    ... )
+    >>> with TemporaryDirectory() as folder:
+    ...     store = PoseStore.create(folder + "/store", "my_data")
+    ...     with store.transaction("Write one trial") as transaction:
+    ...         transaction.write(trial)
+    ...     [key.path for key in PoseStore.open(folder + "/store").keys()], store.read(trial.key).frames
+    (['S1/walk'], 4)
     """
 
     def __init__(
@@ -91,11 +113,16 @@ class PoseStore:
 
         Parameters
         ----------
-        location : a folder, ``s3://bucket/prefix`` or ``gs://bucket/prefix``.
-        dataset : which data set the trials belong to.
-        skeleton : registry name of the joint set.
-        restaged_from : the motion behind a restaged raw tree.
-        options : reader options that change what is written.
+        location : str | Path
+            A folder, ``s3://bucket/prefix`` or ``gs://bucket/prefix``.
+        dataset : Dataset
+            Which data set the trials belong to.
+        skeleton : str
+            Registry name of the joint set.
+        restaged_from : str or None
+            The motion behind a restaged raw tree.
+        options : Mapping[str, str] or None
+            Reader options that change what is written.
 
         Raises
         ------
@@ -280,8 +307,10 @@ class PoseStore:
 
         Parameters
         ----------
-        message : what the commit says.
-        metadata : facts for the history beside the versions and the commit of the program.
+        message : str
+            What the commit says.
+        metadata : Mapping[str, str] or None
+            Facts for the history beside the versions and the commit of the program.
 
         Raises
         ------

@@ -26,9 +26,12 @@ class Fork:
 
     Attributes
     ----------
-    session : the worker's fork of the Icechunk session.
-    attributes : the store's attributes, against which trials are checked.
-    touched : keys that this fork has written or removed.
+    session : ForkSession
+        The worker's fork of the Icechunk session.
+    attributes : StoreAttributes
+        The store's attributes, against which trials are checked.
+    touched : set[TrialKey]
+        Keys that this fork has written or removed.
     """
 
     session: ForkSession

@@ -20,8 +20,10 @@ def require_valid(trial: Trial, skeleton_name: str) -> None:
 
     Parameters
     ----------
-    trial : what is to be written.
-    skeleton_name : registry name of the store's joint set.
+    trial : Trial
+        What is to be written.
+    skeleton_name : str
+        Registry name of the store's joint set.
 
     Raises
     ------

@@ -27,11 +27,15 @@ class Batch:
 
     Attributes
     ----------
-    positions_camera : (batch, frames, joints, 3), metres, camera axes, absolute.
-    keypoints_px : (batch, frames, joints, 2), pixels.
-    intrinsics : leading dimensions (batch,).
-    up_camera : (batch, 3), unit vector against gravity in camera axes; None where it is not known. What turns
-        poses turns it, too.
+    positions_camera : Tensor of shape (batch, frames, joints, 3)
+        Metres, camera axes, absolute.
+    keypoints_px : Tensor of shape (batch, frames, joints, 2)
+        Pixels.
+    intrinsics : Intrinsics
+        Leading dimensions (batch,).
+    up_camera : Tensor or None of shape (batch, 3)
+        Unit vector against gravity in camera axes; None where it is not known. What turns poses turns it,
+        too.
     """
 
     positions_camera: Tensor
@@ -82,15 +86,24 @@ class DevicePoses:
 
     Attributes
     ----------
-    positions_camera : (n, joints, 3), metres.
-    keypoints_px : (n, joints, 2), pixels.
-    camera : (n,) int64, row of ``intrinsics``.
-    intrinsics : leading dimension (cameras,), float32.
-    run_first, run_last : (n,) int64, first and last row of the run that each row belongs to.
-    frames : clip length of the batches.
-    skeleton : name of the joint set.
-    snapshot : identifier of the store snapshot that the poses were read from.
-    up_camera : (cameras, 3), unit vector against gravity in each camera's axes; None where it is not known.
+    positions_camera : Tensor of shape (n, joints, 3)
+        Metres.
+    keypoints_px : Tensor of shape (n, joints, 2)
+        Pixels.
+    camera : Tensor
+        (n,) int64, row of ``intrinsics``.
+    intrinsics : Intrinsics
+        Leading dimension (cameras,), float32.
+    run_first, run_last : Tensor
+        (n,) int64, first and last row of the run that each row belongs to.
+    frames : int
+        Clip length of the batches.
+    skeleton : str
+        Name of the joint set.
+    snapshot : str
+        Identifier of the store snapshot that the poses were read from.
+    up_camera : Tensor or None of shape (cameras, 3)
+        Unit vector against gravity in each camera's axes; None where it is not known.
     """
 
     positions_camera: Tensor
@@ -182,7 +195,8 @@ class DevicePoses:
 
         Parameters
         ----------
-        rows : (batch,) int64 on this device.
+        rows : Tensor
+            (batch,) int64 on this device.
         """
         clips = rows[:, None]
         if self.frames > 1:

@@ -46,10 +46,14 @@ class TrainedLifter:
 
     Attributes
     ----------
-    lifter : in evaluation mode, on the device asked for.
-    encoding : the one that it was trained with.
-    config : what it was built from.
-    provenance : how it came about: recipe, data snapshot, seed, versions.
+    lifter : Lifter
+        In evaluation mode, on the device asked for.
+    encoding : Encoding
+        The one that it was trained with.
+    config : LifterConfig
+        What it was built from.
+    provenance : Mapping[str, JsonValue]
+        How it came about: recipe, data snapshot, seed, versions.
     """
 
     lifter: Lifter
@@ -69,11 +73,16 @@ def save_lifter(
 
     Parameters
     ----------
-    folder : an earlier lifter there is replaced.
-    config : what the lifter was built from.
-    encoding_name : the encoding that it was trained with.
-    lifter : its weights and buffers are written, from any device.
-    provenance : anything that JSON can hold.
+    folder : Path
+        An earlier lifter there is replaced.
+    config : LifterConfig
+        What the lifter was built from.
+    encoding_name : EncodingName
+        The encoding that it was trained with.
+    lifter : Lifter
+        Its weights and buffers are written, from any device.
+    provenance : Mapping[str, JsonValue]
+        Anything that JSON can hold.
     """
     folder.mkdir(parents=True, exist_ok=True)
     description = LifterFile(

@@ -31,8 +31,9 @@ class Encoded:
 
     Attributes
     ----------
-    inputs : (batch, frames, joints, channels).
-    rotation : (batch, 3, 3) from camera axes to the encoding's axes; None when they are the same.
+    inputs : Tensor of shape (batch, frames, joints, channels)
+    rotation : Tensor or None
+        (batch, 3, 3) from camera axes to the encoding's axes; None when they are the same.
     """
 
     inputs: Tensor
@@ -53,9 +54,12 @@ class Encoding(ABC):
 
         Parameters
         ----------
-        keypoints_px : (batch, frames, joints, 2), pixels.
-        intrinsics : leading dimensions (batch,).
-        generator : given in training only; encodings with a random part draw from it.
+        keypoints_px : Tensor of shape (batch, frames, joints, 2)
+            Pixels.
+        intrinsics : Intrinsics
+            Leading dimensions (batch,).
+        generator : torch.Generator or None
+            Given in training only; encodings with a random part draw from it.
         """
 
     def to_target_frame(self, relative: Tensor, encoded: Encoded) -> Tensor:
@@ -109,8 +113,9 @@ class PerspectiveEncoding(Encoding):
 
     Attributes
     ----------
-    jitter : in training, the centre is moved on both axes by up to this share of the person's size, so that
-        the lifter does not rely on an exact centre. PersPose uses 0.1.
+    jitter : float
+        In training, the centre is moved on both axes by up to this share of the person's size, so that the
+        lifter does not rely on an exact centre. PersPose uses 0.1.
     """
 
     name: EncodingName = "perspective"

@@ -28,8 +28,10 @@ def export_lifter(trained: TrainedLifter, path: Path) -> float:
 
     Parameters
     ----------
-    trained : from :func:`poseshift.training.checkpoint.load_lifter`.
-    path : of the file, by custom with the ending ``.pt2``.
+    trained : TrainedLifter
+        From :func:`poseshift.training.checkpoint.load_lifter`.
+    path : Path
+        Of the file, by custom with the ending ``.pt2``.
 
     Returns
     -------

@@ -73,17 +73,24 @@ def fit(
 
     Parameters
     ----------
-    lifter : with its initial weights; trained in place and left in evaluation mode. With ``ema_decay`` it
-        ends with the averaged weights.
-    encoding : what the lifter sees; its random part, if any, is active.
-    source : poses on the training device, cut to the lifter's clip length.
-    schedule : steps, rates, loss.
-    run_dir : for the checkpoint and TensorBoard's files.
-    seed : of the order of the rows, the transforms and dropout.
-    transforms : applied to each batch in this order, after the mirroring that the schedule asks for. Those
-        with a state (:class:`poseshift.training.transforms.StatefulTransform`) are saved and restored with
-        the run.
-    on_epoch : called after each epoch and its checkpoint. It may use the lifter; what it raises ends the run.
+    lifter : Lifter
+        With its initial weights; trained in place and left in evaluation mode. With ``ema_decay`` it ends
+        with the averaged weights.
+    encoding : Encoding
+        What the lifter sees; its random part, if any, is active.
+    source : DevicePoses
+        Poses on the training device, cut to the lifter's clip length.
+    schedule : Schedule
+        Steps, rates, loss.
+    run_dir : Path
+        For the checkpoint and TensorBoard's files.
+    seed : int
+        Of the order of the rows, the transforms and dropout.
+    transforms : Sequence[BatchTransform]
+        Applied to each batch in this order, after the mirroring that the schedule asks for. Those with a
+        state (:class:`poseshift.training.transforms.StatefulTransform`) are saved and restored with the run.
+    on_epoch : callable or None
+        Called after each epoch and its checkpoint. It may use the lifter; what it raises ends the run.
 
     Returns
     -------
@@ -207,10 +214,14 @@ def batch_loss(
 
     Parameters
     ----------
-    lifter, encoding : made for each other.
-    batch : clips as long as the lifter expects.
-    loss_of : from :func:`poseshift.training.losses.loss`.
-    generator : for the random part of the encoding; none to leave it out.
+    lifter, encoding : Lifter or Encoding
+        Made for each other.
+    batch : Batch
+        Clips as long as the lifter expects.
+    loss_of : Loss
+        From :func:`poseshift.training.losses.loss`.
+    generator : torch.Generator or None
+        For the random part of the encoding; none to leave it out.
     """
     target = batch.root_relative(skeleton_named(lifter.skeleton))
     if lifter.output == "centre":
@@ -225,10 +236,14 @@ class RowOrder:
 
     Parameters
     ----------
-    rows : size of the data set. The last rows of a pass that do not fill a batch wait for another pass.
-    batch_size : rows of a step; all of them when there are fewer.
-    seed : of the permutations.
-    device : of the indices returned.
+    rows : int
+        Size of the data set. The last rows of a pass that do not fill a batch wait for another pass.
+    batch_size : int
+        Rows of a step; all of them when there are fewer.
+    seed : int
+        Of the permutations.
+    device : torch.device | str
+        Of the indices returned.
     """
 
     def __init__(self, rows: int, batch_size: int, seed: int, device: torch.device | str = "cpu") -> None:

@@ -90,9 +90,12 @@ def lift(lifter: Lifter, encoding: Encoding, keypoints_px: Tensor, intrinsics: I
 
     Parameters
     ----------
-    lifter, encoding : trained together.
-    keypoints_px : (batch, frames, joints, 2), pixels.
-    intrinsics : leading dimensions (batch,).
+    lifter, encoding : Lifter or Encoding
+        Trained together.
+    keypoints_px : Tensor of shape (batch, frames, joints, 2)
+        Pixels.
+    intrinsics : Intrinsics
+        Leading dimensions (batch,).
 
     Returns
     -------

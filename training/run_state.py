@@ -35,12 +35,18 @@ class EpochLog:
 
     Attributes
     ----------
-    epoch : counted from 1.
-    step : optimiser steps so far.
-    loss : mean over the epoch's steps, in the loss's own unit.
-    learning_rate : of the last step.
-    seconds : that the epoch took.
-    samples_per_second : clips learnt from, over all devices.
+    epoch : int
+        Counted from 1.
+    step : int
+        Optimiser steps so far.
+    loss : float
+        Mean over the epoch's steps, in the loss's own unit.
+    learning_rate : float
+        Of the last step.
+    seconds : float
+        That the epoch took.
+    samples_per_second : float
+        Clips learnt from, over all devices.
     """
 
     epoch: int

@@ -23,10 +23,13 @@ class TrainingRun:
 
     Attributes
     ----------
-    lifter : being trained, with its current weights; a transform may use it but leaves its weights, its
-        gradients and its mode as they are.
-    encoding : what the lifter sees.
-    total_steps : length of the run, for schedules.
+    lifter : Lifter
+        Being trained, with its current weights; a transform may use it but leaves its weights, its gradients
+        and its mode as they are.
+    encoding : Encoding
+        What the lifter sees.
+    total_steps : int
+        Length of the run, for schedules.
     """
 
     lifter: Lifter

@@ -57,8 +57,10 @@ class BenchmarkData:
 
     Attributes
     ----------
-    folder : where they lie.
-    stores : what they hold.
+    folder : Path
+        Where they lie.
+    stores : BenchmarkStores
+        What they hold.
     """
 
     folder: Path
@@ -82,9 +84,12 @@ def prepare_benchmark(motion: str, folder: Path, seed: int) -> BenchmarkData:
 
     Parameters
     ----------
-    motion : an npz bundle, a folder of ASF and AMC files, or ``procedural``.
-    folder : holds one folder per motion and seed, named by their digest.
-    seed : of headings and places, and of procedural motion.
+    motion : str
+        An npz bundle, a folder of ASF and AMC files, or ``procedural``.
+    folder : Path
+        Holds one folder per motion and seed, named by their digest.
+    seed : int
+        Of headings and places, and of procedural motion.
 
     Raises
     ------

@@ -57,13 +57,20 @@ class TargetDomain:
 
     Attributes
     ----------
-    name : as commands call it.
-    description : one sentence.
-    train : store of the poses to adapt to; none of their people are in the test.
-    train_cameras : cameras of that store, None for all.
-    test : store that is measured.
-    source_there : store of the source's people before the target's cameras, which only free motion can give.
-    protocol : how.
+    name : DomainName
+        As commands call it.
+    description : str
+        One sentence.
+    train : StoreName
+        Store of the poses to adapt to; none of their people are in the test.
+    train_cameras : tuple[str, ...] or None
+        Cameras of that store, None for all.
+    test : StoreName
+        Store that is measured.
+    source_there : StoreName
+        Store of the source's people before the target's cameras, which only free motion can give.
+    protocol : Protocol
+        How.
     """
 
     name: DomainName
@@ -147,9 +154,12 @@ class Derivation:
 
     Attributes
     ----------
-    name : of the store.
-    of : the prepared store whose people are put elsewhere.
-    stages : where; one trial of every person is played on each.
+    name : StoreName
+        Of the store.
+    of : StoreName
+        The prepared store whose people are put elsewhere.
+    stages : tuple[Stage, ...]
+        Where; one trial of every person is played on each.
     """
 
     name: StoreName
@@ -189,10 +199,14 @@ def play(trial: Trial, clips: Sequence[slice], stage: Stage, seed: tuple[int, ..
 
     Parameters
     ----------
-    trial : of a restaged data set.
-    clips : the frames of each clip, see :func:`clips_of`; joined clips shared no place.
-    stage : where, and before which cameras.
-    seed : of the places.
+    trial : Trial
+        Of a restaged data set.
+    clips : Sequence[slice]
+        The frames of each clip, see :func:`clips_of`; joined clips shared no place.
+    stage : Stage
+        Where, and before which cameras.
+    seed : tuple[int, ...]
+        Of the places.
 
     Returns
     -------

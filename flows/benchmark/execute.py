@@ -49,9 +49,12 @@ class Executed:
 
     Attributes
     ----------
-    lines : of all jobs that are finished, in the order of the jobs.
-    reused : jobs that had been finished before.
-    failures : jobs that were not finished.
+    lines : tuple[RunLine, ...]
+        Of all jobs that are finished, in the order of the jobs.
+    reused : int
+        Jobs that had been finished before.
+    failures : tuple[Failure, ...]
+        Jobs that were not finished.
     """
 
     lines: tuple[RunLine, ...]
@@ -64,11 +67,16 @@ def execute(jobs: Sequence[Job], data: BenchmarkData, folder: Path, processes: i
 
     Parameters
     ----------
-    jobs : what to run, in this order.
-    data : the stores.
-    folder : for the lines and the unfinished work.
-    processes : runs at the same time, each of one CPU thread.
-    device : ``cpu``, ``cuda`` or ``cuda:<n>``.
+    jobs : Sequence[Job]
+        What to run, in this order.
+    data : BenchmarkData
+        The stores.
+    folder : Path
+        For the lines and the unfinished work.
+    processes : int
+        Runs at the same time, each of one CPU thread.
+    device : str
+        ``cpu``, ``cuda`` or ``cuda:<n>``.
 
     Raises
     ------

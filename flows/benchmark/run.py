@@ -84,7 +84,7 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
     folder : Path
         Work of all jobs; this one's lies in a folder named by its digest.
     device : torch.device
-        Where to train and predict.
+        Torch.device Where to train and predict.
     """
     started = perf_counter()
     place = folder / job.digest[:16]

@@ -50,8 +50,10 @@ class Cell:
 
     Attributes
     ----------
-    lines : of the runs that reached their end, by seed.
-    given_up : of those that collapsed for good.
+    lines : tuple[RunLine, ...]
+        Of the runs that reached their end, by seed.
+    given_up : tuple[RunLine, ...]
+        Of those that collapsed for good.
     """
 
     lines: tuple[RunLine, ...]
@@ -101,8 +103,10 @@ class DomainTable:
 
         Parameters
         ----------
-        cell : of this table.
-        reference : the method at the gap's other end; source_only is at this one.
+        cell : Cell
+            Of this table.
+        reference : str
+            The method at the gap's other end; source_only is at this one.
         """
         ends = [self._beside(cell, name) for name in ("source_only", reference)]
         if cell in ends or not cell.lines or not all(end is not None and end.lines for end in ends):

@@ -25,8 +25,8 @@ def gain_mm(source_only: Seeds, adapted: Seeds, bootstrap_seed: int) -> Estimate
 
     Parameters
     ----------
-    source_only, adapted : sequences of EvaluationResult
-        One result per seed, all under the same protocol on the same snapshot.
+    source_only, adapted : Seeds
+        Sequences of EvaluationResult One result per seed, all under the same protocol on the same snapshot.
     bootstrap_seed : int
         Of the draws.
 
@@ -51,8 +51,8 @@ def gap_closed(source_only: Seeds, adapted: Seeds, reference: Seeds, bootstrap_s
 
     Parameters
     ----------
-    source_only, adapted, reference : sequences of EvaluationResult
-        One result per seed, all under the same protocol on the same snapshot.
+    source_only, adapted, reference : Seeds
+        Sequences of EvaluationResult One result per seed, all under the same protocol on the same snapshot.
     bootstrap_seed : int
         Of the draws.
 

@@ -41,8 +41,10 @@ class OpenData:
 
     Attributes
     ----------
-    data : what the recipe says.
-    store : the opened store.
+    data : PoseData
+        What the recipe says.
+    store : PoseStore
+        The opened store.
     """
 
     data: PoseData

@@ -65,9 +65,12 @@ class Series:
 
     Attributes
     ----------
-    role : which of the page's colours.
-    label : what a screen reader is told.
-    values : (n,) numbers.
+    role : str
+        Which of the page's colours.
+    label : str
+        What a screen reader is told.
+    values : array
+        (n,) numbers.
     """
 
     role: str
@@ -91,10 +94,14 @@ def histogram(series: Sequence[Series], *, bounds: tuple[float, float], axis: st
 
     Parameters
     ----------
-    series : values per role.
-    bounds : range of the axis; values outside are not drawn.
-    axis : label of the axis.
-    title : what the chart shows, for screen readers.
+    series : Sequence[Series]
+        Values per role.
+    bounds : tuple[float, float]
+        Range of the axis; values outside are not drawn.
+    axis : str
+        Label of the axis.
+    title : str
+        What the chart shows, for screen readers.
     """
     with matplotlib.rc_context(_STYLE):
         figure, axes = _figure(3.4, 2.3)
@@ -119,9 +126,12 @@ def learning_curves(curves: Mapping[str, Sequence[FloatArray]], *, axis: str, ti
 
     Parameters
     ----------
-    curves : role to one (epochs,) array per seed.
-    axis : label of the vertical axis.
-    title : what the chart shows, for screen readers.
+    curves : Mapping[str, Sequence[FloatArray]]
+        Role to one (epochs,) array per seed.
+    axis : str
+        Label of the vertical axis.
+    title : str
+        What the chart shows, for screen readers.
     """
     with matplotlib.rc_context(_STYLE):
         figure, axes = _figure(4.8, 2.4)
@@ -142,9 +152,12 @@ def intervals(rows: Sequence[IntervalRow], *, axis: str, title: str) -> str:
 
     Parameters
     ----------
-    rows : what to draw.
-    axis : label of the axis.
-    title : what the chart shows, for screen readers.
+    rows : Sequence[IntervalRow]
+        What to draw.
+    axis : str
+        Label of the axis.
+    title : str
+        What the chart shows, for screen readers.
     """
     with matplotlib.rc_context(_STYLE):
         figure, axes = _figure(4.8, 0.55 + 0.36 * len(rows))
@@ -170,10 +183,14 @@ def skeletons(truth: FloatArray, predicted: FloatArray, role: str, skeleton: Ske
 
     Parameters
     ----------
-    truth, predicted : (joints, 3) root-relative metres in camera axes (x right, y down, z forward).
-    role : colour of the prediction.
-    skeleton : joint set of both.
-    title : what the chart shows, for screen readers.
+    truth, predicted : array
+        (joints, 3) root-relative metres in camera axes (x right, y down, z forward).
+    role : str
+        Colour of the prediction.
+    skeleton : Skeleton
+        Joint set of both.
+    title : str
+        What the chart shows, for screen readers.
     """
     both = np.concatenate([truth, predicted])
     aside = 1.05 * max(0.55, float(np.abs(both[:, [0, 2]]).max()))

@@ -77,8 +77,10 @@ def measure_gap(request: GapRequest, folder: Path) -> GapReport:
 
     Parameters
     ----------
-    request : what to compare; the recipe's stores must be there.
-    folder : gets the report.
+    request : GapRequest
+        What to compare; the recipe's stores must be there.
+    folder : Path
+        Gets the report.
 
     Raises
     ------

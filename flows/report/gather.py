@@ -39,8 +39,10 @@ class RootsAndScales:
 
     Attributes
     ----------
-    root_x, root_y : (n,), the projected root.
-    scale : (n,), mean of width and height of the 2D pose.
+    root_x, root_y : array of shape (n,)
+        The projected root.
+    scale : array of shape (n,)
+        Mean of width and height of the 2D pose.
     """
 
     root_x: FloatArray
@@ -54,8 +56,10 @@ class Placement:
 
     Attributes
     ----------
-    before, after, target : placements of samples.
-    distance_before, distance_after : 1-Wasserstein distance to the target, by name of the quantity.
+    before, after, target : RootsAndScales
+        Placements of samples.
+    distance_before, distance_after : Mapping[str, float]
+        1-Wasserstein distance to the target, by name of the quantity.
     """
 
     before: RootsAndScales
@@ -71,10 +75,14 @@ class SamplePose:
 
     Attributes
     ----------
-    label : sequence and frame.
-    truth : (joints, 3), root-relative metres, camera axes.
-    predicted : the same by name of the method.
-    errors_mm : MPJPE of this frame by name of the method.
+    label : str
+        Sequence and frame.
+    truth : array of shape (joints, 3)
+        Root-relative metres, camera axes.
+    predicted : Mapping[str, FloatArray]
+        The same by name of the method.
+    errors_mm : Mapping[str, float]
+        MPJPE of this frame by name of the method.
     """
 
     label: str
@@ -89,11 +97,16 @@ class Evidence:
 
     Attributes
     ----------
-    skeleton : joint set of the sample poses.
-    placement : None without adaptation.
-    poses : sample test frames.
-    curves : learning curves by name of the method, one per seed.
-    trained_on : number of labelled poses by name of the method.
+    skeleton : str
+        Joint set of the sample poses.
+    placement : Placement or None
+        None without adaptation.
+    poses : tuple[SamplePose, ...]
+        Sample test frames.
+    curves : Mapping[str, tuple[tuple[CurvePoint, ...], ...]]
+        Learning curves by name of the method, one per seed.
+    trained_on : Mapping[str, int]
+        Number of labelled poses by name of the method.
     """
 
     skeleton: str

@@ -95,18 +95,30 @@ class ReportView:
 
     Attributes
     ----------
-    title, lead : heading and first sentence.
-    restaged : the notice about restaged data; None for real recordings.
-    headline : the first protocol's table.
-    without_gap : whether an adapted method has a gain and no share of the gap.
-    aligned_by : label of the recipe's own method, whose alignment is drawn.
-    intervals : chart of the headline's MPJPE.
-    details : tables of the other protocols.
-    placement_charts, placement_rows : root and scale before and after; empty without adaptation.
-    poses : predicted and true skeletons, one tuple per test frame.
-    curves : training loss.
-    facts, versions : provenance.
-    notices : attributions that must be shown.
+    title, lead : str
+        Heading and first sentence.
+    restaged : str or None
+        The notice about restaged data; None for real recordings.
+    headline : ResultTable
+        The first protocol's table.
+    without_gap : bool
+        Whether an adapted method has a gain and no share of the gap.
+    aligned_by : str
+        Label of the recipe's own method, whose alignment is drawn.
+    intervals : Chart
+        Chart of the headline's MPJPE.
+    details : tuple[ResultTable, ...]
+        Tables of the other protocols.
+    placement_charts, placement_rows : tuple[Chart, ...] or tuple[PlacementRow, ...]
+        Root and scale before and after; empty without adaptation.
+    poses : tuple[tuple[Chart, ...], ...]
+        Predicted and true skeletons, one tuple per test frame.
+    curves : Chart
+        Training loss.
+    facts, versions : tuple[Fact, ...]
+        Provenance.
+    notices : tuple[str, ...]
+        Attributions that must be shown.
     """
 
     title: str

@@ -35,10 +35,13 @@ def dask_client(
 
     Parameters
     ----------
-    address : ``tcp://host:port`` of a running scheduler, or None for threads of this process. Reading CDF and
+    address : str or None
+        ``tcp://host:port`` of a running scheduler, or None for threads of this process. Reading CDF and
         MATLAB files mostly releases the GIL, so threads cost half the CPU of processes on one machine.
-    threads : number of local threads; by default one per processor.
-    patience_seconds : how long to wait for the scheduler's answer.
+    threads : int or None
+        Number of local threads; by default one per processor.
+    patience_seconds : float
+        How long to wait for the scheduler's answer.
 
     Raises
     ------

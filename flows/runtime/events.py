@@ -70,7 +70,7 @@ def on_commit(
     recipe : str
         Name of the recipe, whose own commits trigger nothing.
     schedule_after : timedelta
-        How long after the event the run is to start.
+        Timedelta How long after the event the run is to start.
     """
     return DeploymentEventTrigger(
         name=f"{recipe}: new data",

@@ -36,8 +36,8 @@ def training_slot(device: torch.device) -> Iterator[None]:
     Parameters
     ----------
     device : torch.device
-        Where the block trains. Its limit admits one run; a limit that somebody raised in Prefect (a large
-        GPU, small lifters) stays as it is.
+        Torch.device Where the block trains. Its limit admits one run; a limit that somebody raised in Prefect
+        (a large GPU, small lifters) stays as it is.
     """
     if FlowRunContext.get() is None or not PREFECT_API_URL.value():
         yield

@@ -29,8 +29,10 @@ class Calibration:
 
     Attributes
     ----------
-    source : ``"built-in"`` or ``"metadata.xml"``.
-    cameras : subject (``"S1"``) to its cameras, in the order of the data set.
+    source : str
+        ``"built-in"`` or ``"metadata.xml"``.
+    cameras : Mapping[str, tuple[Camera, ...]]
+        Subject (``"S1"``) to its cameras, in the order of the data set.
     """
 
     source: str
@@ -56,10 +58,14 @@ def calibration_from_w0(
 
     Parameters
     ----------
-    w0 : (300,), extrinsics (rx ry rz Tx Ty Tz, rad and mm) by camera and subject, then intrinsics by camera.
-    camera_ids : names of the cameras.
-    sizes_px : subject ``"S<n>"`` to the (width, height) of each camera.
-    source : recorded in the result.
+    w0 : array of float64 of shape (300,)
+        Extrinsics (rx ry rz Tx Ty Tz, rad and mm) by camera and subject, then intrinsics by camera.
+    camera_ids : Sequence[str]
+        Names of the cameras.
+    sizes_px : Mapping[str, Sequence[Size]]
+        Subject ``"S<n>"`` to the (width, height) of each camera.
+    source : str
+        Recorded in the result.
     """
     return Calibration(
         source=source,

@@ -28,8 +28,10 @@ def read_pose(path: Path, joints: int, dimensions: int) -> NDArray[np.floating[A
 
     Parameters
     ----------
-    path : the CDF file, with its suffix.
-    joints, dimensions : the shape of one frame.
+    path : Path
+        The CDF file, with its suffix.
+    joints, dimensions : int
+        The shape of one frame.
 
     Returns
     -------
@@ -75,8 +77,9 @@ def write_pose(path: Path, poses: NDArray[np.floating[Any]]) -> None:
 
     Parameters
     ----------
-    path : the CDF file, replaced when it exists; its folder is made.
-    poses : (frames, joints, dimensions).
+    path : Path
+        The CDF file, replaced when it exists; its folder is made.
+    poses : array of floating of shape (frames, joints, dimensions)
     """
     rows = np.asarray(poses, dtype=np.float32).reshape(poses.shape[0], -1)
     path.parent.mkdir(parents=True, exist_ok=True)

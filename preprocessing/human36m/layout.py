@@ -56,10 +56,14 @@ class PoseFileName:
 
     Attributes
     ----------
-    stem : the name without camera and suffix (``"Directions 1"``).
-    action : its first word as spelt (``"Directions"``, ``"_ALL"``).
-    take : the digit, or None; none is a recording of its own and not number 0.
-    camera : the camera's id, or None for files without one.
+    stem : str
+        The name without camera and suffix (``"Directions 1"``).
+    action : str
+        Its first word as spelt (``"Directions"``, ``"_ALL"``).
+    take : int or None
+        The digit, or None; none is a recording of its own and not number 0.
+    camera : str or None
+        The camera's id, or None for files without one.
     """
 
     stem: str

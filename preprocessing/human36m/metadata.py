@@ -43,9 +43,12 @@ class Metadata:
 
     Attributes
     ----------
-    source : ``"metadata.xml"`` or ``"built-in"``.
-    calibration : four cameras of every subject.
-    sequences : stems, actions and lengths.
+    source : str
+        ``"metadata.xml"`` or ``"built-in"``.
+    calibration : Calibration
+        Four cameras of every subject.
+    sequences : SequenceTable
+        Stems, actions and lengths.
     """
 
     source: str

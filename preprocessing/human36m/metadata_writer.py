@@ -24,8 +24,10 @@ def write_metadata(root: Path, rows: Mapping[tuple[str, str], int]) -> Path:
 
     Parameters
     ----------
-    root : root of the tree.
-    rows : (subject, stem) to rows of its pose files; all other sequences keep the lengths of the release.
+    root : Path
+        Root of the tree.
+    rows : Mapping[tuple[str, str], int]
+        (subject, stem) to rows of its pose files; all other sequences keep the lengths of the release.
 
     Returns
     -------

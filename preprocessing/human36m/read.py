@@ -52,9 +52,12 @@ def plan_human36m(
 
     Parameters
     ----------
-    root : the release's tree, the flattened tree of h36m-fetch, or a folder of the official archives.
-    options : what to do about the release's known faults; recorded in the plan and in each trial.
-    unpack_into : folder for what the archives hold; needed for a folder of archives.
+    root : Path
+        The release's tree, the flattened tree of h36m-fetch, or a folder of the official archives.
+    options : Human36MOptions
+        What to do about the release's known faults; recorded in the plan and in each trial.
+    unpack_into : Path or None
+        Folder for what the archives hold; needed for a folder of archives.
 
     Returns
     -------

@@ -26,11 +26,16 @@ class Sequence:
 
     Attributes
     ----------
-    subject : ``"S1"``.
-    action, subaction : numbers of the toolkit (actions 1 to 16, subactions 1 and 2).
-    stem : file name without camera and suffix, as the release spells it (``"TakingPhoto 1"``).
-    video_frames : frames of the four videos.
-    mocap_samples : motion capture samples at 200 Hz.
+    subject : str
+        ``"S1"``.
+    action, subaction : int
+        Numbers of the toolkit (actions 1 to 16, subactions 1 and 2).
+    stem : str
+        File name without camera and suffix, as the release spells it (``"TakingPhoto 1"``).
+    video_frames : tuple[int, ...]
+        Frames of the four videos.
+    mocap_samples : int
+        Motion capture samples at 200 Hz.
     """
 
     subject: str

@@ -41,10 +41,14 @@ class PoseFolder:
 
     Attributes
     ----------
-    subject, kind : what the folder is for.
-    path : the folder.
-    files : stem to camera id (None for kinds without cameras) to file.
-    problems : files whose names are not understood.
+    subject, kind : str or PoseKind
+        What the folder is for.
+    path : Path
+        The folder.
+    files : Mapping[str, Mapping[str or None, Path]]
+        Stem to camera id (None for kinds without cameras) to file.
+    problems : tuple[RawDataError, ...]
+        Files whose names are not understood.
     """
 
     subject: str
@@ -60,9 +64,12 @@ class PoseTree:
 
     Attributes
     ----------
-    root : folder that holds the pose files (of archives: what they were unpacked to).
-    folders : (subject, kind) to folder.
-    metadata : the tree's metadata.xml, or None.
+    root : Path
+        Folder that holds the pose files (of archives: what they were unpacked to).
+    folders : Mapping[tuple[str, PoseKind], Path]
+        (subject, kind) to folder.
+    metadata : Path or None
+        The tree's metadata.xml, or None.
     """
 
     root: Path
@@ -85,8 +92,10 @@ def find_tree(root: Path, unpack_into: Path | None) -> PoseTree:
 
     Parameters
     ----------
-    root : the release's tree, the flattened tree, or a folder of archives.
-    unpack_into : where to unpack archives; needed when the root holds nothing else.
+    root : Path
+        The release's tree, the flattened tree, or a folder of archives.
+    unpack_into : Path or None
+        Where to unpack archives; needed when the root holds nothing else.
 
     Raises
     ------

@@ -37,8 +37,10 @@ class PositionsFile:
 
     Attributes
     ----------
-    path : the pose file.
-    camera : the camera whose axes it uses, or None for the world's.
+    path : Path
+        The pose file.
+    camera : Camera or None
+        The camera whose axes it uses, or None for the world's.
     """
 
     path: Path
@@ -51,15 +53,24 @@ class TrialFiles:
 
     Attributes
     ----------
-    key, action, subaction : names in the store.
-    cameras : the cameras to store, in order.
-    positions : the 3D.
-    keypoints : the 2D file of each camera; empty to project the 3D instead.
-    rows : rows that each file must have.
-    rows_from : where that number comes from.
-    video_frames : frames of the shortest video.
-    shift_world_mm : added to world positions, a named correction.
-    options : names of what was chosen, for the store.
+    key, action, subaction : TrialKey or str
+        Names in the store.
+    cameras : tuple[Camera, ...]
+        The cameras to store, in order.
+    positions : PositionsFile
+        The 3D.
+    keypoints : tuple[Path, ...]
+        The 2D file of each camera; empty to project the 3D instead.
+    rows : int
+        Rows that each file must have.
+    rows_from : str
+        Where that number comes from.
+    video_frames : int
+        Frames of the shortest video.
+    shift_world_mm : tuple[float, float, float]
+        Added to world positions, a named correction.
+    options : Mapping[str, str]
+        Names of what was chosen, for the store.
     """
 
     key: TrialKey

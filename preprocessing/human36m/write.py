@@ -50,10 +50,14 @@ def write_trial(
 
     Parameters
     ----------
-    root : root of the tree; files go to ``root/<subject>/MyPoseFeatures/<kind>/``.
-    subject, stem : a trial of the release, as it spells them (``"S1"``, ``"TakingPhoto 1"``).
-    positions_world_mm : (frames, 32, 3), world z up, millimetres; all points before all cameras.
-    kinds : which files to write.
+    root : Path
+        Root of the tree; files go to ``root/<subject>/MyPoseFeatures/<kind>/``.
+    subject, stem : str
+        A trial of the release, as it spells them (``"S1"``, ``"TakingPhoto 1"``).
+    positions_world_mm : array of floating of shape (frames, 32, 3)
+        World z up, millimetres; all points before all cameras.
+    kinds : frozenset[PoseKind]
+        Which files to write.
 
     Raises
     ------
@@ -93,10 +97,14 @@ def pack_subject(
 
     Parameters
     ----------
-    root : a tree with ``root/<subject>/MyPoseFeatures``.
-    subject : ``"S1"``.
-    into : folder of the archives ``Poses_<kind>_<subject>.tgz``; made when missing.
-    kinds : which kinds to pack; those without files are left out.
+    root : Path
+        A tree with ``root/<subject>/MyPoseFeatures``.
+    subject : str
+        ``"S1"``.
+    into : Path
+        Folder of the archives ``Poses_<kind>_<subject>.tgz``; made when missing.
+    kinds : frozenset[PoseKind]
+        Which kinds to pack; those without files are left out.
 
     Returns
     -------

@@ -32,11 +32,16 @@ class AsfBone:
 
     Attributes
     ----------
-    name, parent : names; the root's parent is empty.
-    offset : (3,) from the bone's beginning to its end at rest, in the file's length units.
-    axis : (3,) angles in radians of the bone's own axes, about the letters of ``axis_order``.
-    axis_order : order in which ``axis`` turns about the fixed axes, such as ``"xyz"``.
-    rotations : the axes that a motion gives angles for, in its order, such as ``"xz"``.
+    name, parent : str
+        Names; the root's parent is empty.
+    offset : tuple[float, float, float]
+        (3,) from the bone's beginning to its end at rest, in the file's length units.
+    axis : tuple[float, float, float]
+        (3,) angles in radians of the bone's own axes, about the letters of ``axis_order``.
+    axis_order : str
+        Order in which ``axis`` turns about the fixed axes, such as ``"xyz"``.
+    rotations : str
+        The axes that a motion gives angles for, in its order, such as ``"xz"``.
     """
 
     name: str
@@ -53,10 +58,14 @@ class AsfSkeleton:
 
     Attributes
     ----------
-    bones : the root first.
-    root_order : channels of the root in a motion, such as ``("tx", "ty", "tz", "rx", "ry", "rz")``.
-    root_position : (3,) added to every root translation, in the file's length units.
-    metres_per_unit : CMU's ``length 0.45`` means 1 / 0.45 inches.
+    bones : tuple[AsfBone, ...]
+        The root first.
+    root_order : tuple[str, ...]
+        Channels of the root in a motion, such as ``("tx", "ty", "tz", "rx", "ry", "rz")``.
+    root_position : tuple[float, float, float]
+        (3,) added to every root translation, in the file's length units.
+    metres_per_unit : float
+        CMU's ``length 0.45`` means 1 / 0.45 inches.
     """
 
     bones: tuple[AsfBone, ...]

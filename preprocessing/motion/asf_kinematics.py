@@ -24,8 +24,10 @@ def bone_ends(
 
     Parameters
     ----------
-    skeleton, motion : as read from one subject's files.
-    from_fps, to_fps : rate of the motion, and the rate wished.
+    skeleton, motion : AsfSkeleton or AmcMotion
+        As read from one subject's files.
+    from_fps, to_fps : float
+        Rate of the motion, and the rate wished.
 
     Returns
     -------

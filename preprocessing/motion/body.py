@@ -36,12 +36,17 @@ class Body:
 
     Attributes
     ----------
-    hip_half_width, shoulder_half_width : from the middle to one side.
-    shoulder_drop : how far the shoulders lie under the thorax joint.
-    lumbar, thoracic, neck, head : hip to spine, spine to thorax, thorax to nose, nose to head top.
-    thigh, shank, upper_arm, forearm : (left, right).
-    ankle_height : ankle above the floor when the foot is flat.
-    ball : ankle to ball of the foot, horizontally.
+    hip_half_width, shoulder_half_width : float
+        From the middle to one side.
+    shoulder_drop : float
+        How far the shoulders lie under the thorax joint.
+    lumbar, thoracic, neck, head : float
+        Hip to spine, spine to thorax, thorax to nose, nose to head top.
+    thigh, shank, upper_arm, forearm : tuple[float, float] of shape (left, right)
+    ankle_height : float
+        Ankle above the floor when the foot is flat.
+    ball : float
+        Ankle to ball of the foot, horizontally.
     """
 
     hip_half_width: float
@@ -103,16 +108,25 @@ class Controls:
 
     Attributes
     ----------
-    root_xy : (frames, 2) pelvis on the floor plan.
-    height : (frames,) wished pelvis height; lowered where a leg would not reach its ankle.
-    heading : (frames,) yaw, counter-clockwise.
-    pelvis : (frames, 2) pitch forward, roll to the right.
-    torso : (frames, 3) flexion forward, bend to the right, twist to the left.
-    neck : (frames, 2) flexion forward, turn to the left.
-    arms : (frames, 2, 4) left and right: plane of elevation (0 sideways, pi/2 forward), elevation
-        (0 hanging), twist inwards, elbow flexion.
-    ankles : (frames, 2, 3) wished ankles in the world.
-    knees_out : (frames, 2) how far the knees point outwards.
+    root_xy : array
+        (frames, 2) pelvis on the floor plan.
+    height : array
+        (frames,) wished pelvis height; lowered where a leg would not reach its ankle.
+    heading : array
+        (frames,) yaw, counter-clockwise.
+    pelvis : array
+        (frames, 2) pitch forward, roll to the right.
+    torso : array
+        (frames, 3) flexion forward, bend to the right, twist to the left.
+    neck : array
+        (frames, 2) flexion forward, turn to the left.
+    arms : array
+        (frames, 2, 4) left and right: plane of elevation (0 sideways, pi/2 forward), elevation (0 hanging),
+        twist inwards, elbow flexion.
+    ankles : array
+        (frames, 2, 3) wished ankles in the world.
+    knees_out : array
+        (frames, 2) how far the knees point outwards.
     """
 
     root_xy: Array
@@ -163,9 +177,12 @@ def two_bone(root: Array, end: Array, pole: Array, upper: float, lower: float) -
 
     Parameters
     ----------
-    root, end : (frames, 3) where the limb begins and where it should end.
-    pole : (frames, 3) direction in which the middle joint should lie.
-    upper, lower : lengths in metres.
+    root, end : array
+        (frames, 3) where the limb begins and where it should end.
+    pole : array
+        (frames, 3) direction in which the middle joint should lie.
+    upper, lower : float
+        Lengths in metres.
 
     Returns
     -------

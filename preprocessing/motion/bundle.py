@@ -22,7 +22,8 @@ def read_bundle(path: Path) -> tuple[Motion, ...]:
 
     Parameters
     ----------
-    path : the ``.npz`` file; a ``.json`` of the same name beside it may give ``fps`` (50 otherwise).
+    path : Path
+        The ``.npz`` file; a ``.json`` of the same name beside it may give ``fps`` (50 otherwise).
 
     Returns
     -------

@@ -43,7 +43,8 @@ def read_folder(folder: Path) -> tuple[Motion, ...]:
 
     Parameters
     ----------
-    folder : ``<subject>.asf`` and ``<subject>_<trial>.amc`` files, flat or in subfolders.
+    folder : Path
+        ``<subject>.asf`` and ``<subject>_<trial>.amc`` files, flat or in subfolders.
 
     Returns
     -------

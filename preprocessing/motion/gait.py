@@ -19,12 +19,18 @@ class Gait:
 
     Attributes
     ----------
-    cadence_hz : cycles (two steps) per second.
-    stride_m : path length of a cycle.
-    duty : share of a cycle that a foot stands; under 0.5 there is flight.
-    half_width_m : from the path to a foot.
-    lift_m : how high an ankle swings.
-    heel_off_rad : how far the heel rises before the foot leaves.
+    cadence_hz : float
+        Cycles (two steps) per second.
+    stride_m : float
+        Path length of a cycle.
+    duty : float
+        Share of a cycle that a foot stands; under 0.5 there is flight.
+    half_width_m : float
+        From the path to a foot.
+    lift_m : float
+        How high an ankle swings.
+    heel_off_rad : float
+        How far the heel rises before the foot leaves.
     """
 
     cadence_hz: float
@@ -51,8 +57,10 @@ def step(body: Body, gait: Gait, phase: Array, root_xy: Array, heading: Array) -
 
     Parameters
     ----------
-    phase : (frames,) cycles, never falling.
-    root_xy, heading : (frames, 2) and (frames,) the path and where the body looks.
+    phase : array
+        (frames,) cycles, never falling.
+    root_xy, heading : array
+        (frames, 2) and (frames,) the path and where the body looks.
 
     Returns
     -------

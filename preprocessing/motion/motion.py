@@ -27,11 +27,16 @@ class Motion:
 
     Attributes
     ----------
-    name : unique name of the clip, such as ``"cmu14/boxing/14_02"``.
-    subject : who moves; two clips of one subject never end on both sides of a split.
-    description : what is done, words joined by underscores, such as ``"soccer_kick_ball"``.
-    fps : frames per second.
-    positions : (frames, 17, 3) float32 metres, Human3.6M-17 joint order, right-handed world with z up.
+    name : str
+        Unique name of the clip, such as ``"cmu14/boxing/14_02"``.
+    subject : str
+        Who moves; two clips of one subject never end on both sides of a split.
+    description : str
+        What is done, words joined by underscores, such as ``"soccer_kick_ball"``.
+    fps : float
+        Frames per second.
+    positions : npt.array of float32
+        (frames, 17, 3) float32 metres, Human3.6M-17 joint order, right-handed world with z up.
     """
 
     name: str
@@ -62,8 +67,10 @@ def load(source: str | Path, *, seed: int = 0) -> tuple[Motion, ...]:
 
     Parameters
     ----------
-    source : ``"procedural"``, the path of an ``.npz`` bundle, or a folder with ASF and AMC files.
-    seed : seed of the procedural motion; files do not need it.
+    source : str | Path
+        ``"procedural"``, the path of an ``.npz`` bundle, or a folder with ASF and AMC files.
+    seed : int
+        Seed of the procedural motion; files do not need it.
 
     Returns
     -------

@@ -39,8 +39,10 @@ def generate(
 
     Parameters
     ----------
-    seed : the same seed gives the same bytes.
-    subjects, clips_per_subject, frames_per_clip : how much; by default some 33,000 frames at 50 Hz.
+    seed : int
+        The same seed gives the same bytes.
+    subjects, clips_per_subject, frames_per_clip : int
+        How much; by default some 33,000 frames at 50 Hz.
 
     Returns
     -------

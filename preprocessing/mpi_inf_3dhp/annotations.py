@@ -39,10 +39,14 @@ class MultiViewAnnotations:
 
     Attributes
     ----------
-    keypoints_px : (14, N, 28, 2), ``annot2``.
-    positions_camera_mm : (14, N, 28, 3), ``annot3``.
-    universal_camera_mm : (14, N, 28, 3), ``univ_annot3``.
-    frame_numbers : (N,), ``frames``, counted from 0 in the originals.
+    keypoints_px : array of float64 of shape (14, N, 28, 2)
+        ``annot2``.
+    positions_camera_mm : array of float64 of shape (14, N, 28, 3)
+        ``annot3``.
+    universal_camera_mm : array of float64 of shape (14, N, 28, 3)
+        ``univ_annot3``.
+    frame_numbers : array of int64 of shape (N,)
+        ``frames``, counted from 0 in the originals.
     """
 
     keypoints_px: Float64
@@ -57,11 +61,16 @@ class SingleViewAnnotations:
 
     Attributes
     ----------
-    keypoints_px : (N, 17, 2), ``annot2``.
-    positions_camera_mm : (N, 17, 3), ``annot3``.
-    universal_camera_mm : (N, 17, 3), ``univ_annot3``.
-    valid : (N,), ``valid_frame``.
-    activity : (N,), ``activity_annotation``, 1 to 7; 0 stands for none.
+    keypoints_px : array of float64 of shape (N, 17, 2)
+        ``annot2``.
+    positions_camera_mm : array of float64 of shape (N, 17, 3)
+        ``annot3``.
+    universal_camera_mm : array of float64 of shape (N, 17, 3)
+        ``univ_annot3``.
+    valid : array of bool_ of shape (N,)
+        ``valid_frame``.
+    activity : array of int8 of shape (N,)
+        ``activity_annotation``, 1 to 7; 0 stands for none.
     """
 
     keypoints_px: Float64
@@ -76,8 +85,10 @@ def read_training_annotations(path: Path, max_frames: int | None = None) -> Mult
 
     Parameters
     ----------
-    path : the file.
-    max_frames : rows beyond are left out; the official table says how many have a video frame.
+    path : Path
+        The file.
+    max_frames : int or None
+        Rows beyond are left out; the official table says how many have a video frame.
 
     Raises
     ------

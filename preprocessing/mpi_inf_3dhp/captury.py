@@ -29,13 +29,20 @@ class CapturyCamera:
 
     Attributes
     ----------
-    sensor_size_mm : (width, height) of the sensor.
-    focal_length_mm : focal length.
-    pixel_aspect : height over width of a pixel's angle, ``fy / fx``.
-    centre_offset_mm : principal point from the sensor's middle, right and down.
-    distortion : OpenCV's k1 k2 p1 p2 k3.
-    origin_mm : camera centre in the 3DHP world.
-    up, right : directions in the 3DHP world, unit vectors.
+    sensor_size_mm : tuple[float, float]
+        (width, height) of the sensor.
+    focal_length_mm : float
+        Focal length.
+    pixel_aspect : float
+        Height over width of a pixel's angle, ``fy / fx``.
+    centre_offset_mm : tuple[float, float]
+        Principal point from the sensor's middle, right and down.
+    distortion : tuple[float, ...]
+        OpenCV's k1 k2 p1 p2 k3.
+    origin_mm : tuple[float, float, float]
+        Camera centre in the 3DHP world.
+    up, right : tuple[float, float, float]
+        Directions in the 3DHP world, unit vectors.
     """
 
     sensor_size_mm: tuple[float, float]

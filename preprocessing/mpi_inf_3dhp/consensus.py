@@ -22,9 +22,12 @@ class Consensus:
 
     Attributes
     ----------
-    positions_world : (N, joints, 3), metres.
-    median_mm : (cameras,), each camera's median distance from the consensus.
-    mean_mm, max_mm : distance from the consensus over all cameras, frames and joints.
+    positions_world : array of float64 of shape (N, joints, 3)
+        Metres.
+    median_mm : array of float64 of shape (cameras,)
+        Each camera's median distance from the consensus.
+    mean_mm, max_mm : float
+        Distance from the consensus over all cameras, frames and joints.
     """
 
     positions_world: Float64
@@ -41,8 +44,10 @@ def world_consensus(positions_camera_mm: Float64, cameras: Sequence[Camera]) -> 
 
     Parameters
     ----------
-    positions_camera_mm : (cameras, N, joints, 3), camera axes, millimetres.
-    cameras : in the same order.
+    positions_camera_mm : array of float64 of shape (cameras, N, joints, 3)
+        Camera axes, millimetres.
+    cameras : Sequence[Camera]
+        In the same order.
     """
     each = np.stack(
         [

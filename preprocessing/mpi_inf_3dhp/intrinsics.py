@@ -27,8 +27,9 @@ class IntrinsicsEstimate:
 
     Attributes
     ----------
-    focal_px, centre_px : (x, y).
-    residual_median_px, residual_max_px : distance between annotation and projection, over the joints used.
+    focal_px, centre_px : tuple[float, float] of shape (x, y)
+    residual_median_px, residual_max_px : float
+        Distance between annotation and projection, over the joints used.
     """
 
     focal_px: tuple[float, float]
@@ -44,8 +45,10 @@ def estimate_intrinsics(keypoints_px: Float64, positions_camera: Float64) -> Int
 
     Parameters
     ----------
-    keypoints_px : (N, 17, 2), joints of ``mpi_inf_3dhp_17``.
-    positions_camera : (N, 17, 3), camera axes, any unit.
+    keypoints_px : array of float64 of shape (N, 17, 2)
+        Joints of ``mpi_inf_3dhp_17``.
+    positions_camera : array of float64 of shape (N, 17, 3)
+        Camera axes, any unit.
 
     Raises
     ------

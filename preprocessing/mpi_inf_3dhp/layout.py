@@ -43,8 +43,10 @@ class SequenceInfo:
 
     Attributes
     ----------
-    frames : frames of video; ``annot.mat`` may hold more rows, and those beyond have no image.
-    fps : frames per second.
+    frames : int
+        Frames of video; ``annot.mat`` may hold more rows, and those beyond have no image.
+    fps : float
+        Frames per second.
     """
 
     frames: int
@@ -157,8 +159,10 @@ class Inventory:
 
     Attributes
     ----------
-    folders : where each sequence lies; its annotation file exists.
-    problems : folders that look like sequences and are none.
+    folders : Mapping[TrialKey, Path]
+        Where each sequence lies; its annotation file exists.
+    problems : tuple[RawDataError, ...]
+        Folders that look like sequences and are none.
     """
 
     folders: Mapping[TrialKey, Path]

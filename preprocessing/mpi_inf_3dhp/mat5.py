@@ -44,8 +44,10 @@ def read_mat5(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
 
     Parameters
     ----------
-    path : the file.
-    names : variables that are wanted; others are stepped over.
+    path : Path
+        The file.
+    names : Collection[str]
+        Variables that are wanted; others are stepped over.
 
     Returns
     -------

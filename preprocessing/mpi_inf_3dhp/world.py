@@ -27,7 +27,8 @@ def world_from_3dhp(positions_mm: ArrayLike) -> Float64:
 
     Parameters
     ----------
-    positions_mm : (..., 3), millimetres, y up.
+    positions_mm : ArrayLike of shape (..., 3)
+        Millimetres, y up.
 
     Returns
     -------
@@ -41,7 +42,8 @@ def world_to_3dhp(positions: ArrayLike) -> Float64:
 
     Parameters
     ----------
-    positions : (..., 3), metres, z up.
+    positions : ArrayLike of shape (..., 3)
+        Metres, z up.
 
     Returns
     -------
@@ -63,9 +65,12 @@ def camera_from_3dhp(
 
     Parameters
     ----------
-    name, size_px, focal_px, centre_px : as in :class:`poseshift.geometry.camera.Camera`.
-    rotation : (3, 3), 3DHP world (y up) to camera.
-    translation_mm : (3,), ``X_camera = R X_world + t`` in millimetres.
+    name, size_px, focal_px, centre_px : str or tuple[int, int] or tuple[float, float]
+        As in :class:`poseshift.geometry.camera.Camera`.
+    rotation : ArrayLike of shape (3, 3)
+        3DHP world (y up) to camera.
+    translation_mm : Sequence[float] of shape (3,)
+        ``X_camera = R X_world + t`` in millimetres.
 
     Returns
     -------

@@ -41,10 +41,14 @@ def write_training_sequence(
 
     Parameters
     ----------
-    root : the raw tree's root; folders are made.
-    subject, sequence : 1 to 8, and 1 or 2.
-    positions_world_mm : (N, 28, 3), 3DHP world (y up), millimetres, joints of ``mpi_inf_3dhp_28``.
-    universal_scale : factor about the pelvis that makes ``univ_annot3`` of ``annot3``.
+    root : Path
+        The raw tree's root; folders are made.
+    subject, sequence : int
+        1 to 8, and 1 or 2.
+    positions_world_mm : ArrayLike of shape (N, 28, 3)
+        3DHP world (y up), millimetres, joints of ``mpi_inf_3dhp_28``.
+    universal_scale : float
+        Factor about the pelvis that makes ``univ_annot3`` of ``annot3``.
 
     Returns
     -------
@@ -108,13 +112,20 @@ def write_test_sequence(
 
     Parameters
     ----------
-    root : the raw tree's root; folders are made.
-    name : "TS1" to "TS6".
-    positions_camera_mm : (N, 17, 3), camera axes, millimetres, joints of ``mpi_inf_3dhp_17``.
-    camera : gives the intrinsics, usually ``layout.TEST_CAMERAS[name]``; its extrinsics play no part.
-    valid : (N,) bool.
-    activity : (N,), 1 to 7.
-    universal_scale : factor about the pelvis that makes ``univ_annot3`` of ``annot3``.
+    root : Path
+        The raw tree's root; folders are made.
+    name : str
+        "TS1" to "TS6".
+    positions_camera_mm : ArrayLike of shape (N, 17, 3)
+        Camera axes, millimetres, joints of ``mpi_inf_3dhp_17``.
+    camera : Camera
+        Gives the intrinsics, usually ``layout.TEST_CAMERAS[name]``; its extrinsics play no part.
+    valid : array of bool_
+        (N,) bool.
+    activity : array of integer of shape (N,)
+        1 to 7.
+    universal_scale : float
+        Factor about the pelvis that makes ``univ_annot3`` of ``annot3``.
 
     Returns
     -------

@@ -36,11 +36,14 @@ class ActionClass:
 
     Attributes
     ----------
-    words : a word of the description begins or ends with one of them.
-    kind : what the division balances.
+    words : tuple[str, ...]
+        A word of the description begins or ends with one of them.
+    kind : Kind
+        What the division balances.
     activity : MPI-INF-3DHP's activity, 1 to 7: standing or walking, exercising, sitting, reaching or
         crouching, on the floor, sports, miscellaneous.
-    human36m_actions : Human3.6M's actions that come nearest, best first.
+    human36m_actions : tuple[str, ...]
+        Human3.6M's actions that come nearest, best first.
     """
 
     words: tuple[str, ...]
@@ -107,8 +110,10 @@ class Casting:
 
     Attributes
     ----------
-    groups : per group, the motions' subjects in the order of :data:`ROLES`.
-    left_out : subjects for whom there was no role.
+    groups : Mapping[Group, tuple[str, ...]]
+        Per group, the motions' subjects in the order of :data:`ROLES`.
+    left_out : tuple[str, ...]
+        Subjects for whom there was no role.
     """
 
     groups: Mapping[Group, tuple[str, ...]]

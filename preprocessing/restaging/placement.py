@@ -33,8 +33,9 @@ class Placement:
 
     Attributes
     ----------
-    heading_rad : counter-clockwise.
-    shift_m : (x, y, z).
+    heading_rad : float
+        Counter-clockwise.
+    shift_m : tuple[float, float, float] of shape (x, y, z)
     """
 
     heading_rad: float
@@ -54,9 +55,12 @@ class Stage:
 
     Attributes
     ----------
-    cameras : in the project's world.
-    centre_m : (x, y) on the floor.
-    spread_m : clips begin their centre at most so far from it, in x and in y.
+    cameras : tuple[Camera, ...]
+        In the project's world.
+    centre_m : tuple[float, float]
+        (x, y) on the floor.
+    spread_m : float
+        Clips begin their centre at most so far from it, in x and in y.
     """
 
     cameras: tuple[Camera, ...]
@@ -101,9 +105,12 @@ def draw_placement(positions: npt.ArrayLike, stage: Stage, rng: np.random.Genera
 
     Parameters
     ----------
-    positions : (frames, 17, 3) metres, z up.
-    stage : where.
-    rng : draws headings and places.
+    positions : npt.ArrayLike
+        (frames, 17, 3) metres, z up.
+    stage : Stage
+        Where.
+    rng : np.random.Generator
+        Draws headings and places.
 
     Returns
     -------

@@ -93,12 +93,17 @@ def restage(
 
     Parameters
     ----------
-    motions : at least three subjects; see :func:`poseshift.preprocessing.restaging.casting.cast` for their
+    motions : Sequence[Motion]
+        At least three subjects; see :func:`poseshift.preprocessing.restaging.casting.cast` for their
         division.
-    out : made, or replaced when an earlier call made it.
-    seed : of headings and places; the same motions, seed and options give the same numbers.
-    motion : what the data are labelled with; by default the number of clips and subjects.
-    options : what to write.
+    out : Path
+        Made, or replaced when an earlier call made it.
+    seed : int
+        Of headings and places; the same motions, seed and options give the same numbers.
+    motion : str or None
+        What the data are labelled with; by default the number of clips and subjects.
+    options : RestageOptions or None
+        What to write.
 
     Returns
     -------

@@ -57,10 +57,13 @@ def read_coco_detections(path: Path, frames: int, first_frame: int = 0) -> Float
 
     Parameters
     ----------
-    path : JSON file.
-    frames : number of frames of the trial.
-    first_frame : the number that the file gives to the first frame. An ``image_id`` (or the file name that
-        it stands for) is a frame number, or ends in one before its suffix: ``54138969_000001.jpg``.
+    path : Path
+        JSON file.
+    frames : int
+        Number of frames of the trial.
+    first_frame : int
+        The number that the file gives to the first frame. An ``image_id`` (or the file name that it stands
+        for) is a frame number, or ends in one before its suffix: ``54138969_000001.jpg``.
 
     Returns
     -------
@@ -102,10 +105,13 @@ def attach_detections(trial: Trial, detector: str, keypoints: Sequence[NDArray[A
 
     Parameters
     ----------
-    trial : the trial.
-    detector : name of the detector.
-    keypoints : per camera (frames, 17, 2) pixels, or (frames, 17, 3) with confidence; missing confidences
-        are 1. Videos may be a few frames longer than the motion capture: what is over is cut.
+    trial : Trial
+        The trial.
+    detector : str
+        Name of the detector.
+    keypoints : Sequence[NDArray[Any]]
+        Per camera (frames, 17, 2) pixels, or (frames, 17, 3) with confidence; missing confidences are 1.
+        Videos may be a few frames longer than the motion capture: what is over is cut.
 
     Raises
     ------

@@ -73,9 +73,12 @@ def export_annotations(poses: CameraPoses, path: Path, naming: ImageNaming) -> N
 
     Parameters
     ----------
-    poses : the rows, on ``human36m_17``.
-    path : the file.
-    naming : which data set's image names and joint order.
+    poses : CameraPoses
+        The rows, on ``human36m_17``.
+    path : Path
+        The file.
+    naming : ImageNaming
+        Which data set's image names and joint order.
     """
     order = mapping(poses.skeleton, _SKELETONS[naming])
     keypoints = order.apply(poses.keypoints_px)
@@ -105,10 +108,14 @@ def import_annotations(
 
     Parameters
     ----------
-    path : the file.
-    naming : which data set's image names and joint order.
-    camera_of : the calibrated camera that took an image.
-    fps : frames per second of the videos, which the file does not say.
+    path : Path
+        The file.
+    naming : ImageNaming
+        Which data set's image names and joint order.
+    camera_of : callable
+        The calibrated camera that took an image.
+    fps : float
+        Frames per second of the videos, which the file does not say.
 
     Raises
     ------

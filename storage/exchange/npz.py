@@ -32,9 +32,12 @@ class ExchangeError(ValueError):
 
     Attributes
     ----------
-    path : the file.
-    problem : what is wrong with it.
-    advice : what the caller can do about it, where there is something.
+    path : Path
+        The file.
+    problem : str
+        What is wrong with it.
+    advice : str
+        What the caller can do about it, where there is something.
     """
 
     def __init__(self, path: Path, problem: str, advice: str = "") -> None:
@@ -54,9 +57,12 @@ def read_npz(
 
     Parameters
     ----------
-    path : the file.
-    object_arrays : whether pickled members may be read, by the restricted unpickler.
-    max_bytes : most that the members may take together once inflated.
+    path : Path
+        The file.
+    object_arrays : ObjectArrays
+        Whether pickled members may be read, by the restricted unpickler.
+    max_bytes : int
+        Most that the members may take together once inflated.
 
     Raises
     ------

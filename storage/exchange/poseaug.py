@@ -26,8 +26,10 @@ class PoseAugTestSet:
 
     Attributes
     ----------
-    positions : (n, 16, 3), metres, camera axes, relative to the pelvis, ``poseaug_16``.
-    keypoints_screen : (n, 16, 2), normalised by the image width.
+    positions : NDArray[Any] of shape (n, 16, 3)
+        Metres, camera axes, relative to the pelvis, ``poseaug_16``.
+    keypoints_screen : NDArray[Any] of shape (n, 16, 2)
+        Normalised by the image width.
     """
 
     positions: NDArray[Any]

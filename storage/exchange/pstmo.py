@@ -86,9 +86,12 @@ def import_train(
 
     Parameters
     ----------
-    path : the file.
-    cameras : camera name to camera; the file holds no calibration. Cameras not named are left out.
-    object_arrays : the file is a pickle inside: see :data:`poseshift.storage.exchange.npz.ObjectArrays`.
+    path : Path
+        The file.
+    cameras : Mapping[str, Camera]
+        Camera name to camera; the file holds no calibration. Cameras not named are left out.
+    object_arrays : ObjectArrays
+        The file is a pickle inside: see :data:`poseshift.storage.exchange.npz.ObjectArrays`.
 
     Raises
     ------
@@ -114,10 +117,14 @@ def import_test(
 
     Parameters
     ----------
-    path : the file.
-    cameras : sequence name to camera. Sequences not named are left out.
-    fps : frames per second, which the file does not say.
-    object_arrays : as in :func:`import_train`.
+    path : Path
+        The file.
+    cameras : Mapping[str, Camera]
+        Sequence name to camera. Sequences not named are left out.
+    fps : float
+        Frames per second, which the file does not say.
+    object_arrays : ObjectArrays
+        As in :func:`import_train`.
 
     Raises
     ------

@@ -20,9 +20,12 @@ def trials_of(poses: CameraPoses, source: SourceFile, options: Mapping[str, str]
 
     Parameters
     ----------
-    poses : imported columns.
-    source : the file that they come from.
-    options : what was chosen on importing, kept with each trial.
+    poses : CameraPoses
+        Imported columns.
+    source : SourceFile
+        The file that they come from.
+    options : Mapping[str, str]
+        What was chosen on importing, kept with each trial.
 
     Yields
     ------

@@ -82,11 +82,16 @@ def import_trials(
 
     Parameters
     ----------
-    positions_path : ``data_3d_h36m.npz``, with 32 or 17 joints.
-    keypoints_path : ``data_2d_h36m_gt.npz``; frames beyond the 3D ones are cut.
-    cameras : subject to its cameras, in the order of the 2D file. Subjects that are not named are left out.
-    fps : frames per second, which the files do not say (Human3.6M: 50).
-    object_arrays : these files are pickles inside: see :data:`poseshift.storage.exchange.npz.ObjectArrays`.
+    positions_path : Path
+        ``data_3d_h36m.npz``, with 32 or 17 joints.
+    keypoints_path : Path
+        ``data_2d_h36m_gt.npz``; frames beyond the 3D ones are cut.
+    cameras : Mapping[str, tuple[Camera, ...]]
+        Subject to its cameras, in the order of the 2D file. Subjects that are not named are left out.
+    fps : float
+        Frames per second, which the files do not say (Human3.6M: 50).
+    object_arrays : ObjectArrays
+        These files are pickles inside: see :data:`poseshift.storage.exchange.npz.ObjectArrays`.
 
     Raises
     ------

@@ -53,8 +53,10 @@ class Clips:
 
     Attributes
     ----------
-    poses : the rows and their neighbours.
-    rows : (n,) int64, the rows of ``poses`` that are asked for.
+    poses : DevicePoses
+        The rows and their neighbours.
+    rows : torch.Tensor
+        (n,) int64, the rows of ``poses`` that are asked for.
     """
 
     poses: DevicePoses
@@ -83,12 +85,17 @@ def predict(
 
     Parameters
     ----------
-    trained : from :func:`poseshift.training.checkpoint.load_lifter` or a training run.
-    poses : n rows, on the skeleton of the lifter.
-    test_time : ``flip`` averages with the answer to the mirrored keypoints.
-    batch_size : clips at once.
-    over : how the batches are worked on: one after the other, or by the workers of a cluster, which get the
-        same batches and so give the same answers.
+    trained : TrainedLifter
+        From :func:`poseshift.training.checkpoint.load_lifter` or a training run.
+    poses : CameraPoses
+        N rows, on the skeleton of the lifter.
+    test_time : TestTime
+        ``flip`` averages with the answer to the mirrored keypoints.
+    batch_size : int
+        Clips at once.
+    over : Mapper
+        How the batches are worked on: one after the other, or by the workers of a cluster, which get the same
+        batches and so give the same answers.
 
     Returns
     -------
@@ -156,10 +163,14 @@ def evaluate(
 
     Parameters
     ----------
-    predicted : (n, joints, 3), metres, camera axes; root-relative or absolute, on the skeleton of the poses.
-    poses : the n rows that the protocol selects (``protocol.read(store)``).
-    protocol : what to measure.
-    seed : of the bootstrap.
+    predicted : array of floating of shape (n, joints, 3)
+        Metres, camera axes; root-relative or absolute, on the skeleton of the poses.
+    poses : CameraPoses
+        The n rows that the protocol selects (``protocol.read(store)``).
+    protocol : Protocol
+        What to measure.
+    seed : int
+        Of the bootstrap.
 
     Raises
     ------

@@ -50,10 +50,14 @@ def estimate(values: Float64, frames: Float64, groups: Sequence[str], weights: F
 
     Parameters
     ----------
-    values : (sequences,) mean of each sequence's frames; NaN where a sequence has none.
-    frames : (sequences,) number of frames behind each value.
-    groups : (sequences,) the group (action) that each sequence belongs to.
-    weights : (resamples, sequences), of :func:`draw_weights`; the same for figures that are compared.
+    values : array of float64
+        (sequences,) mean of each sequence's frames; NaN where a sequence has none.
+    frames : array of float64
+        (sequences,) number of frames behind each value.
+    groups : Sequence[str]
+        (sequences,) the group (action) that each sequence belongs to.
+    weights : array of float64 of shape (resamples, sequences)
+        Of :func:`draw_weights`; the same for figures that are compared.
 
     Raises
     ------

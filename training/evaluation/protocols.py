@@ -30,20 +30,34 @@ class Protocol:
 
     Attributes
     ----------
-    name : as tables cite it.
-    description : one sentence.
-    source : where the definition comes from.
-    dataset, subjects, cameras : which rows; cameras None means all.
-    skeleton : joint set that poses are mapped to before they are measured.
-    joints : names of the joints in the position errors, and in the fit of PA-MPJPE and N-MPJPE.
-    pck_joints : names of the joints in PCK and AUC.
-    positions : ``annotated`` 3D, or ``universal`` (height-normalised, 3DHP).
-    alignment : of the headline figure; the other alignments are reported beside it.
-    thresholds_mm : of AUC, ascending, strict.
-    test_time : ``flip`` averages with the mirrored input.
-    valid_only : leave out frames that the data set marks as invalid.
-    frame_step : every n-th frame.
-    averaging : of all figures, over frames or over actions.
+    name : str
+        As tables cite it.
+    description : str
+        One sentence.
+    source : str
+        Where the definition comes from.
+    dataset, subjects, cameras : Dataset or tuple[str, ...] or tuple[str, ...] or None
+        Which rows; cameras None means all.
+    skeleton : str
+        Joint set that poses are mapped to before they are measured.
+    joints : tuple[str, ...]
+        Names of the joints in the position errors, and in the fit of PA-MPJPE and N-MPJPE.
+    pck_joints : tuple[str, ...]
+        Names of the joints in PCK and AUC.
+    positions : {annotated, universal}
+        ``annotated`` 3D, or ``universal`` (height-normalised, 3DHP).
+    alignment : Alignment
+        Of the headline figure; the other alignments are reported beside it.
+    thresholds_mm : tuple[float, ...]
+        Of AUC, ascending, strict.
+    test_time : TestTime
+        ``flip`` averages with the mirrored input.
+    valid_only : bool
+        Leave out frames that the data set marks as invalid.
+    frame_step : int
+        Every n-th frame.
+    averaging : Averaging
+        Of all figures, over frames or over actions.
     """
 
     name: str
@@ -85,7 +99,8 @@ class Protocol:
 
         Parameters
         ----------
-        keypoints : ``ground_truth`` or the name of a detector.
+        keypoints : str
+            ``ground_truth`` or the name of a detector.
         """
         return Selection(
             subjects=self.subjects,

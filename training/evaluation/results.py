@@ -67,17 +67,27 @@ class EvaluationResult(FrozenModel):
 
     Attributes
     ----------
-    protocol : its name.
-    snapshot : the store snapshot that was measured.
-    averaging : how the figures are averaged, from the protocol.
-    headline_metric : the figure that the protocol is known by.
-    frames, sequences : how many were measured.
-    bootstrap_seed : of the intervals.
-    mpjpe_mm, pa_mpjpe_mm, n_mpjpe_mm, mpjve_mm, pck150, auc : with 95 % intervals over sequences, averaged as
-        ``averaging`` says; mpjve_mm is None when no two successive frames were measured.
-    over_frames : the headline metric, every frame alike.
-    over_actions : the headline metric, every action alike; None where a sequence mixes activities.
-    per_joint, per_action, per_sequence : the tables, averaged over frames.
+    protocol : str
+        Its name.
+    snapshot : str
+        The store snapshot that was measured.
+    averaging : Averaging
+        How the figures are averaged, from the protocol.
+    headline_metric : BuiltIn
+        The figure that the protocol is known by.
+    frames, sequences : int
+        How many were measured.
+    bootstrap_seed : int
+        Of the intervals.
+    mpjpe_mm, pa_mpjpe_mm, n_mpjpe_mm, mpjve_mm, pck150, auc : Estimate or None
+        With 95 % intervals over sequences, averaged as ``averaging`` says; mpjve_mm is None when no two
+        successive frames were measured.
+    over_frames : Estimate
+        The headline metric, every frame alike.
+    over_actions : Estimate or None
+        The headline metric, every action alike; None where a sequence mixes activities.
+    per_joint, per_action, per_sequence : tuple of rows
+        The tables, averaged over frames.
     """
 
     protocol: str
@@ -113,10 +123,14 @@ class SeedEstimate(Estimate):
 
     Attributes
     ----------
-    value : mean over the seeds.
-    low, high : 95 % interval over sequences of the seed-averaged errors; None with fewer than two sequences.
-    std : standard deviation between seeds (n - 1); None with one seed.
-    per_seed : each seed's figure, in the order given.
+    value : float
+        Mean over the seeds.
+    low, high : float or None
+        95 % interval over sequences of the seed-averaged errors; None with fewer than two sequences.
+    std : float or None
+        Standard deviation between seeds (n - 1); None with one seed.
+    per_seed : tuple[float, ...]
+        Each seed's figure, in the order given.
     """
 
     std: float | None
@@ -209,10 +223,14 @@ def figure(
 
     Parameters
     ----------
-    tables : per seed, one row per sequence, in the same order.
-    metric : the column.
-    averaging : over frames or over actions.
-    weights : (resamples, sequences), of :func:`~training.evaluation.intervals.draw_weights`.
+    tables : Sequence[Sequence[SequenceErrors]]
+        Per seed, one row per sequence, in the same order.
+    metric : str
+        The column.
+    averaging : Averaging
+        Over frames or over actions.
+    weights : array of float64 of shape (resamples, sequences)
+        Of :func:`~training.evaluation.intervals.draw_weights`.
     """
     rows = tables[0]
     values = np.mean([[_known(_of_row(row, metric)) for row in table] for table in tables], axis=0)

@@ -57,9 +57,12 @@ def adjacency_groups(skeleton: Skeleton, neighbours: Neighbours, normalisation: 
 
     Parameters
     ----------
-    skeleton : tree and left/right pairs.
-    neighbours : grouping; see :data:`Neighbours`.
-    normalisation : ``random-walk`` (a receiving joint's entries sum to one) or ``symmetric``.
+    skeleton : Skeleton
+        Tree and left/right pairs.
+    neighbours : Neighbours
+        Grouping; see :data:`Neighbours`.
+    normalisation : Normalisation
+        ``random-walk`` (a receiving joint's entries sum to one) or ``symmetric``.
 
     Returns
     -------
@@ -111,10 +114,14 @@ class GraphConvolution(nn.Module):
 
     Parameters
     ----------
-    skeleton : the graph.
-    width : channels in.
-    neighbours, normalisation : see :func:`adjacency_groups`.
-    width_out : channels out; by default as many as in.
+    skeleton : Skeleton
+        The graph.
+    width : int
+        Channels in.
+    neighbours, normalisation : Neighbours or Normalisation
+        See :func:`adjacency_groups`.
+    width_out : int or None
+        Channels out; by default as many as in.
     """
 
     def __init__(

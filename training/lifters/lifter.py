@@ -24,10 +24,14 @@ class Lifter(nn.Module, ABC):
 
     Parameters
     ----------
-    frames : clip length that the network expects; 1 for a single-frame lifter.
-    output : ``"all"`` frames or the ``"centre"`` one.
-    channels : input channels per joint, as the encoding provides them.
-    skeleton : name of the joint set of input and output.
+    frames : int
+        Clip length that the network expects; 1 for a single-frame lifter.
+    output : Output
+        ``"all"`` frames or the ``"centre"`` one.
+    channels : int
+        Input channels per joint, as the encoding provides them.
+    skeleton : str
+        Name of the joint set of input and output.
     """
 
     def __init__(self, *, frames: int, output: Output, channels: int, skeleton: str) -> None:
@@ -51,7 +55,8 @@ class Lifter(nn.Module, ABC):
 
         Parameters
         ----------
-        keypoints : (batch, frames, joints, channels), encoded.
+        keypoints : Tensor of shape (batch, frames, joints, channels)
+            Encoded.
 
         Returns
         -------

@@ -23,9 +23,12 @@ class NonLocal(nn.Module):
 
     Parameters
     ----------
-    width : channels per joint; even.
-    affinity : see :data:`Affinity`.
-    members : groups to which keys and values are max-pooled, from
+    width : int
+        Channels per joint; even.
+    affinity : Affinity
+        See :data:`Affinity`.
+    members : Tensor or None
+        Groups to which keys and values are max-pooled, from
         :func:`poseshift.training.lifters.pooling.group_members`; none to attend to single joints.
     """
 

@@ -18,8 +18,10 @@ def group_members(skeleton: Skeleton, groups: Sequence[Sequence[str]]) -> Tensor
 
     Parameters
     ----------
-    skeleton : every one of its joints must be in exactly one group.
-    groups : joint names; those that the skeleton lacks are passed over.
+    skeleton : Skeleton
+        Every one of its joints must be in exactly one group.
+    groups : Sequence[Sequence[str]]
+        Joint names; those that the skeleton lacks are passed over.
 
     Returns
     -------

@@ -69,9 +69,12 @@ def build(config: LifterConfig, channels: int, *, seed: int = 0) -> Lifter:
 
     Parameters
     ----------
-    config : from :func:`preset` or written out.
-    channels : input channels per joint, ``encoding.channels``.
-    seed : of the initial weights.
+    config : LifterConfig
+        From :func:`preset` or written out.
+    channels : int
+        Input channels per joint, ``encoding.channels``.
+    seed : int
+        Of the initial weights.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # layers draw on the CPU; GPUs are left alone
@@ -84,11 +87,16 @@ class LifterDescription:
 
     Attributes
     ----------
-    name : of the preset.
-    parameters : learned numbers.
-    multiply_adds : for one clip with two input channels, matrix products and attention, as torch counts them.
-    frames : clip length.
-    output : frames answered for.
+    name : str
+        Of the preset.
+    parameters : int
+        Learned numbers.
+    multiply_adds : int
+        For one clip with two input channels, matrix products and attention, as torch counts them.
+    frames : int
+        Clip length.
+    output : str
+        Frames answered for.
     """
 
     name: str
