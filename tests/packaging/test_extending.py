@@ -14,7 +14,15 @@ EXAMPLE = re.compile(r"^```python\n# (my_lab/\w+\.py)\n(.*?)^```$", re.MULTILINE
 
 @pytest.mark.parametrize(
     ("module", "listed", "name"),
-    [("methods", "poseshift.adaptation.methods.METHODS", "gpa_ray")],
+    [
+        ("methods", "poseshift.adaptation.methods.METHODS", "gpa_ray"),
+        ("lifters", "poseshift.training.lifters.registry.PRESETS", "my-linear"),
+        ("protocols", "poseshift.training.evaluation.protocols.PROTOCOLS", "3dhp-outdoors"),
+        ("metrics", "poseshift.training.evaluation.metric_list.METRICS", "worst_joint_mm"),
+        ("criteria", "poseshift.adaptation.selection.CRITERIA", "depth_spread"),
+        ("recordings", "poseshift.preprocessing.datasets.DATASETS", "my_lab"),
+        ("plain", "poseshift.storage.exchange.registry.FORMATS", "plain"),
+    ],
 )
 def test_an_example_adds_its_entry(tmp_path: Path, module: str, listed: str, name: str) -> None:
     (tmp_path / "my_lab").mkdir()
