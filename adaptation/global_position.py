@@ -258,7 +258,7 @@ class GlobalPositionAlignment:
         Which form or control.
     target : TargetKeypoints
         Keypoints and cameras of the target.
-    device : torch.device | str
+    device : torch.device or str
         Torch.device or str Where batches are.
 
     Attributes

@@ -61,7 +61,7 @@ class PoseDA:
         Keypoints and cameras of the target, on the same skeleton.
     seed : int
         Seed of the adversary's weights.
-    device : torch.device | str
+    device : torch.device or str
         Torch.device or str Where batches are.
 
     Attributes

@@ -20,10 +20,10 @@ from poseshift.flows.experiment.recipe import PoseData, Recipe, StoredData, Test
 from poseshift.flows.experiment.results import Summary
 from poseshift.flows.experiment.stage import run_stage
 from poseshift.flows.pipeline import run_recipe
-from poseshift.preprocessing.motion.motion import PROCEDURAL, load, title
+from poseshift.preprocessing.motion.sources import PROCEDURAL, load, title
+from poseshift.preprocessing.restaging.inputs import motion_inputs
 from poseshift.preprocessing.restaging.restage import restage
 from poseshift.storage.model import FrozenModel
-from poseshift.storage.provenance import digest_file
 from poseshift.training.lifters.registry import preset
 from poseshift.training.schedule import Schedule
 
@@ -58,17 +58,6 @@ class DemoOptions(FrozenModel):
     """Three lifters are trained per seed."""
     out: Path = Path("runs/demo")
     """Folder for everything: restaged raw trees, stores, lifters, report."""
-
-
-class RestageInputs(FrozenModel):
-    """What restaged trees depend on."""
-
-    motion: str
-    """`procedural` or the name of the motion's file or folder."""
-    files: dict[str, str]
-    """SHA-256 of the motion's files."""
-    seed: int
-    """Seed of the placement in the capture volume."""
 
 
 class Restaged(FrozenModel):
@@ -121,11 +110,7 @@ def demo_recipe(options: DemoOptions) -> Recipe:
 def restage_motion(options: DemoOptions) -> Restaged:
     """Write the two raw trees, unless they are there already for the same motion."""
     report_progress(Step("restage motion", 0, 1))
-    inputs = RestageInputs(
-        motion=options.motion if options.motion == PROCEDURAL else Path(options.motion).name,
-        files=_digests(options.motion),
-        seed=0,
-    )
+    inputs = motion_inputs(options.motion, seed=0)
 
     def work(folder: Path) -> Restaged:
         motions = load(options.motion, seed=inputs.seed)
@@ -140,15 +125,6 @@ def restage_motion(options: DemoOptions) -> Restaged:
         )
     )
     return outcome.result
-
-
-def _digests(motion: str) -> dict[str, str]:
-    if motion == PROCEDURAL:
-        return {}
-    path = Path(motion)
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    root = path.parent if path.is_file() else path
-    return {source.path: source.sha256 for source in (digest_file(file, root) for file in files)}
 
 
 _restage_task = task(name="restage motion")(restage_motion)

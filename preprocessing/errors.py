@@ -10,7 +10,7 @@ class RawDataError(ValueError):
 
     Attributes
     ----------
-    path : Path | str
+    path : Path or str
         The file (or folder) in question.
     found : str
         What it holds.

@@ -113,7 +113,7 @@ class PoseStore:
 
         Parameters
         ----------
-        location : str | Path
+        location : str or Path
             A folder, ``s3://bucket/prefix`` or ``gs://bucket/prefix``.
         dataset : Dataset
             Which data set the trials belong to.

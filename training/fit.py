@@ -242,7 +242,7 @@ class RowOrder:
         Rows of a step; all of them when there are fewer.
     seed : int
         Of the permutations.
-    device : torch.device | str
+    device : torch.device or str
         Of the indices returned.
     """
 

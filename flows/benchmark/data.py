@@ -11,17 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-from poseshift.flows.benchmark.domains import Derivation, StoreName, clips_of, derivations, play
+from poseshift.flows.benchmark.domains import Derivation, StoreName, derivations
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.flows.experiment.stage import run_stage
 from poseshift.flows.prepare import PrepareRequest, failure_of, prepare_store
-from poseshift.preprocessing.motion.motion import PROCEDURAL, load, title
+from poseshift.preprocessing.motion.sources import load, title
+from poseshift.preprocessing.restaging.inputs import motion_inputs
+from poseshift.preprocessing.restaging.replay import clips_of, play
 from poseshift.preprocessing.restaging.report import RestageReport
 from poseshift.preprocessing.restaging.restage import HUMAN36M_FOLDER, MPI_INF_3DHP_FOLDER, restage
 from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
 from poseshift.storage.model import FrozenModel
-from poseshift.storage.provenance import digest_file, digest_json
-from poseshift.storage.schema import SourceFile
+from poseshift.storage.provenance import digest_json
 from poseshift.storage.store import PoseStore
 
 _PREPARED: tuple[tuple[StoreName, str, str], ...] = (
@@ -29,17 +30,6 @@ _PREPARED: tuple[tuple[StoreName, str, str], ...] = (
     ("mpi_inf_3dhp_train", "mpi-inf-3dhp-train", MPI_INF_3DHP_FOLDER),
     ("mpi_inf_3dhp_test", "mpi-inf-3dhp-test", MPI_INF_3DHP_FOLDER),
 )
-
-
-class MotionInputs(FrozenModel):
-    """The motion behind all stores."""
-
-    motion: str
-    """``procedural``, or the name of the file or folder."""
-    sha256: tuple[str, ...]
-    """Digests of its files, in the order of their names; none for procedural motion."""
-    seed: int
-    """Of headings and places, and of procedural motion."""
 
 
 class BenchmarkStores(FrozenModel):
@@ -96,11 +86,7 @@ def prepare_benchmark(motion: str, folder: Path, seed: int) -> BenchmarkData:
     preprocessing.errors.RawDataError
         The motion cannot be read.
     """
-    inputs = MotionInputs(
-        motion=motion if motion == PROCEDURAL else Path(motion).name,
-        sha256=tuple(file.sha256 for file in _files(motion)),
-        seed=seed,
-    )
+    inputs = motion_inputs(motion, seed)
     place = folder / digest_json(inputs)[:12]
     outcome = run_stage(place, inputs, BenchmarkStores, lambda work: _make(motion, work, seed))
     return BenchmarkData(place, outcome.result)
@@ -148,15 +134,6 @@ def _derive(folder: Path, derivation: Derivation, report: RestageReport, seed: i
 
 def _store(folder: Path, name: StoreName) -> Path:
     return folder / "stores" / name
-
-
-def _files(motion: str) -> tuple[SourceFile, ...]:
-    """Digest the files of a motion; what is not there is for :func:`load` to complain about."""
-    path = Path(motion)
-    if motion == PROCEDURAL:
-        return ()
-    found = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return tuple(digest_file(file, file.parent) for file in found if file.is_file())
 
 
 def without_labels(poses: CameraPoses) -> CameraPoses:

@@ -23,7 +23,7 @@ from poseshift.flows.runtime.cluster import ClusterUnreachableError
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.human36m.read import Human36MOptions
 from poseshift.preprocessing.ingest import IngestReport
-from poseshift.preprocessing.motion.motion import load, title
+from poseshift.preprocessing.motion.sources import load, title
 from poseshift.preprocessing.mpi_inf_3dhp.layout import CameraSet
 from poseshift.preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions
 from poseshift.preprocessing.restaging.restage import restage as restage_motions

@@ -1,24 +1,17 @@
 """What a piece of motion is, whatever it came from: joint positions in the world with a subject's name.
 
-Three sources give motions (:mod:`.procedural`, :mod:`.bundle`, :mod:`.cmu`) and one place uses them
-(:mod:`.restage`). Nothing here knows about cameras or about the data sets' layouts.
+Three sources give motions, see :mod:`.sources`. Nothing here knows about cameras or data sets' layouts.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from poseshift.preprocessing.errors import RawDataError
-
 FRAME_RATE_HZ = 50.0
 """The rate that Human3.6M publishes its poses at; every source gives it."""
-
-PROCEDURAL = "procedural"
-"""The source name of motion that needs no file."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +28,8 @@ class Motion:
         What is done, words joined by underscores, such as ``"soccer_kick_ball"``.
     fps : float
         Frames per second.
-    positions : npt.array of float32
-        (frames, 17, 3) float32 metres, Human3.6M-17 joint order, right-handed world with z up.
+    positions : array of float32, shape (frames, 17, 3)
+        Metres, Human3.6M-17 joint order, right-handed world with z up.
     """
 
     name: str
@@ -60,49 +53,3 @@ class Motion:
     def frames(self) -> int:
         """Number of frames."""
         return len(self.positions)
-
-
-def load(source: str | Path, *, seed: int = 0) -> tuple[Motion, ...]:
-    """Read or make the motions of a source.
-
-    Parameters
-    ----------
-    source : str | Path
-        ``"procedural"``, the path of an ``.npz`` bundle, or a folder with ASF and AMC files.
-    seed : int
-        Seed of the procedural motion; files do not need it.
-
-    Returns
-    -------
-    motions : in a fixed order that depends on the source alone.
-
-    Raises
-    ------
-    RawDataError : when the path is none of the three or its files cannot be read.
-    """
-    # Each source builds Motions, so it imports this module; the imports the other way wait until here.
-    from poseshift.preprocessing.motion import bundle, cmu, procedural
-
-    if source == PROCEDURAL:
-        return procedural.generate(seed)
-    path = Path(source)
-    if path.is_dir():
-        return cmu.read_folder(path)
-    if path.suffix == ".npz":
-        return bundle.read_bundle(path)
-    raise RawDataError(
-        path,
-        found="neither a folder nor a file that ends in .npz" if path.exists() else "nothing",
-        expected="'procedural', an .npz bundle or a folder with ASF and AMC files",
-        remedy="Check the spelling of the motion's path.",
-    )
-
-
-def title(source: str | Path, *, seed: int = 0) -> str:
-    """Name a source in one line, as restaged data sets carry it in their label."""
-    from poseshift.preprocessing.motion import bundle
-
-    if source == PROCEDURAL:
-        return f"procedural motion, seed {seed}"
-    path = Path(source)
-    return bundle.title(path) if path.suffix == ".npz" else f"ASF/AMC motion from {path.name}"

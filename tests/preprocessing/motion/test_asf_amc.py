@@ -10,7 +10,7 @@ from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.motion.asf_amc import read_amc, read_asf
 from poseshift.preprocessing.motion.asf_kinematics import bone_ends
 from poseshift.preprocessing.motion.cmu import read_folder
-from poseshift.preprocessing.motion.motion import load
+from poseshift.preprocessing.motion.sources import load
 
 UNIT_M = 0.0254 / 0.45
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from poseshift.preprocessing.errors import RawDataError
-from poseshift.preprocessing.motion import motion as motion_module
+from poseshift.preprocessing.motion import sources
 from poseshift.preprocessing.motion.bundle import read_bundle
 
 
@@ -19,7 +19,7 @@ def test_reads_keys_rate_and_title(tmp_path, joints):
     path = tmp_path / "set.npz"
     np.savez(path, **{"cmu14/boxing/14_02": joints, "cmu02/walk/02_01": joints + 1})
     path.with_suffix(".json").write_text(json.dumps({"fps": 25, "title": "A set"}))
-    first, second = motion_module.load(path)
+    first, second = sources.load(path)
     assert (first.name, first.subject, first.description, first.fps) == (
         "cmu14/boxing/14_02",
         "cmu14",
@@ -27,7 +27,7 @@ def test_reads_keys_rate_and_title(tmp_path, joints):
         25.0,
     )
     np.testing.assert_array_equal(second.positions, joints + 1)
-    assert motion_module.title(path) == "A set"
+    assert sources.title(path) == "A set"
 
 
 def test_without_a_description_the_rate_is_50(tmp_path, joints):
@@ -63,7 +63,7 @@ def test_refuses_text_and_missing_files_and_broken_descriptions(tmp_path, joints
     with pytest.raises(RawDataError, match="npz archive"):
         read_bundle(text)
     with pytest.raises(RawDataError, match="nothing"):
-        motion_module.load(tmp_path / "absent")
+        sources.load(tmp_path / "absent")
     good = tmp_path / "good.npz"
     np.savez(good, **{"a/b/c": joints})
     good.with_suffix(".json").write_text('{"fps": "fast"}')
