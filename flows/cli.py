@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-ROOMS: Mapping[str, str] = MappingProxyType(
+_MODULES: Mapping[str, str] = MappingProxyType(
     {
         "demo": "learning",
         "restage": "data",
@@ -46,13 +46,13 @@ class CommandsOnDemand(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Names of all commands, nothing imported."""
         del ctx
-        return list(ROOMS)
+        return list(_MODULES)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Import the module that has the command; None when there is no such command."""
-        if cmd_name not in ROOMS:
+        if cmd_name not in _MODULES:
             return None
-        module = import_module(f"poseshift.flows.commands.{ROOMS[cmd_name]}")
+        module = import_module(f"poseshift.flows.commands.{_MODULES[cmd_name]}")
         return typer.main.get_group(module.app).get_command(ctx, cmd_name)
 
 

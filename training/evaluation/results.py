@@ -230,7 +230,7 @@ def figure(
     averaging : Averaging
         Over frames or over actions.
     weights : array of float64 of shape (resamples, sequences)
-        Of :func:`~training.evaluation.intervals.draw_weights`.
+        Of :func:`~poseshift.training.evaluation.intervals.draw_weights`.
     """
     rows = tables[0]
     values = np.mean([[_known(_of_row(row, metric)) for row in table] for table in tables], axis=0)
