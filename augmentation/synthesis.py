@@ -277,8 +277,7 @@ def _up(camera: Camera, count: int) -> Tensor:
 
 def _runs(poses: CameraPoses) -> Iterator[NDArray[np.intp]]:
     """Rows of each (trial, camera), in order."""
-    changes = (np.diff(poses.trial) != 0) | (np.diff(poses.camera) != 0)
-    yield from np.split(np.arange(len(poses)), np.flatnonzero(changes) + 1)
+    yield from np.split(np.arange(len(poses)), np.flatnonzero(~poses.same_view) + 1)
 
 
 def _alone(poses: CameraPoses, rows: NDArray[np.intp]) -> CameraPoses:

@@ -1,7 +1,7 @@
 """Bones: poses as directions and lengths, back again, and the statistics of lengths over frames.
 
 A bone is the edge from a joint's parent to the joint; bones stand in the order of ``Skeleton.bones``
-(ordered by child). What is done to bones (augmentation, length transfer) belongs to other rooms.
+(ordered by child). What is done to bones (augmentation, length transfer) belongs to other packages.
 """
 
 from __future__ import annotations

@@ -117,6 +117,11 @@ class CameraPoses:
         """Intrinsics of the camera table, arrays of shape (cameras, ...); index with ``camera``."""
         return stack_intrinsics(self.cameras)
 
+    @property
+    def same_view(self) -> NDArray[np.bool_]:
+        """Whether each row but the first is of the trial and camera of the row before it, (n - 1,)."""
+        return np.asarray((np.diff(self.trial) == 0) & (np.diff(self.camera) == 0))
+
 
 _EVERYTHING = Selection()
 
@@ -124,7 +129,7 @@ _EVERYTHING = Selection()
 def sampling_hz(poses: CameraPoses) -> float:
     """Frames per second between neighbouring rows of one view, the median; NaN where no view has two rows."""
     step = np.diff(poses.frame)
-    neighbours = (np.diff(poses.trial) == 0) & (np.diff(poses.camera) == 0) & (step > 0)
+    neighbours = poses.same_view & (step > 0)
     if not neighbours.any():
         return math.nan
     fps = np.array([trial.fps for trial in poses.trials])[poses.trial[1:][neighbours]]

@@ -213,7 +213,7 @@ class DevicePoses:
 def _runs(poses: CameraPoses) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """First and last row of each row's run: same trial, same camera, evenly spaced frames."""
     step = np.diff(poses.frame)
-    same_view = (np.diff(poses.trial) == 0) & (np.diff(poses.camera) == 0) & (step > 0)
+    same_view = poses.same_view & (step > 0)
     spacing = step[same_view].min() if same_view.any() else 1
     starts = np.flatnonzero(np.concatenate([[True], ~(same_view & (step == spacing))]))
     lengths = np.diff(np.append(starts, len(poses)))
