@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
@@ -29,12 +29,18 @@ from poseshift.storage.location import Location
 from poseshift.storage.store import PoseStore, StoreError
 
 
+def _list_kinds(schema: dict[str, Any]) -> None:
+    """Let forms and Prefect's server offer the kinds that are known when the schema is made, and no other."""
+    schema["enum"] = list(raw_kinds())
+
+
 class PrepareRequest(ReaderOptions):
     """One raw tree to be brought into one store."""
 
     kind: str = Field(
         description="Which release the raw tree is: human36m, mpi-inf-3dhp-train, mpi-inf-3dhp-test, or one "
-        "that a plugin adds."
+        "that a plugin adds.",
+        json_schema_extra=_list_kinds,
     )
     raw: Path = Field(description="The raw tree as downloaded (for Human3.6M also a folder of its archives).")
     store: str = Field(description="Folder or Icechunk location (s3://bucket/prefix) of the store.")
