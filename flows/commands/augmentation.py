@@ -12,7 +12,8 @@ from poseshift.augmentation.generator import RandomChanges, Rotations
 from poseshift.flows.augment import AugmentRequest, SynthesisMethod
 from poseshift.flows.augment import augment as augment_flow
 from poseshift.flows.commands.console import console, print_json, steps_shown, user_errors
-from poseshift.flows.commands.options import Cameras, Dask, FrameStep, Json, Seed, Subjects, selected
+from poseshift.flows.commands.options import Cameras, Dask, FrameStep, Json, Seed, Subjects
+from poseshift.flows.commands.selected_poses import selected
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
 from poseshift.storage.store import StoreError
 

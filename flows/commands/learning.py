@@ -23,8 +23,8 @@ from poseshift.flows.commands.options import (
     Plugins,
     Seed,
     Subjects,
-    selected,
 )
+from poseshift.flows.commands.selected_poses import selected
 from poseshift.flows.demo import DemoOptions
 from poseshift.flows.demo import demo as demo_flow
 from poseshift.flows.evaluate import evaluate_once

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the data that they select."""
+"""Options that several commands share; nothing here is slow to import."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from typing import Annotated
 
 import typer
 
-from poseshift.flows.experiment.recipe import PoseData
 from poseshift.storage.registry import load_plugins
-from poseshift.storage.store import PoseStore
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 """The option of every command that gives figures."""
@@ -38,17 +36,3 @@ Dask = Annotated[
     str | None,
     typer.Option(help="Address of a Dask scheduler (tcp://host:8786) whose workers do the work."),
 ]
-
-
-def selected(
-    store: str, subjects: list[str] | None, cameras: list[str] | None, frame_step: int, keypoints: str
-) -> PoseData:
-    """Describe the poses that options select from a store."""
-    return PoseData(
-        dataset=PoseStore.open(store).dataset,
-        store=store,
-        subjects=tuple(subjects) if subjects else None,
-        cameras=tuple(cameras) if cameras else None,
-        frame_step=frame_step,
-        keypoints=keypoints,
-    )

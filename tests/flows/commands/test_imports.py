@@ -1,0 +1,13 @@
+"""What a command does not use is not imported for it: torch takes seconds."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("module", ["data", "exchange"])
+def test_commands_about_stores_import_no_torch(module: str) -> None:
+    program = f"import sys, poseshift.flows.commands.{module}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
