@@ -9,7 +9,12 @@ from dataclasses import dataclass
 
 import torch
 
-from poseshift.adaptation.config import Adaptation, PoseDAAdaptation, alignment_of
+from poseshift.adaptation.config import (
+    Adaptation,
+    GlobalPositionAdaptation,
+    PoseDAAdaptation,
+    alignment_of,
+)
 from poseshift.adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
 from poseshift.adaptation.gravity import CameraGravity, learn_camera_gravity
 from poseshift.adaptation.poseda import PoseDA
@@ -99,11 +104,11 @@ def plan(
         single = DevicePoses.from_columns(source, device, frames=1)
         gravity = learn_camera_gravity(single, keypoints, aligned.viewpoint.gravity, seed)
     if not isinstance(adaptation, PoseDAAdaptation):
-        return AdaptationPlan(_placed(adaptation, keypoints, device, gravity), None, gravity)
+        return AdaptationPlan(_placed(aligned, keypoints, device, gravity), None, gravity)
     learner = PoseDA(adaptation.options, source, keypoints, seed=seed, device=device)
     if isinstance(adaptation.viewpoint, NoViewpoint):
         return AdaptationPlan((), learner, None)  # PoseDA places its batches itself
-    return AdaptationPlan(_placed(adaptation, keypoints, device, gravity), learner, gravity)
+    return AdaptationPlan(_placed(aligned, keypoints, device, gravity), learner, gravity)
 
 
 def alignment_transforms(
@@ -125,9 +130,8 @@ def alignment_transforms(
     gravity : CameraGravity or None
         Of the target's cameras, where viewpoints are aligned: see :meth:`AdaptationPlan.gravity_found`.
     """
-    if alignment_of(adaptation) is None:
-        return ()
-    return _placed(adaptation, _keypoints(adaptation, target), device, gravity)
+    aligned = alignment_of(adaptation)
+    return () if aligned is None else _placed(aligned, _keypoints(adaptation, target), device, gravity)
 
 
 def needs_learned_gravity(adaptation: Adaptation) -> bool:
@@ -149,11 +153,11 @@ def _keypoints(adaptation: Adaptation, target: CameraPoses | None) -> TargetKeyp
 
 
 def _placed(
-    adaptation: Adaptation, keypoints: TargetKeypoints, device: torch.device, gravity: CameraGravity | None
+    aligned: GlobalPositionAdaptation,
+    keypoints: TargetKeypoints,
+    device: torch.device,
+    gravity: CameraGravity | None,
 ) -> tuple[BatchTransform, ...]:
-    aligned = alignment_of(adaptation)
-    if aligned is None:
-        return ()
     position = GlobalPositionAlignment(aligned.options, keypoints, device)
     placed = viewpoint_transforms(aligned.viewpoint, position, gravity)
     if aligned.augmentation is None:

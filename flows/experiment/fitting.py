@@ -132,14 +132,12 @@ def teach(
     chosen = encoding(teaching.encoding)
     lifter = build(teaching.lifter, chosen.channels, seed=teaching.seed)
     poses = DevicePoses.from_columns(labelled, device, lifter.frames)
-    recorders = []
-    if watching is not None:
-        recorders.append(_recorder(teaching, watching, target, lifter, folder, device))
-    adaptation = _planned(teaching, labelled, target, gravity_file, device)
+    record = None if watching is None else _recorder(teaching, watching, target, lifter, folder, device)
+    adaptation = planned(teaching.adaptation, labelled, target, gravity_file, teaching.seed, device)
 
     def after_epoch(log: EpochLog) -> None:
-        for recorder in recorders:
-            recorder(log)
+        if record is not None:
+            record(log)
         on_epoch(log)
 
     if adaptation.learner is None:
@@ -152,8 +150,47 @@ def teach(
         transforms=adaptation.transforms,
         on_epoch=after_epoch,
     )
-    _keep_gravity(adaptation, target, gravity_file)
+    found = None if target is None else adaptation.gravity_found(target)
+    if found is not None and found is not adaptation.gravity:  # by the lifter's own answers, in this training
+        write_atomically(gravity_file, found.model_dump_json(indent=2) + "\n")
     return Taught(fitted.fit.lifter, fitted, adaptation, len(poses))
+
+
+def planned(
+    adaptation: Adaptation,
+    labelled: CameraPoses,
+    target: CameraPoses | None,
+    gravity_file: Path,
+    seed: int,
+    device: torch.device,
+) -> AdaptationPlan:
+    """Plan an adaptation; the gravity that it learns is kept in a file, and read where it is there already.
+
+    Parameters
+    ----------
+    adaptation : Adaptation
+        What to do.
+    labelled : CameraPoses
+        Poses whose 3D is learned.
+    target : CameraPoses or None
+        The poses to adapt to, without their 3D.
+    gravity_file : Path
+        Of the target cameras' gravity; one process at a time learns it.
+    seed : int
+        Of what learns.
+    device : torch.device
+        Where batches lie.
+    """
+    with_gravity = partial(plan, adaptation, labelled, target, seed=seed, device=device)
+    if not needs_learned_gravity(adaptation):
+        return with_gravity()
+    gravity_file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(gravity_file.with_suffix(".lock")):
+        known = known_gravity(gravity_file)
+        made = with_gravity(gravity=known)
+        if known is None and made.gravity is not None:
+            write_atomically(gravity_file, made.gravity.model_dump_json(indent=2) + "\n")
+    return made
 
 
 def known_gravity(file: Path) -> CameraGravity | None:
@@ -235,26 +272,3 @@ def _recorder(
     twin = build(teaching.lifter, chosen.channels, seed=teaching.seed).to(device)
     record_last_epoch(folder / TRAINING / STATE_FILE, twin, CandidateRecorder(twin, measured, place))
     return CandidateRecorder(lifter, measured, place)
-
-
-def _planned(
-    teaching: Teaching,
-    labelled: CameraPoses,
-    target: CameraPoses | None,
-    gravity_file: Path,
-    device: torch.device,
-) -> AdaptationPlan:
-    planned = partial(plan, teaching.adaptation, labelled, target, seed=teaching.seed, device=device)
-    if not needs_learned_gravity(teaching.adaptation):
-        return planned()
-    gravity_file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(gravity_file.with_suffix(".lock")):
-        adaptation = planned(gravity=known_gravity(gravity_file))
-        _keep_gravity(adaptation, target, gravity_file)
-    return adaptation
-
-
-def _keep_gravity(adaptation: AdaptationPlan, target: CameraPoses | None, file: Path) -> None:
-    found = None if target is None else adaptation.gravity_found(target)
-    if found is not None and (found is not adaptation.gravity or not file.exists()):
-        write_atomically(file, found.model_dump_json(indent=2) + "\n")

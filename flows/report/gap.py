@@ -22,26 +22,21 @@ from poseshift.adaptation.domain_gap import (
     keypoint_gap,
     labelled_gap,
 )
-from poseshift.adaptation.gravity import CameraGravity
-from poseshift.adaptation.plan import (
-    alignment_transforms,
-    finds_gravity_in_training,
-    needs_learned_gravity,
-    plan,
-)
+from poseshift.adaptation.plan import alignment_transforms, finds_gravity_in_training
 from poseshift.adaptation.viewpoint import RandomViewpoint
-from poseshift.flows.experiment.data import OpenData, open_poses
-from poseshift.flows.experiment.fitting import known_gravity, resolve_device
+from poseshift.flows.experiment.data import open_poses
+from poseshift.flows.experiment.fitting import known_gravity, planned, resolve_device
 from poseshift.flows.experiment.folder import RunFolder
 from poseshift.flows.experiment.progress import Step as Told
 from poseshift.flows.experiment.progress import report_progress
 from poseshift.flows.experiment.recipe import Recipe
+from poseshift.flows.experiment.train import GRAVITY
 from poseshift.flows.report.histograms import Panel, draw
 from poseshift.storage.columns import CameraPoses
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import git_commit
-from poseshift.training.batches import DevicePoses
+from poseshift.training.batches import BatchTransform, DevicePoses
 
 REPORT_FILE, KEYPOINT_PLOT, LABELLED_PLOT = "gap.json", "keypoints.svg", "labelled.svg"
 
@@ -80,7 +75,7 @@ def measure_gap(request: GapRequest, folder: Path) -> GapReport:
     request : GapRequest
         What to compare; the recipe's stores must be there.
     folder : Path
-        Gets the report.
+        Gets the report, and the target cameras' gravity where the recipe's run has not found it.
 
     Raises
     ------
@@ -95,12 +90,11 @@ def measure_gap(request: GapRequest, folder: Path) -> GapReport:
     folder.mkdir(parents=True, exist_ok=True)
     device = resolve_device(recipe.device)
     opened_source, opened_target = open_poses(recipe.source), open_poses(recipe.target)
-    unlabelled = opened_target.unlabelled()
-    source = DevicePoses.from_columns(opened_source.labelled(), device, frames=1)
+    labelled, unlabelled = opened_source.labelled(), opened_target.unlabelled()
+    source = DevicePoses.from_columns(labelled, device, frames=1)
     target = DevicePoses.from_columns(unlabelled, device, frames=1)
     adaptation = recipe.entry(recipe.method.name).adaptation
-    gravity = _gravity(recipe, adaptation, opened_source, unlabelled, device)
-    moved = alignment_transforms(adaptation, unlabelled, device, gravity)
+    moved = _alignment(recipe, adaptation, labelled, unlabelled, folder, device)
     steps = [Step(name, transform) for name, transform in zip(step_names(adaptation), moved, strict=True)]
     report_progress(Told("domain gap", 0, 1 + request.labelled))
     by_keypoints = keypoint_gap(source, target, steps, request.config)
@@ -124,20 +118,30 @@ def measure_gap(request: GapRequest, folder: Path) -> GapReport:
     return report
 
 
-def _gravity(
-    recipe: Recipe, adaptation: Adaptation, source: OpenData, target: CameraPoses, device: torch.device
-) -> CameraGravity | None:
-    """Take the gravity of the target's cameras from the recipe's run, or learn it as that run would."""
-    method, seed = recipe.method.name, recipe.seeds[0]
-    gravity = known_gravity(RunFolder(recipe.run_dir).gravity(method, seed))
-    if gravity is None and finds_gravity_in_training(adaptation):
-        raise ValueError(
-            f"recipe {recipe.name} finds viewpoints by its lifter's own answers; run it first: "
-            "`poseshift run`"
-        )
-    if gravity is not None or not needs_learned_gravity(adaptation):
-        return gravity
-    return plan(adaptation, source.labelled(), target, seed=seed, device=device).gravity
+def _alignment(
+    recipe: Recipe,
+    adaptation: Adaptation,
+    source: CameraPoses,
+    target: CameraPoses,
+    folder: Path,
+    device: torch.device,
+) -> Sequence[BatchTransform]:
+    """Build the alignment with the gravity of the recipe's run, or with what that run would learn."""
+    seed = recipe.seeds[0]
+    found_by_run = RunFolder(recipe.run_dir).gravity(recipe.method.name, seed)
+    if finds_gravity_in_training(adaptation):
+        gravity = known_gravity(found_by_run)
+        if gravity is None:
+            raise ValueError(
+                f"recipe {recipe.name} finds viewpoints by its lifter's own answers; run it first: "
+                "`poseshift run`"
+            )
+        return alignment_transforms(adaptation, target, device, gravity)
+    aligned = alignment_of(adaptation)
+    if aligned is None:
+        return ()
+    gravity_file = found_by_run if found_by_run.exists() else folder / GRAVITY
+    return planned(aligned, source, target, gravity_file, seed, device).transforms
 
 
 def step_names(adaptation: Adaptation) -> Sequence[str]:

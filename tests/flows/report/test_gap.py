@@ -18,6 +18,7 @@ from poseshift.flows.experiment.data import open_poses
 from poseshift.flows.experiment.fitting import known_gravity
 from poseshift.flows.experiment.folder import RunFolder, Trained
 from poseshift.flows.experiment.recipe import Recipe, save_recipe
+from poseshift.flows.experiment.train import GRAVITY
 from poseshift.flows.pipeline import evaluate_method, publish, train_method
 from poseshift.flows.report.gap import (
     KEYPOINT_PLOT,
@@ -85,6 +86,7 @@ def test_every_step_has_its_name(prepared: Recipe, tmp_path: Path) -> None:
         recipe = prepared.model_copy(update={"method": Method(name="turned", adaptation=adaptation)})
         report = measure_gap(GapRequest(recipe=recipe, config=FEW), tmp_path / viewpoint.kind)
         assert [stage.step for stage in report.keypoints] == ["source", *expected[viewpoint.kind]]
+    assert (tmp_path / aligned.kind / GRAVITY).exists(), "learned once for a folder"
     assert list(step_names(GlobalPositionAdaptation())) == expected["none"]
     assert step_names(NoAdaptation()) == ()
 
