@@ -263,7 +263,7 @@ def _on_protocol_joints(positions: NDArray[np.floating], poses: CameraPoses, pro
 def _measure(ours: Float64, truth: Float64, follows: NDArray[np.bool_], protocol: Protocol) -> _Measured:
     compared = Compared(ours, truth, follows, protocol)
     return _Measured(
-        joints_mm=metrics.joint_errors_mm(ours, truth),
+        joints_mm=compared.joints_mm,
         values={name: _values(metric, compared) for name, metric in METRICS.items()},
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from numpy.typing import NDArray
@@ -38,10 +39,15 @@ class Compared:
     follows: NDArray[Any]
     protocol: Protocol
 
+    @cached_property
+    def joints_mm(self) -> Float64:
+        """Errors of the protocol's joints, (n, joints) millimetres."""
+        return metrics.joint_errors_mm(self.predicted, self.truth)
+
     @property
     def pck_errors_mm(self) -> Float64:
         """Errors of the protocol's PCK joints, (n, joints of PCK) millimetres."""
-        return metrics.joint_errors_mm(self.predicted, self.truth)[:, list(self.protocol.pck_columns)]
+        return self.joints_mm[:, list(self.protocol.pck_columns)]
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ METRICS = Registry[Metric]("metric")
 """Every metric by name, the built-in ones first."""
 
 for _metric in (
-    Metric("mpjpe_mm", "MPJPE, mm", lambda c: metrics.mpjpe_mm(c.predicted, c.truth)),
+    Metric("mpjpe_mm", "MPJPE, mm", lambda c: c.joints_mm.mean(axis=-1)),
     Metric("pa_mpjpe_mm", "PA-MPJPE, mm", lambda c: metrics.pa_mpjpe_mm(c.predicted, c.truth)),
     Metric("n_mpjpe_mm", "N-MPJPE, mm", lambda c: metrics.n_mpjpe_mm(c.predicted, c.truth)),
     Metric("mpjve_mm", "MPJVE, mm", lambda c: metrics.mpjve_mm(c.predicted, c.truth, c.follows)),
