@@ -22,7 +22,7 @@ from poseshift.flows.runtime.events import announce_commit
 from poseshift.flows.runtime.logs import recorded
 from poseshift.flows.runtime.retries import is_passing, patient_task
 from poseshift.preprocessing import quality
-from poseshift.preprocessing.datasets import RawTree, ReaderOptions, raw_kinds
+from poseshift.preprocessing.datasets import RawTree, ReaderOptions, planners
 from poseshift.preprocessing.ingest import IngestPolicy, IngestReport, Progress, ingest
 from poseshift.preprocessing.raw import RawPlan
 from poseshift.storage.location import Location
@@ -31,7 +31,7 @@ from poseshift.storage.store import PoseStore, StoreError
 
 def _list_kinds(schema: dict[str, Any]) -> None:
     """Let forms and Prefect's server offer the kinds that are known when the schema is made, and no other."""
-    schema["enum"] = list(raw_kinds())
+    schema["enum"] = list(planners())
 
 
 class PrepareRequest(ReaderOptions):
@@ -61,7 +61,7 @@ class PrepareRequest(ReaderOptions):
     @field_validator("kind")
     @classmethod
     def _has_a_reader(cls, kind: str) -> str:
-        known = raw_kinds()
+        known = planners()
         if kind not in known:
             raise ValueError(f"no raw release {kind!r} is known; there are {', '.join(known)}")
         return kind
@@ -92,11 +92,7 @@ def failure_of(report: IngestReport) -> PrepareFailedError:
 
 def read_plan(request: PrepareRequest) -> RawPlan:
     """List what the raw tree offers, without reading frames."""
-    plan = raw_kinds()[request.kind].plan
-    if plan is None:  # cannot be: these are the data sets with a raw release
-        raise ValueError(f"{request.kind} has no raw release")
-    options = ReaderOptions(human36m=request.human36m, mpi_inf_3dhp=request.mpi_inf_3dhp)
-    return plan(RawTree(request.raw, options, _unpacking_folder(request)))
+    return planners()[request.kind](RawTree(request.raw, request, _unpacking_folder(request)))
 
 
 def _unpacking_folder(request: PrepareRequest) -> Path | None:

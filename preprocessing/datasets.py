@@ -50,6 +50,10 @@ class RawTree:
     unpack_into: Path | None
 
 
+Planner = Callable[[RawTree], RawPlan]
+"""Lists what a raw tree offers, without reading frames."""
+
+
 @dataclass(frozen=True)
 class DataSet:
     """One data set.
@@ -66,7 +70,7 @@ class DataSet:
 
     name: str
     description: str
-    plan: Callable[[RawTree], RawPlan] | None = None
+    plan: Planner | None = None
 
     @property
     def kind(self) -> str:
@@ -99,6 +103,6 @@ for _known in (
     DATASETS.add(_known.name, _known)
 
 
-def raw_kinds() -> dict[str, DataSet]:
-    """List the data sets that have a raw release, by the name that commands use."""
-    return {entry.kind: entry for entry in DATASETS.values() if entry.plan is not None}
+def planners() -> dict[str, Planner]:
+    """List what plans the raw release of each data set that has one, by the name that commands use."""
+    return {entry.kind: entry.plan for entry in DATASETS.values() if entry.plan is not None}
