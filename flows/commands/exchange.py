@@ -6,7 +6,7 @@ Several of these are pickles inside. They are refused without ``--trust-pickle``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -55,12 +55,6 @@ Positions = Annotated[
     Literal["universal", "annotated"],
     typer.Option(help="3D at the data set's common height (P-STMO's own files), or as annotated (D3DP's)."),
 ]
-
-_MMPOSE_DATASETS: Mapping[ImageNaming, Dataset] = {
-    "human36m": "human36m",
-    "mpi_inf_3dhp_train": "mpi_inf_3dhp_train",
-    "mpi_inf_3dhp_test": "mpi_inf_3dhp_test",
-}
 
 
 @import_app.command("videopose3d")
@@ -116,9 +110,7 @@ def import_mmpose(
     """Annotation files of mmpose, which hold no pickle; every camera's view becomes a trial of its own."""
     with user_errors(*_MENDABLE):
         poses = mmpose.import_annotations(file, images, _camera_of(images), fps)
-        _write(
-            store, _MMPOSE_DATASETS[images], "mmpose", trials_of(poses, digest_file(file, file.parent), {})
-        )
+        _write(store, images, "mmpose", trials_of(poses, digest_file(file, file.parent), {}))
 
 
 @import_app.command("other")
@@ -165,12 +157,8 @@ def export_videopose3d(
     """VideoPose3D's pair: data_3d_h36m.npz and data_2d_h36m_<keypoints>.npz."""
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
-        folder.mkdir(parents=True, exist_ok=True)
-        detector = "gt" if keypoints == "ground_truth" else keypoints
-        positions_file, keypoints_file = folder / "data_3d_h36m.npz", folder / f"data_2d_h36m_{detector}.npz"
-        videopose3d.export_positions(opened, positions_file)
-        videopose3d.export_keypoints(opened, keypoints_file, keypoints)
-    _print_written(opened, positions_file, keypoints_file)
+        written = videopose3d.export_pair(opened, folder, keypoints)
+    _print_written(opened, *written)
 
 
 @export_app.command("pstmo-train")

@@ -63,11 +63,7 @@ FORMATS = Registry[Format]("exchange format")
 
 
 def _videopose3d(store: PoseStore, folder: Path) -> tuple[Path, ...]:
-    folder.mkdir(parents=True, exist_ok=True)
-    positions, keypoints = folder / "data_3d_h36m.npz", folder / "data_2d_h36m_gt.npz"
-    videopose3d.export_positions(store, positions)
-    videopose3d.export_keypoints(store, keypoints, "ground_truth")
-    return positions, keypoints
+    return videopose3d.export_pair(store, folder)
 
 
 def _pstmo_train(store: PoseStore, file: Path) -> tuple[Path, ...]:

@@ -32,6 +32,31 @@ from poseshift.storage.store import PoseStore
 _FROM_32 = mapping("human36m_32", "human36m_17")
 
 
+def export_pair(store: PoseStore, folder: Path, keypoints: str = "ground_truth") -> tuple[Path, Path]:
+    """Write both files under the names that VideoPose3D looks for.
+
+    Parameters
+    ----------
+    store : PoseStore
+        A store of Human3.6M.
+    folder : Path
+        Made when it is missing.
+    keypoints : str
+        ``ground_truth``, or the name of a detector in the store.
+
+    Returns
+    -------
+    tuple of Path
+        The file of 3D positions and the file of 2D keypoints.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    detector = "gt" if keypoints == "ground_truth" else keypoints
+    positions_file, keypoints_file = folder / "data_3d_h36m.npz", folder / f"data_2d_h36m_{detector}.npz"
+    export_positions(store, positions_file)
+    export_keypoints(store, keypoints_file, keypoints)
+    return positions_file, keypoints_file
+
+
 def export_positions(store: PoseStore, path: Path) -> None:
     """Write ``positions_3d`` of all trials: (frames, 32, 3) float32, metres, world axes.
 
