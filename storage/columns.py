@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -116,6 +116,10 @@ class CameraPoses:
     def intrinsics(self) -> Intrinsics:
         """Intrinsics of the camera table, arrays of shape (cameras, ...); index with ``camera``."""
         return stack_intrinsics(self.cameras)
+
+    def unlabelled(self) -> CameraPoses:
+        """Hide the 3D behind NaN, so that use of it cannot go unnoticed."""
+        return replace(self, positions_camera=np.full_like(self.positions_camera, np.nan))
 
     @property
     def same_view(self) -> NDArray[np.bool_]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from poseshift.flows.benchmark.domains import Derivation, StoreName, derivations
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.flows.experiment.stage import run_stage
@@ -134,8 +132,3 @@ def _derive(folder: Path, derivation: Derivation, report: RestageReport, seed: i
 
 def _store(folder: Path, name: StoreName) -> Path:
     return folder / "stores" / name
-
-
-def without_labels(poses: CameraPoses) -> CameraPoses:
-    """Hide the 3D behind NaN, so that use cannot go unnoticed."""
-    return replace(poses, positions_camera=np.full_like(poses.positions_camera, np.nan))

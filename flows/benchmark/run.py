@@ -23,7 +23,7 @@ from poseshift.adaptation.rollback import read_rollbacks
 from poseshift.adaptation.selection import choose, rank_correlation
 from poseshift.adaptation.viewpoint import AlignedViewpoint
 from poseshift.augmentation.collapse import CollapseError
-from poseshift.flows.benchmark.data import BenchmarkData, without_labels
+from poseshift.flows.benchmark.data import BenchmarkData
 from poseshift.flows.benchmark.lines import Choice, CollapseEvent, EpochRecord, Job, RunLine
 from poseshift.flows.experiment.fitting import CANDIDATES, TRAINING, Taught, Watching, teach
 from poseshift.geometry.bones import bone_statistics
@@ -84,7 +84,7 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
     folder : Path
         Work of all jobs; this one's lies in a folder named by its digest.
     device : torch.device
-        Torch.device Where to train and predict.
+        Where to train and predict.
     """
     started = perf_counter()
     place = folder / job.digest[:16]
@@ -133,7 +133,7 @@ def _poses(job: Job, data: BenchmarkData) -> _Poses:
         labelled = data.read(job.target.source_there, Selection())
     else:
         labelled = source if job.labels == "source" else seen
-    return _Poses(source, labelled, without_labels(seen))
+    return _Poses(source, labelled, seen.unlabelled())
 
 
 def _teach(job: Job, poses: _Poses, place: Path, shared: Path, device: torch.device) -> Taught:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass
 
 from poseshift.flows.experiment.recipe import PoseData, StoredData
 from poseshift.storage.columns import CameraPoses, read_camera_poses
@@ -68,8 +66,7 @@ class OpenData:
 
     def unlabelled(self) -> CameraPoses:
         """Read the selected poses without their 3D: NaN in its place, so that use cannot go unnoticed."""
-        poses = self.labelled()
-        return replace(poses, positions_camera=np.full_like(poses.positions_camera, np.nan))
+        return self.labelled().unlabelled()
 
 
 class WrongDatasetError(ValueError):
