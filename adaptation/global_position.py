@@ -259,7 +259,7 @@ class GlobalPositionAlignment:
     target : TargetKeypoints
         Keypoints and cameras of the target.
     device : torch.device or str
-        Torch.device or str Where batches are.
+        Where batches are.
 
     Attributes
     ----------
@@ -323,7 +323,7 @@ def place(
     root : int
         Index of the root joint.
     generator : torch.Generator
-        Torch.Generator Used by the control ``random_uniform`` alone.
+        Used by the control ``random_uniform`` alone.
 
     Returns
     -------

@@ -67,7 +67,7 @@ def turn_upright(batch: Batch, up_camera: Tensor, root: int, generator: torch.Ge
     root : int
         Index of the root joint.
     generator : torch.Generator
-        Torch.Generator Draws the headings, uniform over the full turn.
+        Draws the headings, uniform over the full turn.
 
     Returns
     -------

@@ -85,7 +85,7 @@ def plan(
     seed : int
         Of what learns: the gravity's network, generator and discriminators.
     device : torch.device
-        Torch.device Where batches lie.
+        Where batches lie.
     gravity : CameraGravity or None
         Of the target's cameras, when an earlier call has learned it for the same data and seed.
 
@@ -126,7 +126,7 @@ def alignment_transforms(
     target : CameraPoses
         The target's poses without their 3D.
     device : torch.device
-        Torch.device Where batches lie.
+        Where batches lie.
     gravity : CameraGravity or None
         Of the target's cameras, where viewpoints are aligned: see :meth:`AdaptationPlan.gravity_found`.
     """

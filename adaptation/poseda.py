@@ -62,7 +62,7 @@ class PoseDA:
     seed : int
         Seed of the adversary's weights.
     device : torch.device or str
-        Torch.device or str Where batches are.
+        Where batches are.
 
     Attributes
     ----------

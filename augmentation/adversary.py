@@ -85,7 +85,7 @@ class Adversary:
     seed : int
         Seed of the first weights.
     device : torch.device
-        Torch.device Where batches are.
+        Where batches are.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class Adversary:
         place : Place
             As given to :meth:`make`.
         rng : torch.Generator
-            Torch.Generator Draws for the histories.
+            Draws for the histories.
         progress : float
             Share of the run that is over; the rate falls with it and the feedback's range rises.
         difficulty : Difficulty or None

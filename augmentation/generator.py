@@ -109,7 +109,7 @@ class PoseGenerator(nn.Module):
         poses : Tensor
             (n, joints, 3), metres; their roots do not matter. In training, n is at least 2.
         rng : torch.Generator
-            Torch.Generator Draws the noise; on the device of the poses.
+            Draws the noise; on the device of the poses.
         up : Tensor or None
             (n, 3), unit vectors against gravity in camera axes, for upright turns; None where it is not
             known.

@@ -116,7 +116,7 @@ def teach(
     gravity_file : Path
         Keeps what is found of the target cameras' gravity; trainings of the same data and seed may share it.
     device : torch.device
-        Torch.device Where to train.
+        Where to train.
     watching : Watching or None
         Measures and keeps every epoch's lifter; needs a target.
     on_epoch : callable

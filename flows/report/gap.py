@@ -81,7 +81,7 @@ def measure_gap(request: GapRequest, folder: Path) -> GapReport:
     ------
     ValueError
         The recipe has no target, or a store holds nothing of the selection.
-    storage.store.StoreError
+    poseshift.storage.store.StoreError
         A store cannot be read.
     """
     recipe = request.recipe

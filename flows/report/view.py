@@ -24,7 +24,7 @@ SHADES: Mapping[Role, str] = {
     "adapted": "adapted",
     "reference": "target_supervised",
 }
-"""Class of the style sheet for each role; the recipe's own method is drawn as ``adapted headline``."""
+"""Class of the style sheet for each role."""
 CMU_NOTICE = (
     "The motion was obtained from mocap.cs.cmu.edu. "
     "That database was created with funding from NSF EIA-0196217."

@@ -36,7 +36,7 @@ def training_slot(device: torch.device) -> Iterator[None]:
     Parameters
     ----------
     device : torch.device
-        Torch.device Where the block trains. Its limit admits one run; a limit that somebody raised in Prefect
+        Where the block trains. Its limit admits one run; a limit that somebody raised in Prefect
         (a large GPU, small lifters) stays as it is.
     """
     if FlowRunContext.get() is None or not PREFECT_API_URL.value():
