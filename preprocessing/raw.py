@@ -6,6 +6,7 @@ any Dask worker.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,33 @@ from poseshift.storage.schema import Dataset, Trial, TrialKey
 
 RESTAGED_MARKER = "RESTAGED.json"
 """A file at the root of a raw tree of :mod:`poseshift.preprocessing.restaging`: it names the motion."""
+
+
+def restaged_motion(root: Path) -> str | None:
+    """Read which motion a raw tree was restaged from; None for an original.
+
+    Parameters
+    ----------
+    root : Path
+        The folder that holds the marker of a restaged tree.
+
+    Raises
+    ------
+    RawDataError
+        There is a marker and it does not name the motion.
+    """
+    marker = root / RESTAGED_MARKER
+    try:
+        return str(json.loads(marker.read_text(encoding="utf-8"))["motion"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RawDataError(
+            marker,
+            found=f"no readable marker ({error!r})",
+            expected='JSON with the entry "motion"',
+            remedy="Restage the tree again; without the marker it would pass for the release.",
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ projection. One trial is read by :mod:`poseshift.preprocessing.human36m.trial`. 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +26,7 @@ from poseshift.preprocessing.human36m.options import Human36MOptions
 from poseshift.preprocessing.human36m.sequences import Sequence
 from poseshift.preprocessing.human36m.tree import PoseFolder, PoseTree, find_tree
 from poseshift.preprocessing.human36m.trial import PositionsFile, TrialFiles, read_trial
-from poseshift.preprocessing.raw import RESTAGED_MARKER, PlannedTrial, RawPlan
+from poseshift.preprocessing.raw import PlannedTrial, RawPlan, restaged_motion
 from poseshift.storage.schema import TrialKey
 
 __all__ = ["DEFAULT_OPTIONS", "Human36MOptions", "plan_human36m"]
@@ -83,7 +82,7 @@ def plan_human36m(
         trials=tuple(trials),
         problems=tuple(problems),
         options={name: str(value) for name, value in options.model_dump().items()},
-        restaged_from=_restaged_from(Path(root)),
+        restaged_from=restaged_motion(Path(root)),
     )
 
 
@@ -212,18 +211,3 @@ def _missing(folder: PoseFolder, stem: str, cameras: Iterable[str | None]) -> Ra
 def _action(stem: str) -> str:
     name = parse_stem(pose_filename(stem, None))
     return canonical_action(stem if name is None else name.action)
-
-
-def _restaged_from(root: Path) -> str | None:
-    marker = root / RESTAGED_MARKER
-    try:
-        return str(json.loads(marker.read_text(encoding="utf-8"))["motion"])
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RawDataError(
-            marker,
-            found=f"no readable marker ({error!r})",
-            expected='JSON with the entry "motion"',
-            remedy="Restage the tree again; without the marker it would pass for the release.",
-        ) from error

@@ -21,7 +21,7 @@ import numpy as np
 from poseshift.geometry.camera import Camera
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.mpi_inf_3dhp.world import camera_from_3dhp
-from poseshift.preprocessing.raw import RESTAGED_MARKER
+from poseshift.preprocessing.raw import RESTAGED_MARKER, restaged_motion
 from poseshift.storage.schema import TrialKey
 
 CAMERAS = 14
@@ -238,18 +238,7 @@ def restaged_from(root: Path) -> str | None:
     outer = root.absolute()
     while outer.name == TEST_ARCHIVE_FOLDER and not (outer / RESTAGED_MARKER).is_file():
         outer = outer.parent
-    marker = outer / RESTAGED_MARKER
-    if not marker.is_file():
-        return None
-    try:
-        return str(json.loads(marker.read_text(encoding="utf-8"))["motion"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise RawDataError(
-            marker,
-            found="no readable entry 'motion'",
-            expected='JSON such as {"motion": "..."}',
-            remedy="Restage the tree again; without the marker it would pass for an original.",
-        ) from error
+    return restaged_motion(outer)
 
 
 def _folders(parent: Path, pattern: str) -> Iterator[Path]:
