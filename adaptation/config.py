@@ -8,9 +8,19 @@ from pydantic import Field, model_validator
 
 from poseshift.adaptation.global_position import GlobalPositionConfig
 from poseshift.adaptation.poseda_config import PoseDAConfig
-from poseshift.adaptation.viewpoint import NoViewpoint, Viewpoint
+from poseshift.adaptation.viewpoint import (
+    AlignedViewpoint,
+    KnownViewpoint,
+    NoViewpoint,
+    PseudoLabelledViewpoint,
+    Viewpoint,
+)
+from poseshift.augmentation.bodies import BodyDiversity
 from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
 from poseshift.storage.model import FrozenModel
+
+Positions = Literal["target", "source", "both"]
+"""Whose keypoints poses are placed by."""
 
 
 class NoAdaptation(FrozenModel):
@@ -27,10 +37,25 @@ class GlobalPositionAdaptation(FrozenModel):
     """Global position alignment."""
     options: GlobalPositionConfig = GlobalPositionConfig()
     """How roots are placed."""
+    positions: Positions = "target"
+    """Whose keypoints say where: the target's, the source's own (shuffled: no target is needed), or both."""
+    bodies: BodyDiversity | None = None
+    """A body of its own for every pose, before everything else; None keeps the source's people."""
     viewpoint: Viewpoint = NoViewpoint()
     """How poses are turned before: none, random (a control), or aligned with the target's cameras."""
     augmentation: RandomAugmentationConfig | None = None
-    """Random changes of bones and headings before everything; PoseDA learns them instead."""
+    """Random changes of bones and headings after that; PoseDA learns them instead."""
+
+    @model_validator(mode="after")
+    def _gravity_of_the_target(self) -> GlobalPositionAdaptation:
+        if self.positions != "target" and isinstance(
+            self.viewpoint, KnownViewpoint | AlignedViewpoint | PseudoLabelledViewpoint
+        ):
+            raise ValueError(
+                f"viewpoint {self.viewpoint.kind!r} needs `positions: target`: each pose is turned as people "
+                "are seen by the camera that it is placed before"
+            )
+        return self
 
 
 class PoseDAAdaptation(FrozenModel):
@@ -42,6 +67,9 @@ class PoseDAAdaptation(FrozenModel):
     """Schedule, generator, discriminators, when to go back from a collapse."""
     viewpoint: Viewpoint = NoViewpoint()
     """How poses are turned and placed before; anything but none needs `options: {placement: kept}`."""
+
+    bodies: BodyDiversity | None = None
+    """A body of its own for every pose, before everything else; None keeps the source's people."""
 
     @model_validator(mode="after")
     def _placed_once(self) -> PoseDAAdaptation:
@@ -59,12 +87,20 @@ Adaptation = Annotated[
 """The union, told apart by ``method``."""
 
 
+def looks_at_target(adaptation: Adaptation) -> bool:
+    """Whether an adaptation uses the target's keypoints."""
+    aligned = alignment_of(adaptation)
+    return aligned is not None and aligned.positions != "source"
+
+
 def alignment_of(adaptation: Adaptation) -> GlobalPositionAdaptation | None:
     """Take the alignment of positions and viewpoints out of an adaptation; None when it aligns nothing."""
     if isinstance(adaptation, GlobalPositionAdaptation):
         return adaptation
     if isinstance(adaptation, PoseDAAdaptation):
         return GlobalPositionAdaptation(
-            options=adaptation.options.global_position, viewpoint=adaptation.viewpoint
+            options=adaptation.options.global_position,
+            viewpoint=adaptation.viewpoint,
+            bodies=adaptation.bodies,
         )
     return None

@@ -86,7 +86,7 @@ class TargetKeypoints:
     camera : array
         (n,), row of ``cameras``.
     cameras : tuple of Camera
-        The target's cameras; their extrinsics are not used.
+        The target's cameras; nothing but known viewpoints uses their extrinsics.
     skeleton : str
         Name of the joint set.
     dropped : int
@@ -132,6 +132,23 @@ class TargetKeypoints:
 
     def __len__(self) -> int:
         return int(self.rays.shape[0])
+
+    def joined(self, others: TargetKeypoints) -> TargetKeypoints:
+        """Put other keypoints of the same joint set after these, the fewer repeated until both are as many.
+
+        Half of what is drawn then stands where these stand, and half where the others do.
+        """
+        wanted = max(len(self), len(others))
+        first, second = (np.resize(np.arange(len(one)), wanted) for one in (self, others))
+        return TargetKeypoints(
+            rays=np.concatenate([self.rays[first], others.rays[second]]),
+            camera=np.concatenate([self.camera[first], others.camera[second] + len(self.cameras)]).astype(
+                np.int32
+            ),
+            cameras=(*self.cameras, *others.cameras),
+            skeleton=self.skeleton,
+            dropped=self.dropped + others.dropped,
+        )
 
 
 @dataclass(frozen=True)
@@ -276,7 +293,13 @@ class GlobalPositionAlignment:
         self.root = skeleton(target.skeleton).root
         self.camera = torch.as_tensor(target.camera, dtype=torch.int64, device=device)
         self._rays = torch.as_tensor(target.rays, device=device)
+        self._cameras = target.cameras
         self._intrinsics = on_device(stack_intrinsics(target.cameras), self._rays)
+
+    @property
+    def camera_up(self) -> Tensor:
+        """Unit vectors against gravity in the cameras' axes by their calibration, (cameras, 3)."""
+        return self._rays.new_tensor([camera.up for camera in self._cameras])
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Draw one target pose per clip and move the clip there; see the class."""

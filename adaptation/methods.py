@@ -18,16 +18,20 @@ from poseshift.adaptation.config import (
     NoAdaptation,
     PoseDAAdaptation,
     alignment_of,
+    looks_at_target,
 )
 from poseshift.adaptation.global_position import Copied, GlobalPositionConfig
 from poseshift.adaptation.poseda_config import PoseDAConfig, poseaug
 from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,
+    JitteredViewpoint,
+    KnownViewpoint,
     NoViewpoint,
     PseudoLabelledViewpoint,
     RandomViewpoint,
     Viewpoint,
 )
+from poseshift.augmentation.bodies import BodyDiversity
 from poseshift.augmentation.collapse import CollapseConfig
 from poseshift.augmentation.config import FeedbackConfig
 from poseshift.augmentation.discriminator import Critic, DiscriminatorConfig
@@ -35,6 +39,7 @@ from poseshift.augmentation.generator import BoneChanges, GeneratorConfig, Rotat
 from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.registry import Registry
+from poseshift.training.answer import Rays, RaysOff, RaysSnap
 from poseshift.training.encoding import EncodingName
 
 Labels = Literal["source", "target", "source_in_target"]
@@ -56,11 +61,13 @@ class Parts(FrozenModel):
     """How they are turned before."""
     augmentation: str
     """How bodies and headings are changed."""
+    rays: str
+    """Whether answers are put on the rays of their keypoints."""
 
     def __str__(self) -> str:
         return (
             f"encoding {self.encoding}, placement {self.placement}, viewpoint {self.viewpoint}, "
-            f"augmentation {self.augmentation}"
+            f"augmentation {self.augmentation}, rays {self.rays}"
         )
 
 
@@ -79,6 +86,8 @@ class Method(FrozenModel):
     """How the labelled poses are moved towards the target."""
     encoding: EncodingName = "screen"
     """How pixels become the network's input: screen, ray or perspective."""
+    rays: Rays = RaysOff()
+    """Whether answers are put on the rays of their keypoints: off, snap or blend."""
 
     @model_validator(mode="before")
     @classmethod
@@ -101,7 +110,7 @@ class Method(FrozenModel):
         """What it is in a comparison."""
         if self.labels != "source":
             return "reference"
-        return "baseline" if self.adaptation.method == "none" else "adapted"
+        return "adapted" if looks_at_target(self.adaptation) else "baseline"
 
     @property
     def needs_target(self) -> bool:
@@ -117,6 +126,9 @@ class Method(FrozenModel):
             placement=_placement(self),
             viewpoint="as in the data" if aligned is None else _viewpoint(aligned.viewpoint),
             augmentation=_augmentation(self.adaptation),
+            rays=self.rays.kind
+            if isinstance(self.rays, RaysOff) or not self.rays.in_loss
+            else f"{self.rays.kind}, in the loss",
         )
 
 
@@ -139,6 +151,8 @@ def _placement(method: Method) -> str:
     if isinstance(method.adaptation, PoseDAAdaptation) and method.adaptation.options.placement == "learned":
         return "learned, source cameras"
     form = "" if aligned.options.root_form == "ray" else f", {aligned.options.root_form} roots"
+    if aligned.positions != "target":
+        form += {"source": ", source's own keypoints", "both": ", both keypoints"}[aligned.positions]
     copied = {
         "root_and_scale": "GPA",
         "root_only": "GPA, root alone",
@@ -152,6 +166,10 @@ def _viewpoint(viewpoint: Viewpoint) -> str:
     if isinstance(viewpoint, RandomViewpoint):
         (low, high), (left, right) = viewpoint.pitch_degrees, viewpoint.roll_degrees
         return f"random, pitch {low:g} to {high:g}°, roll {left:g} to {right:g}°"
+    if isinstance(viewpoint, JitteredViewpoint):
+        return f"tilted by {viewpoint.deviation_degrees:g}°"
+    if isinstance(viewpoint, KnownViewpoint):
+        return "aligned, known gravity"
     if isinstance(viewpoint, AlignedViewpoint):
         return "aligned, learned gravity"
     if isinstance(viewpoint, PseudoLabelledViewpoint):
@@ -160,6 +178,17 @@ def _viewpoint(viewpoint: Viewpoint) -> str:
 
 
 def _augmentation(adaptation: Adaptation) -> str:
+    aligned = alignment_of(adaptation)
+    if aligned is None or aligned.bodies is None:
+        return _changes(adaptation)
+    bodies = aligned.bodies
+    return (
+        f"bodies: stature {bodies.stature_spread:g}, proportions {bodies.proportion_spread:g}, joints "
+        f"{1000 * bodies.joint_spread_m:g} mm; {_changes(adaptation)}"
+    )
+
+
+def _changes(adaptation: Adaptation) -> str:
     if isinstance(adaptation, PoseDAAdaptation):
         judge = {"parts": "D-a", "pairs": "D-b", "none": "no discriminator"}[
             adaptation.options.discriminator.critic
@@ -171,13 +200,13 @@ def _augmentation(adaptation: Adaptation) -> str:
             "lengths": ["bone lengths"],
             "none": [],
         }[generator.bones]
-        turns = [] if generator.rotation == "none" else [f"{generator.rotation} turns"]
+        turns = [] if generator.rotation == "none" else [f"{generator.rotation.replace('_', ' ')} turns"]
         return f"learned: {', '.join([*what, *turns]) or 'nothing'}; {judge}"
     if isinstance(adaptation, GlobalPositionAdaptation) and adaptation.augmentation is not None:
         random = adaptation.augmentation
         return (
             f"random: angles {random.angle_spread:g}, lengths {random.length_range:g}, "
-            f"{random.rotation} turns"
+            f"{random.rotation.replace('_', ' ')} turns"
         )
     return "none"
 
@@ -326,3 +355,84 @@ _add(
     "PoseDA with the lifter's feedback.",
     adaptation=_poseda(feedback=FeedbackConfig(weight=1.0)),
 )
+
+_add(
+    "positions_shuffled",
+    "Source positions shuffled",
+    "Control of gpa without a target: each source pose takes root and scale of another source pose.",
+    adaptation=GlobalPositionAdaptation(positions="source"),
+)
+_add(
+    "bodies",
+    "Shuffled positions, diverse bodies",
+    "As positions_shuffled, a body and joint definitions of its own for every pose.",
+    adaptation=GlobalPositionAdaptation(positions="source", bodies=BodyDiversity()),
+)
+_add(
+    "no_target",
+    "No target, all diversity",
+    "Baseline that sees no target: shuffled positions, diverse bodies, random angles and turns about the "
+    "viewing axis, random tilts, rays.",
+    adaptation=GlobalPositionAdaptation(
+        positions="source",
+        bodies=BodyDiversity(),
+        viewpoint=JitteredViewpoint(),
+        augmentation=RandomAugmentationConfig(rotation="viewing_axis"),
+    ),
+    rays=RaysSnap(),
+)
+_add(
+    "diverse",
+    "GPA, all diversity",
+    "As no_target, with the target's positions.",
+    adaptation=GlobalPositionAdaptation(
+        bodies=BodyDiversity(),
+        viewpoint=JitteredViewpoint(),
+        augmentation=RandomAugmentationConfig(rotation="viewing_axis"),
+    ),
+    rays=RaysSnap(),
+)
+_add(
+    "gpa_bodies",
+    "GPA, diverse bodies",
+    "As gpa, a body and joint definitions of its own for every pose.",
+    adaptation=GlobalPositionAdaptation(bodies=BodyDiversity()),
+)
+_add(
+    "random_viewing_axis",
+    "GPA + random turns about the viewing axis",
+    "As random_augmentation, turns about the optical axis in place of gravity.",
+    adaptation=GlobalPositionAdaptation(augmentation=RandomAugmentationConfig(rotation="viewing_axis")),
+)
+
+_VIEWPOINTS: tuple[tuple[str, str, Viewpoint], ...] = (
+    ("random", "viewpoints at random, any roll", RandomViewpoint(roll_degrees=(-180.0, 180.0))),
+    ("learned", "viewpoints by learned gravity", AlignedViewpoint()),
+    ("known", "viewpoints by known gravity", KnownViewpoint()),
+)
+for _encoding in ("screen", "perspective"):
+    _also = "" if _encoding == "screen" else "_perspective"
+    _words = "" if _encoding == "screen" else ", perspective encoding"
+    for _name, _label, _viewpoint_ in _VIEWPOINTS:
+        _add(
+            f"poseda_{_name}_viewpoints{_also}",
+            f"PoseDA, {_label}{_words}",
+            f"PoseDA, {_label}{_words}.",
+            adaptation=_everything(_viewpoint_),
+            encoding=_encoding,
+        )
+    _add(
+        f"poseda_viewing_axis{_also}",
+        f"PoseDA, turns about the viewing axis{_words}",
+        f"PoseDA with turns about the optical axis{_words}.",
+        adaptation=_poseda(generator=GeneratorConfig(rotation="viewing_axis")),
+        encoding=_encoding,
+    )
+for _name, _rotation in (("poseda_perspective", "upright"), ("lpa_free_rotation_perspective", "free")):
+    _add(
+        _name,
+        f"PoseDA, {_rotation} turns, perspective",
+        f"PoseDA, {_rotation} turns, perspective encoding.",
+        adaptation=_poseda(generator=GeneratorConfig(rotation=_rotation)),
+        encoding="perspective",
+    )

@@ -14,6 +14,7 @@ from poseshift.adaptation.config import (
     GlobalPositionAdaptation,
     PoseDAAdaptation,
     alignment_of,
+    looks_at_target,
 )
 from poseshift.adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
 from poseshift.adaptation.gravity import CameraGravity, learn_camera_gravity
@@ -25,6 +26,7 @@ from poseshift.adaptation.viewpoint import (
     PseudoLabelledViewpoint,
     viewpoint_transforms,
 )
+from poseshift.augmentation.bodies import DiverseBodies
 from poseshift.augmentation.random_augmentation import RandomAugmentation
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
@@ -97,7 +99,7 @@ def plan(
     aligned = alignment_of(adaptation)
     if aligned is None:
         return AdaptationPlan()
-    keypoints = _keypoints(adaptation, target)
+    keypoints = _keypoints(aligned, source, target)
     if not isinstance(aligned.viewpoint, AlignedViewpoint):
         gravity = None  # pseudo-labels find it in the training that is being planned
     elif gravity is None:
@@ -106,13 +108,14 @@ def plan(
     if not isinstance(adaptation, PoseDAAdaptation):
         return AdaptationPlan(_placed(aligned, keypoints, device, gravity), None, gravity)
     learner = PoseDA(adaptation.options, source, keypoints, seed=seed, device=device)
-    if isinstance(adaptation.viewpoint, NoViewpoint):
-        return AdaptationPlan((), learner, None)  # PoseDA places its batches itself
+    if isinstance(adaptation.viewpoint, NoViewpoint):  # PoseDA places its batches itself
+        return AdaptationPlan(_bodies(aligned, keypoints), learner, None)
     return AdaptationPlan(_placed(aligned, keypoints, device, gravity), learner, gravity)
 
 
 def alignment_transforms(
     adaptation: Adaptation,
+    source: CameraPoses,
     target: CameraPoses,
     device: torch.device,
     gravity: CameraGravity | None = None,
@@ -123,6 +126,8 @@ def alignment_transforms(
     ----------
     adaptation : Adaptation
         What PoseDA learns beside its alignment is left out.
+    source : CameraPoses
+        Labelled poses, whose places some alignments use.
     target : CameraPoses
         The target's poses without their 3D.
     device : torch.device
@@ -131,7 +136,7 @@ def alignment_transforms(
         Of the target's cameras, where viewpoints are aligned: see :meth:`AdaptationPlan.gravity_found`.
     """
     aligned = alignment_of(adaptation)
-    return () if aligned is None else _placed(aligned, _keypoints(adaptation, target), device, gravity)
+    return () if aligned is None else _placed(aligned, _keypoints(aligned, source, target), device, gravity)
 
 
 def needs_learned_gravity(adaptation: Adaptation) -> bool:
@@ -146,10 +151,23 @@ def finds_gravity_in_training(adaptation: Adaptation) -> bool:
     return aligned is not None and isinstance(aligned.viewpoint, PseudoLabelledViewpoint)
 
 
-def _keypoints(adaptation: Adaptation, target: CameraPoses | None) -> TargetKeypoints:
+def _keypoints(
+    aligned: GlobalPositionAdaptation, source: CameraPoses, target: CameraPoses | None
+) -> TargetKeypoints:
+    """Collect the keypoints that poses are placed by."""
+    own = TargetKeypoints.from_poses(source) if aligned.positions != "target" else None
+    if own is not None and not looks_at_target(aligned):
+        return own
     if target is None:
-        raise ValueError(f"adaptation {adaptation.method!r} needs a target; add `target:` to the recipe")
-    return TargetKeypoints.from_poses(target)
+        raise ValueError("the adaptation needs a target; add `target:` to the recipe")
+    seen = TargetKeypoints.from_poses(target)
+    return seen if own is None else seen.joined(own)
+
+
+def _bodies(aligned: GlobalPositionAdaptation, keypoints: TargetKeypoints) -> tuple[BatchTransform, ...]:
+    if aligned.bodies is None:
+        return ()
+    return (DiverseBodies(aligned.bodies, skeleton(keypoints.skeleton)),)
 
 
 def _placed(
@@ -160,6 +178,6 @@ def _placed(
 ) -> tuple[BatchTransform, ...]:
     position = GlobalPositionAlignment(aligned.options, keypoints, device)
     placed = viewpoint_transforms(aligned.viewpoint, position, gravity)
-    if aligned.augmentation is None:
-        return placed
-    return (RandomAugmentation(aligned.augmentation, skeleton(keypoints.skeleton)), *placed)
+    if aligned.augmentation is not None:
+        placed = (RandomAugmentation(aligned.augmentation, skeleton(keypoints.skeleton)), *placed)
+    return (*_bodies(aligned, keypoints), *placed)

@@ -19,6 +19,7 @@ from poseshift.adaptation.poseda import PoseDA
 from poseshift.augmentation.collapse import CollapseError, Health
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
+from poseshift.training.answer import AS_IT_IS, Rays
 from poseshift.training.batches import BatchTransform, DevicePoses
 from poseshift.training.checkpoint import load_state
 from poseshift.training.encoding import Encoding
@@ -71,6 +72,7 @@ def fit_with_rollback(
     run_dir: Path,
     seed: int,
     transforms: Sequence[BatchTransform] = (),
+    rays: Rays = AS_IT_IS,
     on_epoch: Callable[[EpochLog], None] | None = None,
 ) -> AdaptedFit:
     """Train a lifter by PoseDA; see :func:`poseshift.training.fit.fit` for what is not said here.
@@ -108,6 +110,7 @@ def fit_with_rollback(
                 run_dir=run_dir,
                 seed=seed,
                 transforms=(*transforms, adaptation),
+                rays=rays,
                 on_epoch=keep,
             )
             return AdaptedFit(result, tuple(rollbacks), tuple(adaptation.watch.history))

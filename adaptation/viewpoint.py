@@ -21,7 +21,11 @@ from poseshift.adaptation.global_position import GlobalPositionAlignment
 from poseshift.adaptation.gravity import CameraGravity, GravityConfig
 from poseshift.adaptation.orientation import jitter_directions, turn_upright, up_from_angles
 from poseshift.adaptation.pseudo_labels import PseudoLabelAlignment, PseudoLabelConfig
-from poseshift.augmentation.draws import draw_uniform
+from poseshift.augmentation.clips import middle_root
+from poseshift.augmentation.draws import draw_normal, draw_uniform
+from poseshift.augmentation.transforms import turn_up
+from poseshift.geometry.camera import project
+from poseshift.geometry.rotation import axis_angle_to_matrix, rotate
 from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import Batch, BatchTransform
 
@@ -44,6 +48,15 @@ class RandomViewpoint(FrozenModel):
     )
 
 
+class JitteredViewpoint(FrozenModel):
+    """Poses keep their orientation but for a random tilt, as if the camera had been held otherwise."""
+
+    kind: Literal["jittered"] = "jittered"
+    deviation_degrees: float = Field(
+        default=10.0, ge=0, description="Standard deviation of the turn about each of the camera's axes."
+    )
+
+
 class AlignedViewpoint(FrozenModel):
     """Poses are turned until up lies where it was found in front of the target's cameras."""
 
@@ -56,6 +69,13 @@ class AlignedViewpoint(FrozenModel):
         ge=0,
         description="Deviation, on each of two axes, of a random tilt that covers the error of the estimate.",
     )
+
+
+class KnownViewpoint(FrozenModel):
+    """Poses are turned until up lies where the target cameras' calibration says that it is."""
+
+    kind: Literal["known"] = "known"
+    jitter_degrees: float = Field(default=10.0, ge=0, description="As for aligned viewpoints.")
 
 
 class PseudoLabelledViewpoint(FrozenModel):
@@ -76,7 +96,7 @@ def _named(value: object) -> object:
 
 
 Viewpoint = Annotated[
-    NoViewpoint | RandomViewpoint | AlignedViewpoint | PseudoLabelledViewpoint,
+    NoViewpoint | RandomViewpoint | JitteredViewpoint | AlignedViewpoint | PseudoLabelledViewpoint,
     Field(discriminator="kind"),
     BeforeValidator(_named),
 ]
@@ -107,6 +127,33 @@ class RandomTurn:
             for low, high in (self.config.pitch_degrees, self.config.roll_degrees)
         )
         return turn_upright(batch, up_from_angles(pitch, roll), self._root, generator)
+
+
+class RandomTilt:
+    """Turn every clip about its root by a small random rotation: a ``BatchTransform``.
+
+    Parameters
+    ----------
+    config : JitteredViewpoint
+        How far.
+    root : int
+        Index of the root joint.
+    """
+
+    def __init__(self, config: JitteredViewpoint, root: int) -> None:
+        self.config = config
+        self._root = root
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Draw one rotation per clip; positions of roots stay."""
+        deviation = math.radians(self.config.deviation_degrees)
+        turns = deviation * draw_normal((len(batch), 3), batch.positions_camera, generator)
+        rotation = axis_angle_to_matrix(turns)
+        pivot = middle_root(batch.positions_camera, self._root)
+        turned = rotate(batch.positions_camera - pivot, rotation) + pivot
+        return Batch(
+            turned, project(turned, batch.intrinsics), batch.intrinsics, turn_up(batch.up_camera, turns)
+        )
 
 
 class ViewpointAlignment:
@@ -161,6 +208,10 @@ def viewpoint_transforms(
     """
     if isinstance(viewpoint, RandomViewpoint):
         return (RandomTurn(viewpoint, position.root), position)
+    if isinstance(viewpoint, JitteredViewpoint):
+        return (RandomTilt(viewpoint, position.root), position)
+    if isinstance(viewpoint, KnownViewpoint):
+        return (ViewpointAlignment(viewpoint.jitter_degrees, position, position.camera_up),)
     if isinstance(viewpoint, AlignedViewpoint):
         if gravity is None:
             raise ValueError("aligned viewpoints need the gravity of the target's cameras; learn it first")

@@ -21,13 +21,14 @@ from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.model import FrozenModel
 
-Rotations = Literal["free", "upright", "none"]
+Rotations = Literal["free", "upright", "viewing_axis", "none"]
 BoneChanges = Literal["angles_and_lengths", "angles", "lengths", "none"]
 
 ParameterSource = Callable[[Tensor, torch.Generator, Tensor | None], PoseParameters]
 """Parameters for poses (n, joints, 3) in camera axes, drawn with a generator; the third argument is the
 direction against gravity (n, 3) in camera axes, or None where it is not known."""
 
+_FORWARD = (0.0, 0.0, 1.0)
 _ABOVE = (0.0, -1.0, 0.0)
 """Up in the axes of a level camera."""
 
@@ -53,7 +54,8 @@ class GeneratorConfig(FrozenModel):
         default="upright",
         description=(
             "'upright' turns bodies about the direction against gravity (camera up where that is not known); "
-            "'free' about any axis, as PoseAug does; 'none' leaves them."
+            "'viewing_axis' about the camera's optical axis; 'free' about any axis, as PoseAug does; 'none' "
+            "leaves them."
         ),
     )
     bones: BoneChanges = Field(
@@ -72,7 +74,11 @@ class RandomChanges(FrozenModel):
         default=0.1, ge=0, lt=1, description="Largest relative change of a bone's length, drawn uniformly."
     )
     rotation: Rotations = Field(
-        default="upright", description="Turns by a uniform angle: about gravity, about any axis, or none."
+        default="upright",
+        description=(
+            "Turns by a uniform angle: 'upright' about gravity, 'viewing_axis' about the camera's optical "
+            "axis, 'free' about any axis, or 'none'."
+        ),
     )
 
 
@@ -98,7 +104,7 @@ class PoseGenerator(nn.Module):
             for parameter in self.angles[-1].parameters():
                 parameter.mul_(config.first_angles)
         self.gains = network(pose + self.bones + config.noise, anatomy(skeleton).groups, config)
-        turns = {"free": 3, "upright": 1, "none": 0}[config.rotation]
+        turns = {"free": 3, "upright": 1, "viewing_axis": 1, "none": 0}[config.rotation]
         self.rotation = network(pose + config.noise, turns, config) if turns else None
 
     def forward(self, poses: Tensor, rng: torch.Generator, up: Tensor | None = None) -> PoseParameters:
@@ -130,7 +136,11 @@ class PoseGenerator(nn.Module):
         if self.rotation is None:
             return PoseParameters(angles, gains, poses.new_zeros(n, 3))
         turns = rotation_vector(self.rotation(torch.cat([pose, noise()], dim=1)))
-        return PoseParameters(angles, gains, turns if turns.shape[1] == 3 else turns * _upward(poses, up))
+        if self.config.rotation == "viewing_axis":
+            turns = turns * poses.new_tensor(_FORWARD)
+        elif self.config.rotation == "upright":
+            turns = turns * _upward(poses, up)
+        return PoseParameters(angles, gains, turns)
 
 
 class TranslationGenerator(nn.Module):
@@ -172,9 +182,12 @@ class RandomParameters:
         if self.changes.rotation == "none":
             return PoseParameters(angles, gains, poses.new_zeros(n, 3))
         half_turns = torch.pi * draw_uniform((n, 1), -1, 1, poses, rng)
-        axis = _upward(poses, up)
         if self.changes.rotation == "free":
             axis = draw_directions(n, poses, rng)
+        elif self.changes.rotation == "viewing_axis":
+            axis = poses.new_tensor(_FORWARD).expand(n, 3)
+        else:
+            axis = _upward(poses, up)
         return PoseParameters(angles, gains, half_turns * axis)
 
 

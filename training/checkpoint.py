@@ -9,7 +9,7 @@ there, so that a crash leaves the old file or the new one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from safetensors.torch import load, save
 
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
+from poseshift.training.answer import Answer
 from poseshift.training.encoding import Encoding, EncodingName, encoding
 from poseshift.training.lifters.config import LifterConfig
 from poseshift.training.lifters.lifter import Lifter
@@ -36,6 +37,7 @@ class LifterFile(FrozenModel):
     format_version: Literal[1] = 1
     lifter: LifterConfig
     encoding: EncodingName
+    answer: Answer = Answer()
     skeleton: str
     provenance: dict[str, JsonValue]
 
@@ -54,12 +56,15 @@ class TrainedLifter:
         What it was built from.
     provenance : Mapping[str, JsonValue]
         How it came about: recipe, data snapshot, seed, versions.
+    answer : Answer
+        What is done to the network's output.
     """
 
     lifter: Lifter
     encoding: Encoding
     config: LifterConfig
     provenance: Mapping[str, JsonValue]
+    answer: Answer = field(default_factory=Answer)
 
 
 def save_lifter(
@@ -68,6 +73,7 @@ def save_lifter(
     encoding_name: EncodingName,
     lifter: Lifter,
     provenance: Mapping[str, JsonValue],
+    answer: Answer,
 ) -> None:
     """Write a trained lifter to a folder, making it if need be.
 
@@ -83,10 +89,16 @@ def save_lifter(
         Its weights and buffers are written, from any device.
     provenance : Mapping[str, JsonValue]
         Anything that JSON can hold.
+    answer : Answer
+        What is done to the network's output.
     """
     folder.mkdir(parents=True, exist_ok=True)
     description = LifterFile(
-        lifter=config, encoding=encoding_name, skeleton=lifter.skeleton, provenance=dict(provenance)
+        lifter=config,
+        encoding=encoding_name,
+        answer=answer,
+        skeleton=lifter.skeleton,
+        provenance=dict(provenance),
     )
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in lifter.state_dict().items()}
     write_atomically(folder / WEIGHTS_FILE, save(weights))
@@ -119,7 +131,13 @@ def load_lifter(folder: Path, device: torch.device | str = "cpu") -> TrainedLift
         raise ValueError(
             f"the weights in {weights_path} do not fit {description_path.name}: {error}"
         ) from error
-    return TrainedLifter(lifter.to(device).eval(), chosen, description.lifter, description.provenance)
+    return TrainedLifter(
+        lifter.to(device).eval(),
+        chosen,
+        description.lifter,
+        description.provenance,
+        description.answer,
+    )
 
 
 def load_state(path: Path) -> dict[str, Any]:

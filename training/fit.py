@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from poseshift.geometry.skeleton import skeleton as skeleton_named
+from poseshift.training.answer import AS_IT_IS, Rays, RaysOff, on_rays
 from poseshift.training.batches import Batch, BatchTransform, DevicePoses
 from poseshift.training.encoding import Encoding
 from poseshift.training.flip import RandomFlip
@@ -67,6 +68,7 @@ def fit(
     run_dir: Path,
     seed: int,
     transforms: Sequence[BatchTransform] = (),
+    rays: Rays = AS_IT_IS,
     on_epoch: Callable[[EpochLog], None] | None = None,
 ) -> FitResult:
     """Train a lifter in place; go on from the checkpoint in ``run_dir`` when there is one.
@@ -89,6 +91,8 @@ def fit(
     transforms : Sequence[BatchTransform]
         Applied to each batch in this order, after the mirroring that the schedule asks for. Those with a
         state (:class:`poseshift.training.transforms.StatefulTransform`) are saved and restored with the run.
+    rays : Rays
+        With ``in_loss``, poses are put on the rays of their keypoints before the loss is taken.
     on_epoch : callable or None
         Called after each epoch and its checkpoint. It may use the lifter; what it raises ends the run.
 
@@ -119,7 +123,7 @@ def fit(
     settings = RunSettings(
         schedule=schedule,
         seed=seed,
-        encoding=repr(encoding),
+        encoding=repr(encoding) if isinstance(rays, RaysOff) else f"{encoding!r}, rays {rays!r}",
         weights={name: tuple(weight.shape) for name, weight in lifter.state_dict().items()},
         rows=len(source),
         snapshot=source.snapshot,
@@ -163,7 +167,7 @@ def fit(
                 batch = source.batch(rows(progress.step)[fabric.global_rank :: fabric.world_size])
                 for transform in stages:
                     batch = transform(batch, generator)
-                value = batch_loss(model, encoding, batch, loss_of, generator)
+                value = batch_loss(model, encoding, batch, loss_of, generator, rays)
                 optimizer.zero_grad()
                 fabric.backward(value)
                 if schedule.clip_norm is not None:
@@ -209,8 +213,9 @@ def batch_loss(
     batch: Batch,
     loss_of: Loss,
     generator: torch.Generator | None = None,
+    rays: Rays = AS_IT_IS,
 ) -> Tensor:
-    """Encode a batch, lift it, and measure the loss in the encoding's axes.
+    """Encode a batch, lift it, and measure the loss, in the encoding's axes or on the rays.
 
     Parameters
     ----------
@@ -222,13 +227,21 @@ def batch_loss(
         From :func:`poseshift.training.losses.loss`.
     generator : torch.Generator or None
         For the random part of the encoding; none to leave it out.
+    rays : Rays
+        With ``in_loss``, the loss is that of the pose on its rays.
     """
-    target = batch.root_relative(skeleton_named(lifter.skeleton))
+    joint_set = skeleton_named(lifter.skeleton)
+    answered = slice(None)
     if lifter.output == "centre":
-        middle = lifter.frames // 2
-        target = target[:, middle : middle + 1]
+        answered = slice(lifter.frames // 2, lifter.frames // 2 + 1)
+    target = batch.root_relative(joint_set)[:, answered]
     encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator)
-    return loss_of(lifter(encoded.inputs), encoding.to_target_frame(target, encoded))
+    prediction = lifter(encoded.inputs)
+    if isinstance(rays, RaysOff) or not rays.in_loss:
+        return loss_of(prediction, encoding.to_target_frame(target, encoded))
+    relative = encoding.from_target_frame(prediction, encoded)
+    keypoints = batch.keypoints_px[:, answered]
+    return loss_of(on_rays(rays, relative, keypoints, batch.intrinsics, joint_set.root), target)
 
 
 class RowOrder:

@@ -14,10 +14,15 @@ from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.flows.experiment.stage import run_stage
 from poseshift.flows.prepare import PrepareRequest, failure_of, prepare_store
 from poseshift.preprocessing.motion.sources import load, title
-from poseshift.preprocessing.restaging.inputs import motion_inputs
+from poseshift.preprocessing.restaging.inputs import MotionInputs, motion_inputs
 from poseshift.preprocessing.restaging.replay import clips_of, play
 from poseshift.preprocessing.restaging.report import RestageReport
-from poseshift.preprocessing.restaging.restage import HUMAN36M_FOLDER, MPI_INF_3DHP_FOLDER, restage
+from poseshift.preprocessing.restaging.restage import (
+    HUMAN36M_FOLDER,
+    MPI_INF_3DHP_FOLDER,
+    RestageOptions,
+    restage,
+)
 from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_json
@@ -67,7 +72,16 @@ class BenchmarkData:
         return replace(poses, snapshot=self.stores.digests[name])
 
 
-def prepare_benchmark(motion: str, folder: Path, seed: int) -> BenchmarkData:
+class SplitInputs(FrozenModel):
+    """What the stores of a split depend on."""
+
+    motion: MotionInputs
+    """The motion, and the seed of headings and places."""
+    split: int
+    """Which division of the people."""
+
+
+def prepare_benchmark(motion: str, folder: Path, seed: int, split: int) -> BenchmarkData:
     """Restage motion and prepare all stores, unless they are there.
 
     Parameters
@@ -78,23 +92,26 @@ def prepare_benchmark(motion: str, folder: Path, seed: int) -> BenchmarkData:
         Holds one folder per motion and seed, named by their digest.
     seed : int
         Of headings and places, and of procedural motion.
+    split : int
+        Which division of the people over source, target and test.
 
     Raises
     ------
     preprocessing.errors.RawDataError
         The motion cannot be read.
     """
-    inputs = motion_inputs(motion, seed)
+    inputs = SplitInputs(motion=motion_inputs(motion, seed), split=split)
     place = folder / digest_json(inputs)[:12]
-    outcome = run_stage(place, inputs, BenchmarkStores, lambda work: _make(motion, work, seed))
+    outcome = run_stage(place, inputs, BenchmarkStores, lambda work: _make(motion, work, seed, split))
     return BenchmarkData(place, outcome.result)
 
 
-def _make(motion: str, folder: Path, seed: int) -> BenchmarkStores:
+def _make(motion: str, folder: Path, seed: int, split: int) -> BenchmarkStores:
     label = title(motion, seed=seed)
     steps = 1 + len(_PREPARED) + len(derivations())
     report_progress(Step("prepare", 0, steps, "restaging"))
-    report = restage(load(motion, seed=seed), folder / "raw", seed, motion=label)
+    options = RestageOptions(division=split)
+    report = restage(load(motion, seed=seed), folder / "raw", seed, motion=label, options=options)
     digests: dict[StoreName, str] = {}
     for name, kind, tree in _PREPARED:
         report_progress(Step("prepare", 1 + len(digests), steps, name))

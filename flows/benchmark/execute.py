@@ -62,15 +62,17 @@ class Executed:
     failures: tuple[Failure, ...]
 
 
-def execute(jobs: Sequence[Job], data: BenchmarkData, folder: Path, processes: int, device: str) -> Executed:
+def execute(
+    jobs: Sequence[Job], data: Sequence[BenchmarkData], folder: Path, processes: int, device: str
+) -> Executed:
     """Run what is not there yet.
 
     Parameters
     ----------
     jobs : Sequence[Job]
         What to run, in this order.
-    data : BenchmarkData
-        The stores.
+    data : Sequence[BenchmarkData]
+        The stores of every split.
     folder : Path
         For the lines and the unfinished work.
     processes : int
@@ -93,7 +95,9 @@ def execute(jobs: Sequence[Job], data: BenchmarkData, folder: Path, processes: i
         ) from None
 
 
-def _execute(jobs: Sequence[Job], data: BenchmarkData, folder: Path, processes: int, device: str) -> Executed:
+def _execute(
+    jobs: Sequence[Job], data: Sequence[BenchmarkData], folder: Path, processes: int, device: str
+) -> Executed:
     finished = {line.digest for line in read_lines(folder)}
     for digest in finished:  # a run may have been killed after its line was written
         shutil.rmtree(folder / WORK / digest[:16], ignore_errors=True)
@@ -104,7 +108,8 @@ def _execute(jobs: Sequence[Job], data: BenchmarkData, folder: Path, processes: 
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_begin_process) as pool:
         waiting = {
-            pool.submit(run_job, job, data, folder / WORK, torch.device(device)): job for job in missing
+            pool.submit(run_job, job, data[job.split], folder / WORK, torch.device(device)): job
+            for job in missing
         }
         for ended in as_completed(waiting):
             job = waiting[ended]

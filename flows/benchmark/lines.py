@@ -11,15 +11,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from poseshift.adaptation.config import Adaptation
 from poseshift.adaptation.methods import Labels
 from poseshift.adaptation.selection import Criteria, SelectionConfig
 from poseshift.flows.benchmark.domains import DOMAINS, DomainName, TargetDomain
+from poseshift.flows.benchmark.forms import FormName
 from poseshift.flows.experiment.fitting import Teaching
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_json
+from poseshift.training.answer import Rays, RaysOff
 from poseshift.training.encoding import EncodingName
 from poseshift.training.evaluation.results import EvaluationResult
 from poseshift.training.lifters.config import LifterConfig
@@ -29,6 +31,8 @@ LINES_FILE = "runs.jsonl"
 
 Choice = Literal["last", "label-free", "oracle"]
 """How a checkpoint is chosen: the end of the schedule, criteria on target keypoints, or the test's labels."""
+
+RaysKind = Literal["off", "snap", "blend"]
 
 CHOICES: tuple[Choice, ...] = ("last", "label-free", "oracle")
 
@@ -42,6 +46,10 @@ class JobLabel(FrozenModel):
 
     domain: DomainName
     """What is adapted to."""
+    form: FormName = "exact"
+    """How target and test are measured and detected."""
+    split: int = 0
+    """Which division of the people over source, target and test."""
     motion: str
     """Title of the motion behind all poses."""
     source_digest: str
@@ -69,7 +77,9 @@ class JobLabel(FrozenModel):
     @property
     def title(self) -> str:
         """A short name for people."""
-        return f"{self.domain}, {self.lifter}, {self.method}, seed {self.seed}"
+        return (
+            f"{self.domain}, {self.form}, split {self.split}, {self.lifter}, {self.method}, seed {self.seed}"
+        )
 
 
 class Job(JobLabel):
@@ -83,6 +93,8 @@ class Job(JobLabel):
     """How the labelled poses are moved."""
     encoding: EncodingName
     """How pixels become the network's input."""
+    rays: Rays = RaysOff()
+    """Whether answers are put on the rays of their keypoints."""
     selection: SelectionConfig = SelectionConfig()
     """How the label-free criteria are measured."""
 
@@ -98,6 +110,7 @@ class Job(JobLabel):
             adaptation=self.adaptation,
             lifter=self.lifter_config,
             encoding=self.encoding,
+            rays=self.rays,
             schedule=self.schedule,
             seed=self.seed,
         )
@@ -154,6 +167,8 @@ class RunLine(FrozenModel):
     """Epoch of the checkpoint that each way of choosing takes."""
     results: tuple[EvaluationResult, ...]
     """Results of the chosen epochs, in the order of the epochs, each once."""
+    by_rays: dict[RaysKind, EvaluationResult] = Field(default_factory=dict)
+    """Results of the last epoch's lifter with its joints off their rays, on them, and between."""
     rank_correlation: float | None
     """Spearman's correlation over the epochs of the label-free rank with the true error."""
     collapses: tuple[CollapseEvent, ...]

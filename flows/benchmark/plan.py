@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from types import MappingProxyType
 from typing import Literal
@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from poseshift.adaptation.methods import METHODS
 from poseshift.flows.benchmark.data import BenchmarkData
 from poseshift.flows.benchmark.domains import DOMAINS, DomainName
+from poseshift.flows.benchmark.forms import FormName
 from poseshift.flows.benchmark.lines import Job
 from poseshift.flows.benchmark.suites import ABLATED, COMPARED
 from poseshift.storage.model import FrozenModel
@@ -31,6 +32,10 @@ class Plan(FrozenModel):
     """Methods by name."""
     domains: tuple[DomainName, ...] = Field(min_length=1)
     """Target domains by name."""
+    forms: tuple[FormName, ...] = ("exact",)
+    """How target and test are measured and detected."""
+    splits: int = Field(default=1, ge=1)
+    """Number of divisions of the people, from 0."""
     seeds: int = Field(ge=1)
     """Number of seeds, from 0."""
     schedule: Schedule
@@ -52,28 +57,41 @@ class Plan(FrozenModel):
             METHODS[name]
         return names
 
-    def jobs(self, data: BenchmarkData) -> tuple[Job, ...]:
-        """List the runs, all of one seed before the next, so that an unfinished table is even."""
-        digests = data.stores.digests
+    def jobs(self, data: Sequence[BenchmarkData]) -> tuple[Job, ...]:
+        """List the runs, all of one seed and split before the next, so that an unfinished table is even.
+
+        Parameters
+        ----------
+        data : Sequence[BenchmarkData]
+            The stores of every split.
+        """
         return tuple(
             Job(
                 domain=domain,
-                motion=data.stores.motion,
-                source_digest=digests["human36m"],
-                target_digest=digests[DOMAINS[domain].train],
-                test_digest=digests[DOMAINS[domain].test],
-                source_there_digest=digests[DOMAINS[domain].source_there],
+                form=form,
+                split=split,
+                motion=data[split].stores.motion,
+                source_digest=data[split].stores.digests["human36m"],
+                target_digest=data[split].stores.digests[DOMAINS[domain].train],
+                test_digest=data[split].stores.digests[DOMAINS[domain].test],
+                source_there_digest=data[split].stores.digests[DOMAINS[domain].source_there],
                 lifter=lifter,
                 lifter_config=preset(lifter),
                 method=name,
                 labels=METHODS[name].labels,
                 adaptation=METHODS[name].adaptation,
                 encoding=METHODS[name].encoding,
+                rays=METHODS[name].rays,
                 schedule=self.own_schedules.get(lifter, self.schedule),
                 seed=seed,
             )
-            for seed, lifter, domain, name in product(
-                range(self.seeds), self.lifters, self.domains, self.methods
+            for seed, split, lifter, domain, form, name in product(
+                range(self.seeds),
+                range(self.splits),
+                self.lifters,
+                self.domains,
+                self.forms,
+                self.methods,
             )
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -24,18 +24,23 @@ from poseshift.adaptation.selection import choose, rank_correlation
 from poseshift.adaptation.viewpoint import AlignedViewpoint
 from poseshift.augmentation.collapse import CollapseError
 from poseshift.flows.benchmark.data import BenchmarkData
-from poseshift.flows.benchmark.lines import Choice, CollapseEvent, EpochRecord, Job, RunLine
-from poseshift.flows.experiment.fitting import CANDIDATES, TRAINING, Taught, Watching, teach
+from poseshift.flows.benchmark.forms import FORMS
+from poseshift.flows.benchmark.lines import Choice, CollapseEvent, EpochRecord, Job, RaysKind, RunLine
+from poseshift.flows.experiment.fitting import CANDIDATES, TRAINING, Taught, Watching, answer_of, teach
 from poseshift.geometry.bones import bone_statistics
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_json, git_commit, software_versions
+from poseshift.training.answer import Answer, Rays, RaysBlend, RaysOff, RaysSnap
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.encoding import encoding
 from poseshift.training.evaluation.evaluate import evaluate, predict, rows_within
 from poseshift.training.evaluation.results import EvaluationResult
 from poseshift.training.lifters.registry import build
+
+DETECTOR_SEEDS = (1, 2)
+"""Of the detector's errors in target and test."""
 
 
 class GravityJob(FrozenModel):
@@ -97,7 +102,9 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
         except CollapseError as collapse:
             given_up = str(collapse)
         recorded = () if taught is None else candidates(place / CANDIDATES)
-        results = _measure(job, data, recorded, place / CANDIDATES, device)
+        answer = answer_of(job.teaching, poses.labelled)
+        measured = _measure(job, data, answer, recorded, place / CANDIDATES, device)
+    results = measured.by_epoch
     history = () if taught is None else taught.fitted.fit.history
     errors = [result.mpjpe_mm.value for result in results]
     chosen = _choose(recorded, errors) if recorded else {}
@@ -113,6 +120,7 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
         ),
         chosen=chosen,
         results=tuple(result for one, result in zip(recorded, results, strict=True) if one.epoch in kept),
+        by_rays=measured.by_rays,
         rank_correlation=_correlation(recorded, errors),
         collapses=tuple(
             CollapseEvent(step=entry.health.step, signs=entry.signs, to_epoch=entry.to_epoch)
@@ -127,10 +135,13 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
 
 
 def _poses(job: Job, data: BenchmarkData) -> _Poses:
-    source = data.read("human36m", Selection())
-    seen = data.read(job.target.train, Selection(cameras=job.target.train_cameras))
+    form = FORMS[job.form]
+    source = form.source(data.read("human36m", Selection()))
+    seen = form.target(
+        data.read(job.target.train, Selection(cameras=job.target.train_cameras)), DETECTOR_SEEDS[0]
+    )
     if job.labels == "source_in_target":
-        labelled = data.read(job.target.source_there, Selection())
+        labelled = form.source(data.read(job.target.source_there, Selection()))
     else:
         labelled = source if job.labels == "source" else seen
     return _Poses(source, labelled, seen.unlabelled())
@@ -164,13 +175,26 @@ def _gravity_file(job: Job, place: Path, shared: Path) -> Path:
     return shared / f"gravity-{digest_json(wanted)[:16]}.json"
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """Results of every epoch's lifter, and of the last one's by what is done with rays."""
+
+    by_epoch: tuple[EvaluationResult, ...]
+    by_rays: dict[RaysKind, EvaluationResult]
+
+
 def _measure(
-    job: Job, data: BenchmarkData, recorded: Sequence[Candidate], weights: Path, device: torch.device
-) -> tuple[EvaluationResult, ...]:
+    job: Job,
+    data: BenchmarkData,
+    answer: Answer,
+    recorded: Sequence[Candidate],
+    weights: Path,
+    device: torch.device,
+) -> _Measured:
     """Measure every epoch's lifter by the domain's protocol."""
     chosen = encoding(job.encoding)
     lifter = build(job.lifter_config, chosen.channels, seed=job.seed).to(device).eval()
-    trained = TrainedLifter(lifter, chosen, job.lifter_config, {})
+    trained = TrainedLifter(lifter, chosen, job.lifter_config, {}, answer)
     measured_by = job.target.protocol
     store = data.open(job.target.test)
     poses = data.known(job.target.test, measured_by.read(store))
@@ -178,12 +202,23 @@ def _measure(
     if trained.lifter.frames > 1:
         seen = data.known(job.target.test, read_camera_poses(store, measured_by.context()))
     rows = rows_within(poses, seen)
-    results = []
+    seen = FORMS[job.form].target(seen, DETECTOR_SEEDS[1])
+    poses = seen.take(rows)
+
+    def measured(by: TrainedLifter) -> EvaluationResult:
+        predicted = predict(by, seen, test_time=measured_by.test_time)
+        return evaluate(predicted[rows], poses, measured_by)
+
+    by_epoch = []
     for one in recorded:
-        restore(trained.lifter, weights, one)
-        predicted = predict(trained, seen, test_time=measured_by.test_time)
-        results.append(evaluate(predicted[rows], poses, measured_by))
-    return tuple(results)
+        restore(lifter, weights, one)
+        by_epoch.append(measured(trained))
+    kinds: tuple[Rays, ...] = (RaysOff(), RaysSnap(), RaysBlend()) if recorded else ()
+    by_rays = {
+        rays.kind: measured(replace(trained, answer=answer.model_copy(update={"rays": rays})))
+        for rays in kinds
+    }
+    return _Measured(tuple(by_epoch), by_rays)
 
 
 def _choose(recorded: Sequence[Candidate], errors: Sequence[float]) -> dict[Choice, int]:

@@ -53,6 +53,11 @@ def adaptation(
     lifters: Annotated[list[str] | None, typer.Option(help="Presets of lifters; repeat the option.")] = None,
     methods: Annotated[list[str] | None, typer.Option(help="Methods; repeat the option.")] = None,
     cameras: Annotated[list[str] | None, typer.Option(help="Target cameras; repeat the option.")] = None,
+    forms: Annotated[
+        list[str] | None,
+        typer.Option(help="exact, detected, skeleton or laboratory; repeat the option."),
+    ] = None,
+    splits: Annotated[int | None, typer.Option(min=1, help="Number of divisions of the people.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Number of seeds, from 0.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of every run.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of an epoch.")] = None,
@@ -65,9 +70,12 @@ def adaptation(
 ) -> None:
     """Train every lifter by every method for every target; continue where an earlier call stopped."""
     with user_errors(RawDataError, LinesError, BenchmarkBusyError, ValueError):
-        plan = _plan(PLANS[suite, effort], lifters, methods, cameras, seeds, epochs, steps)
+        plan = _plan(PLANS[suite, effort], lifters, methods, cameras, forms, splits, seeds, epochs, steps)
         with steps_shown():
-            ready = prepare_benchmark(motion, data or out / "data", restage_seed)
+            ready = tuple(
+                prepare_benchmark(motion, data or out / "data", restage_seed, split)
+                for split in range(plan.splits)
+            )
             executed = execute(plan.jobs(ready), ready, out, jobs, str(resolve_device(device)))
     if executed.lines:
         _publish(executed.lines, out)
@@ -104,13 +112,22 @@ def _plan(
     lifters: list[str] | None,
     methods: list[str] | None,
     cameras: list[str] | None,
+    forms: list[str] | None,
+    splits: int | None,
     seeds: int | None,
     epochs: int | None,
     steps: int | None,
 ) -> Plan:
     length = {"epochs": epochs, "steps_per_epoch": steps}
     asked = {name: n for name, n in length.items() if n is not None}
-    given = {"lifters": lifters, "methods": methods, "domains": cameras, "seeds": seeds}
+    given = {
+        "lifters": lifters,
+        "methods": methods,
+        "domains": cameras,
+        "forms": forms,
+        "splits": splits,
+        "seeds": seeds,
+    }
     chosen = {
         **{name: value for name, value in given.items() if value is not None},
         "schedule": plan.schedule.model_copy(update=asked),

@@ -16,10 +16,12 @@ from poseshift.adaptation.gravity import CameraGravity
 from poseshift.adaptation.plan import AdaptationPlan, needs_learned_gravity, plan
 from poseshift.adaptation.rollback import AdaptedFit, fit_with_rollback
 from poseshift.adaptation.selection import SelectionConfig, measure
+from poseshift.augmentation.lengths import subject_lengths
 from poseshift.geometry.bones import BoneStatistics
 from poseshift.storage.columns import CameraPoses
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
+from poseshift.training.answer import Answer, Rays, RaysOff
 from poseshift.training.batches import BatchTransform, DevicePoses
 from poseshift.training.encoding import Encoding, EncodingName, encoding
 from poseshift.training.fit import EpochLog, fit
@@ -31,6 +33,9 @@ from poseshift.training.schedule import Schedule
 
 EpochListener = Callable[[EpochLog], None]
 """Called after each epoch."""
+
+BODY_MARGIN = 0.25
+"""By how much an answer may be larger than the largest person that was learned from."""
 
 TRAINING, CANDIDATES = "training", "candidates"
 """Folders of the state to resume from and of every epoch's weights, inside the folder of the work."""
@@ -45,6 +50,8 @@ class Teaching(FrozenModel):
     """The network."""
     encoding: EncodingName
     """How pixels become its input."""
+    rays: Rays = RaysOff()
+    """Whether answers are put on the rays of their keypoints."""
     schedule: Schedule
     """Epochs, batch size, learning rate."""
     seed: int
@@ -81,12 +88,15 @@ class Taught:
         What the adaptation brought.
     poses : int
         Labelled poses learned from.
+    answer : Answer
+        What is done to the lifter's output.
     """
 
     lifter: Lifter
     fitted: AdaptedFit
     adaptation: AdaptationPlan
     poses: int
+    answer: Answer
 
 
 def teach(
@@ -148,12 +158,27 @@ def teach(
         run_dir=folder / TRAINING,
         seed=teaching.seed,
         transforms=adaptation.transforms,
+        rays=teaching.rays,
         on_epoch=after_epoch,
     )
     found = None if target is None else adaptation.gravity_found(target)
     if found is not None and found is not adaptation.gravity:  # by the lifter's own answers, in this training
         write_atomically(gravity_file, found.model_dump_json(indent=2) + "\n")
-    return Taught(fitted.fit.lifter, fitted, adaptation, len(poses))
+    return Taught(fitted.fit.lifter, fitted, adaptation, len(poses), answer_of(teaching, labelled))
+
+
+def answer_of(teaching: Teaching, labelled: CameraPoses) -> Answer:
+    """Say what is done to a lifter's output: its rays, and the largest body that it may answer.
+
+    Parameters
+    ----------
+    teaching : Teaching
+        How the lifter is taught.
+    labelled : CameraPoses
+        Poses whose 3D is learned.
+    """
+    sizes = subject_lengths(labelled).sum(axis=1)
+    return Answer(rays=teaching.rays, largest_body_m=float(sizes.max()) * (1 + BODY_MARGIN))
 
 
 def planned(
@@ -233,6 +258,7 @@ def _fit_plainly(
     run_dir: Path,
     seed: int,
     transforms: Sequence[BatchTransform],
+    rays: Rays,
     on_epoch: EpochListener,
 ) -> AdaptedFit:
     """Train without anything that learns beside the lifter, and so without anything that could collapse."""
@@ -244,6 +270,7 @@ def _fit_plainly(
         run_dir=run_dir,
         seed=seed,
         transforms=transforms,
+        rays=rays,
         on_epoch=on_epoch,
     )
     return AdaptedFit(result, (), ())

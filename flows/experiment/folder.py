@@ -96,6 +96,7 @@ def job(recipe: Recipe, method: str, seed: int) -> TrainingJob:
         adaptation=entry.adaptation,
         lifter=recipe.lifter,
         encoding=entry.encoding,
+        rays=entry.rays,
         schedule=recipe.schedule,
         selection=recipe.selection if adapted else "last",
         seed=seed,

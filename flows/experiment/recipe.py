@@ -22,6 +22,7 @@ from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_json
 from poseshift.storage.registry import load_plugins
 from poseshift.storage.schema import Dataset
+from poseshift.training.answer import Rays
 from poseshift.training.encoding import EncodingName
 from poseshift.training.evaluation.protocols import names_for, protocol
 from poseshift.training.lifters.config import CONFIGS, LifterConfig, LifterConfigBase, LifterConfigError
@@ -134,6 +135,8 @@ class Recipe(FrozenModel):
     """Methods trained beside it with the same lifter and schedule, such as [source_only, gpa]."""
     encoding: EncodingName | None = None
     """Encoding of the input for every method, in place of the methods' own: screen, ray or perspective."""
+    rays: Rays | None = None
+    """Whether answers are put on their keypoints' rays, in place of the methods' own: off, snap or blend."""
     schedule: Schedule = Schedule()
     """Epochs, batch size, learning rate; the same for every lifter of the recipe."""
     selection: CheckpointChoice = "last"
@@ -204,7 +207,8 @@ class Recipe(FrozenModel):
     @property
     def entries(self) -> tuple[Method, ...]:
         """Every method that is trained, in the order of the results: baselines, adapted ones, references."""
-        override = {} if self.encoding is None else {"encoding": self.encoding}
+        given = {"encoding": self.encoding, "rays": self.rays}
+        override = {name: value for name, value in given.items() if value is not None}
         order: tuple[Role, ...] = ("baseline", "adapted", "reference")
         ordered = sorted((*self.compare, self.method), key=lambda method: order.index(method.role))
         return tuple(method.model_copy(update=override) for method in ordered)

@@ -219,7 +219,7 @@ def _save(
     }
     if taught.adaptation.learner is not None:
         save_generator(place / GENERATOR, taught.adaptation.learner.generator, provenance)
-    save_lifter(place / CHECKPOINT, job.lifter, job.encoding, taught.lifter, provenance)
+    save_lifter(place / CHECKPOINT, job.lifter, job.encoding, taught.lifter, provenance, taught.answer)
 
 
 def _inputs(job: TrainingJob, labelled: OpenData, target: OpenData | None) -> TrainingInputs:

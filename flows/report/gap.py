@@ -23,7 +23,7 @@ from poseshift.adaptation.domain_gap import (
     labelled_gap,
 )
 from poseshift.adaptation.plan import alignment_transforms, finds_gravity_in_training
-from poseshift.adaptation.viewpoint import RandomViewpoint
+from poseshift.adaptation.viewpoint import JitteredViewpoint, RandomViewpoint
 from poseshift.flows.experiment.data import open_poses
 from poseshift.flows.experiment.fitting import known_gravity, planned, resolve_device
 from poseshift.flows.experiment.folder import RunFolder
@@ -136,7 +136,7 @@ def _alignment(
                 f"recipe {recipe.name} finds viewpoints by its lifter's own answers; run it first: "
                 "`poseshift run`"
             )
-        return alignment_transforms(adaptation, target, device, gravity)
+        return alignment_transforms(adaptation, source, target, device, gravity)
     aligned = alignment_of(adaptation)
     if aligned is None:
         return ()
@@ -149,11 +149,14 @@ def step_names(adaptation: Adaptation) -> Sequence[str]:
     aligned = alignment_of(adaptation)
     if aligned is None:
         return ()
-    augmented = () if aligned.augmentation is None else ("random augmentation",)
+    bodies = () if aligned.bodies is None else ("bodies",)
+    augmented = bodies if aligned.augmentation is None else (*bodies, "random augmentation")
     if aligned.viewpoint.kind in ("aligned", "pseudo-labels"):
         return (*augmented, "viewpoint and position alignment")
     if isinstance(aligned.viewpoint, RandomViewpoint):
         return (*augmented, "random viewpoints", "position alignment")
+    if isinstance(aligned.viewpoint, JitteredViewpoint):
+        return (*augmented, "random tilts", "position alignment")
     return (*augmented, "position alignment")
 
 

@@ -154,7 +154,7 @@ def _placement_of(recipe: Recipe, folder: RunFolder) -> Placement | None:
         return None
     target, source = open_poses(recipe.target).unlabelled(), open_poses(recipe.source).labelled()
     gravity = known_gravity(folder.gravity(method.name, recipe.seeds[0]))
-    alignment = alignment_transforms(method.adaptation, target, torch.device("cpu"), gravity)
+    alignment = alignment_transforms(method.adaptation, source, target, torch.device("cpu"), gravity)
     return placement(source, target, alignment, seed=recipe.seeds[0])
 
 

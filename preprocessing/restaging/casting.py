@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
+import numpy as np
+
 from poseshift.preprocessing.motion.motion import Motion
 
 Kind = Literal["locomotion", "exercise", "sport", "dance", "acrobatic", "everyday"]
@@ -120,14 +122,22 @@ class Casting:
     left_out: tuple[str, ...]
 
 
-def cast(motions: Sequence[Motion]) -> Casting:
+def cast(motions: Sequence[Motion], division: int = 0) -> Casting:
     """Divide the subjects: 7 to the source, 8 to target-train, 6 to target-test.
 
     From the subjects in order of their frames, dealt one by one to the group that lacks most of its share,
     pairs are exchanged while that lowers a cost: the distance of the groups' frames from :data:`SHARES`, plus
-    the distance between the kinds of target-train and target-test. Nothing is drawn, so the same motions are
-    always divided in the same way. Fewer subjects are divided in the same proportion, at least one to each
-    group; of more, those with most frames are taken.
+    the distance between the kinds of target-train and target-test. The same motions are always divided in the
+    same way. Fewer subjects are divided in the same proportion, at least one to each group; of more, those
+    with most frames are taken.
+
+    Parameters
+    ----------
+    motions : Sequence[Motion]
+        At least three subjects.
+    division : int
+        Other numbers than 0 deal in an order that is drawn with this seed, for other divisions of the same
+        people; each is as good as its exchanges can make it.
 
     Raises
     ------
@@ -145,7 +155,12 @@ def cast(motions: Sequence[Motion]) -> Casting:
         )
     sizes = _sizes(len(ranked))
     taken = ranked[: sum(sizes.values())]
-    seats = _deal(taken, frames, sizes)
+    order = (
+        list(taken)
+        if division == 0
+        else [taken[place] for place in np.random.default_rng(division).permutation(len(taken))]
+    )
+    seats = _deal(order, frames, sizes)
     seats = _exchange(taken, seats, frames, kinds)
     groups = {group: tuple(subject for subject in taken if seats[subject] == group) for group in sizes}
     return Casting(groups, tuple(ranked[len(taken) :]))

@@ -77,6 +77,9 @@ class RestageOptions(FrozenModel):
         min_length=1,
         description="Pose files that are written for Human3.6M.",
     )
+    division: int = Field(
+        default=0, ge=0, description="Which division of the people over source, target and test."
+    )
 
 
 def restage(
@@ -115,7 +118,7 @@ def restage(
     ValueError : fewer than three subjects.
     """
     options = options or RestageOptions()
-    casting = cast(motions)
+    casting = cast(motions, options.division)
     clips = [_shortened(clip, options.max_frames_per_clip) for clip in motions]
     rngs = {clip.name: np.random.default_rng([seed, index]) for index, clip in enumerate(clips)}
     left_out = [

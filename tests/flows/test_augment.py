@@ -103,7 +103,7 @@ def test_viewpoints_come_before_and_place_once(learned: Recipe) -> None:
     device = resolve_device("cpu")
     found = plan(kept, source, target, seed=0, device=device)
     assert found.learner is not None
-    assert len(found.transforms) == len(alignment_transforms(kept, target, device)) > 0
+    assert len(found.transforms) == len(alignment_transforms(kept, source, target, device)) > 0
     plain = plan(learned.method.adaptation, source, target, seed=0, device=device)
     assert plain.learner is not None
     assert plain.transforms == ()

@@ -169,7 +169,7 @@ def test_alignment_moves_placements_onto_the_targets(prepared: Recipe) -> None:
     assert prepared.target is not None
     source = open_poses(prepared.source).labelled()
     target = open_poses(prepared.target).unlabelled()
-    alignment = alignment_transforms(prepared.method.adaptation, target, torch.device("cpu"))
+    alignment = alignment_transforms(prepared.method.adaptation, source, target, torch.device("cpu"))
     moved = placement(source, target, alignment, seed=0)
     for name in ("root_x", "root_y", "scale"):
         assert moved.distance_after[name] < 0.5 * moved.distance_before[name]

@@ -135,7 +135,11 @@ def _lift(trained: TrainedLifter, test_time: TestTime, clips: Clips) -> Float32:
         seen = (lifter, encoding, batch.keypoints_px, batch.intrinsics)
         joint_set = skeleton(lifter.skeleton)
         lifted = lift_flip_averaged(*seen, joint_set) if test_time == "flip" else lift(*seen)
-        return np.asarray(lifted[:, middle].cpu().numpy(), dtype=np.float32)
+        centre = slice(lifter.frames // 2, lifter.frames // 2 + 1)
+        answered = trained.answer.refine(
+            lifted[:, middle : middle + 1], batch.keypoints_px[:, centre], batch.intrinsics, joint_set
+        )
+        return np.asarray(answered[:, 0].cpu().numpy(), dtype=np.float32)
 
 
 def rows_within(poses: CameraPoses, context: CameraPoses) -> NDArray[np.intp]:

@@ -1,0 +1,182 @@
+"""Forms of a domain: the same people and cameras, seen and measured as another laboratory would.
+
+Restaged motion has one body model, one definition of every joint and exact keypoints on both sides of the
+gap. Recordings do not. A form changes target and test together (detections, skeleton) or takes from the
+source what it would not have shown (content); the people, their motion and the cameras stay. Whatever is
+random comes from a seed and is the same for every method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from poseshift.augmentation.bodies import placed_anew, resized
+from poseshift.geometry.camera import project
+from poseshift.geometry.skeleton import Skeleton, skeleton
+from poseshift.storage.columns import CameraPoses
+
+FormName = Literal["exact", "detected", "skeleton", "laboratory"]
+
+NOISE_OF_SIZE = 0.012
+"""Deviation of a detection on each axis over the larger side of the person's box: 5 px at 400 px."""
+
+LOST_SHARE, SWAPPED_SHARE = 0.01, 0.01
+"""Share of the joints that a detector puts anywhere in the person's box, and of the frames in which it takes
+left for right."""
+
+UPRIGHT_DEGREES = 35.0
+"""A trunk that leans no farther than this from the vertical is upright."""
+
+_FACTORS: Mapping[str, float] = MappingProxyType(
+    {"hip": 1.0, "knee": 1.04, "ankle": 1.05, "shoulder": 1.06, "elbow": 0.94, "wrist": 0.93}
+)
+_TRUNK_FACTOR = 1.03
+
+_OFFSETS_M: Mapping[str, tuple[float, float, float]] = MappingProxyType(
+    {
+        "pelvis": (0.0, 0.03, 0.0),
+        "left_hip": (0.025, -0.01, 0.0),
+        "spine": (0.0, -0.03, -0.01),
+        "thorax": (0.0, 0.03, -0.01),
+        "left_shoulder": (-0.02, 0.01, 0.0),
+        "nose": (0.0, -0.02, -0.04),
+        "head": (0.0, -0.03, 0.0),
+    }
+)
+"""Where the other laboratory puts its joints: to the body's left, up, forward. Its hips stand 112 mm from the
+pelvis where CMU's stand 88 mm, as those of MPI-INF-3DHP do; the others are of the same size, a centimetre or
+three, and were chosen once, before any method was measured on them."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What is otherwise on the target's side of the gap.
+
+    Attributes
+    ----------
+    name : FormName
+        As commands call it.
+    description : str
+        One sentence.
+    detected : bool
+        Whether keypoints of target and test have a detector's errors.
+    skeleton : bool
+        Whether target and test have other bone lengths and joint definitions than the source.
+    upright_source : bool
+        Whether the source shows upright people alone.
+    """
+
+    name: FormName
+    description: str
+    detected: bool = False
+    skeleton: bool = False
+    upright_source: bool = False
+
+    def source(self, poses: CameraPoses) -> CameraPoses:
+        """Take from the source what it would not have shown."""
+        return poses.take(is_upright(poses)) if self.upright_source else poses
+
+    def target(self, poses: CameraPoses, seed: int) -> CameraPoses:
+        """Show poses as the target's laboratory measures and detects them.
+
+        Parameters
+        ----------
+        poses : CameraPoses
+            With their 3D.
+        seed : int
+            Of the detector's errors.
+        """
+        measured = in_other_skeleton(poses) if self.skeleton else poses
+        return as_detected(measured, seed) if self.detected else measured
+
+
+FORMS: Mapping[FormName, Form] = MappingProxyType(
+    {
+        form.name: form
+        for form in (
+            Form("exact", "Exact keypoints, the source's skeleton."),
+            Form("detected", "Target and test keypoints have a detector's errors.", detected=True),
+            Form("skeleton", "Target and test have other bodies and joint definitions.", skeleton=True),
+            Form(
+                "laboratory",
+                "Other bodies, other joint definitions, a detector's errors, and a source that shows upright "
+                "people alone.",
+                detected=True,
+                skeleton=True,
+                upright_source=True,
+            ),
+        )
+    }
+)
+"""Every form by name."""
+
+
+def is_upright(poses: CameraPoses) -> NDArray[np.bool_]:
+    """Whether a trunk is upright, (n,); known by 3D and by the cameras' places."""
+    joint_set = skeleton(poses.skeleton)
+    names = joint_set.joint_names
+    trunk = poses.positions_camera[:, names.index("thorax")] - poses.positions_camera[:, joint_set.root]
+    up = np.array([camera.up for camera in poses.cameras], dtype=np.float64)[poses.camera]
+    cosine = (trunk * up).sum(axis=1) / np.linalg.norm(trunk, axis=1)
+    return np.asarray(cosine > np.cos(np.radians(UPRIGHT_DEGREES)))
+
+
+def in_other_skeleton(poses: CameraPoses) -> CameraPoses:
+    """Measure the same motion with other bodies and other joint definitions; keypoints are projected anew."""
+    joint_set = skeleton(poses.skeleton)
+    changed = []
+    for rows in np.array_split(np.arange(len(poses)), max(1, len(poses) // _CHUNK)):
+        positions = torch.as_tensor(poses.positions_camera[rows, None], dtype=torch.float64)
+        count = len(positions)
+        moved = placed_anew(positions, _offsets(joint_set).expand(count, -1, -1), joint_set)
+        changed.append(resized(moved, _factors(joint_set).expand(count, -1), joint_set)[:, 0].numpy())
+    measured = np.concatenate(changed)
+    intrinsics = poses.intrinsics[poses.camera]
+    return replace(
+        poses,
+        positions_camera=measured.astype(np.float32),
+        keypoints_px=np.asarray(project(measured, intrinsics), dtype=np.float32),
+    )
+
+
+def as_detected(poses: CameraPoses, seed: int) -> CameraPoses:
+    """Give keypoints a detector's errors: noise with the person's size, lost joints, left taken for right."""
+    rng = np.random.default_rng(seed)
+    joint_set = skeleton(poses.skeleton)
+    keypoints = poses.keypoints_px.astype(np.float64)
+    low, high = keypoints.min(axis=1, keepdims=True), keypoints.max(axis=1, keepdims=True)
+    size = (high - low).max(axis=-1, keepdims=True)
+    swapped = rng.random(len(keypoints)) < SWAPPED_SHARE
+    seen = np.where(swapped[:, None, None], keypoints[:, list(joint_set.mirrored)], keypoints)
+    seen += NOISE_OF_SIZE * size * rng.standard_normal(keypoints.shape)
+    lost = rng.random(keypoints.shape[:2]) < LOST_SHARE
+    anywhere = low + rng.random(keypoints.shape) * (high - low)
+    return replace(poses, keypoints_px=np.where(lost[..., None], anywhere, seen).astype(np.float32))
+
+
+_CHUNK = 20_000
+
+
+def _factors(joint_set: Skeleton) -> torch.Tensor:
+    """Factors of the bones' lengths, (bones,)."""
+    names = [joint_set.joint_names[child].split("_")[-1] for _, child in joint_set.bones]
+    return torch.tensor([_FACTORS.get(name, _TRUNK_FACTOR) for name in names], dtype=torch.float64)
+
+
+def _offsets(joint_set: Skeleton) -> torch.Tensor:
+    """Offsets of the joints in the body's axes, (joints, 3)."""
+    offsets = torch.zeros(joint_set.joints, 3, dtype=torch.float64)
+    for name, offset in _OFFSETS_M.items():
+        joint = joint_set.joint_names.index(name)
+        offsets[joint] = torch.tensor(offset, dtype=torch.float64)
+        twin = joint_set.mirrored[joint]
+        if twin != joint:
+            offsets[twin] = offsets[joint] * torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
+    return offsets

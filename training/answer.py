@@ -1,0 +1,136 @@
+"""From a network's output to the pose that is answered: on the rays of its keypoints, and of a human size.
+
+A network answers a root-relative pose and is free to contradict the keypoints that it was given. They fix the
+root, and with it where across the image each joint is (:mod:`poseshift.geometry.rays`); what remains the
+network's own is depth. What is done to the output is part of a trained lifter and stored with it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BeforeValidator, Field
+from torch import Tensor
+
+from poseshift.geometry.bones import bone_lengths
+from poseshift.geometry.camera import Intrinsics, normalise
+from poseshift.geometry.rays import absolute_on_rays, onto_rays, trust_in_rays
+from poseshift.geometry.skeleton import Skeleton
+from poseshift.storage.model import FrozenModel
+
+
+class RaysOff(FrozenModel):
+    """The network's output as it is."""
+
+    kind: Literal["off"] = "off"
+
+
+class RaysSnap(FrozenModel):
+    """Every joint on its ray, at the depth that the network gives: for exact keypoints."""
+
+    kind: Literal["snap"] = "snap"
+    in_loss: bool = Field(
+        default=False, description="Whether training measures the pose on its rays, and not the raw output."
+    )
+
+
+class RaysBlend(FrozenModel):
+    """Every joint between the network's place and its ray, as the keypoints' noise says: for detections."""
+
+    kind: Literal["blend"] = "blend"
+    in_loss: bool = Field(default=False, description="As for `snap`.")
+    noise_px: float = Field(
+        default=4.0,
+        ge=0,
+        description="Standard deviation of a keypoint on each axis, in pixels of an image 1000 px wide.",
+    )
+    error_m: float = Field(
+        default=0.04, gt=0, description="Standard deviation of the network's places across the image, metres."
+    )
+
+
+def _named(value: object) -> object:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+Rays = Annotated[RaysOff | RaysSnap | RaysBlend, Field(discriminator="kind"), BeforeValidator(_named)]
+"""What a recipe may say: off, snap or blend, or one of them with its options."""
+
+AS_IT_IS = RaysOff()
+"""The output as it is."""
+
+_REFERENCE_WIDTH_PX = 1000.0
+
+
+class Answer(FrozenModel):
+    """How a network's output becomes a pose."""
+
+    rays: Rays = RaysOff()
+    """Whether and how far joints are put on their rays."""
+    largest_body_m: float | None = None
+    """Largest sum of all bone lengths that is believed; larger poses are made smaller. None: any."""
+
+    def refine(
+        self, relative: Tensor, keypoints_px: Tensor, intrinsics: Intrinsics, skeleton: Skeleton
+    ) -> Tensor:
+        """Turn output in camera axes into the answer.
+
+        Parameters
+        ----------
+        relative : Tensor
+            (batch, frames, joints, 3), metres, relative to the root, camera axes.
+        keypoints_px : Tensor
+            (batch, frames, joints, 2), pixels, of the same frames.
+        intrinsics : Intrinsics
+            Leading dimensions (batch,).
+        skeleton : Skeleton
+            Names the root and the bones.
+
+        Returns
+        -------
+        Tensor
+            (batch, frames, joints, 3), metres, relative to the root, camera axes.
+        """
+        return on_rays(self.rays, self._bounded(relative, skeleton), keypoints_px, intrinsics, skeleton.root)
+
+    def _bounded(self, relative: Tensor, skeleton: Skeleton) -> Tensor:
+        if self.largest_body_m is None:
+            return relative
+        size = bone_lengths(relative, skeleton).sum(dim=-1)
+        bounded: Tensor = relative * (self.largest_body_m / size).clamp(max=1.0)[..., None, None]
+        return bounded
+
+
+def on_rays(rays: Rays, relative: Tensor, keypoints_px: Tensor, intrinsics: Intrinsics, root: int) -> Tensor:
+    """Put root-relative poses on the rays of their keypoints; shapes as in :meth:`Answer.refine`.
+
+    Parameters
+    ----------
+    rays : Rays
+        Whether and how far.
+    relative, keypoints_px, intrinsics
+        As in :meth:`Answer.refine`.
+    root : int
+        Index of the root joint, which is put on its ray as every other joint is.
+    """
+    if isinstance(rays, RaysOff):
+        return relative
+    seen = normalise(keypoints_px, intrinsics)
+    known = seen.isfinite().all(dim=-1)
+    # A pose of which too little is seen to place it stays as the network gave it.
+    placeable = (known.sum(dim=-1) >= _FEWEST_JOINTS)[..., None, None]
+    weights = torch.where(placeable[..., 0], known, torch.ones_like(known)).to(relative.dtype)
+    seen = torch.where(known[..., None], seen, torch.zeros_like(seen))
+    absolute = absolute_on_rays(relative, seen, weights)
+    trust = known.to(relative.dtype)
+    if isinstance(rays, RaysBlend):
+        width, focal = intrinsics.size_px[..., 0], intrinsics.focal_px.mean(dim=-1)
+        noise = (rays.noise_px * width / _REFERENCE_WIDTH_PX / focal)[:, None, None]
+        trust = trust * trust_in_rays(absolute[..., 2], noise, rays.error_m)
+    placed = onto_rays(absolute, seen, trust)
+    answered: Tensor = torch.where(placeable, placed - placed[..., root : root + 1, :], relative)
+    return answered
+
+
+_FEWEST_JOINTS = 4
