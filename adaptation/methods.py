@@ -410,7 +410,8 @@ _VIEWPOINTS: tuple[tuple[str, str, Viewpoint], ...] = (
     ("learned", "viewpoints by learned gravity", AlignedViewpoint()),
     ("known", "viewpoints by known gravity", KnownViewpoint()),
 )
-for _encoding in ("screen", "perspective"):
+_ENCODED: tuple[EncodingName, ...] = ("screen", "perspective")
+for _encoding in _ENCODED:
     _also = "" if _encoding == "screen" else "_perspective"
     _words = "" if _encoding == "screen" else ", perspective encoding"
     for _name, _label, _viewpoint_ in _VIEWPOINTS:
@@ -428,7 +429,11 @@ for _encoding in ("screen", "perspective"):
         adaptation=_poseda(generator=GeneratorConfig(rotation="viewing_axis")),
         encoding=_encoding,
     )
-for _name, _rotation in (("poseda_perspective", "upright"), ("lpa_free_rotation_perspective", "free")):
+_TURNS: tuple[tuple[str, Rotations], ...] = (
+    ("poseda_perspective", "upright"),
+    ("lpa_free_rotation_perspective", "free"),
+)
+for _name, _rotation in _TURNS:
     _add(
         _name,
         f"PoseDA, {_rotation} turns, perspective",

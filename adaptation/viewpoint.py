@@ -96,7 +96,12 @@ def _named(value: object) -> object:
 
 
 Viewpoint = Annotated[
-    NoViewpoint | RandomViewpoint | JitteredViewpoint | AlignedViewpoint | PseudoLabelledViewpoint,
+    NoViewpoint
+    | RandomViewpoint
+    | JitteredViewpoint
+    | KnownViewpoint
+    | AlignedViewpoint
+    | PseudoLabelledViewpoint,
     Field(discriminator="kind"),
     BeforeValidator(_named),
 ]
