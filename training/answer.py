@@ -102,6 +102,10 @@ class Answer(FrozenModel):
         return bounded
 
 
+PLAIN = Answer()
+"""The output as it is, whatever its size."""
+
+
 def on_rays(rays: Rays, relative: Tensor, keypoints_px: Tensor, intrinsics: Intrinsics, root: int) -> Tensor:
     """Put root-relative poses on the rays of their keypoints; shapes as in :meth:`Answer.refine`.
 

@@ -20,7 +20,7 @@ from safetensors.torch import load, save
 
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
-from poseshift.training.answer import Answer
+from poseshift.training.answer import PLAIN, Answer
 from poseshift.training.encoding import Encoding, EncodingName, encoding
 from poseshift.training.lifters.config import LifterConfig
 from poseshift.training.lifters.lifter import Lifter
@@ -73,7 +73,7 @@ def save_lifter(
     encoding_name: EncodingName,
     lifter: Lifter,
     provenance: Mapping[str, JsonValue],
-    answer: Answer,
+    answer: Answer = PLAIN,
 ) -> None:
     """Write a trained lifter to a folder, making it if need be.
 

@@ -34,7 +34,7 @@ COLUMNS = (
 OVERVIEW = "MPJPE of the last checkpoint, mm, mean ± standard deviation between seeds (their number):"
 
 READING = (
-    "Mean over seeds ± standard deviation between seeds [95 % bootstrap interval over test sequences]; MPJPE "
+    "Mean over seeds ± standard deviation between seeds [95 % bootstrap interval over test people]; MPJPE "
     "and PA-MPJPE in mm, PCK and AUC in per cent. PA-MPJPE, PCK, AUC and the gaps closed are those of the "
     "last checkpoint. `oracle` chooses by the test's labels and is no result. Gap closed: share of the MPJPE "
     "between source_only and target_supervised of the same lifter. Camera gap closed: the same between "

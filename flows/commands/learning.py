@@ -294,7 +294,7 @@ def _print_training(record: TrainingRecord, out: Path, *, as_json: bool) -> None
 
 
 def _print_evaluation(record: EvaluationRecord) -> None:
-    table = Table(title="Mean with 95 % interval over test sequences")
+    table = Table(title="Mean with 95 % interval over test people (none with fewer than five)")
     table.add_column("protocol", no_wrap=True)
     for column in ("frames", "MPJPE mm", "PA-MPJPE mm", "PCK@150 %", "AUC %"):
         table.add_column(column, justify="right")

@@ -1,7 +1,7 @@
 """What an adaptation gains, in millimetres and as a share of the gap, with intervals.
 
-Source-only, adapted and target-supervised lifters are measured on the same test sequences, so the sequences
-are resampled together: each draw of the bootstrap takes the same sequences for all three. Errors are averaged
+Source-only, adapted and target-supervised lifters are measured on the same test people, so the people are
+resampled together: each draw of the bootstrap takes the same people for all three. Errors are averaged
 over seeds first, as in :func:`poseshift.training.evaluation.results.pool_seeds`.
 """
 
@@ -33,7 +33,7 @@ def gain_mm(source_only: Seeds, adapted: Seeds, bootstrap_seed: int) -> Estimate
     Returns
     -------
     Estimate
-        Millimetres; negative where the adaptation harms. Bounds are None with fewer than two sequences.
+        Millimetres; negative where the adaptation harms. Bounds are None with fewer than five people.
 
     Raises
     ------
@@ -60,8 +60,8 @@ def gap_closed(source_only: Seeds, adapted: Seeds, reference: Seeds, bootstrap_s
     -------
     Estimate or None
         1 closes the gap, 0 does nothing, a negative share harms. None when there is no gap, or none that the
-        test sequences can tell from zero (2.5th percentile of its draws): a share of nothing says nothing.
-        The bounds are of the draws that have a gap, and None with fewer than two sequences.
+        test people can tell from zero (2.5th percentile of its draws): a share of nothing says nothing.
+        The bounds are of the draws that have a gap, and None with fewer than five people.
 
     Raises
     ------
@@ -81,9 +81,8 @@ def gap_closed(source_only: Seeds, adapted: Seeds, reference: Seeds, bootstrap_s
 
 def _resampled_means(result: EvaluationResult, bootstrap_seed: int) -> tuple[Float64, Float64]:
     """Weights of sequence errors: of the mean (1, sequences) and of its draws (draws or 0, sequences)."""
-    sequences = len(result.per_sequence)
-    drawn = draw_weights(sequences, bootstrap_seed)
-    return _means(result, np.ones((1, sequences))), _means(result, drawn if sequences > 1 else drawn[:0])
+    drawn = draw_weights([row.subject for row in result.per_sequence], bootstrap_seed)
+    return _means(result, np.ones((1, len(result.per_sequence)))), _means(result, drawn)
 
 
 def _bounded(value: float, draws: Float64) -> Estimate:

@@ -86,7 +86,7 @@ class Summary(ProtocolFigures):
     """One lifter of each method was trained per seed."""
     selection: CheckpointChoice
     """How the checkpoints of adapted lifters were chosen; the others are the last ones."""
-    interval: str = "95 % bootstrap over test sequences"
+    interval: str = "95 % bootstrap over test people; none with fewer than five"
     """What `low` and `high` are."""
     details: tuple[ProtocolFigures, ...]
     """The figures under the recipe's other protocols."""

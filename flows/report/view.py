@@ -174,7 +174,7 @@ def _lead(recipe: Recipe, summary: Summary) -> str:
         text += f": {_share(best.gap_closed).value} of the gap to training on the target's labels"
     gain = best.gain_mm
     if gain.low is not None and gain.high is not None and gain.low <= 0 <= gain.high:
-        return text + ". The test sequences do not exclude that this is chance."
+        return text + ". The test people do not exclude that this is chance."
     if baseline.parts.encoding != best.parts.encoding:
         text += (
             f". The two differ in their encoding as well ({baseline.parts.encoding} and "

@@ -188,7 +188,7 @@ def evaluate(
     measured = _measure(ours, truth, _follows(poses, sequence, protocol.frame_step), protocol)
 
     per_sequence = _sequence_table(measured, poses, sequence)
-    weights = draw_weights(len(per_sequence), seed)
+    weights = draw_weights([row.subject for row in per_sequence], seed)
     tables = (per_sequence,)
     headline = _HEADLINES[protocol.alignment]
     any_velocity = any(row.velocity_frames for row in per_sequence)

@@ -1,9 +1,9 @@
-"""Confidence intervals by resampling whole sequences.
+"""Confidence intervals by resampling people.
 
-Neighbouring frames resemble each other, so the unit that is drawn is a sequence (one trial before one
-camera), with all its frames. Percentile bootstrap after Efron; with few sequences, such as the six of
-MPI-INF-3DHP's test set, such intervals are known to come out too narrow. Views of the same trial count as
-separate sequences.
+Neighbouring frames resemble each other, and so do all the views and trials of one person: the unit that is
+drawn is a person, with every sequence and camera. Where a data set names recordings and not people, as the
+test set of MPI-INF-3DHP does, it is the recording. Percentile bootstrap after Efron; with few people, such as
+those six, such intervals are known to come out too narrow, and with fewer than five there is none.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from poseshift.storage.model import FrozenModel
 Float64 = NDArray[np.float64]
 
 RESAMPLES = 2000
+FEWEST_PEOPLE = 5
+"""With fewer people than this there is no interval: two that happen to agree would give one of no width."""
+
 _PERCENTILES = (2.5, 97.5)
 
 
 class Estimate(FrozenModel):
-    """A figure with its 95 % interval; ``low`` and ``high`` are None with fewer than two sequences."""
+    """A figure with its 95 % interval over people; ``low`` and ``high`` are None with fewer than five."""
 
     value: float
     low: float | None
@@ -34,16 +37,36 @@ class Estimate(FrozenModel):
         return f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}]"
 
 
-def draw_weights(sequences: int, seed: int) -> Float64:
-    """How often each resample holds each sequence: (RESAMPLES, sequences), rows sum to ``sequences``."""
-    generator = np.random.default_rng(seed)
-    return generator.multinomial(sequences, np.full(sequences, 1 / sequences), size=RESAMPLES).astype(
-        np.float64
-    )
+def draw_weights(people: Sequence[str], seed: int) -> Float64:
+    """Draw people with replacement, as many as there are.
+
+    Parameters
+    ----------
+    people : Sequence[str]
+        (sequences,) the person, or recording, that each sequence shows.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    array (RESAMPLES, sequences), how often each resample holds each sequence: all sequences of a person alike.
+    No row with fewer than :data:`FEWEST_PEOPLE` people.
+
+    Examples
+    --------
+    >>> draw_weights(["S9", "S11"], seed=0).shape
+    (0, 2)
+    """
+    names, person = np.unique(np.asarray(people), return_inverse=True)
+    count = len(names)
+    if count < FEWEST_PEOPLE:
+        return np.empty((0, len(people)))
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+    return drawn[:, person].astype(np.float64)
 
 
 def estimate(values: Float64, frames: Float64, groups: Sequence[str], weights: Float64) -> Estimate:
-    """Mean of groups of sequences, with its interval.
+    """Mean of groups of sequences, with its interval over people.
 
     The mean of a group is taken over its frames, and the mean of the groups over those that occur in the
     resample; a single group is the plain mean over frames.
@@ -73,7 +96,7 @@ def estimate(values: Float64, frames: Float64, groups: Sequence[str], weights: F
     sums = counts * np.nan_to_num(values)[:, None]
 
     value = float(_group_mean(np.ones((1, len(values))), sums, counts)[0])
-    if np.count_nonzero(counted) < 2:
+    if not len(weights):
         return Estimate(value=value, low=None, high=None)
     resampled = _group_mean(weights, sums, counts)
     low, high = np.percentile(resampled[~np.isnan(resampled)], _PERCENTILES)

@@ -80,7 +80,7 @@ class EvaluationResult(FrozenModel):
     bootstrap_seed : int
         Of the intervals.
     mpjpe_mm, pa_mpjpe_mm, n_mpjpe_mm, mpjve_mm, pck150, auc : Estimate or None
-        With 95 % intervals over sequences, averaged as ``averaging`` says; mpjve_mm is None when no two
+        With 95 % intervals over people, averaged as ``averaging`` says; mpjve_mm is None when no two
         successive frames were measured.
     over_frames : Estimate
         The headline metric, every frame alike.
@@ -126,7 +126,7 @@ class SeedEstimate(Estimate):
     value : float
         Mean over the seeds.
     low, high : float or None
-        95 % interval over sequences of the seed-averaged errors; None with fewer than two sequences.
+        95 % interval over people of the seed-averaged errors; None with fewer than five people.
     std : float or None
         Standard deviation between seeds (n - 1); None with one seed.
     per_seed : tuple[float, ...]
@@ -171,8 +171,8 @@ class PooledResult(FrozenModel):
 def pool_seeds(results: Sequence[EvaluationResult], bootstrap_seed: int) -> PooledResult:
     """Pool the results of several training seeds.
 
-    The errors of each sequence are averaged over the seeds, and sequences are resampled: the interval says
-    how far the figure depends on the test sequences; ``std`` says how far it depends on the seed.
+    The errors of each sequence are averaged over the seeds, and people are resampled: the interval says how
+    far the figure depends on the test people; ``std`` says how far it depends on the seed.
 
     Raises
     ------
@@ -184,7 +184,7 @@ def pool_seeds(results: Sequence[EvaluationResult], bootstrap_seed: int) -> Pool
     first = results[0]
     for other in results[1:]:
         _require_comparable(first, other)
-    weights = draw_weights(first.sequences, bootstrap_seed)
+    weights = draw_weights([row.subject for row in first.per_sequence], bootstrap_seed)
     tables = [result.per_sequence for result in results]
 
     def pooled(metric: str) -> SeedEstimate:

@@ -70,7 +70,7 @@ def test_figures_equal_the_metrics_over_plain_loops(make_poses):
     assert [row.mpjpe_mm for row in result.per_joint] == pytest.approx(errors.mean(axis=0), rel=1e-6)
     assert {row.joint for row in result.per_joint if row.pck150 is None} == {"pelvis", "spine", "nose"}
     assert result.pa_mpjpe_mm.value == pytest.approx(metrics.pa_mpjpe_mm(predicted, truth).mean(), rel=1e-5)
-    assert result.mpjpe_mm.low < result.mpjpe_mm.value < result.mpjpe_mm.high
+    assert (result.mpjpe_mm.low, result.mpjpe_mm.high) == (None, None)  # of fewer than five people
 
 
 def test_sixteen_joints_leave_the_nose_out(make_poses):
@@ -138,7 +138,7 @@ def test_predictions_must_be_finite_and_of_the_right_shape(make_poses):
 
 
 def test_pooled_seeds_average_sequences_and_keep_the_spread(make_poses):
-    poses = make_poses(TRIALS)
+    poses = make_poses(tuple((f"S{person}", "Walking", "Walking") for person in range(6)))
     results = [evaluate(noisy(poses, seed), poses, protocol("human36m-p1")) for seed in range(3)]
     pooled = pool_seeds(results, bootstrap_seed=0)
     figures = [result.mpjpe_mm.value for result in results]
