@@ -7,8 +7,7 @@ the learned generator stands one that draws at random, as a control and for use 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from pydantic import Field
@@ -24,12 +23,38 @@ from poseshift.storage.model import FrozenModel
 Rotations = Literal["free", "upright", "none"]
 BoneChanges = Literal["angles_and_lengths", "angles", "lengths", "none"]
 
-ParameterSource = Callable[[Tensor, torch.Generator, Tensor | None], PoseParameters]
-"""Parameters for poses (n, joints, 3) in camera axes, drawn with a generator; the third argument is the
-direction against gravity (n, 3) in camera axes, or None where it is not known."""
 
-_ABOVE = (0.0, -1.0, 0.0)
-"""Up in the axes of a level camera."""
+class ParameterSource(Protocol):
+    """Gives the parameters that poses are augmented by."""
+
+    @property
+    def needs_up(self) -> bool:
+        """Whether it turns bodies about the direction against gravity, which it must be told then."""
+
+    def __call__(self, poses: Tensor, rng: torch.Generator, up: Tensor | None = None, /) -> PoseParameters:
+        """Draw the parameters of each pose.
+
+        Parameters
+        ----------
+        poses : Tensor
+            (n, joints, 3), metres, camera axes.
+        rng : torch.Generator
+            Draws; on the device of the poses.
+        up : Tensor or None
+            (n, 3), unit vectors against gravity in camera axes; None where they are not known.
+
+        Raises
+        ------
+        ValueError
+            When ``up`` is needed and not known.
+        """
+
+
+UP_ADVICE = (
+    "Choose rotation 'free' or 'none', or take poses of cameras with extrinsics, prepared from the data "
+    "set's release"
+)
+"""What somebody can do who has asked for upright turns of poses whose up is not known."""
 
 
 class GeneratorConfig(FrozenModel):
@@ -52,8 +77,8 @@ class GeneratorConfig(FrozenModel):
     rotation: Rotations = Field(
         default="upright",
         description=(
-            "'upright' turns bodies about the direction against gravity (camera up where that is not known); "
-            "'free' about any axis, as PoseAug does; 'none' leaves them."
+            "'upright' turns bodies about the direction against gravity, which takes a source whose cameras "
+            "have extrinsics; 'free' about any axis, as PoseAug does; 'none' leaves them."
         ),
     )
     bones: BoneChanges = Field(
@@ -72,12 +97,16 @@ class RandomChanges(FrozenModel):
         default=0.1, ge=0, lt=1, description="Largest relative change of a bone's length, drawn uniformly."
     )
     rotation: Rotations = Field(
-        default="upright", description="Turns by a uniform angle: about gravity, about any axis, or none."
+        default="upright",
+        description=(
+            "Turns by a uniform angle: about gravity, which takes a source whose cameras have extrinsics, "
+            "about any axis, or none."
+        ),
     )
 
 
 class PoseGenerator(nn.Module):
-    """Learned parameters of the three operators: a :data:`ParameterSource`.
+    """Learned parameters of the three operators: a :class:`ParameterSource`.
 
     Parameters
     ----------
@@ -101,6 +130,11 @@ class PoseGenerator(nn.Module):
         turns = {"free": 3, "upright": 1, "none": 0}[config.rotation]
         self.rotation = network(pose + config.noise, turns, config) if turns else None
 
+    @property
+    def needs_up(self) -> bool:
+        """Whether turns are upright."""
+        return self.config.rotation == "upright"
+
     def forward(self, poses: Tensor, rng: torch.Generator, up: Tensor | None = None) -> PoseParameters:
         """Draw noise and give the parameters of each pose.
 
@@ -111,8 +145,13 @@ class PoseGenerator(nn.Module):
         rng : torch.Generator
             Draws the noise; on the device of the poses.
         up : Tensor or None
-            (n, 3), unit vectors against gravity in camera axes, for upright turns; None where it is not
+            (n, 3), unit vectors against gravity in camera axes, for upright turns; None where they are not
             known.
+
+        Raises
+        ------
+        ValueError
+            When turns are upright and ``up`` is None.
         """
         n = len(poses)
         pose = _centred(poses, self.skeleton).flatten(1)
@@ -130,7 +169,7 @@ class PoseGenerator(nn.Module):
         if self.rotation is None:
             return PoseParameters(angles, gains, poses.new_zeros(n, 3))
         turns = rotation_vector(self.rotation(torch.cat([pose, noise()], dim=1)))
-        return PoseParameters(angles, gains, turns if turns.shape[1] == 3 else turns * _upward(poses, up))
+        return PoseParameters(angles, gains, turns if turns.shape[1] == 3 else turns * _known(up))
 
 
 class TranslationGenerator(nn.Module):
@@ -150,7 +189,7 @@ class TranslationGenerator(nn.Module):
 
 
 class RandomParameters:
-    """Parameters drawn without learning: a :data:`ParameterSource`.
+    """Parameters drawn without learning: a :class:`ParameterSource`.
 
     Parameters
     ----------
@@ -164,6 +203,11 @@ class RandomParameters:
         self.skeleton = skeleton
         self.changes = changes
 
+    @property
+    def needs_up(self) -> bool:
+        """Whether turns are upright."""
+        return self.changes.rotation == "upright"
+
     def __call__(self, poses: Tensor, rng: torch.Generator, up: Tensor | None = None) -> PoseParameters:
         """Draw the parameters of each pose; see :meth:`PoseGenerator.forward`."""
         n, bones, groups = len(poses), len(self.skeleton.bones), anatomy(self.skeleton).groups
@@ -172,9 +216,7 @@ class RandomParameters:
         if self.changes.rotation == "none":
             return PoseParameters(angles, gains, poses.new_zeros(n, 3))
         half_turns = torch.pi * draw_uniform((n, 1), -1, 1, poses, rng)
-        axis = _upward(poses, up)
-        if self.changes.rotation == "free":
-            axis = draw_directions(n, poses, rng)
+        axis = draw_directions(n, poses, rng) if self.changes.rotation == "free" else _known(up)
         return PoseParameters(angles, gains, half_turns * axis)
 
 
@@ -195,6 +237,11 @@ def _centred(poses: Tensor, skeleton: Skeleton) -> Tensor:
     return poses - poses[..., skeleton.root, None, :]
 
 
-def _upward(poses: Tensor, up: Tensor | None) -> Tensor:
-    """Return the direction against gravity (n, 3), taken from a level camera where it is not known."""
-    return poses.new_tensor(_ABOVE).expand(len(poses), 3) if up is None else up
+def _known(up: Tensor | None) -> Tensor:
+    """Return the directions against gravity; an axis that is made up would turn bodies off their feet."""
+    if up is None:
+        raise ValueError(
+            "upright turns are about gravity, and where up is in these poses is not known: a camera of "
+            f"theirs has no extrinsics. {UP_ADVICE}"
+        )
+    return up
