@@ -240,7 +240,11 @@ def line_of_sight_pitch(batch: Batch, root: int) -> Values:
         When it is not known where up is in the batch.
     """
     if batch.up_camera is None:
-        raise ValueError("the batch does not say where up is (up_camera is None), so there is no pitch")
+        raise ValueError(
+            "the batch does not say where up is (up_camera is None), since a camera of its poses has no "
+            "extrinsics, so there is no pitch; take poses of cameras with extrinsics, prepared from the data "
+            "set's release, or look at keypoint figures alone"
+        )
     rotation = _sight_rotation(batch, root)
     pitch, _ = angles_from_up(rotate(batch.up_camera, rotation))
     return _array(pitch)

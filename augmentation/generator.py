@@ -7,8 +7,7 @@ the learned generator stands one that draws at random, as a control and for use 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from pydantic import Field
@@ -24,13 +23,41 @@ from poseshift.storage.model import FrozenModel
 Rotations = Literal["free", "upright", "viewing_axis", "none"]
 BoneChanges = Literal["angles_and_lengths", "angles", "lengths", "none"]
 
-ParameterSource = Callable[[Tensor, torch.Generator, Tensor | None], PoseParameters]
-"""Parameters for poses (n, joints, 3) in camera axes, drawn with a generator; the third argument is the
-direction against gravity (n, 3) in camera axes, or None where it is not known."""
 
 _FORWARD = (0.0, 0.0, 1.0)
-_ABOVE = (0.0, -1.0, 0.0)
-"""Up in the axes of a level camera."""
+
+
+class ParameterSource(Protocol):
+    """Gives the parameters that poses are augmented by."""
+
+    @property
+    def needs_up(self) -> bool:
+        """Whether it turns bodies about the direction against gravity, which it must be told then."""
+
+    def __call__(self, poses: Tensor, rng: torch.Generator, up: Tensor | None = None, /) -> PoseParameters:
+        """Draw the parameters of each pose.
+
+        Parameters
+        ----------
+        poses : Tensor
+            (n, joints, 3), metres, camera axes.
+        rng : torch.Generator
+            Draws; on the device of the poses.
+        up : Tensor or None
+            (n, 3), unit vectors against gravity in camera axes; None where they are not known.
+
+        Raises
+        ------
+        ValueError
+            When ``up`` is needed and not known.
+        """
+
+
+UP_ADVICE = (
+    "Choose rotation 'viewing_axis', 'free' or 'none', or take poses of cameras with extrinsics, prepared from the data "
+    "set's release"
+)
+"""What somebody can do who has asked for upright turns of poses whose up is not known."""
 
 
 class GeneratorConfig(FrozenModel):
@@ -53,9 +80,9 @@ class GeneratorConfig(FrozenModel):
     rotation: Rotations = Field(
         default="upright",
         description=(
-            "'upright' turns bodies about the direction against gravity (camera up where that is not known); "
-            "'viewing_axis' about the camera's optical axis; 'free' about any axis, as PoseAug does; 'none' "
-            "leaves them."
+            "'upright' turns bodies about the direction against gravity, which takes a source whose cameras "
+            "have extrinsics; 'viewing_axis' about the camera's optical axis; 'free' about any axis, as "
+            "PoseAug does; 'none' leaves them."
         ),
     )
     bones: BoneChanges = Field(
@@ -76,14 +103,14 @@ class RandomChanges(FrozenModel):
     rotation: Rotations = Field(
         default="upright",
         description=(
-            "Turns by a uniform angle: 'upright' about gravity, 'viewing_axis' about the camera's optical "
-            "axis, 'free' about any axis, or 'none'."
+            "Turns by a uniform angle: 'upright' about gravity, which takes a source whose cameras have "
+            "extrinsics, 'viewing_axis' about the camera's optical axis, 'free' about any axis, or 'none'."
         ),
     )
 
 
 class PoseGenerator(nn.Module):
-    """Learned parameters of the three operators: a :data:`ParameterSource`.
+    """Learned parameters of the three operators: a :class:`ParameterSource`.
 
     Parameters
     ----------
@@ -107,6 +134,11 @@ class PoseGenerator(nn.Module):
         turns = {"free": 3, "upright": 1, "viewing_axis": 1, "none": 0}[config.rotation]
         self.rotation = network(pose + config.noise, turns, config) if turns else None
 
+    @property
+    def needs_up(self) -> bool:
+        """Whether turns are upright."""
+        return self.config.rotation == "upright"
+
     def forward(self, poses: Tensor, rng: torch.Generator, up: Tensor | None = None) -> PoseParameters:
         """Draw noise and give the parameters of each pose.
 
@@ -117,8 +149,13 @@ class PoseGenerator(nn.Module):
         rng : torch.Generator
             Draws the noise; on the device of the poses.
         up : Tensor or None
-            (n, 3), unit vectors against gravity in camera axes, for upright turns; None where it is not
+            (n, 3), unit vectors against gravity in camera axes, for upright turns; None where they are not
             known.
+
+        Raises
+        ------
+        ValueError
+            When turns are upright and ``up`` is None.
         """
         n = len(poses)
         pose = _centred(poses, self.skeleton).flatten(1)
@@ -139,7 +176,7 @@ class PoseGenerator(nn.Module):
         if self.config.rotation == "viewing_axis":
             turns = turns * poses.new_tensor(_FORWARD)
         elif self.config.rotation == "upright":
-            turns = turns * _upward(poses, up)
+            turns = turns * _known(up)
         return PoseParameters(angles, gains, turns)
 
 
@@ -160,7 +197,7 @@ class TranslationGenerator(nn.Module):
 
 
 class RandomParameters:
-    """Parameters drawn without learning: a :data:`ParameterSource`.
+    """Parameters drawn without learning: a :class:`ParameterSource`.
 
     Parameters
     ----------
@@ -173,6 +210,11 @@ class RandomParameters:
     def __init__(self, skeleton: Skeleton, changes: RandomChanges) -> None:
         self.skeleton = skeleton
         self.changes = changes
+
+    @property
+    def needs_up(self) -> bool:
+        """Whether turns are upright."""
+        return self.changes.rotation == "upright"
 
     def __call__(self, poses: Tensor, rng: torch.Generator, up: Tensor | None = None) -> PoseParameters:
         """Draw the parameters of each pose; see :meth:`PoseGenerator.forward`."""
@@ -187,7 +229,7 @@ class RandomParameters:
         elif self.changes.rotation == "viewing_axis":
             axis = poses.new_tensor(_FORWARD).expand(n, 3)
         else:
-            axis = _upward(poses, up)
+            axis = _known(up)
         return PoseParameters(angles, gains, half_turns * axis)
 
 
@@ -208,6 +250,11 @@ def _centred(poses: Tensor, skeleton: Skeleton) -> Tensor:
     return poses - poses[..., skeleton.root, None, :]
 
 
-def _upward(poses: Tensor, up: Tensor | None) -> Tensor:
-    """Return the direction against gravity (n, 3), taken from a level camera where it is not known."""
-    return poses.new_tensor(_ABOVE).expand(len(poses), 3) if up is None else up
+def _known(up: Tensor | None) -> Tensor:
+    """Return the directions against gravity; an axis that is made up would turn bodies off their feet."""
+    if up is None:
+        raise ValueError(
+            "upright turns are about gravity, and where up is in these poses is not known: a camera of "
+            f"theirs has no extrinsics. {UP_ADVICE}"
+        )
+    return up

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from poseshift.augmentation.clips import middle
-from poseshift.augmentation.generator import ParameterSource
+from poseshift.augmentation.generator import UP_ADVICE, ParameterSource
 from poseshift.augmentation.transforms import apply
 from poseshift.geometry.camera import Camera, project
 from poseshift.geometry.skeleton import skeleton
@@ -238,9 +238,10 @@ def write_augmented_store(
     StoreError
         When there is another store at ``location`` already.
     ValueError
-        When nothing is selected.
+        When nothing is selected, or the parameters need to know where up is and a camera has no extrinsics.
     """
     poses = read_camera_poses(source, selection or Selection())
+    _require_up(source, poses, parameters)
     described = {
         "augmentation": "none" if parameters is None else "bone angles, bone lengths, rotation",
         "source_dataset": source.dataset,
@@ -270,9 +271,19 @@ _MESSAGES = {"augmented": "Augment the source's poses", "adapted": "Move the sou
 """Messages of the commit, by the data set that is written."""
 
 
-def _up(camera: Camera, count: int) -> Tensor:
-    """Direction against gravity in camera axes, (count, 3): the world's z."""
-    return torch.tensor(camera.up, dtype=torch.float32).expand(count, 3)
+def _require_up(source: PoseStore, poses: CameraPoses, parameters: ParameterSource | None) -> None:
+    """Refuse before there is a new store, which a request that is mended could not be written to."""
+    unplaced = sorted({camera.name for camera in poses.cameras if not camera.placed})
+    if parameters is not None and parameters.needs_up and unplaced:
+        raise ValueError(
+            f"{source.location}: upright turns are about gravity, and where up is is not known: camera "
+            f"{unplaced[0]!r} has no extrinsics. {UP_ADVICE}"
+        )
+
+
+def _up(camera: Camera, count: int) -> Tensor | None:
+    """Direction against gravity in camera axes, (count, 3); None where it is not known."""
+    return None if camera.up is None else torch.tensor(camera.up, dtype=torch.float32).expand(count, 3)
 
 
 def _runs(poses: CameraPoses) -> Iterator[NDArray[np.intp]]:

@@ -33,9 +33,16 @@ class Distortion:
     tangential: tuple[float, float] = (0.0, 0.0)
 
 
+_IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+_ORIGIN = (0.0, 0.0, 0.0)
+
+
 @dataclass(frozen=True)
 class Camera:
-    """One calibrated camera, as stores hold it.
+    """One camera, as stores hold it: calibrated, or of known intrinsics alone.
+
+    A camera whose extrinsics are unknown is its own world (R = I, t = 0): positions in that world are
+    positions in camera axes, and where up is in them is not known. See :attr:`placed`.
 
     Attributes
     ----------
@@ -48,9 +55,9 @@ class Camera:
     distortion : Distortion
         Lens model.
     rotation : tuple[tuple[float, float, float], ...]
-        R, 3x3 row-major, world to camera.
+        R, 3x3 row-major, world to camera; the identity where extrinsics are unknown.
     translation : tuple[float, float, float]
-        T in metres, ``X_camera = R X_world + t``.
+        T in metres, ``X_camera = R X_world + t``; zero where extrinsics are unknown.
     """
 
     name: str
@@ -58,8 +65,8 @@ class Camera:
     focal_px: tuple[float, float]
     centre_px: tuple[float, float]
     distortion: Distortion = Distortion()
-    rotation: tuple[tuple[float, float, float], ...] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
-    translation: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    rotation: tuple[tuple[float, float, float], ...] = _IDENTITY
+    translation: tuple[float, float, float] = _ORIGIN
 
     @property
     def intrinsics(self) -> Intrinsics:
@@ -73,8 +80,30 @@ class Camera:
         )
 
     @property
-    def up(self) -> tuple[float, float, float]:
-        """The world's z axis in camera axes, a unit vector: against gravity wherever extrinsics are known."""
+    def placed(self) -> bool:
+        """Whether the extrinsics are known: whether they say how the camera stands in a world with z up."""
+        # The identity with no translation is how every store marks a camera that is its own world, so no
+        # field beside it could contradict it, and stores of any age can be read. It hides no camera that was
+        # calibrated: one that is placed so would lie in the floor and look straight up. The translation is
+        # looked at as well, since a camera elsewhere that looks straight up has a known up.
+        return self.rotation != _IDENTITY or self.translation != _ORIGIN
+
+    @property
+    def up(self) -> tuple[float, float, float] | None:
+        """Unit vector against gravity in camera axes, the world's z; None where extrinsics are unknown.
+
+        Examples
+        --------
+        A level camera, and one of which only the intrinsics are known.
+
+        >>> seen = ("c", (1000, 800), (900.0, 900.0), (500.0, 400.0), Distortion())
+        >>> Camera(*seen, rotation=((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))).up
+        (0.0, -1.0, 0.0)
+        >>> Camera(*seen).up is None
+        True
+        """
+        if not self.placed:
+            return None
         x, y, z = (row[2] for row in self.rotation)
         return x, y, z
 

@@ -97,8 +97,8 @@ def _project_world(positions_world: NDArray[np.float64], camera: Camera) -> NDAr
 
 
 def _camera_is_world(trial: Trial) -> bool:
-    """Whether the only camera defines the world, as in 3DHP's test set: z is a depth then, and no height."""
-    return len(trial.cameras) == 1 and np.array_equal(trial.cameras[0].rotation, np.eye(3))
+    """Whether the only camera is the world, as in 3DHP's test set: z is a depth then, and no height."""
+    return len(trial.cameras) == 1 and not trial.cameras[0].placed
 
 
 def _largest_asymmetry(mean_lengths: NDArray[np.float64], skeleton: Skeleton) -> float:

@@ -65,7 +65,7 @@ class Trial:
     cameras : tuple[Camera, ...]
         Calibrated cameras, in the order of ``keypoints_2d``.
     positions_world : array of float32 of shape (frames, joints, 3)
-        Metres, world z up, origin on the floor.
+        Metres, world z up, origin on the floor; in camera axes where the only camera is not placed.
     keypoints_2d : array of float32 of shape (cameras, frames, joints, 2)
         Pixels, x right, y down.
     positions_universal : Float32 or None of shape (frames, joints, 3)

@@ -19,6 +19,9 @@ from poseshift.storage.columns import CameraPoses, TrialInfo
 from poseshift.storage.schema import TrialKey
 
 DrawPeople = Callable[..., NDArray[np.float32]]
+LEVEL = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
+"""Rotation of a camera that looks along the world's y, with the horizon level: up is -y in its axes."""
+
 MakeColumns = Callable[[NDArray[np.float32], Sequence[Camera], NDArray[np.int32]], CameraPoses]
 
 
@@ -33,23 +36,31 @@ def restaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def square_camera() -> Camera:
-    """The first test camera of MPI-INF-3DHP."""
+    """The first test camera of MPI-INF-3DHP, placed level."""
     return Camera(
-        name="TS1", size_px=(2048, 2048), focal_px=(1500.172, 1500.832), centre_px=(1017.387, 1043.032)
+        name="TS1",
+        size_px=(2048, 2048),
+        focal_px=(1500.172, 1500.832),
+        centre_px=(1017.387, 1043.032),
+        rotation=LEVEL,
     )
 
 
 @pytest.fixture
 def wide_camera() -> Camera:
-    """The outdoor test camera of MPI-INF-3DHP."""
+    """The outdoor test camera of MPI-INF-3DHP, placed level."""
     return Camera(
-        name="TS5", size_px=(1920, 1080), focal_px=(1683.983, 1672.594), centre_px=(939.858, 560.141)
+        name="TS5",
+        size_px=(1920, 1080),
+        focal_px=(1683.983, 1672.594),
+        centre_px=(939.858, 560.141),
+        rotation=LEVEL,
     )
 
 
 @pytest.fixture
 def distorted_camera() -> Camera:
-    """The first camera of Human3.6M, lens distortion included."""
+    """The first camera of Human3.6M, lens distortion included, placed level."""
     return Camera(
         name="54138969",
         size_px=(1000, 1002),
@@ -58,6 +69,7 @@ def distorted_camera() -> Camera:
         distortion=Distortion(
             "human36m", (-0.207098910, 0.247775183, -0.003075150), (-0.001424471, -0.000975698)
         ),
+        rotation=LEVEL,
     )
 
 

@@ -103,7 +103,7 @@ class DevicePoses:
     snapshot : str
         Identifier of the store snapshot that the poses were read from.
     up_camera : Tensor or None of shape (cameras, 3)
-        Unit vector against gravity in each camera's axes; None where it is not known.
+        Unit vector against gravity in each camera's axes; None where it is not known of every camera.
     """
 
     positions_camera: Tensor
@@ -131,6 +131,7 @@ class DevicePoses:
         if frames < 1:
             raise ValueError(f"a clip has at least one frame; got {frames}")
         first, last = _runs(poses)
+        up = _up(poses)
 
         def move(values: NDArray[Any], dtype: torch.dtype) -> Tensor:
             return torch.as_tensor(np.ascontiguousarray(values), dtype=dtype, device=device)
@@ -145,7 +146,7 @@ class DevicePoses:
             frames=frames,
             skeleton=poses.skeleton,
             snapshot=poses.snapshot,
-            up_camera=move(np.array([camera.up for camera in poses.cameras]), torch.float32),
+            up_camera=None if up is None else move(up, torch.float32),
         )
 
     def __len__(self) -> int:
@@ -208,6 +209,12 @@ class DevicePoses:
             intrinsics=self.intrinsics[self.camera[rows]],
             up_camera=None if self.up_camera is None else self.up_camera[self.camera[rows]],
         )
+
+
+def _up(poses: CameraPoses) -> NDArray[np.float64] | None:
+    """Directions against gravity, (cameras, 3); None when one of the cameras has no extrinsics."""
+    known = [camera.up for camera in poses.cameras if camera.up is not None]
+    return np.array(known) if len(known) == len(poses.cameras) else None
 
 
 def _runs(poses: CameraPoses) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -47,7 +47,8 @@ def augment(
         float, typer.Option(min=0, help="Largest random change of a bone's length, as a share of it.")
     ] = _RANDOM.length_range,
     rotation: Annotated[
-        Rotations, typer.Option(help="Turns that random parameters make.")
+        Rotations,
+        typer.Option(help="Turns that random parameters make; upright ones need cameras with extrinsics."),
     ] = _RANDOM.rotation,
     root_form: Annotated[RootForm, typer.Option(help="How roots are placed in front of the target.")] = "ray",
     subject: Subjects = None,

@@ -93,10 +93,11 @@ def import_pstmo_test(
     fps: FromTrial = 25.0,
     trust_pickle: TrustPickle = False,
 ) -> None:
-    """P-STMO's data_test_3dhp.npz; frames that it marks as invalid are left out."""
+    """P-STMO's data_test_3dhp.npz; frames that it marks as invalid are kept with their mark."""
     with user_errors(*_MENDABLE):
-        poses = pstmo.import_test(file, dict(TEST_CAMERAS), fps, _object_arrays(trust_pickle))
-        trials = trials_of(poses, digest_file(file, file.parent), {"positions": positions})
+        found = pstmo.import_test(file, dict(TEST_CAMERAS), fps, _object_arrays(trust_pickle))
+        source = digest_file(file, file.parent)
+        trials = trials_of(found.poses, source, {"positions": positions}, found.valid)
         _write(store, "mpi_inf_3dhp_test", "P-STMO", _with_universal(trials, positions))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,6 +44,22 @@ TRAINING_CAMERAS = ("0", "1", "2", "4", "5", "6", "7", "8")
 _MM = 1000.0
 _TO_TEST_ORDER = mapping("human36m_17", "mpi_inf_3dhp_17")
 _FROM_TEST_ORDER = mapping("mpi_inf_3dhp_17", "human36m_17")
+
+
+@dataclass(frozen=True)
+class FlaggedFrames:
+    """All frames of the test file, of which only the valid ones are evaluated.
+
+    Attributes
+    ----------
+    poses : CameraPoses
+        The frames with their numbers in the sequence; no row is left out, so that none closes a gap.
+    valid : array of bool of shape (n,)
+        Which rows the file marks as valid.
+    """
+
+    poses: CameraPoses
+    valid: NDArray[np.bool_]
 
 
 def export_train(
@@ -106,14 +123,14 @@ def import_train(
         info = TrialInfo(TrialKey(subject, trial), trial, "", float(entry[1]))
         for camera, view in sorted(require_mapping(path, name, entry[0]).items()):
             if camera in cameras:
-                runs.append(_run(path, info, cameras[camera], view, rows=None))
+                runs.append(_run(path, info, cameras[camera], view))
     return _columns(path, runs)
 
 
 def import_test(
     path: Path, cameras: Mapping[str, Camera], fps: float, object_arrays: ObjectArrays = "refuse"
-) -> CameraPoses:
-    """Read the valid frames of the test file into columns.
+) -> FlaggedFrames:
+    """Read the test file into columns: all frames, with the mask of the valid ones.
 
     Parameters
     ----------
@@ -131,15 +148,15 @@ def import_test(
     ExchangeError
         When the file is not in this layout, or pickles are refused.
     """
-    runs = []
+    runs, valid = [], []
     for name, view in sorted(_data(path, object_arrays).items()):
         if name in cameras:
-            valid = require_member(path, require_mapping(path, name, view), "valid")
-            flags = valid.reshape(-1) if isinstance(valid, np.ndarray) else valid
-            rows = np.flatnonzero(require_numbers(path, f"{name} valid", flags, (None,)))
-            info = TrialInfo(TrialKey(name, name), name, "", fps)
-            runs.append(_run(path, info, cameras[name], view, rows))
-    return _columns(path, runs)
+            run = _run(path, TrialInfo(TrialKey(name, name), name, "", fps), cameras[name], view)
+            flags = require_member(path, require_mapping(path, name, view), "valid")
+            flags = flags.reshape(-1) if isinstance(flags, np.ndarray) else flags
+            runs.append(run)
+            valid.append(require_numbers(path, f"{name} valid", flags, (len(run.frames),)) != 0)
+    return FlaggedFrames(_columns(path, runs), np.concatenate(valid))
 
 
 def _runs(poses: CameraPoses) -> Iterator[tuple[int, int, NDArray[np.intp]]]:
@@ -164,7 +181,7 @@ def _data(path: Path, object_arrays: ObjectArrays) -> Mapping[str, Any]:
     return require_mapping(path, "data", require_member(path, read_npz(path, object_arrays), "data"))
 
 
-def _run(path: Path, info: TrialInfo, camera: Camera, view: Any, rows: NDArray[np.intp] | None) -> PoseRun:
+def _run(path: Path, info: TrialInfo, camera: Camera, view: Any) -> PoseRun:
     where = f"{info.key.path} camera {camera.name}"
     content = require_mapping(path, where, view)
     joints = MPI_INF_3DHP_17.joints
@@ -172,16 +189,13 @@ def _run(path: Path, info: TrialInfo, camera: Camera, view: Any, rows: NDArray[n
     keypoints = require_numbers(
         path, where, require_member(path, content, "data_2d"), (len(positions), joints, 2)
     )
-    frames = np.arange(len(positions)) if rows is None else rows
-    if frames.size and frames[-1] >= len(positions):
-        raise ExchangeError(path, f"{where} has {len(positions)} frames, but frame {frames[-1]} is valid")
     return PoseRun(
         info=info,
         camera=camera,
-        positions_camera=_float32(_FROM_TEST_ORDER.apply(positions[frames]) / _MM),
-        keypoints_px=_float32(_FROM_TEST_ORDER.apply(keypoints[frames])),
-        frames=frames,
-        activity=np.zeros(len(frames), dtype=np.int8),
+        positions_camera=_float32(_FROM_TEST_ORDER.apply(positions) / _MM),
+        keypoints_px=_float32(_FROM_TEST_ORDER.apply(keypoints)),
+        frames=np.arange(len(positions)),
+        activity=np.zeros(len(positions), dtype=np.int8),
     )
 
 

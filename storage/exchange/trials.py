@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from poseshift.geometry.camera import Camera
 from poseshift.storage.columns import CameraPoses
 from poseshift.storage.schema import SourceFile, Trial, TrialKey
 
 
-def trials_of(poses: CameraPoses, source: SourceFile, options: Mapping[str, str]) -> Iterator[Trial]:
+def trials_of(
+    poses: CameraPoses,
+    source: SourceFile,
+    options: Mapping[str, str],
+    valid: NDArray[np.bool_] | None = None,
+) -> Iterator[Trial]:
     """Cut columns into trials, one per trial and camera.
 
     Parameters
@@ -26,11 +32,14 @@ def trials_of(poses: CameraPoses, source: SourceFile, options: Mapping[str, str]
         The file that they come from.
     options : Mapping[str, str]
         What was chosen on importing, kept with each trial.
+    valid : array of bool of shape (n,), or None
+        Which rows the file marks as valid, kept with each trial; None where it marks none.
 
     Yields
     ------
     trials named ``<trial>.<camera>``, or ``<trial>`` where the camera has the trial's name. Frames are
-    counted anew: gaps in the file's frame numbers are closed.
+    counted anew: rows that the columns lack leave no gap. Where a file marks frames as invalid, hand all of
+    them over with the mask, or what follows a gap becomes a neighbour of what precedes it.
     """
     pairs = np.stack([poses.trial, poses.camera], axis=1)
     for trial, number in np.unique(pairs, axis=0).tolist():
@@ -45,6 +54,7 @@ def trials_of(poses: CameraPoses, source: SourceFile, options: Mapping[str, str]
             cameras=(_as_world(seen_by),),
             positions_world=poses.positions_camera[rows],
             keypoints_2d=poses.keypoints_px[rows][None],
+            valid=None if valid is None else valid[rows],
             options=dict(options),
             sources=(source,),
         )

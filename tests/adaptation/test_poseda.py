@@ -227,6 +227,12 @@ def test_upright_turns_keep_gravity_and_free_ones_turn_it(begin) -> None:
         torch.testing.assert_close(taught.up_camera.norm(dim=1), torch.ones(48))
 
 
+def test_upright_turns_need_to_know_up(begin) -> None:
+    steps = begin(changed(SMALL, pretraining=0.0, warmup=0.0))
+    with pytest.raises(ValueError, match="Choose rotation 'free' or 'none'"):
+        steps.transform(dataclasses.replace(steps.batch, up_camera=None), steps.rng)
+
+
 def test_poseaug_is_made_of_the_same_parts(begin) -> None:
     """Before the source's cameras, learned positions, and whatever falls out of the image gives way."""
     config = changed(

@@ -16,6 +16,7 @@ from poseshift.augmentation.generator import (
 from poseshift.geometry.skeleton import HUMAN36M_17, POSEAUG_16
 
 CONFIG = GeneratorConfig(width=16, noise=4)
+LEVEL_UP = torch.tensor([[0.0, -1.0, 0.0]]).expand(32, 3)
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -50,7 +51,7 @@ def test_sizes_of_poseaug() -> None:
 
 
 def test_shapes_and_bounds(generator, bodies) -> None:
-    parameters = generator(bodies, rng())
+    parameters = generator(bodies, rng(), LEVEL_UP)
     assert parameters.angles.shape == (32, 16, 3)
     assert parameters.gains.shape == (32, 10)
     assert parameters.axis_angle.shape == (32, 3)
@@ -62,16 +63,16 @@ def test_shapes_and_bounds(generator, bodies) -> None:
 def test_where_a_body_stands_does_not_matter(generator, bodies) -> None:
     generator.eval()
     moved = bodies + torch.tensor([1.0, -2.0, 3.0])
-    here, there = (generator(one, rng()).flat() for one in (bodies, moved))
+    here, there = (generator(one, rng(), LEVEL_UP).flat() for one in (bodies, moved))
     torch.testing.assert_close(here, there, atol=1e-3, rtol=1e-3)
 
 
 def test_pose_and_noise_both_matter(generator, bodies) -> None:
     generator.eval()
-    first = generator(bodies, rng(1)).flat()
-    assert torch.equal(first, generator(bodies, rng(1)).flat())
-    assert not torch.allclose(first, generator(bodies, rng(2)).flat())
-    assert not torch.allclose(first, generator(bodies.flip(0), rng(1)).flat())
+    first = generator(bodies, rng(1), LEVEL_UP).flat()
+    assert torch.equal(first, generator(bodies, rng(1), LEVEL_UP).flat())
+    assert not torch.allclose(first, generator(bodies, rng(2), LEVEL_UP).flat())
+    assert not torch.allclose(first, generator(bodies.flip(0), rng(1), LEVEL_UP).flat())
 
 
 def test_every_generator_draws_its_own_noise(bodies) -> None:
@@ -104,8 +105,22 @@ def test_upright_turns_are_about_gravity(bodies) -> None:
     turns = generator(bodies, rng(), up).axis_angle
     torch.testing.assert_close(torch.linalg.cross(turns, up), torch.zeros(32, 3), atol=1e-6, rtol=0)
     assert float(turns.norm(dim=1).min()) > 0
-    level = generator(bodies, rng()).axis_angle
-    assert float(level[:, [0, 2]].abs().max()) == 0
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_without_gravity_upright_turns_are_refused_and_others_made(bodies, learned) -> None:
+    """An axis that is made up would tip people over; free turns, or none, ask for no gravity."""
+
+    def source(rotation: str) -> PoseGenerator | RandomParameters:
+        if learned:
+            return PoseGenerator(CONFIG.model_copy(update={"rotation": rotation}), HUMAN36M_17).eval()
+        return RandomParameters(HUMAN36M_17, RandomChanges.model_validate({"rotation": rotation}))
+
+    assert [source(one).needs_up for one in ("upright", "free", "none")] == [True, False, False]
+    with pytest.raises(ValueError, match=r"no extrinsics\. Choose rotation 'free' or 'none'"):
+        source("upright")(bodies, rng())
+    assert float(source("free")(bodies, rng()).axis_angle.abs().min()) > 0
+    assert not source("none")(bodies, rng()).axis_angle.any()
 
 
 def test_no_turns(bodies) -> None:
@@ -131,7 +146,8 @@ def test_weights_are_kaiming_normal() -> None:
 
 def test_random_parameters_stay_in_their_ranges(bodies) -> None:
     many = bodies.repeat(200, 1, 1)
-    parameters = RandomParameters(HUMAN36M_17, RandomChanges(angle_spread=0.3))(many, rng())
+    up = LEVEL_UP[:1].expand(len(many), 3)
+    parameters = RandomParameters(HUMAN36M_17, RandomChanges(angle_spread=0.3))(many, rng(), up)
     assert float(parameters.gains.abs().max()) == pytest.approx(0.1, abs=1e-3)
     assert float(parameters.angles.std()) == pytest.approx(0.3, rel=0.02)
     turns = parameters.axis_angle
@@ -145,12 +161,12 @@ def test_random_parameters_stay_in_their_ranges(bodies) -> None:
 
 
 def test_saved_and_loaded_generators_say_the_same(generator, bodies, tmp_path) -> None:
-    generator(bodies, rng())  # moves the running statistics
+    generator(bodies, rng(), LEVEL_UP)  # moves the running statistics
     generator.eval()
     save_generator(tmp_path, generator, {"seed": 3})
     loaded = load_generator(tmp_path)
     assert not loaded.training
-    assert torch.equal(loaded(bodies, rng()).flat(), generator(bodies, rng()).flat())
+    assert torch.equal(loaded(bodies, rng(), LEVEL_UP).flat(), generator(bodies, rng(), LEVEL_UP).flat())
 
 
 def test_folders_without_a_fitting_generator_are_refused(generator, tmp_path) -> None:

@@ -1,5 +1,7 @@
 """Random augmentation of batches: what changes, what stays, and that keypoints follow."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -76,3 +78,10 @@ def test_the_seed_decides(batch) -> None:
     first, again, other = (augmented(batch, seed).positions_camera for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+def test_upright_turns_need_to_know_up(batch) -> None:
+    unplaced = replace(batch, up_camera=None)
+    with pytest.raises(ValueError, match="where up is in these poses is not known"):
+        augmented(unplaced, rotation="upright")
+    assert augmented(unplaced, rotation="free").up_camera is None

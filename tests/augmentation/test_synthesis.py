@@ -96,6 +96,20 @@ def test_store_says_where_it_comes_from_and_is_repeatable(source, tmp_path) -> N
         write_augmented_store(tmp_path / "a", source, RANDOM, SynthesisOptions(seed=5), selection=selection)
 
 
+def test_a_set_is_no_source_of_upright_turns(source, tmp_path) -> None:
+    """Its cameras are their own worlds: up in them is unknown, and is not the optical axis."""
+    few = Selection(subjects=("S1",), frame_step=10)
+    made = write_augmented_store(tmp_path / "a", source, RANDOM, OPTIONS, selection=few)
+    poses = read_camera_poses(made)
+    assert {camera.up for camera in poses.cameras} == {None}
+    with pytest.raises(ValueError, match="where up is is not known: camera 'first' has no extrinsics"):
+        write_augmented_store(tmp_path / "b", made, RANDOM, OPTIONS)
+    with pytest.raises(ValueError, match="no extrinsics"):
+        list(synthesise(poses, RANDOM, OPTIONS))
+    free = RandomParameters(HUMAN36M_17, RandomChanges(rotation="free"))
+    assert len(write_augmented_store(tmp_path / "b", made, free, OPTIONS).keys()) == 2 * len(made.keys())
+
+
 def test_npz_holds_the_store(source, tmp_path) -> None:
     store = write_augmented_store(
         tmp_path / "a", source, RANDOM, OPTIONS, selection=Selection(subjects=("S1",), frame_step=4)

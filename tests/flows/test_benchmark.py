@@ -244,7 +244,8 @@ def test_plans_name_known_methods_and_unknown_ones_are_refused(tiny: Tiny) -> No
 def test_an_operator_alone_leaves_the_others_out(bones: str, moved: tuple[bool, bool]) -> None:
     torch.manual_seed(0)
     generator = PoseGenerator(GeneratorConfig(bones=bones, width=16), skeleton("human36m_17"))
-    parameters = generator(torch.randn(8, 17, 3), torch.Generator().manual_seed(0))
+    up = torch.tensor([[0.0, -1.0, 0.0]]).expand(8, 3)
+    parameters = generator(torch.randn(8, 17, 3), torch.Generator().manual_seed(0), up)
     assert (bool(parameters.angles.any()), bool(parameters.gains.any())) == moved
     assert parameters.axis_angle.any()
 

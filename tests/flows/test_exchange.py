@@ -15,6 +15,7 @@ from poseshift.storage.columns import Selection, read_camera_poses
 from poseshift.storage.exchange.poseaug import import_test
 from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
+from poseshift.training.batches import DevicePoses
 
 
 @pytest.fixture
@@ -56,7 +57,27 @@ def test_pstmo_out_and_in_again(poseshift, prepared: Recipe, tmp_path: Path) -> 
     assert len(new) == len(old)
     np.testing.assert_allclose(new.positions_camera, old.positions_camera, atol=1e-6)
     np.testing.assert_allclose(new.keypoints_px, old.keypoints_px, atol=1e-3)
+    np.testing.assert_array_equal(new.frame, old.frame)
     assert PoseStore.open(store).read(TrialKey("TS1", "TS1")).options == {"positions": "universal"}
+
+
+def test_pstmo_frames_around_an_invalid_one_are_no_neighbours(poseshift, tmp_path: Path) -> None:
+    """Velocities and clips would run over the frames left out, were the others counted anew."""
+    file, store = tmp_path / "data_test_3dhp.npz", tmp_path / "store"
+    frames, valid = np.arange(7.0), np.array([1, 1, 1, 0, 0, 1, 1])
+    place = frames[:, None, None] * [10.0, 0.0, 0.0] + [0.0, 0.0, 4000.0]
+    view = {"data_3d": place + np.zeros((7, 17, 3)), "data_2d": place[..., :2] + np.zeros((7, 17, 2))}
+    np.savez(file, data=np.array({"TS1": {**view, "valid": valid}}, dtype=object))
+    imported = poseshift("import", "pstmo-test", file, store, "--trust-pickle")
+    assert imported.exit_code == 0, imported.stderr
+    poses = read_camera_poses(PoseStore.open(store))
+    assert poses.frame.tolist() == [0, 1, 2, 5, 6]
+    np.testing.assert_allclose(poses.positions_camera[:, 0, 0], 0.01 * poses.frame, atol=1e-6)
+    trial = PoseStore.open(store).read(TrialKey("TS1", "TS1"))
+    assert trial.valid is not None
+    assert trial.valid.tolist() == valid.astype(bool).tolist()
+    clips = DevicePoses.from_columns(poses, "cpu", frames=3)
+    assert clips.run_first.tolist() == [0, 0, 0, 3, 3]
 
 
 def test_pstmo_training_views_become_trials(poseshift, prepared: Recipe, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -310,3 +312,25 @@ class TestGradients:
         single = project(points.astype(np.float32), rows)
         assert single.dtype == np.float32
         np.testing.assert_allclose(single, project(points, rows), atol=1e-3)
+
+
+class TestUp:
+    def test_it_is_known_of_calibrated_cameras(self, cameras_3dhp: tuple[Camera, ...]) -> None:
+        """A metre higher in the world is a metre along up in camera axes."""
+        for camera in cameras_3dhp:
+            points = np.array([[0.3, 1.0, 0.5], [0.3, 1.0, 1.5]])
+            low, high = world_to_camera(points, camera.rotation, camera.translation)
+            assert camera.placed
+            assert camera.up == pytest.approx(high - low)
+
+    def test_it_is_unknown_of_a_camera_that_is_its_own_world(self, cameras_3dhp: tuple[Camera, ...]) -> None:
+        """The optical axis, which the identity would give, is nowhere near up."""
+        for placed in cameras_3dhp:
+            camera = Camera(placed.name, placed.size_px, placed.focal_px, placed.centre_px)
+            assert not camera.placed
+            assert camera.up is None
+
+    def test_a_camera_that_looks_straight_up_is_told_by_where_it_is(self) -> None:
+        above = replace(Camera("c", (1, 1), (1.0, 1.0), (0.0, 0.0)), translation=(0.0, 0.0, -0.5))
+        assert above.placed
+        assert above.up == (0.0, 0.0, 1.0)

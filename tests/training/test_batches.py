@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -44,6 +46,17 @@ def test_a_gap_in_the_frames_ends_a_run(poses) -> None:
     batch = source.batch(torch.tensor([6, 7]))
     np.testing.assert_array_equal(batch.positions_camera[0], gap.positions_camera[[5, 6, 6]])
     np.testing.assert_array_equal(batch.positions_camera[1], gap.positions_camera[[7, 7, 8]])
+
+
+def test_up_is_known_when_it_is_known_of_every_camera(poses) -> None:
+    level = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
+    first, second = (replace(camera, rotation=level) for camera in poses.cameras)
+    both = DevicePoses.from_columns(replace(poses, cameras=(first, second)), "cpu", frames=1)
+    assert both.batch(torch.arange(3)).up_camera.tolist() == [[0.0, -1.0, 0.0]] * 3
+    for cameras in (poses.cameras, (first, poses.cameras[1])):
+        partly = DevicePoses.from_columns(replace(poses, cameras=cameras), "cpu", frames=1)
+        assert partly.up_camera is None
+        assert partly.batch(torch.arange(3)).up_camera is None
 
 
 def test_nothing_selected_is_refused(poses) -> None:

@@ -185,10 +185,16 @@ def test_pstmo_test(tests_3dhp: PoseStore, tmp_path: Path) -> None:
     attributes = {key.trial: tests_3dhp.trial_attributes(key) for key in tests_3dhp.keys()}
     cameras = {name: found.cameras[0] for name, found in attributes.items()}
     found = pstmo.import_test(path, cameras, 25.0, "restricted")
-    wanted = read_camera_poses(tests_3dhp, Selection(positions="universal"))
-    np.testing.assert_allclose(found.positions_camera, wanted.positions_camera, atol=1e-6)
-    np.testing.assert_array_equal(found.frame, wanted.frame)
-    assert len(found) == 8
+    for rows, valid_only, count in ((found.valid, True, 8), (slice(None), False, 10)):
+        poses = found.poses.take(np.arange(len(found.valid))[rows])
+        wanted = read_camera_poses(tests_3dhp, Selection(positions="universal", valid_only=valid_only))
+        np.testing.assert_allclose(poses.positions_camera, wanted.positions_camera, atol=1e-6)
+        np.testing.assert_array_equal(poses.frame, wanted.frame)
+        assert len(poses) == count
+    data["TS6"]["valid"] = data["TS6"]["valid"][:-1]
+    np.savez(path, data=np.array(data, dtype=object))
+    with pytest.raises(ExchangeError, match=r"TS6 valid is .* expected numbers of shape \(5\)"):
+        pstmo.import_test(path, cameras, 25.0, "restricted")
     with pytest.raises(ExchangeError, match="no sequence of a camera"):
         pstmo.import_test(path, {}, 25.0, "restricted")
 
