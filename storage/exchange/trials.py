@@ -6,7 +6,7 @@ apart. What a file leaves out (frames, extrinsics) stays left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -15,17 +15,15 @@ from poseshift.storage.columns import CameraPoses
 from poseshift.storage.schema import SourceFile, Trial, TrialKey
 
 
-def trials_of(poses: CameraPoses, source: SourceFile, options: Mapping[str, str]) -> Iterator[Trial]:
+def trials_of(poses: CameraPoses, source: SourceFile) -> Iterator[Trial]:
     """Cut columns into trials, one per trial and camera.
 
     Parameters
     ----------
     poses : CameraPoses
-        Imported columns.
+        Imported columns; their trials say which 3D they hold.
     source : SourceFile
         The file that they come from.
-    options : Mapping[str, str]
-        What was chosen on importing, kept with each trial.
 
     Yields
     ------
@@ -45,7 +43,7 @@ def trials_of(poses: CameraPoses, source: SourceFile, options: Mapping[str, str]
             cameras=(_as_world(seen_by),),
             positions_world=poses.positions_camera[rows],
             keypoints_2d=poses.keypoints_px[rows][None],
-            options=dict(options),
+            positions_kind=info.positions,
             sources=(source,),
         )
 
