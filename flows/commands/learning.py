@@ -332,11 +332,9 @@ def _print_summary(summary: Summary, folder: RunFolder, *, as_json: bool) -> Non
         if row.gain_mm is not None:
             share = "" if row.gap_closed is None else f"; share of the gap closed: {_share(row.gap_closed)}"
             console.print(f"Gained by {row.label}: [bold]{row.gain_mm}[/] mm MPJPE{share}", highlight=False)
-    if summary.restaged_from:
-        console.print(
-            f"[yellow]Restaged motion ({summary.restaged_from}): not the original recordings, "
-            "not comparable with published figures.[/]"
-        )
+    for note in (summary.restaging, summary.transduction):
+        if note is not None:
+            console.print(note, style="yellow", markup=False, highlight=False)
     console.print(f"Report: [bold]{folder.report}[/]   Figures: {folder.summary}", soft_wrap=True)
 
 
