@@ -54,8 +54,8 @@ class ParameterSource(Protocol):
 
 
 UP_ADVICE = (
-    "Choose rotation 'viewing_axis', 'free' or 'none', or take poses of cameras with extrinsics, prepared from the data "
-    "set's release"
+    "Choose rotation 'viewing_axis', 'free' or 'none', or take poses of cameras with extrinsics, prepared "
+    "from the data set's release"
 )
 """What somebody can do who has asked for upright turns of poses whose up is not known."""
 

@@ -180,6 +180,7 @@ def _copies(
                 cameras=(seen_by,),
                 positions_world=moved,
                 keypoints_2d=project(moved.astype(np.float64), seen_by.intrinsics).astype(np.float32)[None],
+                positions_kind=info.positions,
                 activity=source.activity if source.activity.any() else None,
                 augmentation=used,
                 options={

@@ -18,6 +18,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from poseshift.flows.evaluate import evaluate_on
 from poseshift.flows.experiment.evaluate import EvaluationRecord
 from poseshift.flows.experiment.folder import RunFolder, Trained, job, stores
+from poseshift.flows.experiment.origins import find_origins
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.flows.experiment.recipe import Recipe, StoredData, save_recipe
 from poseshift.flows.experiment.results import Summary, summarise
@@ -122,12 +123,11 @@ def publish(recipe: Recipe, trained: tuple[Trained, ...]) -> Summary:
         for name in recipe.test.protocols
     }
     snapshots = {name: snapshot for one in trained for name, snapshot in one.training.snapshots.items()}
-    first = trained[0]
     summary = summarise(
         recipe,
         results,
-        snapshots={**snapshots, recipe.test.data.dataset: first.evaluation.snapshot},
-        restaged_from=first.evaluation.restaged_from,
+        snapshots={**snapshots, recipe.test.data.dataset: trained[0].evaluation.snapshot},
+        origins=find_origins(recipe),
     )
     write_atomically(folder.summary, summary.model_dump_json(indent=2) + "\n")
     write_page(build_view(recipe, summary, gather(recipe, trained)), folder.report)
@@ -215,9 +215,7 @@ def show(recipe: Recipe, summary: Summary) -> None:
             (
                 f"# {recipe.name}",
                 f"Recipe digest `{summary.recipe_digest}`, checkpoint selection `{summary.selection}`.",
-                f"**Restaged motion, not original recordings:** {summary.restaged_from}"
-                if summary.restaged_from
-                else "",
+                *(f"**Note:** {note}" for note in (summary.restaging, summary.transduction) if note),
                 *(f"- snapshot of {name}: `{snapshot}`" for name, snapshot in summary.snapshots.items()),
             )
         ),

@@ -162,6 +162,7 @@ def read_trial(root: zarr.Group, key: TrialKey) -> Trial:
         positions_world=arrays["positions_world"],
         keypoints_2d=arrays["keypoints_2d"],
         positions_universal=arrays.get("positions_universal"),
+        positions_kind=attributes.positions_kind,
         detections=detections,
         valid=arrays.get("valid"),
         activity=arrays.get("activity"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import zarr
@@ -16,23 +15,24 @@ from numpy.typing import NDArray
 
 from poseshift.geometry.camera import Camera, Intrinsics, stack_intrinsics, world_to_camera
 from poseshift.storage.arrays import DETECTION_PREFIX, count_frames, read_array, read_attributes, trial_group
-from poseshift.storage.schema import Float32, TrialKey
+from poseshift.storage.schema import Float32, PositionsKind, TrialAttributes, TrialKey
 from poseshift.storage.store import PoseStore
 
 
 @dataclass(frozen=True)
 class TrialInfo:
-    """What the columns need to know of a trial."""
+    """What the columns need to know of a trial; ``positions`` is the kind of 3D that its rows hold."""
 
     key: TrialKey
     action: str
     subaction: str
     fps: float
+    positions: PositionsKind = "annotated"
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which rows of a store are wanted. None means all.
+    """Which rows of a store are wanted. None means all, or whatever there is.
 
     Attributes
     ----------
@@ -42,8 +42,8 @@ class Selection:
         Keep every n-th frame, counted from each trial's first.
     valid_only : bool
         Drop frames that the data set marks as invalid.
-    positions : {annotated, universal}
-        ``annotated`` or the height-normalised ``universal`` 3D (3DHP).
+    positions : PositionsKind or None
+        ``annotated`` or ``universal`` 3D; None takes ``positions_world``, whichever it holds.
     keypoints : str
         ``ground_truth`` or the name of a detector.
     """
@@ -53,7 +53,7 @@ class Selection:
     cameras: tuple[str, ...] | None = None
     frame_step: int = 1
     valid_only: bool = True
-    positions: Literal["annotated", "universal"] = "annotated"
+    positions: PositionsKind | None = None
     keypoints: str = "ground_truth"
 
 
@@ -127,6 +127,14 @@ class CameraPoses:
         return np.asarray((np.diff(self.trial) == 0) & (np.diff(self.camera) == 0))
 
 
+class PositionsMissingError(ValueError):
+    """A trial that has not the kind of 3D that is asked for."""
+
+    def __init__(self, trial: TrialKey, held: PositionsKind, wanted: PositionsKind) -> None:
+        super().__init__(f"trial {trial.path!r} has {held} 3D only, but {wanted} 3D is asked for")
+        self.trial, self.held, self.wanted = trial, held, wanted
+
+
 _EVERYTHING = Selection()
 
 
@@ -158,14 +166,23 @@ def read_camera_poses(store: PoseStore, selection: Selection = _EVERYTHING) -> C
 
     Raises
     ------
+    PositionsMissingError
+        When a selected trial has not the kind of 3D that is selected.
     ValueError
-        When nothing is selected, or a selected trial has no universal positions or no such detections.
+        When nothing is selected, or a selected trial has no such detections.
     """
     root = store.root
     runs = [run for key in store.keys() for run in _read_runs(root, key, selection)]
     if not runs:
         raise ValueError(f"{store.location}: no trial, camera or frame matches {selection}")
     return columns_of(runs, store.skeleton, store.snapshot)
+
+
+def positions_held(store: PoseStore) -> frozenset[PositionsKind]:
+    """Find which kinds of 3D every trial of a store has, from its metadata alone."""
+    kinds: tuple[PositionsKind, ...] = ("annotated", "universal")
+    trials = [store.trial_attributes(key) for key in store.keys()]
+    return frozenset(kind for kind in kinds if all(_holding(trial, kind) for trial in trials))
 
 
 @dataclass(frozen=True)
@@ -224,14 +241,16 @@ def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterato
     ]
     if not _wanted(attributes.action, selection.actions) or not cameras:
         return
-    positions_name = "positions_world" if selection.positions == "annotated" else "positions_universal"
+    wanted = selection.positions or attributes.positions_kind
+    positions_name = _holding(attributes, wanted)
+    if positions_name is None:
+        raise PositionsMissingError(key, attributes.positions_kind, wanted)
     ground_truth = selection.keypoints == "ground_truth"
     keypoints_name = "keypoints_2d" if ground_truth else DETECTION_PREFIX + selection.keypoints
-    for name in (positions_name, keypoints_name):
-        if name not in attributes.digests:
-            raise ValueError(
-                f"trial {key.path!r} has no {name}; it has {', '.join(sorted(attributes.digests))}"
-            )
+    if keypoints_name not in attributes.digests:
+        raise ValueError(
+            f"trial {key.path!r} has no {keypoints_name}; it has {', '.join(sorted(attributes.digests))}"
+        )
     frames = np.arange(0, count_frames(group), selection.frame_step)
     if selection.valid_only and "valid" in attributes.digests:
         frames = frames[read_array(group, "valid")[frames]]
@@ -243,13 +262,22 @@ def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterato
     for number, camera in cameras:
         moved = world_to_camera(positions, np.asarray(camera.rotation), np.asarray(camera.translation))
         yield PoseRun(
-            info=TrialInfo(key, attributes.action, attributes.subaction, attributes.fps),
+            info=TrialInfo(key, attributes.action, attributes.subaction, attributes.fps, wanted),
             camera=camera,
             positions_camera=moved.astype(np.float32),
             keypoints_px=read_array(group, keypoints_name, number)[frames, :, :2],
             frames=frames,
             activity=activity,
         )
+
+
+def _holding(attributes: TrialAttributes, wanted: PositionsKind) -> str | None:
+    """Name the array that holds a kind of 3D; None where a trial has it not."""
+    if wanted == attributes.positions_kind:
+        return "positions_world"
+    if wanted == "universal" and "positions_universal" in attributes.digests:
+        return "positions_universal"
+    return None
 
 
 def _wanted(name: str, names: tuple[str, ...] | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from poseshift.storage.model import FrozenModel
-from poseshift.storage.schema import TrialKey
+from poseshift.storage.schema import PositionsKind, TrialKey
 from poseshift.storage.store import PoseStore
 
 
@@ -17,6 +17,7 @@ class TrialSummary(FrozenModel):
     frames: int
     cameras: tuple[str, ...]
     arrays: tuple[str, ...]
+    positions_kind: PositionsKind
     source_files: int
     options: dict[str, str]
     quality: dict[str, float]
@@ -76,6 +77,7 @@ def _summarise(store: PoseStore, key: TrialKey) -> TrialSummary:
         frames=store.frames(key),
         cameras=tuple(camera.name for camera in attributes.cameras),
         arrays=tuple(sorted(attributes.digests)),
+        positions_kind=attributes.positions_kind,
         source_files=len(attributes.sources),
         options=attributes.options,
         quality=attributes.quality,

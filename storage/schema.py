@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from poseshift.geometry.camera import Camera
 from poseshift.storage.model import FrozenModel
@@ -26,6 +26,9 @@ FRAMES_PER_CHUNK = 4096
 Float32 = NDArray[np.float32]
 Dataset = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 """Name of a data set: small letters, digits and underscores; an open list, see `preprocessing.datasets`."""
+
+PositionsKind = Literal["annotated", "universal"]
+"""Which 3D: every person in the true size, or all of them brought to one size by the data set."""
 
 
 @dataclass(frozen=True, order=True)
@@ -69,7 +72,9 @@ class Trial:
     keypoints_2d : array of float32 of shape (cameras, frames, joints, 2)
         Pixels, x right, y down.
     positions_universal : Float32 or None of shape (frames, joints, 3)
-        Metres, height-normalised about the same pelvis; 3DHP only.
+        Metres, height-normalised about the same pelvis; 3DHP only, and beside annotated positions only.
+    positions_kind : PositionsKind
+        Which 3D ``positions_world`` holds.
     detections : Mapping[str, Float32]
         Detector name to (cameras, frames, joints, 3), pixels and confidence.
     valid : array of bool_ or None
@@ -94,6 +99,7 @@ class Trial:
     positions_world: Float32
     keypoints_2d: Float32
     positions_universal: Float32 | None = None
+    positions_kind: PositionsKind = "annotated"
     detections: Mapping[str, Float32] = field(default_factory=dict)
     valid: NDArray[np.bool_] | None = None
     activity: NDArray[np.int8] | None = None
@@ -138,10 +144,25 @@ class TrialAttributes(FrozenModel):
     subaction: str = Field(description="The data set's name of the repetition.")
     fps: float = Field(gt=0, description="Frames per second.")
     cameras: tuple[Camera, ...] = Field(description="Calibrations, in the order of the camera axis.")
+    positions_kind: PositionsKind = Field(
+        default="annotated", description="Which 3D the positions in the world are: annotated or universal."
+    )
     sources: tuple[SourceFile, ...] = Field(description="Raw files that the trial was read from.")
     quality: dict[str, float] = Field(description="Figures of the quality checks.")
     options: dict[str, str] = Field(description="Named corrections that the reader applied.")
     digests: dict[str, str] = Field(description="SHA-256 of every array: dtype, shape and C-ordered bytes.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind_of_older_trials(cls, values: Any) -> Any:
+        """Find the kind among the options, where imports and the reader of Human3.6M used to leave it."""
+        if not isinstance(values, dict) or "positions_kind" in values:
+            return values
+        options = values.get("options")
+        chosen = options if isinstance(options, dict) else {}
+        if "universal" in (chosen.get("positions"), chosen.get("skeleton_scale")):
+            return {**values, "positions_kind": "universal"}
+        return values
 
     @classmethod
     def of(cls, trial: Trial, digests: Mapping[str, str]) -> TrialAttributes:
@@ -151,6 +172,7 @@ class TrialAttributes(FrozenModel):
             subaction=trial.subaction,
             fps=trial.fps,
             cameras=trial.cameras,
+            positions_kind=trial.positions_kind,
             sources=trial.sources,
             quality=dict(trial.quality),
             options=dict(trial.options),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -26,7 +26,7 @@ from poseshift.storage.exchange.registry import FORMATS
 from poseshift.storage.exchange.trials import trials_of
 from poseshift.storage.lock import StoreLockedError
 from poseshift.storage.provenance import digest_file
-from poseshift.storage.schema import Dataset, Trial
+from poseshift.storage.schema import Dataset, PositionsKind, Trial
 from poseshift.storage.store import PoseStore, StoreError
 
 app = typer.Typer()
@@ -52,7 +52,7 @@ TrustPickle = Annotated[
 ]
 FromTrial = Annotated[float, typer.Option(min=0.1, help="Frames per second, which the file does not say.")]
 Positions = Annotated[
-    Literal["universal", "annotated"],
+    PositionsKind,
     typer.Option(help="3D at the data set's common height (P-STMO's own files), or as annotated (D3DP's)."),
 ]
 
@@ -80,9 +80,9 @@ def import_pstmo_train(
     """P-STMO's data_train_3dhp.npz; every camera's view becomes a trial of its own, in camera axes."""
     with user_errors(*_MENDABLE):
         cameras = {camera.name: camera for camera in TRAINING_CAMERAS}
-        poses = pstmo.import_train(file, cameras, _object_arrays(trust_pickle))
-        trials = trials_of(poses, digest_file(file, file.parent), {"positions": positions})
-        _write(store, "mpi_inf_3dhp_train", "P-STMO", _with_universal(trials, positions))
+        poses = pstmo.import_train(file, cameras, _object_arrays(trust_pickle), positions)
+        trials = trials_of(poses, digest_file(file, file.parent))
+        _write(store, "mpi_inf_3dhp_train", "P-STMO", trials)
 
 
 @import_app.command("pstmo-test")
@@ -95,10 +95,9 @@ def import_pstmo_test(
 ) -> None:
     """P-STMO's data_test_3dhp.npz; frames that it marks as invalid are kept with their mark."""
     with user_errors(*_MENDABLE):
-        found = pstmo.import_test(file, dict(TEST_CAMERAS), fps, _object_arrays(trust_pickle))
-        source = digest_file(file, file.parent)
-        trials = trials_of(found.poses, source, {"positions": positions}, found.valid)
-        _write(store, "mpi_inf_3dhp_test", "P-STMO", _with_universal(trials, positions))
+        found = pstmo.import_test(file, dict(TEST_CAMERAS), fps, _object_arrays(trust_pickle), positions)
+        trials = trials_of(found.poses, digest_file(file, file.parent), found.valid)
+        _write(store, "mpi_inf_3dhp_test", "P-STMO", trials)
 
 
 @import_app.command("mmpose")
@@ -111,7 +110,7 @@ def import_mmpose(
     """Annotation files of mmpose, which hold no pickle; every camera's view becomes a trial of its own."""
     with user_errors(*_MENDABLE):
         poses = mmpose.import_annotations(file, images, _camera_of(images), fps)
-        _write(store, images, "mmpose", trials_of(poses, digest_file(file, file.parent), {}))
+        _write(store, images, "mmpose", trials_of(poses, digest_file(file, file.parent)))
 
 
 @import_app.command("other")
@@ -202,7 +201,7 @@ def export_mmpose(
     """Write an annotation file of mmpose, one row per image; it holds no pickle."""
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
-        poses = read_camera_poses(opened, Selection(frame_step=frame_step))
+        poses = read_camera_poses(opened, Selection(frame_step=frame_step, positions="annotated"))
         mmpose.export_annotations(poses, _parent_made(file), images)
     _print_written(opened, file)
 
@@ -228,12 +227,6 @@ def _write(
     console.print(
         f"[green]{dataset}[/]: {len(read)} trials with {frames:,} frames imported; snapshot {store.snapshot}"
     )
-
-
-def _with_universal(trials: Iterable[Trial], positions: str) -> Iterable[Trial]:
-    """Let protocols on universal 3D find it; the file holds one kind of 3D only."""
-    for trial in trials:
-        yield trial if positions == "annotated" else replace(trial, positions_universal=trial.positions_world)
 
 
 def _camera_of(images: ImageNaming) -> Callable[[ImageName], Camera]:

@@ -47,7 +47,7 @@ from poseshift.preprocessing.errors import RawDataError
 from poseshift.storage.store import PoseStore, StoreError
 from poseshift.training.encoding import EncodingName
 from poseshift.training.evaluation.intervals import Estimate
-from poseshift.training.evaluation.protocols import names_for
+from poseshift.training.evaluation.protocols import names_for_store
 from poseshift.training.evaluation.results import EvaluationResult
 from poseshift.training.lifters.registry import preset
 from poseshift.training.schedule import Schedule
@@ -185,7 +185,7 @@ def evaluate(
     store: Annotated[str, typer.Argument(help="The store to test on.")],
     protocols: Annotated[
         list[str] | None,
-        typer.Option("--protocol", help="Protocol; repeat for more. Default: all for this data set."),
+        typer.Option("--protocol", help="Protocol; repeat for more. Default: all for this data set and 3D."),
     ] = None,
     keypoints: Keypoints = "ground_truth",
     out: Annotated[
@@ -198,10 +198,14 @@ def evaluate(
 ) -> None:
     """Measure a trained lifter on a test store, under named protocols."""
     with user_errors(*_MENDABLE):
-        dataset = PoseStore.open(store).dataset
-        names = tuple(protocols) if protocols else names_for(dataset)
+        opened = PoseStore.open(store)
+        dataset = opened.dataset
+        names = tuple(protocols) if protocols else names_for_store(opened)
         if not names:
-            fail(f"no protocol measures {dataset}; `poseshift models --protocols` lists what each measures")
+            fail(
+                f"no protocol measures {dataset} by the 3D in {store}; `poseshift models --protocols` lists "
+                "what each measures"
+            )
         test = Test(data=StoredData(dataset=dataset, store=store, keypoints=keypoints), protocols=names)
         folder = out or lifter.parent / "evaluation"
         record = evaluate_once(lifter, test, folder, device, dask)
@@ -328,11 +332,9 @@ def _print_summary(summary: Summary, folder: RunFolder, *, as_json: bool) -> Non
         if row.gain_mm is not None:
             share = "" if row.gap_closed is None else f"; share of the gap closed: {_share(row.gap_closed)}"
             console.print(f"Gained by {row.label}: [bold]{row.gain_mm}[/] mm MPJPE{share}", highlight=False)
-    if summary.restaged_from:
-        console.print(
-            f"[yellow]Restaged motion ({summary.restaged_from}): not the original recordings, "
-            "not comparable with published figures.[/]"
-        )
+    for note in (summary.restaging, summary.transduction):
+        if note is not None:
+            console.print(note, style="yellow", markup=False, highlight=False)
     console.print(f"Report: [bold]{folder.report}[/]   Figures: {folder.summary}", soft_wrap=True)
 
 

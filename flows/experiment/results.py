@@ -8,6 +8,7 @@ from pydantic import Field
 
 from poseshift.adaptation.methods import Method, Parts, Role
 from poseshift.flows.experiment.compare import gain_mm, gap_closed
+from poseshift.flows.experiment.origins import Origins, restaging_told, transduction_told
 from poseshift.flows.experiment.recipe import CheckpointChoice, Recipe
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import git_commit, software_versions
@@ -82,6 +83,8 @@ class Summary(ProtocolFigures):
     """Name of the method that the experiment is for."""
     restaged_from: str | None
     """The motion behind restaged test data; None for recordings of the data set's own people."""
+    origins: Origins | None = None
+    """Where source, target and test data come from; None in summaries that do not say."""
     seeds: tuple[int, ...]
     """One lifter of each method was trained per seed."""
     selection: CheckpointChoice
@@ -103,6 +106,20 @@ class Summary(ProtocolFigures):
     def headline(self) -> Row:
         """The row of the method that the experiment is for."""
         return next(row for row in self.rows if row.method == self.method)
+
+    @property
+    def restaging(self) -> str | None:
+        """Sentences on which of the data are restaged; None where none are."""
+        return None if self.origins is None else restaging_told(self.origins)
+
+    @property
+    def transduction(self) -> str | None:
+        """Sentences on lifters that have seen the frames of their test; None where none have."""
+        if self.origins is None:
+            return None
+        adapted = [row.label for row in self.rows if row.role == "adapted"]
+        references = [row.label for row in self.rows if row.role == "reference"]
+        return transduction_told(self.origins, self.frames, adapted, references)
 
 
 def compare(protocol: str, entries: Sequence[Method], results: Results) -> ProtocolFigures:
@@ -153,7 +170,7 @@ def summarise(
     results: Mapping[str, Results],
     *,
     snapshots: Mapping[str, str],
-    restaged_from: str | None,
+    origins: Origins,
 ) -> Summary:
     """Put an experiment's figures and provenance into one document.
 
@@ -165,15 +182,16 @@ def summarise(
         Results by protocol.
     snapshots : mapping
         Snapshot of each data set that was read.
-    restaged_from : str or None
-        The motion behind restaged test data.
+    origins : Origins
+        Where the data come from.
     """
     headline, *details = (compare(name, recipe.entries, results[name]) for name in recipe.test.protocols)
     return Summary(
         **{name: getattr(headline, name) for name in ProtocolFigures.model_fields},
         name=recipe.name,
         method=recipe.method.name,
-        restaged_from=restaged_from,
+        restaged_from=next(one.restaged_from for one in origins.parts if one.part == "test"),
+        origins=origins,
         seeds=recipe.seeds,
         selection=recipe.selection,
         details=tuple(details),

@@ -99,6 +99,8 @@ class ReportView:
         Heading and first sentence.
     restaged : str or None
         The notice about restaged data; None for real recordings.
+    transductive : str or None
+        The notice about lifters that have seen the frames of their test; None where none have.
     headline : ResultTable
         The first protocol's table.
     without_gap : bool
@@ -124,6 +126,7 @@ class ReportView:
     title: str
     lead: str
     restaged: str | None
+    transductive: str | None
     headline: ResultTable
     without_gap: bool
     aligned_by: str
@@ -143,7 +146,8 @@ def build_view(recipe: Recipe, summary: Summary, evidence: Evidence) -> ReportVi
     return ReportView(
         title=recipe.name,
         lead=_lead(recipe, summary),
-        restaged=summary.restaged_from,
+        restaged=summary.restaging,
+        transductive=summary.transduction,
         headline=_table(summary),
         without_gap=any(row.gain_mm is not None and row.gap_closed is None for row in summary.rows),
         aligned_by=summary.headline.label,
@@ -155,7 +159,7 @@ def build_view(recipe: Recipe, summary: Summary, evidence: Evidence) -> ReportVi
         curves=_curve_chart(recipe, evidence),
         facts=_facts(recipe, summary, evidence),
         versions=tuple(Fact(name, value) for name, value in sorted(summary.versions.items())),
-        notices=(CMU_NOTICE,) if _is_cmu(summary.restaged_from) else (),
+        notices=(CMU_NOTICE,) if _is_cmu(summary) else (),
     )
 
 
@@ -348,6 +352,7 @@ def _facts(recipe: Recipe, summary: Summary, evidence: Evidence) -> tuple[Fact, 
     return tuple(facts)
 
 
-def _is_cmu(restaged_from: str | None) -> bool:
-    label = (restaged_from or "").lower()
-    return "cmu" in label or "asf/amc" in label
+def _is_cmu(summary: Summary) -> bool:
+    """Whether any of the data, trained on or tested, is CMU's motion."""
+    motions = () if summary.origins is None else summary.origins.motions
+    return any(name in motion.lower() for motion in motions for name in ("cmu", "asf/amc"))

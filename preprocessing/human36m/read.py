@@ -139,7 +139,9 @@ class _SubjectPlanner:
             subaction=str(sequence.subaction),
             cameras=cameras,
             positions=PositionsFile(
-                positions.files[stem][wanted[0]], None if frame_of is None else frame_of[0]
+                positions.files[stem][wanted[0]],
+                None if frame_of is None else frame_of[0],
+                "universal" if positions.kind == "D3_Positions_mono_universal" else "annotated",
             ),
             keypoints=tuple(keypoints.files[stem][camera.name] for camera in cameras)
             if keypoints is not None and annotated

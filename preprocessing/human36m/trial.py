@@ -20,7 +20,7 @@ from poseshift.geometry.skeleton import mapping
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.human36m.cdf import read_pose
 from poseshift.preprocessing.human36m.layout import COINCIDING_JOINTS, FPS, JOINTS
-from poseshift.storage.schema import Trial, TrialKey
+from poseshift.storage.schema import PositionsKind, Trial, TrialKey
 
 Float64 = NDArray[np.float64]
 
@@ -41,10 +41,13 @@ class PositionsFile:
         The pose file.
     camera : Camera or None
         The camera whose axes it uses, or None for the world's.
+    holds : PositionsKind
+        Which 3D: on the person's own skeleton or on that of subject 1.
     """
 
     path: Path
     camera: Camera | None
+    holds: PositionsKind
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ def read_trial(files: TrialFiles) -> Trial:
         cameras=files.cameras,
         positions_world=np.ascontiguousarray(world, dtype=np.float32),
         keypoints_2d=np.ascontiguousarray(keypoints, dtype=np.float32),
+        positions_kind=files.positions.holds,
         quality={
             "hip_to_spine_mm": float(
                 np.linalg.norm(world_mm[:, _HIPS] - world_mm[:, _SPINE], axis=-1).mean()

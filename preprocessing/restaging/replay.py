@@ -65,6 +65,7 @@ def play(trial: Trial, clips: Sequence[slice], stage: Stage, seed: tuple[int, ..
         cameras=stage.cameras,
         positions_world=positions,
         keypoints_2d=_seen(positions, stage.cameras),
+        positions_kind=trial.positions_kind,
         valid=valid,
         options={"placed_from": trial.key.path},
     )

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ from poseshift.storage.exchange.npz import (
     require_numbers,
 )
 from poseshift.storage.provenance import digest_file
-from poseshift.storage.schema import Float32, TrialKey
+from poseshift.storage.schema import Float32, PositionsKind, TrialKey
 from poseshift.storage.store import PoseStore
 
 TRAINING_CAMERAS = ("0", "1", "2", "4", "5", "6", "7", "8")
@@ -66,7 +66,7 @@ def export_train(
     store: PoseStore,
     path: Path,
     cameras: tuple[str, ...] = TRAINING_CAMERAS,
-    positions: Literal["universal", "annotated"] = "universal",
+    positions: PositionsKind = "universal",
 ) -> None:
     """Write the training file from a store of training sequences."""
     poses = read_camera_poses(store, Selection(cameras=cameras, positions=positions, valid_only=False))
@@ -81,9 +81,7 @@ def export_train(
     np.savez_compressed(path, allow_pickle=True, data=np.array(data, dtype=object))
 
 
-def export_test(
-    store: PoseStore, path: Path, positions: Literal["universal", "annotated"] = "universal"
-) -> None:
+def export_test(store: PoseStore, path: Path, positions: PositionsKind = "universal") -> None:
     """Write the test file from a store of test sequences: all frames, with the mask of the valid ones."""
     poses = read_camera_poses(store, Selection(positions=positions, valid_only=False))
     data = {
@@ -97,7 +95,10 @@ def export_test(
 
 
 def import_train(
-    path: Path, cameras: Mapping[str, Camera], object_arrays: ObjectArrays = "refuse"
+    path: Path,
+    cameras: Mapping[str, Camera],
+    object_arrays: ObjectArrays = "refuse",
+    positions: PositionsKind = "universal",
 ) -> CameraPoses:
     """Read the training file into columns.
 
@@ -109,6 +110,8 @@ def import_train(
         Camera name to camera; the file holds no calibration. Cameras not named are left out.
     object_arrays : ObjectArrays
         The file is a pickle inside: see :data:`poseshift.storage.exchange.npz.ObjectArrays`.
+    positions : PositionsKind
+        The kind of 3D in the file, which the file does not say.
 
     Raises
     ------
@@ -120,7 +123,7 @@ def import_train(
         if not isinstance(entry, (list, tuple)) or len(entry) != 2 or not _is_rate(entry[1]):
             raise ExchangeError(path, f"{name!r} is not a pair of cameras and frames per second")
         subject, _, trial = name.partition(" ")
-        info = TrialInfo(TrialKey(subject, trial), trial, "", float(entry[1]))
+        info = TrialInfo(TrialKey(subject, trial), trial, "", float(entry[1]), positions)
         for camera, view in sorted(require_mapping(path, name, entry[0]).items()):
             if camera in cameras:
                 runs.append(_run(path, info, cameras[camera], view))
@@ -128,7 +131,11 @@ def import_train(
 
 
 def import_test(
-    path: Path, cameras: Mapping[str, Camera], fps: float, object_arrays: ObjectArrays = "refuse"
+    path: Path,
+    cameras: Mapping[str, Camera],
+    fps: float,
+    object_arrays: ObjectArrays = "refuse",
+    positions: PositionsKind = "universal",
 ) -> FlaggedFrames:
     """Read the test file into columns: all frames, with the mask of the valid ones.
 
@@ -140,7 +147,7 @@ def import_test(
         Sequence name to camera. Sequences not named are left out.
     fps : float
         Frames per second, which the file does not say.
-    object_arrays : ObjectArrays
+    object_arrays, positions : ObjectArrays or PositionsKind
         As in :func:`import_train`.
 
     Raises
@@ -151,7 +158,8 @@ def import_test(
     runs, valid = [], []
     for name, view in sorted(_data(path, object_arrays).items()):
         if name in cameras:
-            run = _run(path, TrialInfo(TrialKey(name, name), name, "", fps), cameras[name], view)
+            info = TrialInfo(TrialKey(name, name), name, "", fps, positions)
+            run = _run(path, info, cameras[name], view)
             flags = require_member(path, require_mapping(path, name, view), "valid")
             flags = flags.reshape(-1) if isinstance(flags, np.ndarray) else flags
             runs.append(run)

@@ -82,7 +82,7 @@ def _poseaug(store: PoseStore, file: Path) -> tuple[Path, ...]:
 
 
 def _mmpose(store: PoseStore, file: Path) -> tuple[Path, ...]:
-    mmpose.export_annotations(read_camera_poses(store, Selection()), file, "human36m")
+    mmpose.export_annotations(read_camera_poses(store, Selection(positions="annotated")), file, "human36m")
     return (file,)
 
 

@@ -6,7 +6,7 @@ apart. What a file leaves out (frames, extrinsics) stays left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,21 +17,16 @@ from poseshift.storage.schema import SourceFile, Trial, TrialKey
 
 
 def trials_of(
-    poses: CameraPoses,
-    source: SourceFile,
-    options: Mapping[str, str],
-    valid: NDArray[np.bool_] | None = None,
+    poses: CameraPoses, source: SourceFile, valid: NDArray[np.bool_] | None = None
 ) -> Iterator[Trial]:
     """Cut columns into trials, one per trial and camera.
 
     Parameters
     ----------
     poses : CameraPoses
-        Imported columns.
+        Imported columns; their trials say which 3D they hold.
     source : SourceFile
         The file that they come from.
-    options : Mapping[str, str]
-        What was chosen on importing, kept with each trial.
     valid : array of bool of shape (n,), or None
         Which rows the file marks as valid, kept with each trial; None where it marks none.
 
@@ -55,7 +50,7 @@ def trials_of(
             positions_world=poses.positions_camera[rows],
             keypoints_2d=poses.keypoints_px[rows][None],
             valid=None if valid is None else valid[rows],
-            options=dict(options),
+            positions_kind=info.positions,
             sources=(source,),
         )
 

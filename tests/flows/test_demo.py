@@ -40,7 +40,7 @@ def test_from_motion_to_a_page(bundle: Path, tmp_path: Path, monkeypatch: pytest
     first = CliRunner().invoke(app, arguments)
     assert first.exit_code == 0, first.output
     assert "Target-supervised" in first.stdout
-    assert "not comparable with published figures" in " ".join(first.stdout.split())
+    assert "not comparable with published ones" in " ".join(first.stdout.split())
     assert (tmp_path / "demo" / "report.html").is_file()
     summary = Summary.model_validate_json((tmp_path / "demo" / "summary.json").read_text())
     assert summary.protocol == "3dhp-annot3"

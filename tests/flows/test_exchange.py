@@ -1,5 +1,6 @@
 """``poseshift import`` and ``export``, run as a user runs them; pickles need permission and run nothing."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from poseshift.flows.cli import app
+from poseshift.flows.experiment.folder import RunFolder, Trained
 from poseshift.flows.experiment.recipe import Recipe
 from poseshift.storage.columns import Selection, read_camera_poses
 from poseshift.storage.exchange.poseaug import import_test
@@ -58,7 +60,32 @@ def test_pstmo_out_and_in_again(poseshift, prepared: Recipe, tmp_path: Path) -> 
     np.testing.assert_allclose(new.positions_camera, old.positions_camera, atol=1e-6)
     np.testing.assert_allclose(new.keypoints_px, old.keypoints_px, atol=1e-3)
     np.testing.assert_array_equal(new.frame, old.frame)
-    assert PoseStore.open(store).read(TrialKey("TS1", "TS1")).options == {"positions": "universal"}
+    trial = PoseStore.open(store).read(TrialKey("TS1", "TS1"))
+    assert (trial.positions_kind, trial.positions_universal) == ("universal", None)
+
+
+@pytest.mark.usefixtures("connected")
+def test_universal_figures_do_not_pass_for_annotated_ones(
+    poseshift, finished: tuple[Recipe, tuple[Trained, ...]], tmp_path: Path
+) -> None:
+    recipe, trained = finished
+    lifter = RunFolder(recipe.run_dir).lifter(trained[0].method, trained[0].seed)
+    file, universal = tmp_path / "universal.npz", tmp_path / "universal"
+    assert poseshift("export", "pstmo-test", recipe.test.data.store, file).exit_code == 0
+    assert poseshift("import", "pstmo-test", file, universal, "--trust-pickle").exit_code == 0
+    refused = poseshift("evaluate", lifter, universal, "--protocol", "3dhp-annot3", "--out", tmp_path / "out")
+    assert refused.exit_code == 1
+    assert isinstance(refused.exception, SystemExit)
+    assert "3dhp-annot3 measures annotated 3D" in refused.stderr
+    assert "holds universal 3D alone; protocols for it: 3dhp-official" in refused.stderr
+    measured = poseshift("evaluate", lifter, universal, "--out", tmp_path / "out", "--json")
+    assert measured.exit_code == 0, measured.stderr
+    figures = {one["protocol"]: one["mpjpe_mm"]["value"] for one in json.loads(measured.stdout)["results"]}
+    assert set(figures) == {"3dhp-official", "3dhp-poseaug16", "3dhp-graphmlp17"}
+    raw = poseshift("evaluate", lifter, recipe.test.data.store, "--out", tmp_path / "raw", "--json")
+    prepared = {one["protocol"]: one["mpjpe_mm"]["value"] for one in json.loads(raw.stdout)["results"]}
+    assert figures["3dhp-official"] == pytest.approx(prepared["3dhp-official"], abs=1e-3)
+    assert abs(prepared["3dhp-annot3"] - prepared["3dhp-official"]) > 0.1, "the two kinds differ"
 
 
 def test_pstmo_frames_around_an_invalid_one_are_no_neighbours(poseshift, tmp_path: Path) -> None:
@@ -92,7 +119,7 @@ def test_pstmo_training_views_become_trials(poseshift, prepared: Recipe, tmp_pat
     seen = read_camera_poses(old, Selection(subjects=("S1",), actions=("Seq1",), cameras=("8",)))
     trial = PoseStore.open(store).read(key)
     np.testing.assert_allclose(trial.positions_world, seen.positions_camera, atol=1e-6)
-    assert trial.positions_universal is None
+    assert (trial.positions_kind, trial.positions_universal) == ("annotated", None)
     assert trial.fps == 25.0
 
 

@@ -57,6 +57,10 @@ def test_the_summary_says_what_it_rests_on(finished: Finished) -> None:
     assert [details["protocol"] for details in content["details"]] == ["3dhp-official"]
     assert content["seeds"] == [0, 1]
     assert content["restaged_from"] == "procedural motion of the tests"
+    assert [(one["part"], one["restaged_from"]) for one in content["origins"]["parts"]] == [
+        (part, "procedural motion of the tests") for part in ("source", "target", "test")
+    ]
+    assert content["origins"]["target_frames_tested"] == 0
     assert content["recipe_digest"] == recipe.digest
     assert content["selection"] == "last"
     for data in (recipe.source, recipe.target, recipe.test.data):

@@ -64,7 +64,10 @@ def view(finished: Finished, summary: Summary) -> ReportView:
 
 def relabelled(view: ReportView, summary: Summary, recipe: Recipe, motion: str | None) -> ReportView:
     """The view of the same experiment on another motion."""
-    labelled = summary.model_copy(update={"restaged_from": motion})
+    assert summary.origins is not None
+    parts = tuple(one.model_copy(update={"restaged_from": motion}) for one in summary.origins.parts)
+    origins = summary.origins.model_copy(update={"parts": parts})
+    labelled = summary.model_copy(update={"restaged_from": motion, "origins": origins})
     nothing = Evidence(skeleton="human36m_17", placement=None, poses=(), curves={}, trained_on={})
     bare = build_view(recipe, labelled, nothing)
     return replace(view, restaged=bare.restaged, notices=bare.notices)

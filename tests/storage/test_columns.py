@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from poseshift.geometry.camera import project
-from poseshift.storage.columns import Selection, read_camera_poses, sampling_hz
+from poseshift.storage.columns import (
+    PositionsMissingError,
+    Selection,
+    positions_held,
+    read_camera_poses,
+    sampling_hz,
+)
 from poseshift.storage.schema import Trial
 from poseshift.storage.store import PoseStore
 
@@ -115,7 +121,10 @@ def test_universal_positions_and_detections(store: PoseStore, trials: list[Trial
     ("selection", "message"),
     [
         (Selection(subjects=("S4",)), "no trial, camera or frame"),
-        (Selection(subjects=("S1",), positions="universal"), "has no positions_universal"),
+        (
+            Selection(subjects=("S1",), positions="universal"),
+            "has annotated 3D only, but universal 3D is asked for",
+        ),
         (Selection(keypoints="hrnet"), "has no keypoints_2d_hrnet"),
     ],
 )
@@ -140,3 +149,25 @@ def test_the_sampling_rate_follows_the_frame_step(store: PoseStore, trials: list
     assert sampling_hz(read_camera_poses(store, walking)) == fps
     assert sampling_hz(read_camera_poses(store, replace(walking, frame_step=2))) == fps / 2
     assert math.isnan(sampling_hz(read_camera_poses(store, replace(walking, frame_step=50))))
+
+
+def test_universal_positions_are_not_taken_for_annotated_ones(
+    store: PoseStore, make_trial: MakeTrial
+) -> None:
+    trial = make_trial("S1", "Walking", 4)
+    with store.transaction("write") as transaction:
+        transaction.write(replace(trial, positions_kind="universal"))
+    assert store.read(trial.key).positions_kind == "universal"
+    assert positions_held(store) == {"universal"}
+    asked_for, as_it_is = read_camera_poses(store, Selection(positions="universal")), read_camera_poses(store)
+    np.testing.assert_array_equal(asked_for.positions_camera, as_it_is.positions_camera)
+    assert [info.positions for info in as_it_is.trials] == ["universal"]
+    with pytest.raises(PositionsMissingError, match="has universal 3D only, but annotated 3D is asked for"):
+        read_camera_poses(store, Selection(positions="annotated"))
+
+
+def test_a_trial_with_both_kinds_gives_either(store: PoseStore, trials: list[Trial]) -> None:
+    both = Selection(subjects=("S9",))
+    assert positions_held(store) == {"annotated"}, "S1 has no universal positions"
+    assert read_camera_poses(store, both).trials[0].positions == "annotated"
+    assert read_camera_poses(store, replace(both, positions="universal")).trials[0].positions == "universal"

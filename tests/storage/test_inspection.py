@@ -26,4 +26,5 @@ def test_description(tmp_path: Path, make_trial: MakeTrial) -> None:
     ]
     photo = found.subjects[0].trials[0]
     assert (photo.trial, photo.frames, photo.arrays) == ("Photo 1", 3, ("keypoints_2d", "positions_world"))
+    assert photo.positions_kind == "annotated"
     assert (photo.source_files, photo.options) == (1, {"s9_drift": "keep"})

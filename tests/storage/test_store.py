@@ -23,9 +23,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from poseshift.storage import arrays
 from poseshift.storage.lock import StoreLockedError
 from poseshift.storage.provenance import program_facts
-from poseshift.storage.schema import Trial, TrialKey
+from poseshift.storage.schema import Trial, TrialAttributes, TrialKey
 from poseshift.storage.store import PoseStore, StoreError
 from poseshift.storage.transaction import Fork
 
@@ -43,7 +44,7 @@ def assert_same_trial(found: Trial, expected: Trial) -> None:
     assert set(found.detections) == set(expected.detections)
     for name, wanted in expected.detections.items():
         np.testing.assert_array_equal(found.detections[name], wanted)
-    for name in ("key", "action", "subaction", "fps", "cameras", "options", "sources"):
+    for name in ("key", "action", "subaction", "fps", "cameras", "positions_kind", "options", "sources"):
         assert getattr(found, name) == getattr(expected, name), name
     assert {k: repr(v) for k, v in found.quality.items()} == {k: repr(v) for k, v in expected.quality.items()}
 
@@ -396,3 +397,24 @@ def test_places_that_are_no_store(tmp_path: Path, store: PoseStore) -> None:
     assert PoseStore.exists(store.location.path)
     assert not PoseStore.exists(tmp_path / "nowhere")
     assert not PoseStore.exists(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"positions": "universal"}, "universal"),
+        ({"positions": "annotated"}, "annotated"),
+        ({"positions": "D3_Positions_mono_universal", "skeleton_scale": "universal"}, "universal"),
+        ({"positions": "D3_Positions_mono", "skeleton_scale": "own"}, "annotated"),
+        ({}, "annotated"),
+    ],
+)
+def test_trials_written_before_the_kind_of_positions_had_a_name(
+    store: PoseStore, make_trial: MakeTrial, options: dict[str, str], kind: str
+) -> None:
+    trial = replace(make_trial("S1", "Walking", 3), options=options)
+    with store.transaction("write") as transaction:
+        transaction.write(trial)
+    attributes = dict(arrays.trial_group(store.root, trial.key).attrs)
+    del attributes["positions_kind"]
+    assert TrialAttributes.model_validate(attributes).positions_kind == kind

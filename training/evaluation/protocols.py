@@ -11,9 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from poseshift.geometry.skeleton import HUMAN36M_17, POSEAUG_16, skeleton
-from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
+from poseshift.storage.columns import (
+    CameraPoses,
+    PositionsMissingError,
+    Selection,
+    positions_held,
+    read_camera_poses,
+)
 from poseshift.storage.registry import Registry
-from poseshift.storage.schema import Dataset
+from poseshift.storage.schema import Dataset, PositionsKind
 from poseshift.storage.store import PoseStore
 from poseshift.training.evaluation.metrics import Alignment
 
@@ -44,7 +50,7 @@ class Protocol:
         Names of the joints in the position errors, and in the fit of PA-MPJPE and N-MPJPE.
     pck_joints : tuple[str, ...]
         Names of the joints in PCK and AUC.
-    positions : {annotated, universal}
+    positions : PositionsKind
         ``annotated`` 3D, or ``universal`` (height-normalised, 3DHP).
     alignment : Alignment
         Of the headline figure; the other alignments are reported beside it.
@@ -70,7 +76,7 @@ class Protocol:
     pck_joints: tuple[str, ...]
     thresholds_mm: tuple[float, ...]
     cameras: tuple[str, ...] | None = None
-    positions: Literal["annotated", "universal"] = "annotated"
+    positions: PositionsKind = "annotated"
     alignment: Alignment = "none"
     test_time: TestTime = "plain"
     valid_only: bool = True
@@ -121,14 +127,23 @@ class Protocol:
         Raises
         ------
         ValueError
-            When the store holds another data set than the protocol's, or nothing that it selects.
+            When the store holds another data set or another kind of 3D than the protocol's, or nothing that
+            it selects.
         """
         if store.dataset != self.dataset:
             raise ValueError(
                 f"protocol {self.name} measures {self.dataset}, but {store.location} holds {store.dataset}; "
                 f"protocols for it: {', '.join(names_for(store.dataset)) or 'none'}"
             )
-        return read_camera_poses(store, self.selection(keypoints))
+        try:
+            return read_camera_poses(store, self.selection(keypoints))
+        except PositionsMissingError as error:
+            suited = ", ".join(names_for_store(store)) or "none"
+            raise ValueError(
+                f"protocol {self.name} measures {error.wanted} 3D, but {store.location} holds {error.held} "
+                f"3D alone; protocols for it: {suited}. For {self.name}, "
+                f"make a store that has {error.wanted} 3D: prepare the raw release, or import a file of it."
+            ) from error
 
 
 PROTOCOLS = Registry[Protocol]("protocol")
@@ -149,6 +164,12 @@ def protocol(name: str) -> Protocol:
 def names_for(dataset: Dataset) -> tuple[str, ...]:
     """Names of the protocols that measure a data set."""
     return tuple(entry.name for entry in PROTOCOLS.values() if entry.dataset == dataset)
+
+
+def names_for_store(store: PoseStore) -> tuple[str, ...]:
+    """Names of the protocols that measure a store's data set by a kind of 3D that the store has."""
+    held = positions_held(store)
+    return tuple(name for name in names_for(store.dataset) if PROTOCOLS[name].positions in held)
 
 
 _TOOLKIT_THRESHOLDS_MM = tuple(float(threshold) for threshold in range(0, 151, 5))

@@ -118,6 +118,7 @@ def test_the_universal_skeleton_on_request(tree: Path) -> None:
     plan = plan_human36m(tree, Human36MOptions(skeleton_scale="universal"))
     universal = trial_of(plan, "S9", "Greeting")
     assert plan.options["skeleton_scale"] == universal.options["skeleton_scale"] == "universal"
+    assert (own.positions_kind, universal.positions_kind) == ("annotated", "universal")
     hip, knee, ankle = 1, 2, 3
 
     def leg(trial: Trial) -> float:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from poseshift.geometry.skeleton import mapping, skeleton
 from poseshift.storage.schema import Trial, TrialKey
 from poseshift.storage.store import PoseStore
 from poseshift.training.evaluation import metrics
-from poseshift.training.evaluation.protocols import PROTOCOLS, names_for, protocol
+from poseshift.training.evaluation.protocols import PROTOCOLS, names_for, names_for_store, protocol
 
 
 def test_names_and_sentences():
@@ -68,11 +69,12 @@ def test_selection_says_what_is_read():
     assert names_for("human36m") == ("human36m-p1", "human36m-p2")
 
 
-def test_read_takes_valid_universal_frames_of_a_real_store(tmp_path: Path):
+def sequence_of_test_set() -> Trial:
+    """TS1 with both kinds of 3D, as the raw release has it."""
     rng = np.random.default_rng(0)
     positions = rng.normal(loc=[0, 0, 4], scale=0.3, size=(6, 17, 3)).astype(np.float32)
     camera = Camera(name="TS1", size_px=(2048, 2048), focal_px=(1500.0, 1500.0), centre_px=(1024.0, 1024.0))
-    trial = Trial(
+    return Trial(
         key=TrialKey("TS1", "TS1"),
         action="TS1",
         subaction="",
@@ -84,11 +86,37 @@ def test_read_takes_valid_universal_frames_of_a_real_store(tmp_path: Path):
         valid=np.array([True, True, False, True, False, True]),
         activity=np.array([1, 1, 1, 2, 2, 2], dtype=np.int8),
     )
-    store = PoseStore.create(tmp_path / "test", "mpi_inf_3dhp_test")
+
+
+def store_with(trial: Trial, folder: Path) -> PoseStore:
+    store = PoseStore.create(folder, "mpi_inf_3dhp_test")
     with store.transaction("Add TS1") as transaction:
         transaction.write(trial)
+    return store
+
+
+def test_read_takes_valid_universal_frames_of_a_real_store(tmp_path: Path):
+    store = store_with(sequence_of_test_set(), tmp_path / "test")
+    assert names_for_store(store) == names_for("mpi_inf_3dhp_test")
     official, annotated = protocol("3dhp-official").read(store), protocol("3dhp-annot3").read(store)
     assert official.frame.tolist() == annotated.frame.tolist() == [0, 1, 3, 5]
     assert np.allclose(official.positions_camera, 0.9 * annotated.positions_camera, atol=1e-5)
     with pytest.raises(ValueError, match="3dhp-official"):
         protocol("human36m-p1").read(store)
+
+
+def test_a_protocol_refuses_the_other_kind_of_positions(tmp_path: Path):
+    trial = replace(sequence_of_test_set(), positions_universal=None)
+    annotated = store_with(trial, tmp_path / "annotated")
+    universal = store_with(replace(trial, positions_kind="universal"), tmp_path / "universal")
+    assert names_for_store(annotated) == ("3dhp-annot3",)
+    assert names_for_store(universal) == ("3dhp-official", "3dhp-poseaug16", "3dhp-graphmlp17")
+    assert len(protocol("3dhp-annot3").read(annotated)) == len(protocol("3dhp-official").read(universal)) == 4
+    with pytest.raises(
+        ValueError,
+        match=r"3dhp-annot3 measures annotated 3D, but .*/universal holds universal 3D alone; "
+        "protocols for it: 3dhp-official, .* For 3dhp-annot3, make a store that has annotated 3D",
+    ):
+        protocol("3dhp-annot3").read(universal)
+    with pytest.raises(ValueError, match=r"measures universal 3D, but .*/annotated holds annotated 3D alone"):
+        protocol("3dhp-official").read(annotated)
