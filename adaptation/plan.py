@@ -146,6 +146,11 @@ def finds_gravity_in_training(adaptation: Adaptation) -> bool:
     return aligned is not None and isinstance(aligned.viewpoint, PseudoLabelledViewpoint)
 
 
+def learns_beside_lifter(adaptation: Adaptation) -> bool:
+    """Whether something learns from the batches of a training, which must then be one process."""
+    return isinstance(adaptation, PoseDAAdaptation) or finds_gravity_in_training(adaptation)
+
+
 def _keypoints(adaptation: Adaptation, target: CameraPoses | None) -> TargetKeypoints:
     if target is None:
         raise ValueError(f"adaptation {adaptation.method!r} needs a target; add `target:` to the recipe")
