@@ -151,6 +151,11 @@ def finds_gravity_in_training(adaptation: Adaptation) -> bool:
     return aligned is not None and isinstance(aligned.viewpoint, PseudoLabelledViewpoint)
 
 
+def learns_beside_lifter(adaptation: Adaptation) -> bool:
+    """Whether something learns from the batches of a training, which must then be one process."""
+    return isinstance(adaptation, PoseDAAdaptation) or finds_gravity_in_training(adaptation)
+
+
 def _keypoints(
     aligned: GlobalPositionAdaptation, source: CameraPoses, target: CameraPoses | None
 ) -> TargetKeypoints:

@@ -6,6 +6,7 @@ should not cost.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
@@ -67,6 +68,7 @@ app = typer.Typer(
 
 @app.callback()
 def options(
+    context: typer.Context,
     log_json: Annotated[
         bool, typer.Option("--log-json", help="Log to standard error as JSON lines with the id of the run.")
     ] = False,
@@ -76,6 +78,10 @@ def options(
         from poseshift.flows.runtime.logs import log_as_json  # imports Prefect
 
         log_as_json()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # one of several processes that torchrun started
+        from poseshift.flows.commands.launched import join_launch  # imports torch
+
+        join_launch(context)
 
 
 def main() -> None:

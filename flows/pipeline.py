@@ -18,11 +18,12 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from poseshift.flows.evaluate import evaluate_on
 from poseshift.flows.experiment.evaluate import EvaluationRecord
 from poseshift.flows.experiment.folder import RunFolder, Trained, job, stores
+from poseshift.flows.experiment.launch import Launch
 from poseshift.flows.experiment.origins import find_origins
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.flows.experiment.recipe import Recipe, StoredData, save_recipe
 from poseshift.flows.experiment.results import Summary, summarise
-from poseshift.flows.experiment.train import TrainingRecord
+from poseshift.flows.experiment.train import TrainingRecord, require_shareable
 from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, failure_of, prepare_store
 from poseshift.flows.prepare import show as show_ingest
 from poseshift.flows.report.gather import gather
@@ -144,6 +145,8 @@ _publish_task = patient_task(publish, "publish")
 @flow(name="run", flow_run_name="run {recipe.name}", timeout_seconds=72 * 3600)
 def run_recipe(recipe: Recipe) -> Summary:
     """Do everything that a recipe names, skipping what is there already for the same inputs."""
+    for method in recipe.methods:  # before hours of work, of which the last part would be refused
+        require_shareable(job(recipe, method, recipe.seeds[0]), Launch.here())
     with run_recorded(recipe):
         prepare_stores(recipe)
         return learn(recipe)

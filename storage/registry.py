@@ -104,11 +104,21 @@ def load_plugins(modules: Iterable[str]) -> None:
         for module in modules:
             try:
                 importlib.import_module(module)
+                _PLUGINS[module] = None
             except Exception as error:
                 raise PluginError(
                     f"plugin {module!r} cannot be imported ({type(error).__name__}: {error}); install its "
                     f"package, or start from the folder that holds it (now {Path.cwd()})"
                 ) from error
+
+
+def loaded_plugins() -> tuple[str, ...]:
+    """Name the plugins of this process, for processes that are to know the same entries."""
+    return tuple(_PLUGINS)
+
+
+_PLUGINS: dict[str, None] = {}
+"""Names in the order in which they were first imported; modules are imported once per process, too."""
 
 
 @contextmanager

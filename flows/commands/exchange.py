@@ -1,5 +1,7 @@
 """Commands that read and write the field's exchange files: npz of VideoPose3D, P-STMO, PoseAug and mmpose.
 
+Predictions are written for the scripts of MPI-INF-3DHP.
+
 Several of these are pickles inside. They are refused without ``--trust-pickle``, and with it read by
 :mod:`poseshift.storage.restricted_pickle`, which runs nothing that a file names.
 """
@@ -15,6 +17,7 @@ import typer
 
 from poseshift.flows.commands.console import console, user_errors
 from poseshift.flows.commands.options import Plugins
+from poseshift.flows.experiment.predictions import export_for_3dhp_scripts
 from poseshift.geometry.camera import Camera
 from poseshift.preprocessing.human36m.calibration import builtin_calibration
 from poseshift.preprocessing.mpi_inf_3dhp.layout import TEST_CAMERAS, TRAINING_CAMERAS
@@ -31,7 +34,9 @@ from poseshift.storage.store import PoseStore, StoreError
 
 app = typer.Typer()
 import_app = typer.Typer(help="Read an exchange file of the field into a new store.", no_args_is_help=True)
-export_app = typer.Typer(help="Write a store as an exchange file of the field.", no_args_is_help=True)
+export_app = typer.Typer(
+    help="Write a store, or predictions, as an exchange file of the field.", no_args_is_help=True
+)
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
 
@@ -204,6 +209,22 @@ def export_mmpose(
         poses = read_camera_poses(opened, Selection(frame_step=frame_step, positions="annotated"))
         mmpose.export_annotations(poses, _parent_made(file), images)
     _print_written(opened, file)
+
+
+@export_app.command("predictions")
+def export_predictions(
+    evaluation: Annotated[
+        Path, typer.Argument(help="The folder that `evaluate` wrote.", exists=True, file_okay=False)
+    ],
+    file: Annotated[Path, typer.Argument(help="The file to write: inference_data.mat.", dir_okay=False)],
+    protocol: Annotated[str, typer.Option(help="Under which the lifter predicted.")] = "3dhp-official",
+    plugin: Plugins = None,
+) -> None:
+    """Predictions for the MATLAB scripts of MPI-INF-3DHP: P-STMO's inference_data.mat, valid frames only."""
+    with user_errors(*_MENDABLE):
+        written = export_for_3dhp_scripts(evaluation, protocol, file)
+    frames = ", ".join(f"{name} {count:,}" for name, count in written.items())
+    console.print(f"{file}: frames of {frames}", highlight=False, soft_wrap=True)
 
 
 def _object_arrays(trust_pickle: bool) -> ObjectArrays:

@@ -30,6 +30,7 @@ from poseshift.flows.demo import demo as demo_flow
 from poseshift.flows.evaluate import evaluate_once
 from poseshift.flows.experiment.evaluate import EvaluationRecord
 from poseshift.flows.experiment.folder import RunFolder
+from poseshift.flows.experiment.launch import LaunchError
 from poseshift.flows.experiment.recipe import (
     CheckpointChoice,
     RecipeError,
@@ -60,6 +61,7 @@ _MENDABLE = (
     ClusterUnreachableError,
     PrepareFailedError,
     CollapseError,
+    LaunchError,
 )
 """What a user can mend; shown as a message, without a traceback."""
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import torch
-from pydantic import JsonValue
+from pydantic import JsonValue, model_validator
 
 from poseshift.adaptation.candidates import Candidate, candidates, restore_chosen
+from poseshift.adaptation.plan import learns_beside_lifter
 from poseshift.adaptation.rollback import Rollback
 from poseshift.adaptation.selection import SelectionConfig
 from poseshift.augmentation.checkpoint import save_generator
@@ -29,6 +31,7 @@ from poseshift.flows.experiment.fitting import (
     resolve_device,
     teach,
 )
+from poseshift.flows.experiment.launch import Launch, LaunchError
 from poseshift.flows.experiment.recipe import CheckpointChoice, PoseData
 from poseshift.flows.experiment.stage import StageOutcome, run_stage
 from poseshift.geometry.bones import bone_statistics
@@ -36,6 +39,7 @@ from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import sampling_hz
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import git_commit, software_versions
+from poseshift.storage.registry import load_plugins, loaded_plugins
 from poseshift.training.checkpoint import save_lifter
 
 CHECKPOINT = "lifter"
@@ -101,7 +105,9 @@ class TrainingRecord(FrozenModel):
     seconds: float
     """Wall-clock time of training."""
     device: str
-    """Where it ran."""
+    """Where it ran; the first process's device, when there were several."""
+    processes: int = 1
+    """Processes that trained together."""
     selection: CheckpointChoice = "last"
     """How the checkpoint was chosen: `last` is the end of the schedule; no label of the target is seen."""
     epoch: int
@@ -112,6 +118,24 @@ class TrainingRecord(FrozenModel):
     """Times that adversarial augmentation collapsed and the run went back."""
     augmentation: tuple[Health, ...] = ()
     """Checks of adversarial augmentation, in the run as it ended."""
+
+
+class SharedTraining(FrozenModel):
+    """What the first process of a launch tells the others of a training."""
+
+    plugins: tuple[str, ...]
+    """Modules that add what the job may name; imported before it is read."""
+    job: TrainingJob
+    """The training, its data pinned to the snapshots that the first process reads."""
+    folder: Path
+    """The stage's folder, where the state to resume from lies."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_plugins(cls, content: Any) -> Any:
+        if isinstance(content, dict):
+            load_plugins(content.get("plugins", ()))
+        return content
 
 
 def train_lifter(
@@ -137,17 +161,63 @@ def train_lifter(
     ------
     StoreError, WrongDatasetError, ValueError
         The data are not there, or not what the job says.
+    LaunchError
+        The job cannot be shared by the processes of this launch, or one of them failed.
+
+    Notes
+    -----
+    In a launch of several processes the first one calls this; the others are in :func:`take_part`.
     """
+    launch = Launch.here()
+    require_shareable(job, launch)
     labelled = open_poses(job.labelled)
     target = None if job.target is None else open_poses(job.target)
     inputs = _inputs(job, labelled, target)
 
     def work(place: Path) -> TrainingRecord:
-        device = resolve_device(job.device)
-        with slot(device):
-            return _train(job, labelled, target, inputs, device, place, on_epoch)
+        named = resolve_device(job.device)
+        device = launch.own_device(named)
+        with ExitStack() as held:
+            for one in launch.devices(named):
+                held.enter_context(slot(one))
+            return _train(job, labelled, target, inputs, device, place, on_epoch, launch)
 
     return run_stage(folder, inputs, TrainingRecord, work)
+
+
+def take_part(training: SharedTraining) -> None:
+    """Train beside the first process of the launch, and leave what comes of it to that one.
+
+    Parameters
+    ----------
+    training : SharedTraining
+        As :func:`train_lifter` announced it in the first process.
+    """
+    job = training.job
+    target = None if job.target is None else open_poses(job.target)
+    teach(
+        job.teaching,
+        open_poses(job.labelled).labelled(),
+        None if target is None else target.unlabelled(),
+        training.folder,
+        training.folder / GRAVITY,
+        Launch.here().own_device(resolve_device(job.device)),
+    )
+
+
+def require_shareable(job: TrainingJob, launch: Launch) -> None:
+    """Refuse a job that one process must train, in a launch of several.
+
+    Raises
+    ------
+    LaunchError
+        Something learns beside the lifter, from the batches of one process.
+    """
+    if launch.shared and learns_beside_lifter(job.adaptation):
+        raise LaunchError(
+            f"adaptation {job.adaptation.method!r} learns from the batches of one process, but this launch "
+            f"has {launch.processes}; start it without torchrun, or with --nproc-per-node 1"
+        )
 
 
 def training_inputs(job: TrainingJob) -> TrainingInputs:
@@ -163,6 +233,7 @@ def _train(
     device: torch.device,
     place: Path,
     on_epoch: EpochListener,
+    launch: Launch,
 ) -> TrainingRecord:
     started = perf_counter()
     columns = labelled.labelled()
@@ -170,16 +241,23 @@ def _train(
     if job.selection == "label-free":
         bones = bone_statistics(columns.positions_camera, skeleton(columns.skeleton))
         watching = Watching(SelectionConfig(), bones)
-    taught = teach(
-        job.teaching,
-        columns,
-        None if target is None else target.unlabelled(),
-        place,
-        place / GRAVITY,
-        device,
-        watching=watching,
-        on_epoch=on_epoch,
-    )
+    launch.announce(_shared(job, labelled, target, place).model_dump_json())
+    try:
+        taught = teach(
+            job.teaching,
+            columns,
+            None if target is None else target.unlabelled(),
+            place,
+            place / GRAVITY,
+            device,
+            watching=watching,
+            on_epoch=on_epoch,
+        )
+    except OSError as error:
+        if not launch.shared:
+            raise
+        # Elsewhere such errors are waited out, but the other processes stand in the middle of a step.
+        raise LaunchError(f"{error}; launch it again, and the training goes on from its state") from error
     history = taught.fitted.fit.history
     chosen = restore_chosen(taught.lifter, place / CANDIDATES) if watching is not None else None
     rate = sampling_hz(columns)
@@ -189,6 +267,7 @@ def _train(
         curve=tuple(CurvePoint(epoch=log.epoch, loss=log.loss) for log in history),
         seconds=perf_counter() - started,
         device=str(device),
+        processes=launch.processes,
         selection=job.selection,
         epoch=history[-1].epoch if chosen is None else chosen.epoch,
         candidates=() if chosen is None else candidates(place / CANDIDATES),
@@ -220,6 +299,18 @@ def _save(
     if taught.adaptation.learner is not None:
         save_generator(place / GENERATOR, taught.adaptation.learner.generator, provenance)
     save_lifter(place / CHECKPOINT, job.lifter, job.encoding, taught.lifter, provenance, taught.answer)
+
+
+def _shared(job: TrainingJob, labelled: OpenData, target: OpenData | None, place: Path) -> SharedTraining:
+    """Describe a training for other processes, which must read the same snapshots from the same places."""
+    pinned = {
+        role: data.data.model_copy(update={"raw": None, "snapshot": data.store.snapshot})
+        for role, data in (("labelled", labelled), ("target", target))
+        if data is not None
+    }
+    return SharedTraining(
+        plugins=loaded_plugins(), job=job.model_copy(update=pinned), folder=place.absolute()
+    )
 
 
 def _inputs(job: TrainingJob, labelled: OpenData, target: OpenData | None) -> TrainingInputs:

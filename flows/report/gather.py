@@ -134,7 +134,9 @@ def gather(recipe: Recipe, trained: Sequence[Trained]) -> Evidence:
         placement=_placement_of(recipe, folder),
         poses=sample_poses(
             {
-                method: read_predictions(folder.evaluation(method, recipe.seeds[0]), headline)
+                method: read_predictions(
+                    folder.evaluation(method, recipe.seeds[0]), headline
+                ).positions_camera
                 for method in recipe.methods
             },
             test,

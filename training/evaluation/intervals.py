@@ -49,8 +49,8 @@ def draw_weights(people: Sequence[str], seed: int) -> Float64:
 
     Returns
     -------
-    array (RESAMPLES, sequences), how often each resample holds each sequence: all of a person alike. No row with
-    fewer than :data:`FEWEST_PEOPLE` people.
+    array (RESAMPLES, sequences), how often each resample holds each sequence, all of a person alike; no row
+    with fewer than :data:`FEWEST_PEOPLE` people.
 
     Examples
     --------
