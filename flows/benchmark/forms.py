@@ -22,7 +22,7 @@ from poseshift.geometry.camera import project
 from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.storage.columns import CameraPoses
 
-FormName = Literal["exact", "detected", "skeleton", "laboratory"]
+FormName = Literal["exact", "detected", "skeleton", "postures", "laboratory"]
 
 NOISE_OF_SIZE = 0.012
 """Deviation of a detection on each axis over the larger side of the person's box: 5 px at 400 px."""
@@ -30,6 +30,15 @@ NOISE_OF_SIZE = 0.012
 LOST_SHARE, SWAPPED_SHARE = 0.01, 0.01
 """Share of the joints that a detector puts anywhere in the person's box, and of the frames in which it takes
 left for right."""
+
+SEGMENT_FRAMES = 50
+"""Successive frames that lie, lean or stand together."""
+
+LYING_SHARE, LEANING_SHARE = 0.15, 0.2
+LYING_DEGREES, LEANING_DEGREES = (70.0, 110.0), (25.0, 60.0)
+"""Of the segments, and by how much they are turned about a level axis. Of the seven activities of
+MPI-INF-3DHP's test set one is on the floor and two are sitting and crouching; of CMU's frames here one in a
+hundred leans by more than 60 degrees."""
 
 UPRIGHT_DEGREES = 35.0
 """A trunk that leans no farther than this from the vertical is upright."""
@@ -69,19 +78,20 @@ class Form:
         Whether keypoints of target and test have a detector's errors.
     skeleton : bool
         Whether target and test have other bone lengths and joint definitions than the source.
-    upright_source : bool
-        Whether the source shows upright people alone.
+    postures : bool
+        Whether some people of target and test lie and lean, which the source does not show: it shows upright
+        people alone.
     """
 
     name: FormName
     description: str
     detected: bool = False
     skeleton: bool = False
-    upright_source: bool = False
+    postures: bool = False
 
     def source(self, poses: CameraPoses) -> CameraPoses:
         """Take from the source what it would not have shown."""
-        return poses.take(is_upright(poses)) if self.upright_source else poses
+        return poses.take(is_upright(poses)) if self.postures else poses
 
     def target(self, poses: CameraPoses, seed: int) -> CameraPoses:
         """Show poses as the target's laboratory measures and detects them.
@@ -93,7 +103,8 @@ class Form:
         seed : int
             Of the detector's errors.
         """
-        measured = in_other_skeleton(poses) if self.skeleton else poses
+        acted = in_other_postures(poses, seed) if self.postures else poses
+        measured = in_other_skeleton(acted) if self.skeleton else acted
         return as_detected(measured, seed) if self.detected else measured
 
 
@@ -106,11 +117,16 @@ FORMS: Mapping[FormName, Form] = MappingProxyType(
             Form("skeleton", "Target and test have other bodies and joint definitions.", skeleton=True),
             Form(
                 "laboratory",
-                "Other bodies, other joint definitions, a detector's errors, and a source that shows upright "
-                "people alone.",
+                "Other bodies, other joint definitions, a detector's errors, and people who lie and lean, "
+                "which the source does not show.",
                 detected=True,
                 skeleton=True,
-                upright_source=True,
+                postures=True,
+            ),
+            Form(
+                "postures",
+                "Some people of target and test lie and lean, which the source does not show.",
+                postures=True,
             ),
         )
     }
@@ -144,6 +160,60 @@ def in_other_skeleton(poses: CameraPoses) -> CameraPoses:
         positions_camera=measured.astype(np.float32),
         keypoints_px=np.asarray(project(measured, intrinsics), dtype=np.float32),
     )
+
+
+def in_other_postures(poses: CameraPoses, seed: int) -> CameraPoses:
+    """Turn some people about a level axis through the pelvis until they lean or lie, and lower them.
+
+    A segment of a trial is turned alike before all of its cameras. Limbs move as they did: people who lie do
+    what others do standing.
+
+    Parameters
+    ----------
+    poses : CameraPoses
+        Before cameras whose extrinsics are known.
+    seed : int
+        Of who lies and leans, which way and how far.
+    """
+    root = skeleton(poses.skeleton).root
+    positions = poses.positions_camera.astype(np.float64)
+    segment = poses.frame // SEGMENT_FRAMES
+    rotations = np.array([camera.rotation for camera in poses.cameras])
+    for trial in range(len(poses.trials)):
+        for number in np.unique(segment[poses.trial == trial]):
+            turn = _fallen(np.random.default_rng([seed, trial, int(number)]))
+            rows = np.flatnonzero((poses.trial == trial) & (segment == number))
+            for camera in np.unique(poses.camera[rows]):
+                seen = rows[poses.camera[rows] == camera]
+                to_camera = rotations[camera]
+                pelvis = positions[seen, root : root + 1]
+                relative = (positions[seen] - pelvis) @ to_camera @ turn.T @ to_camera.T
+                lowered = pelvis - _PELVIS_DROP_M * (1 - turn[2, 2]) * to_camera[:, 2]
+                positions[seen] = relative + lowered
+    intrinsics = poses.intrinsics[poses.camera]
+    return replace(
+        poses,
+        positions_camera=positions.astype(np.float32),
+        keypoints_px=np.asarray(project(positions, intrinsics), dtype=np.float32),
+    )
+
+
+_PELVIS_DROP_M = 0.7
+
+
+def _fallen(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw the rotation (3, 3) of a segment in the world, z up; mostly none."""
+    kind, share, heading = rng.random(3)
+    if kind < LYING_SHARE:
+        low, high = LYING_DEGREES
+    elif kind < LYING_SHARE + LEANING_SHARE:
+        low, high = LEANING_DEGREES
+    else:
+        return np.eye(3)
+    angle, about = np.radians(low + share * (high - low)), 2 * np.pi * heading
+    x, y = np.cos(about), np.sin(about)
+    across = np.array([[0.0, 0.0, y], [0.0, 0.0, -x], [-y, x, 0.0]])
+    return np.asarray(np.eye(3) + np.sin(angle) * across + (1 - np.cos(angle)) * across @ across)
 
 
 def as_detected(poses: CameraPoses, seed: int) -> CameraPoses:

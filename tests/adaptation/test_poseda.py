@@ -229,7 +229,7 @@ def test_upright_turns_keep_gravity_and_free_ones_turn_it(begin) -> None:
 
 def test_upright_turns_need_to_know_up(begin) -> None:
     steps = begin(changed(SMALL, pretraining=0.0, warmup=0.0))
-    with pytest.raises(ValueError, match="Choose rotation 'free' or 'none'"):
+    with pytest.raises(ValueError, match="Choose rotation 'viewing_axis', 'free' or 'none'"):
         steps.transform(dataclasses.replace(steps.batch, up_camera=None), steps.rng)
 
 
