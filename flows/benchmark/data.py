@@ -40,6 +40,8 @@ class BenchmarkStores(FrozenModel):
 
     motion: str
     """Title of the motion."""
+    people: dict[str, str]
+    """Who of the motion plays each subject of the test."""
     digests: dict[StoreName, str]
     """Digest of each store's content."""
 
@@ -120,7 +122,8 @@ def _make(motion: str, folder: Path, seed: int, split: int) -> BenchmarkStores:
         report_progress(Step("prepare", 1 + len(digests), steps, derivation.name))
         digests[derivation.name] = _derive(folder, derivation, report, seed)
     report_progress(Step("prepare", steps, steps))
-    return BenchmarkStores(motion=label, digests=digests)
+    people = {one.subject: one.person for one in report.subjects if one.group == "target_test"}
+    return BenchmarkStores(motion=label, people=people, digests=digests)
 
 
 def _prepare(folder: Path, name: StoreName, kind: str, tree: str) -> str:

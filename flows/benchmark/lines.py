@@ -167,6 +167,8 @@ class RunLine(FrozenModel):
     """Epoch of the checkpoint that each way of choosing takes."""
     results: tuple[EvaluationResult, ...]
     """Results of the chosen epochs, in the order of the epochs, each once."""
+    people: dict[str, str] = Field(default_factory=dict)
+    """Who plays each subject of the test, so that splits know a person again; none: subjects are people."""
     by_rays: dict[RaysKind, EvaluationResult] = Field(default_factory=dict)
     """Results of the last epoch's lifter with its joints off their rays, on them, and between."""
     rank_correlation: float | None

@@ -42,31 +42,31 @@ def write_plots(tables: tuple[DomainTable, ...], folder: Path) -> tuple[Path, ..
     for table in tables:
         if not any(cell.lines for cell in table.cells):
             continue
-        names.append(table.job.domain)
-        again = names.count(table.job.domain)
+        name = f"{table.job.domain}-{table.job.form}"
+        names.append(name)
+        again = names.count(name)
         suffix = "" if again == 1 else f"-{again}"
         with matplotlib.rc_context(_STYLE):
             for kind, figure in (("errors", errors(table)), ("selection", selection(table))):
-                path = folder / f"{table.job.domain}{suffix}-{kind}.svg"
+                path = folder / f"{name}{suffix}-{kind}.svg"
                 figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
                 paths.append(path)
     return tuple(paths)
 
 
 def errors(table: DomainTable) -> Figure:
-    """Draw the MPJPE of the last checkpoint: a row per method, a colour per lifter, seeds as small dots."""
+    """Draw the MPJPE of the last checkpoint: a row per method, a colour per lifter, runs as small dots."""
     lifters = list(dict.fromkeys(cell.job.lifter for cell in table.cells))
     methods = list(dict.fromkeys(cell.job.method for cell in table.cells))
     figure = Figure(figsize=(6.4, 1.2 + 0.16 * len(methods) * (1 + len(lifters))), layout="constrained")
     axes = figure.subplots()
     for cell in table.cells:
-        pooled = cell.pooled("last")
-        if pooled is None:
+        error = cell.figure("last")
+        if error is None:
             continue
         lifter = lifters.index(cell.job.lifter)
         height = -methods.index(cell.job.method) - (lifter - (len(lifters) - 1) / 2) * 0.8 / len(lifters)
         colour = _COLOURS[lifter % len(_COLOURS)]
-        error = pooled.mpjpe_mm
         if error.low is not None and error.high is not None:
             axes.plot([error.low, error.high], [height, height], color=colour, linewidth=3, alpha=0.35)
         axes.plot(error.per_seed, [height] * len(error.per_seed), ".", color=colour, markersize=3)

@@ -120,6 +120,7 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
         ),
         chosen=chosen,
         results=tuple(result for one, result in zip(recorded, results, strict=True) if one.epoch in kept),
+        people=data.stores.people,
         by_rays=measured.by_rays,
         rank_correlation=_correlation(recorded, errors),
         collapses=tuple(

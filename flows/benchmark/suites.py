@@ -2,6 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_CONTROLS: Mapping[str, str] = MappingProxyType(
+    {
+        "perspective": "source_only",
+        "gpa": "positions_shuffled",
+        "gpa_perspective": "perspective",
+        "gpa_viewpoint": "random_pitch",
+        "gpa_bodies": "gpa",
+        "bodies": "positions_shuffled",
+        "poseda": "random_augmentation",
+        "random_augmentation": "gpa",
+        "random_viewing_axis": "random_augmentation",
+        "lpa_free_rotation": "poseda",
+        "poseda_viewing_axis": "random_viewing_axis",
+        "everything": "everything_random_viewpoints",
+        "diverse": "no_target",
+    }
+)
+
+
+def control_of(method: str) -> str | None:
+    """Name the method that differs in the one thing that a method is about; source_only where none does."""
+    return None if method == "source_only" else _CONTROLS.get(method, "source_only")
+
+
 COMPARED = (
     "source_only",
     "gpa",

@@ -1,8 +1,8 @@
-"""Tables from the lines of a benchmark: runs pooled over seeds, in markdown and as rows for a terminal.
+"""Tables from the lines of a benchmark: runs pooled over splits and seeds, in markdown and for a terminal.
 
-Every table carries its protocol, its motion, its seeds and numbers of frames and sequences; every figure its
-interval. The headline is the last checkpoint; what the test's own labels would choose stands beside it for
-comparison alone.
+Every table carries its protocol, its motion, its runs and numbers of frames and people; every figure its
+interval, and every method the paired difference from its control. The headline is the last checkpoint; what
+the test's own labels would choose stands beside it for comparison alone.
 """
 
 from __future__ import annotations
@@ -17,41 +17,41 @@ import numpy as np
 
 from poseshift.adaptation.methods import METHODS
 from poseshift.flows.benchmark.domains import DOMAINS
-from poseshift.flows.benchmark.lines import CHOICES, Choice, JobLabel, RunLine
-from poseshift.flows.experiment.compare import gap_closed
+from poseshift.flows.benchmark.forms import FORMS
+from poseshift.flows.benchmark.lines import Choice, JobLabel, RaysKind, RunLine
+from poseshift.flows.benchmark.pooling import paired, pooled
+from poseshift.flows.benchmark.suites import control_of
 from poseshift.storage.files import write_atomically
 from poseshift.training.evaluation.intervals import Estimate
-from poseshift.training.evaluation.results import PooledResult, SeedEstimate, pool_seeds
+from poseshift.training.evaluation.results import EvaluationResult, SeedEstimate
 from poseshift.training.schedule import Schedule
 
-BOOTSTRAP_SEED = 0
-
 COLUMNS = (
-    *("lifter", "method", "seeds", "MPJPE last", "MPJPE label-free", "MPJPE oracle"),
-    *("PA-MPJPE", "PCK@150", "AUC", "gap closed", "camera gap closed", "rank corr.", "collapses", "s / run"),
+    *("lifter", "method", "runs", "MPJPE", "saved against", "mm saved", "PA-MPJPE"),
+    *("rays off", "snap", "blend", "label-free", "oracle", "rank corr.", "collapses", "s / run"),
 )
 
-OVERVIEW = "MPJPE of the last checkpoint, mm, mean ± standard deviation between seeds (their number):"
+OVERVIEW = "MPJPE of the last checkpoint, mm, mean ± standard deviation between runs (their number):"
 
 READING = (
-    "Mean over seeds ± standard deviation between seeds [95 % bootstrap interval over test people]; MPJPE "
-    "and PA-MPJPE in mm, PCK and AUC in per cent. PA-MPJPE, PCK, AUC and the gaps closed are those of the "
-    "last checkpoint. `oracle` chooses by the test's labels and is no result. Gap closed: share of the MPJPE "
-    "between source_only and target_supervised of the same lifter. Camera gap closed: the same between "
-    "source_only and source_there, which has the source's people and motion. A dash stands where there is no "
-    "such gap. Rank corr.: Spearman's correlation over epochs of the label-free rank with the true error, "
-    "mean over seeds."
+    "Mean over test people and runs ± standard deviation between runs (splits and seeds) [95 % bootstrap "
+    "interval over test people, none with fewer than five], mm. MPJPE and PA-MPJPE are those of the last "
+    "checkpoint with the method's own rays; `rays off`, `snap` and `blend` are the same network's MPJPE with "
+    "its joints off their rays, on them, and between. `mm saved` is the paired difference from the method "
+    "named before it, on the same people, splits and seeds: positive is better. `label-free` is the epoch "
+    "that the target's keypoints choose; `oracle` chooses by the test's labels and is no result. Rank corr.: "
+    "Spearman's correlation over epochs of the label-free rank with the true error, mean over runs."
 )
 
 
 @dataclass(frozen=True)
 class Cell:
-    """All seeds of one lifter, method and domain.
+    """All runs of one lifter, method, domain and form.
 
     Attributes
     ----------
     lines : tuple[RunLine, ...]
-        Of the runs that reached their end, by seed.
+        Of the runs that reached their end, by split and seed.
     given_up : tuple[RunLine, ...]
         Of those that collapsed for good.
     """
@@ -61,24 +61,28 @@ class Cell:
 
     @property
     def job(self) -> JobLabel:
-        """One of the jobs; they differ in their seeds."""
+        """One of the jobs; they differ in their splits and seeds."""
         return (*self.lines, *self.given_up)[0].job
 
-    def pooled(self, choice: Choice) -> PooledResult | None:
-        """Figures over the seeds; None when no run reached its end."""
-        if not self.lines:
+    def figure(self, choice: Choice, metric: str = "mpjpe_mm") -> SeedEstimate | None:
+        """Pool a figure over the runs; None when no run reached its end."""
+        return pooled(self.lines, lambda line: line.under(choice), metric) if self.lines else None
+
+    def by_rays(self, rays: RaysKind) -> SeedEstimate | None:
+        """MPJPE of the last checkpoint by what is done with rays; None where it was not measured."""
+        if not self.lines or any(rays not in line.by_rays for line in self.lines):
             return None
-        return pool_seeds([line.under(choice) for line in self.lines], BOOTSTRAP_SEED)
+        return pooled(self.lines, lambda line: line.by_rays[rays], "mpjpe_mm")
 
     @property
     def rank_correlation(self) -> float | None:
-        """Mean over the seeds for which there is one."""
+        """Mean over the runs for which there is one."""
         known = [line.rank_correlation for line in self.lines if line.rank_correlation is not None]
         return float(np.mean(known)) if known else None
 
     @property
     def collapses(self) -> int:
-        """Times that the augmentation collapsed, over all seeds."""
+        """Times that the augmentation collapsed, over all runs."""
         return sum(len(line.collapses) for line in (*self.lines, *self.given_up)) + len(self.given_up)
 
     @property
@@ -89,7 +93,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class DomainTable:
-    """The cells that may be compared, lifter by lifter: one domain, one motion."""
+    """The cells that may be compared, lifter by lifter: one domain, one form, one motion."""
 
     cells: tuple[Cell, ...]
 
@@ -98,43 +102,50 @@ class DomainTable:
         """One of the jobs."""
         return self.cells[0].job
 
-    def gap_closed(self, cell: Cell, reference: str = "target_supervised") -> Estimate | None:
-        """Share of the gap that a cell closes, by the last checkpoint; None without both ends or a gap.
+    @property
+    def title(self) -> str:
+        """Domain and form."""
+        return f"{self.job.domain}, {self.job.form}"
+
+    def saved(self, cell: Cell, control: str) -> Estimate | None:
+        """MPJPE that a cell saves against another method of the same lifter and schedule.
 
         Parameters
         ----------
         cell : Cell
             Of this table.
-        reference : str
-            The method at the gap's other end; source_only is at this one.
-        """
-        ends = [self._beside(cell, name) for name in ("source_only", reference)]
-        if cell in ends or not cell.lines or not all(end is not None and end.lines for end in ends):
-            return None
-        before, best = ([line.under("last") for line in end.lines] for end in ends if end is not None)
-        return gap_closed(before, [line.under("last") for line in cell.lines], best, BOOTSTRAP_SEED)
+        control : str
+            Name of the other method.
 
-    def _beside(self, cell: Cell, method: str) -> Cell | None:
-        """Find another method of the same lifter and schedule."""
-        wanted = (cell.job.lifter, cell.job.schedule, method)
-        found = (one for one in self.cells if (one.job.lifter, one.job.schedule, one.job.method) == wanted)
-        return next(found, None)
+        Returns
+        -------
+        Estimate or None
+            None without runs of both.
+        """
+        wanted = (cell.job.lifter, cell.job.schedule, control)
+        found = [one for one in self.cells if (one.job.lifter, one.job.schedule, one.job.method) == wanted]
+        if not found or found[0] is cell:
+            return None
+        return paired(cell.lines, found[0].lines, _last)
+
+
+def _last(line: RunLine) -> EvaluationResult:
+    return line.under("last")
 
 
 def tables(lines: Sequence[RunLine]) -> tuple[DomainTable, ...]:
-    """Pool lines over seeds and sort them into tables, domain by domain."""
+    """Pool lines over splits and seeds and sort them into tables, domain by domain and form by form."""
 
     def setup(line: RunLine) -> tuple[object, ...]:
         job = line.job
-        content = (job.source_digest, job.target_digest, job.test_digest, job.source_there_digest)
-        return (_place(job.domain, DOMAINS), content)
+        return (_place(job.domain, DOMAINS), _place(job.form, FORMS), job.motion)
 
     def cell(line: RunLine) -> tuple[object, ...]:
         job = line.job
         settings = json.dumps(line.settings, sort_keys=True)
         return (job.lifter, job.schedule.model_dump_json(), _place(job.method, METHODS), settings)
 
-    ordered = sorted(lines, key=lambda line: (*setup(line), *cell(line), line.job.seed))
+    ordered = sorted(lines, key=lambda line: (*setup(line), *cell(line), line.job.split, line.job.seed))
     return tuple(
         DomainTable(
             tuple(
@@ -152,34 +163,42 @@ def tables(lines: Sequence[RunLine]) -> tuple[DomainTable, ...]:
 def rows(table: DomainTable) -> Iterator[tuple[str, ...]]:
     """Give the text of a table's rows, in the order of :data:`COLUMNS`."""
     for cell in table.cells:
-        pooled = {choice: cell.pooled(choice) for choice in CHOICES}
-        last = pooled["last"]
-        shares = [table.gap_closed(cell, reference) for reference in ("target_supervised", "source_there")]
+        control = control_of(cell.job.method)
+        saved = None if control is None else table.saved(cell, control)
         correlation = cell.rank_correlation
         yield (
             cell.job.lifter,
             cell.job.method,
             str(len(cell.lines)),
-            *(_shown(None if one is None else one.mpjpe_mm) for one in pooled.values()),
-            *(_shown(None if last is None else one) for one in _further(last)),
-            *("—" if share is None else _per_cent(share) for share in shares),
+            _shown(cell.figure("last")),
+            "—" if saved is None or control is None else control,
+            _shown(saved),
+            _shown(cell.figure("last", "pa_mpjpe_mm")),
+            *(_shown(cell.by_rays(rays)) for rays in _RAYS),
+            *(_shown(cell.figure(choice)) for choice in _CHOSEN),
             "—" if correlation is None else f"{correlation:+.2f}",
             str(cell.collapses),
             f"{cell.seconds:.0f}",
         )
 
 
+_RAYS: tuple[RaysKind, ...] = ("off", "snap", "blend")
+_CHOSEN: tuple[Choice, ...] = ("label-free", "oracle")
+
+
 def heading(table: DomainTable) -> str:
-    """Say what a table measures, on what, with which seeds."""
+    """Say what a table measures, on what, with which runs."""
     job = table.job
     domain = DOMAINS[job.domain]
-    seeds = sorted({line.job.seed for cell in table.cells for line in cell.lines})
-    sizes = sorted({(r.frames, r.sequences) for c in table.cells for line in c.lines for r in line.results})
-    counted = "; ".join(f"n = {frames:,} frames of {sequences} sequences" for frames, sequences in sizes)
+    finished = [line for cell in table.cells for line in cell.lines]
+    splits, seeds = (sorted({getattr(line.job, name) for line in finished}) for name in ("split", "seed"))
+    people = {line.people.get(r.subject, r.subject) for line in finished for r in _last(line).per_sequence}
+    frames = {line.job.split: _last(line).frames for line in finished}
     devices = sorted({line.device for cell in table.cells for line in (*cell.lines, *cell.given_up)})
     return (
-        f"{domain.description} Protocol `{domain.protocol.name}`; {counted or 'no finished run'}; "
-        f"seeds {', '.join(map(str, seeds)) or 'none'}; {_lengths(table)}; on {', '.join(devices)}. "
+        f"{domain.description} {FORMS[job.form].description} Protocol `{domain.protocol.name}`; "
+        f"{sum(frames.values()):,} frames of {len(people)} people; splits {_listed(splits)}, seeds "
+        f"{_listed(seeds)}; {_lengths(table)}; on {', '.join(devices)}. "
         f"Restaged motion, not the data sets' recordings: {job.motion}."
     )
 
@@ -188,7 +207,7 @@ def markdown(lines: Sequence[RunLine]) -> str:
     """Write all tables as markdown."""
     parts = []
     for table in tables(lines):
-        parts += [f"### {table.job.domain}", "", heading(table), ""]
+        parts += [f"### {table.title}", "", heading(table), ""]
         parts += [OVERVIEW, "", *_overview(table), "", _markdown_row(COLUMNS)]
         parts += ["|" + "---|" * 2 + "---:|" * (len(COLUMNS) - 2)]
         parts += [*map(_markdown_row, rows(table)), ""]
@@ -215,12 +234,11 @@ def _overview(table: DomainTable) -> Iterator[str]:
 
 
 def _brief(cell: Cell) -> str:
-    pooled = cell.pooled("last")
-    if pooled is None:
+    error = cell.figure("last")
+    if error is None:
         return "—"
-    error = pooled.mpjpe_mm
     spread = "" if error.std is None else f" ± {error.std:.1f}"
-    return f"{error.value:.1f}{spread} ({pooled.seeds})"
+    return f"{error.value:.1f}{spread} ({len(cell.lines)})"
 
 
 class SectionError(ValueError):
@@ -244,21 +262,12 @@ def replace_section(document: Path, name: str, text: str) -> None:
     write_atomically(document, f"{before}{begin}\n\n{text}\n{end}{after}")
 
 
-def _further(result: PooledResult | None) -> tuple[SeedEstimate | None, ...]:
-    if result is None:
-        return (None, None, None)
-    return (result.pa_mpjpe_mm, result.pck150, result.auc)
-
-
-def _shown(figure: SeedEstimate | None) -> str:
+def _shown(figure: Estimate | None) -> str:
     return "—" if figure is None else str(figure)
 
 
-def _per_cent(share: Estimate) -> str:
-    interval = ""
-    if share.low is not None and share.high is not None:
-        interval = f" [{100 * share.low:.0f}, {100 * share.high:.0f}]"
-    return f"{100 * share.value:.0f} %{interval}"
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers)) or "none"
 
 
 def _lengths(table: DomainTable) -> str:

@@ -24,6 +24,7 @@ from poseshift.flows.benchmark.execute import WORK, execute
 from poseshift.flows.benchmark.lines import LINES_FILE, Job, LinesError, RunLine, append_line, read_lines
 from poseshift.flows.benchmark.plan import PLANS, Plan
 from poseshift.flows.benchmark.plots import write_plots
+from poseshift.flows.benchmark.pooling import pooled
 from poseshift.flows.benchmark.run import run_job
 from poseshift.flows.benchmark.suites import ABLATED, COMPARED
 from poseshift.flows.benchmark.tables import SectionError, markdown, replace_section, tables
@@ -31,6 +32,7 @@ from poseshift.flows.cli import app
 from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.skeleton import skeleton
 from poseshift.preprocessing.motion.procedural import generate
+from poseshift.training.answer import RaysSnap
 from poseshift.training.lifters.registry import preset
 from poseshift.training.run_state import STATE_FILE
 from poseshift.training.schedule import Schedule
@@ -54,7 +56,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     motions = generate(seed=7, subjects=9, clips_per_subject=2, frames_per_clip=40)
     path = place / "tiny.npz"
     np.savez(path, **{motion.name: motion.positions for motion in motions})
-    return Tiny(path, place / "data", prepare_benchmark(str(path), place / "data", seed=0))
+    return Tiny(path, place / "data", prepare_benchmark(str(path), place / "data", seed=0, split=0))
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +69,14 @@ def jobs(tiny: Tiny) -> tuple[Job, ...]:
         seeds=1,
         schedule=short.schedule.model_copy(update={"epochs": EPOCHS, "steps_per_epoch": STEPS}),
     )
-    return plan.jobs(tiny.data)
+    return plan.jobs([tiny.data] * plan.splits)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(
     tiny: Tiny, jobs: tuple[Job, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[RunLine, ...]:
-    executed = execute(jobs, tiny.data, tmp_path_factory.mktemp("undisturbed"), processes=1, device="cpu")
+    executed = execute(jobs, [tiny.data], tmp_path_factory.mktemp("undisturbed"), processes=1, device="cpu")
     assert not executed.failures
     return executed.lines
 
@@ -113,11 +115,11 @@ def test_killed_inside_a_training_it_goes_on_to_the_same_figures(
     assert not psutil.wait_procs(children, timeout=60)[1], "its processes outlive it"
     assert len(read_lines(out)) < len(jobs)
 
-    executed = execute(jobs, tiny.data, out, processes=1, device="cpu")
+    executed = execute(jobs, [tiny.data], out, processes=1, device="cpu")
     assert [line.figures for line in executed.lines] == [line.figures for line in undisturbed]
     assert not [path for path in (out / WORK).iterdir() if path.is_dir()]
 
-    again = execute(jobs, tiny.data, out, processes=1, device="cpu")
+    again = execute(jobs, [tiny.data], out, processes=1, device="cpu")
     assert again.reused == len(jobs)
     assert again.lines == executed.lines
 
@@ -130,7 +132,7 @@ def test_a_line_says_what_was_chosen_and_how_well(undisturbed: tuple[RunLine, ..
         assert line.chosen["oracle"] == 1 + int(np.argmin(errors))
         for choice, epoch in line.chosen.items():
             assert line.under(choice).mpjpe_mm.value == errors[epoch - 1]
-            assert line.under(choice).protocol == "3dhp-annot3"
+            assert line.under(choice).protocol == "placed-at-chest-height"
             assert {row.subject for row in line.under(choice).per_sequence} <= {f"TS{n}" for n in range(1, 7)}
         assert line.rank_correlation is None or -1 <= line.rank_correlation <= 1
         assert len(line.results) == len(set(line.chosen.values()))
@@ -159,7 +161,7 @@ def test_lifters_of_clips_and_aligned_viewpoints(tiny: Tiny, tmp_path: Path) -> 
         seeds=1,
         schedule=Schedule(epochs=3, steps_per_epoch=2, batch_size=16),
     )
-    (job,) = plan.jobs(tiny.data)
+    (job,) = plan.jobs([tiny.data] * plan.splits)
     adaptation = everything.adaptation.model_copy(update={"viewpoint": viewpoint})
     job = job.model_copy(update={"adaptation": adaptation})
     line = run_job(job, tiny.data, tmp_path, torch.device("cpu"))
@@ -209,7 +211,7 @@ def test_domains_train_and_test_on_different_people(tiny: Tiny) -> None:
 
 def test_preparing_again_finds_everything_there(tiny: Tiny) -> None:
     before = {path: path.stat().st_mtime_ns for path in tiny.folder.rglob("*") if path.is_file()}
-    again = prepare_benchmark(str(tiny.motion), tiny.folder, seed=0)
+    again = prepare_benchmark(str(tiny.motion), tiny.folder, seed=0, split=0)
     assert again == tiny.data
     assert {path: path.stat().st_mtime_ns for path in tiny.folder.rglob("*") if path.is_file()} == {**before}
 
@@ -218,6 +220,9 @@ def test_jobs_are_told_apart_by_all_that_decides_their_figures(jobs: tuple[Job, 
     job = jobs[0]
     others = [
         job.model_copy(update={"seed": 1}),
+        job.model_copy(update={"split": 1}),
+        job.model_copy(update={"form": "detected"}),
+        job.model_copy(update={"rays": RaysSnap()}),
         job.model_copy(update={"test_digest": "0"}),
         job.model_copy(update={"lifter_config": preset("ampose-small")}),
         job.model_copy(update={"adaptation": METHODS["gpa"].adaptation}),
@@ -231,8 +236,9 @@ def test_jobs_are_told_apart_by_all_that_decides_their_figures(jobs: tuple[Job, 
 def test_plans_name_known_methods_and_unknown_ones_are_refused(tiny: Tiny) -> None:
     assert set(COMPARED) | set(ABLATED) <= set(METHODS)
     for plan in PLANS.values():
-        expected = len(plan.lifters) * len(plan.methods) * len(plan.domains) * plan.seeds
-        assert len({job.digest for job in plan.jobs(tiny.data)}) == expected
+        expected = len(plan.lifters) * len(plan.methods) * len(plan.domains) * len(plan.forms)
+        expected *= plan.splits * plan.seeds
+        assert len({job.digest for job in plan.jobs([tiny.data] * plan.splits)}) == expected
     result = CliRunner().invoke(app, ["benchmark", "adaptation", "--out", "x", "--methods", "magic"])
     assert result.exit_code == 1
     assert "no method 'magic'" in result.output
@@ -288,7 +294,7 @@ def _with(line: RunLine, *, seed: int = 0, method: str = "source_only", shift_mm
     return RunLine.model_validate(content)
 
 
-def test_tables_pool_seeds_and_say_how_much_of_the_gap_is_closed(
+def test_tables_pool_runs_and_pair_methods_with_their_controls(
     undisturbed: tuple[RunLine, ...], tmp_path: Path
 ) -> None:
     line = undisturbed[1]
@@ -296,27 +302,28 @@ def test_tables_pool_seeds_and_say_how_much_of_the_gap_is_closed(
     lines = (
         _with(line, seed=0),
         _with(line, seed=1, shift_mm=4.0),
+        _with(line, method="positions_shuffled", shift_mm=-20.0),
         _with(line, method="gpa", shift_mm=-28.0),
-        _with(line, method="target_supervised", shift_mm=-38.0),
+        _with(line, seed=1, method="gpa", shift_mm=-30.0),
     )
     (table,) = tables(lines)
-    source, gpa, target = table.cells
-    pooled = source.pooled("last")
-    assert pooled.seeds == 2
-    assert pooled.mpjpe_mm.value == pytest.approx(error + 2)
-    assert pooled.mpjpe_mm.std == pytest.approx(np.sqrt(8))
-    assert table.gap_closed(gpa).value == pytest.approx(0.75)
-    assert table.gap_closed(gpa, "source_there") is None
-    assert table.gap_closed(source) is None
-    assert table.gap_closed(target) is None
+    source, gpa, shuffled = table.cells
+    found = source.figure("last")
+    assert found.value == pytest.approx(error + 2)
+    assert found.std == pytest.approx(np.sqrt(8))
+    assert table.saved(gpa, "source_only").value == pytest.approx((28 + 34) / 2)
+    # One seed alone has both, and every person gained the same.
+    saved = table.saved(gpa, "positions_shuffled")
+    assert saved.value == pytest.approx(8)
+    assert saved.low == pytest.approx(saved.high)
+    assert table.saved(source, "target_supervised") is None
 
     text = markdown(lines)
     assert f"| simple-baseline-small | source_only | 2 | {error + 2:.1f} ± 2.8 [" in text
-    assert "75 % [75, 75]" in text
-    assert "| lifter | `source_only` | `gpa` | `target_supervised` |" in text
-    assert f"| simple-baseline-small | {error + 2:.1f} ± 2.8 (2) | {error - 28:.1f} (1) |" in text
+    assert "| positions_shuffled | 8.0 [8.0, 8.0] |" in text
+    assert f"| simple-baseline-small | {error + 2:.1f} ± 2.8 (2) | {error - 29:.1f} ± 1.4 (2) |" in text
     for stated in (
-        "Protocol `3dhp-annot3`",
+        "Protocol `placed-at-chest-height`",
         "seeds 0, 1",
         "frames of",
         "95 % bootstrap",
@@ -324,7 +331,25 @@ def test_tables_pool_seeds_and_say_how_much_of_the_gap_is_closed(
     ):
         assert stated in text
     assert len(write_plots((table,), tmp_path)) == 2
-    assert (tmp_path / "chest-height-errors.svg").read_bytes().count(b"</svg>") == 1
+    assert (tmp_path / "chest-height-exact-errors.svg").read_bytes().count(b"</svg>") == 1
+
+
+def test_a_person_of_several_splits_is_drawn_once(undisturbed: tuple[RunLine, ...]) -> None:
+    line = undisturbed[1]
+    often = [
+        _with(line),
+        _with(line, shift_mm=6.0).model_copy(update={"job": line.job.model_copy(update={"split": 1})}),
+    ]
+    once = pooled(often[:1], lambda one: one.under("last"), "mpjpe_mm")
+    both = pooled(often, lambda one: one.under("last"), "mpjpe_mm")
+    assert both.value == pytest.approx(once.value + 3)
+    if once.low is not None and once.high is not None:
+        assert both.high - both.low == pytest.approx(once.high - once.low, abs=1e-6)
+    others = {f"TS{number}": f"other{number}" for number in range(1, 7)}
+    apart = pooled(
+        [often[0], often[1].model_copy(update={"people": others})], lambda one: one.under("last"), "mpjpe_mm"
+    )
+    assert apart.value == pytest.approx(both.value)
 
 
 def test_a_run_that_was_given_up_is_a_collapse_and_no_figure(undisturbed: tuple[RunLine, ...]) -> None:
@@ -348,7 +373,7 @@ def test_tables_are_put_between_the_marks_of_a_document(
     assert CliRunner().invoke(app, command).exit_code == 0
     first = document.read_text()
     assert "old" not in first
-    assert "### chest-height" in first
+    assert "### chest-height, exact" in first
     assert first.startswith("Before\n")
     assert first.endswith("\nAfter\n")
     assert CliRunner().invoke(app, command).exit_code == 0
