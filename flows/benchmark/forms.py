@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from poseshift.augmentation.bodies import placed_anew, resized
 from poseshift.geometry.camera import project
+from poseshift.geometry.rotation import axis_angle_to_matrix
 from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.storage.columns import CameraPoses
 
@@ -34,11 +35,14 @@ left for right."""
 SEGMENT_FRAMES = 50
 """Successive frames that lie, lean or stand together."""
 
-LYING_SHARE, LEANING_SHARE = 0.15, 0.2
+LYING_SHARE, LEANING_SHARE = 0.07, 0.13
 LYING_DEGREES, LEANING_DEGREES = (70.0, 110.0), (25.0, 60.0)
 """Of the segments, and by how much they are turned about a level axis. Of the seven activities of
 MPI-INF-3DHP's test set one is on the floor and two are sitting and crouching; of CMU's frames here one in a
 hundred leans by more than 60 degrees."""
+
+LIMB_DEGREES = 30.0
+"""Deviation of the turn of every whole arm and leg about its first joint, on each axis, per segment."""
 
 UPRIGHT_DEGREES = 35.0
 """A trunk that leans no farther than this from the vertical is upright."""
@@ -163,10 +167,10 @@ def in_other_skeleton(poses: CameraPoses) -> CameraPoses:
 
 
 def in_other_postures(poses: CameraPoses, seed: int) -> CameraPoses:
-    """Turn some people about a level axis through the pelvis until they lean or lie, and lower them.
+    """Turn everybody's limbs, and some people about a level axis through the pelvis until they lean or lie.
 
-    A segment of a trial is turned alike before all of its cameras. Limbs move as they did: people who lie do
-    what others do standing.
+    A segment of a trial is turned alike before all of its cameras; its motion goes on inside the turned
+    posture. Who lies is lowered.
 
     Parameters
     ----------
@@ -175,19 +179,26 @@ def in_other_postures(poses: CameraPoses, seed: int) -> CameraPoses:
     seed : int
         Of who lies and leans, which way and how far.
     """
-    root = skeleton(poses.skeleton).root
+    joint_set = skeleton(poses.skeleton)
+    root = joint_set.root
     positions = poses.positions_camera.astype(np.float64)
     segment = poses.frame // SEGMENT_FRAMES
     rotations = np.array([camera.rotation for camera in poses.cameras])
     for trial in range(len(poses.trials)):
         for number in np.unique(segment[poses.trial == trial]):
-            turn = _fallen(np.random.default_rng([seed, trial, int(number)]))
+            rng = np.random.default_rng([seed, trial, int(number)])
+            turn = _fallen(rng)
+            limbs = [(chain, _random_turn(rng)) for chain in _limbs(joint_set)]
             rows = np.flatnonzero((poses.trial == trial) & (segment == number))
             for camera in np.unique(poses.camera[rows]):
                 seen = rows[poses.camera[rows] == camera]
                 to_camera = rotations[camera]
                 pelvis = positions[seen, root : root + 1]
-                relative = (positions[seen] - pelvis) @ to_camera @ turn.T @ to_camera.T
+                relative = (positions[seen] - pelvis) @ to_camera
+                for chain, limb_turn in limbs:
+                    pivot = relative[:, chain[:1]]
+                    relative[:, chain] = (relative[:, chain] - pivot) @ limb_turn.T + pivot
+                relative = relative @ turn.T @ to_camera.T
                 lowered = pelvis - _PELVIS_DROP_M * (1 - turn[2, 2]) * to_camera[:, 2]
                 positions[seen] = relative + lowered
     intrinsics = poses.intrinsics[poses.camera]
@@ -201,6 +212,23 @@ def in_other_postures(poses: CameraPoses, seed: int) -> CameraPoses:
 _PELVIS_DROP_M = 0.7
 
 
+def _limbs(joint_set: Skeleton) -> tuple[list[int], ...]:
+    """Joints of each arm and leg, the one that it hangs on first."""
+    paired = {*joint_set.left, *joint_set.right}
+    chains: dict[int, list[int]] = {}
+    for joint, parent in enumerate(joint_set.parents):
+        if joint not in paired:
+            continue
+        first = joint if parent not in paired else next(f for f, chain in chains.items() if parent in chain)
+        chains.setdefault(first, []).append(joint)
+    return tuple(chains.values())
+
+
+def _random_turn(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw the rotation (3, 3) of a limb."""
+    return _rotation(np.radians(LIMB_DEGREES) * rng.standard_normal(3))
+
+
 def _fallen(rng: np.random.Generator) -> NDArray[np.float64]:
     """Draw the rotation (3, 3) of a segment in the world, z up; mostly none."""
     kind, share, heading = rng.random(3)
@@ -211,9 +239,11 @@ def _fallen(rng: np.random.Generator) -> NDArray[np.float64]:
     else:
         return np.eye(3)
     angle, about = np.radians(low + share * (high - low)), 2 * np.pi * heading
-    x, y = np.cos(about), np.sin(about)
-    across = np.array([[0.0, 0.0, y], [0.0, 0.0, -x], [-y, x, 0.0]])
-    return np.asarray(np.eye(3) + np.sin(angle) * across + (1 - np.cos(angle)) * across @ across)
+    return _rotation(angle * np.array([np.cos(about), np.sin(about), 0.0]))
+
+
+def _rotation(axis_angle: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(axis_angle_to_matrix(torch.from_numpy(axis_angle)))
 
 
 def as_detected(poses: CameraPoses, seed: int) -> CameraPoses:

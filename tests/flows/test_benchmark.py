@@ -307,7 +307,7 @@ def test_tables_pool_runs_and_pair_methods_with_their_controls(
         _with(line, seed=1, method="gpa", shift_mm=-30.0),
     )
     (table,) = tables(lines)
-    source, gpa, shuffled = table.cells
+    source, gpa, _ = table.cells
     found = source.figure("last")
     assert found.value == pytest.approx(error + 2)
     assert found.std == pytest.approx(np.sqrt(8))
