@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from poseshift.preprocessing.free_motion import FreeMotionOptions, plan_free_motion
 from poseshift.preprocessing.human36m.options import Human36MOptions
 from poseshift.preprocessing.human36m.read import plan_human36m
 from poseshift.preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions, plan_test, plan_train
@@ -25,6 +26,9 @@ class ReaderOptions(FrozenModel):
 
     human36m: Human36MOptions = Field(
         default_factory=Human36MOptions, description="Named corrections for known faults of Human3.6M."
+    )
+    free_motion: FreeMotionOptions = Field(
+        default_factory=FreeMotionOptions, description="How free motion is put before cameras."
     )
     mpi_inf_3dhp: MpiInf3dhpOptions = Field(
         default_factory=MpiInf3dhpOptions, description="Options of the MPI-INF-3DHP readers."
@@ -96,6 +100,11 @@ for _known in (
         "mpi_inf_3dhp_test",
         "The test part of MPI-INF-3DHP, from annot_data.mat.",
         lambda tree: plan_test(tree.root, tree.options.mpi_inf_3dhp),
+    ),
+    DataSet(
+        "free_motion",
+        "Free motion, from an npz bundle or a folder of ASF and AMC files, before Human3.6M's cameras.",
+        lambda tree: plan_free_motion(tree.root, tree.options.free_motion),
     ),
     DataSet("augmented", "Poses of another store that were augmented."),
     DataSet("adapted", "Poses of another store in front of other cameras."),

@@ -35,13 +35,13 @@ left for right."""
 SEGMENT_FRAMES = 50
 """Successive frames that lie, lean or stand together."""
 
-LYING_SHARE, LEANING_SHARE = 0.07, 0.13
+LYING_SHARE, LEANING_SHARE = 0.05, 0.1
 LYING_DEGREES, LEANING_DEGREES = (70.0, 110.0), (25.0, 60.0)
 """Of the segments, and by how much they are turned about a level axis. Of the seven activities of
 MPI-INF-3DHP's test set one is on the floor and two are sitting and crouching; of CMU's frames here one in a
 hundred leans by more than 60 degrees."""
 
-LIMB_DEGREES = 30.0
+LIMB_DEGREES = 12.0
 """Deviation of the turn of every whole arm and leg about its first joint, on each axis, per segment."""
 
 UPRIGHT_DEGREES = 35.0

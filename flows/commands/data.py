@@ -21,6 +21,7 @@ from poseshift.flows.commands.options import Json, Plugins
 from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, prepare, quality_warnings
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
 from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.free_motion import FreeMotionOptions
 from poseshift.preprocessing.human36m.read import Human36MOptions
 from poseshift.preprocessing.ingest import IngestReport
 from poseshift.preprocessing.motion.sources import load, title
@@ -87,6 +88,31 @@ def prepare_human36m(
             s9_drift=s9_drift, s11_directions=s11_directions, skeleton_scale=skeleton_scale
         ),
         unpack_into=unpack_into,
+        on_failure="keep-going" if keep_going else "abort",
+        on_vanished="prune" if prune else "keep",
+        dask=dask,
+    )
+    _prepare([request], as_json=as_json)
+
+
+@prepare_app.command("free-motion")
+def prepare_free_motion(
+    motion: Annotated[
+        Path, typer.Argument(help="An npz bundle, or a folder of CMU's ASF/AMC files.", exists=True)
+    ],
+    store: Store,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the clips' headings and places.")] = 0,
+    dask: Dask = None,
+    keep_going: KeepGoing = False,
+    prune: Prune = False,
+    as_json: Json = False,
+) -> None:
+    """Free motion: every clip, with all of its people, before Human3.6M's four cameras."""
+    request = PrepareRequest(
+        kind="free-motion",
+        raw=motion,
+        store=store,
+        free_motion=FreeMotionOptions(seed=seed),
         on_failure="keep-going" if keep_going else "abort",
         on_vanished="prune" if prune else "keep",
         dask=dask,
