@@ -22,6 +22,7 @@ from torch import Tensor
 from poseshift.augmentation.clips import middle, middle_root
 from poseshift.augmentation.draws import draw_rows, draw_uniform
 from poseshift.geometry.arrays import Array, like
+from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.camera import (
     Camera,
     Intrinsics,
@@ -31,7 +32,7 @@ from poseshift.geometry.camera import (
     rays_to_px,
     stack_intrinsics,
 )
-from poseshift.geometry.skeleton import skeleton
+from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.storage.columns import CameraPoses
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import Float32
@@ -40,6 +41,7 @@ from poseshift.training.batches import Batch
 _LOG = logging.getLogger(__name__)
 
 RootForm = Literal["ray", "wide"]
+DepthFrom = Literal["extent", "bones"]
 Copied = Literal["root_and_scale", "root_only", "scale_only", "random_uniform"]
 
 
@@ -61,6 +63,14 @@ class GlobalPositionConfig(FrozenModel):
             "control: 'root_only' keeps the source's depth, 'scale_only' keeps the source's direction, "
             "'random_uniform' draws direction and depth uniformly from the range that the method would give "
             "to the same poses."
+        ),
+    )
+    depth_from: DepthFrom = Field(
+        default="extent",
+        description=(
+            "How deep a pose is put: 'extent' (the method) by the sides of the boxes of both poses, which "
+            "differ in posture, too; 'bones' by the lengths of the source's bones against those seen of the "
+            "target."
         ),
     )
     nearest_m: float = Field(
@@ -263,6 +273,39 @@ def match(
     return Placement(direction=ray if root_form == "ray" else ray * (2 * focal / width), depth=depth)
 
 
+def depth_by_bones(positions_camera: Tensor, target_rays: Tensor, joint_set: Skeleton) -> Tensor:
+    """Depth at which a body's bones would look as long as those of its target, whatever the posture.
+
+    A bone of length L that is seen with length l (in ray coordinates) is at most L / l away, and as far when
+    it lies across the image. Some of the long bones always do: the depth is a low quantile of the bounds.
+
+    Parameters
+    ----------
+    positions_camera : Tensor
+        (n, joints, 3), metres.
+    target_rays : Tensor
+        (n, joints, 2), undistorted.
+    joint_set : Skeleton
+        Names the bones.
+
+    Returns
+    -------
+    Tensor
+        (n,), metres.
+    """
+    lengths: Tensor = bone_lengths(positions_camera, joint_set)
+    parents, children = (list(ends) for ends in zip(*joint_set.bones, strict=True))
+    seen = (target_rays[:, children] - target_rays[:, parents]).norm(dim=-1)
+    # Short bones say little: a centimetre of noise is a tenth of them.
+    counted = (lengths > _LONG_BONE_M) & (seen > 0)
+    bounds = torch.where(counted, lengths / seen, torch.nan)
+    return torch.nanquantile(bounds, _BOUND_QUANTILE, dim=-1)
+
+
+_LONG_BONE_M = 0.2
+_BOUND_QUANTILE = 0.25
+
+
 class GlobalPositionAlignment:
     """Give every clip of a batch the position of a random target pose: a ``BatchTransform``.
 
@@ -290,7 +333,8 @@ class GlobalPositionAlignment:
         self, config: GlobalPositionConfig, target: TargetKeypoints, device: torch.device | str = "cpu"
     ) -> None:
         self.config = config
-        self.root = skeleton(target.skeleton).root
+        self.joint_set = skeleton(target.skeleton)
+        self.root = self.joint_set.root
         self.camera = torch.as_tensor(target.camera, dtype=torch.int64, device=device)
         self._rays = torch.as_tensor(target.rays, device=device)
         self._cameras = target.cameras
@@ -317,7 +361,7 @@ class GlobalPositionAlignment:
     def move(self, batch: Batch, rows: Tensor, generator: torch.Generator) -> Batch:
         """Move each clip to the target pose of the row that stands with it."""
         rays, intrinsics = self._rays[rows], self._intrinsics[self.camera[rows]]
-        moved = place(batch.positions_camera, rays, intrinsics, self.config, self.root, generator)
+        moved = place(batch.positions_camera, rays, intrinsics, self.config, self.joint_set, generator)
         return Batch(moved, project(moved, intrinsics), intrinsics, batch.up_camera)
 
 
@@ -326,7 +370,7 @@ def place(
     target_rays: Tensor,
     target_intrinsics: Intrinsics,
     config: GlobalPositionConfig,
-    root: int,
+    joint_set: Skeleton,
     generator: torch.Generator,
 ) -> Tensor:
     """Move clips to given target poses, with the config's form, control and safeguard.
@@ -343,8 +387,8 @@ def place(
         Leading dimension (n,).
     config : GlobalPositionConfig
         Form, control and safeguard.
-    root : int
-        Index of the root joint.
+    joint_set : Skeleton
+        Names the root and the bones.
     generator : torch.Generator
         Used by the control ``random_uniform`` alone.
 
@@ -353,10 +397,13 @@ def place(
     Tensor
         (n, frames, joints, 3), metres, camera axes of the target.
     """
+    root = joint_set.root
     relative = clips - middle_root(clips, root)
     with torch.no_grad():
         pose = middle(clips)
         matched = match(pose, target_rays, target_intrinsics, root=root, root_form=config.root_form)
+        if config.depth_from == "bones":
+            matched = replace(matched, depth=depth_by_bones(pose, target_rays, joint_set))
         placement = _controlled(matched, pose[:, root], config.copied, generator)
         nearest = config.nearest_m - relative[..., 2].amin(dim=(1, 2))
         placement = replace(placement, depth=torch.maximum(placement.depth, nearest))

@@ -46,7 +46,7 @@ class TargetStage:
             raise ValueError(f"source poses are {source_skeleton}, target keypoints {target.skeleton}")
         self.config = config
         self._target = target
-        self._root = skeleton(target.skeleton).root
+        self._joint_set = skeleton(target.skeleton)
         self._rows = [np.flatnonzero(target.camera == row) for row in range(len(target.cameras))]
         self._shares = torch.as_tensor([float(len(rows)) for rows in self._rows])
 
@@ -58,7 +58,7 @@ class TargetStage:
         rays = torch.as_tensor(self._target.rays[rows])
         seen_by = self._target.cameras[number]
         intrinsics = on_device(stack_intrinsics([seen_by] * len(clips)), rays)
-        return Staged(place(clips, rays, intrinsics, self.config, self._root, rng), seen_by)
+        return Staged(place(clips, rays, intrinsics, self.config, self._joint_set, rng), seen_by)
 
     @property
     def made_by(self) -> dict[str, str]:

@@ -11,10 +11,13 @@ from poseshift.adaptation.global_position import (
     GlobalPositionConfig,
     TargetKeypoints,
     align,
+    depth_by_bones,
     match,
     place,
 )
+from poseshift.geometry.bones import from_bones
 from poseshift.geometry.camera import Camera, Distortion, normalise, project, stack_intrinsics
+from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import Batch, DevicePoses
 
 ROOT = 0
@@ -342,3 +345,27 @@ def test_it_takes_batches_of_device_poses(target, distorted_camera, draw_people,
 def test_unknown_options_are_refused(options):
     with pytest.raises(ValueError, match="GlobalPositionConfig"):
         GlobalPositionConfig(**options)
+
+
+def test_depth_by_bones_does_not_ask_for_the_same_posture() -> None:
+    """Another posture of the same body at the same place; the extents of the boxes say something else."""
+    body = skeleton("human36m_17")
+    rng = np.random.default_rng(0)
+    lengths = rng.uniform(0.22, 0.5, size=len(body.bones))
+
+    def postures(count: int) -> np.ndarray:
+        directions = rng.normal(size=(count, len(body.bones), 3))
+        directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+        each = np.broadcast_to(lengths, directions.shape[:2])
+        return from_bones(np.zeros((count, 3)), directions, each, body)
+
+    depth = rng.uniform(3.0, 8.0, size=400)
+    target = postures(400) + depth[:, None, None] * [0.0, 0.0, 1.0]
+    rays = torch.from_numpy(target[..., :2] / target[..., 2:])
+    source = torch.from_numpy(postures(400))
+    found = depth_by_bones(source, rays, body).numpy()
+    extents = (np.ptp(source.numpy()[..., :2], axis=1) / np.ptp(rays.numpy(), axis=1)).mean(axis=-1)
+    assert np.corrcoef(found, depth)[0, 1] > 0.9
+    assert np.abs(found - depth).mean() < 0.5 * np.abs(extents - depth).mean()
+    # A body twice as large is seen as large from twice as far.
+    np.testing.assert_allclose(depth_by_bones(2 * source, rays, body), 2 * found, rtol=1e-9)
