@@ -21,6 +21,7 @@ from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import Batch, DevicePoses
 
 ROOT = 0
+BODY = skeleton("human36m_17")
 
 
 def transcribed(source, target_screen, focal, centre, wide):
@@ -245,7 +246,7 @@ def test_pairing_each_target_once_copies_all_moments(target, draw_people, distor
         lambda field: torch.as_tensor(field, dtype=torch.float32)
     )
     moved = place(
-        clips, torch.as_tensor(target.rays), intrinsics, GlobalPositionConfig(), ROOT, torch.Generator()
+        clips, torch.as_tensor(target.rays), intrinsics, GlobalPositionConfig(), BODY, torch.Generator()
     )
     rays = moved[:, 0, 0, :2] / moved[:, 0, 0, 2:]
     assert np.allclose(rays.numpy(), target.rays[:, 0], atol=1e-6)
@@ -307,7 +308,7 @@ def test_nobody_comes_too_near_and_the_roots_pixel_stays(square_camera):
                 torch.as_tensor(rays),
                 intrinsics.map(torch.as_tensor),
                 GlobalPositionConfig(root_form=form, nearest_m=nearest),
-                ROOT,
+                BODY,
                 torch.Generator(),
             )
             for nearest in (0.5, 1.5)

@@ -241,6 +241,13 @@ _3DHP_ANNOT3 = Protocol(
     thresholds_mm=_TOOLKIT_THRESHOLDS_MM,
 )
 
+_3DHP_ANNOT3_FLIP = replace(
+    _3DHP_ANNOT3,
+    name="3dhp-annot3-flip",
+    description="As 3dhp-annot3, mirrored input averaged.",
+    test_time="flip",
+)
+
 _3DHP_POSEAUG16 = Protocol(
     name="3dhp-poseaug16",
     description=(
@@ -280,6 +287,7 @@ for _protocol in (
     _HUMAN36M_P2,
     _3DHP_OFFICIAL,
     _3DHP_ANNOT3,
+    _3DHP_ANNOT3_FLIP,
     _3DHP_POSEAUG16,
     _3DHP_GRAPHMLP17,
 ):
