@@ -31,7 +31,7 @@ class RaysSnap(FrozenModel):
 
     kind: Literal["snap"] = "snap"
     in_loss: bool = Field(
-        default=False, description="Whether training measures the pose on its rays, and not the raw output."
+        default=False, description="Whether half of the training's loss is that of the pose on its rays."
     )
 
 

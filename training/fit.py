@@ -92,7 +92,7 @@ def fit(
         Applied to each batch in this order, after the mirroring that the schedule asks for. Those with a
         state (:class:`poseshift.training.transforms.StatefulTransform`) are saved and restored with the run.
     rays : Rays
-        With ``in_loss``, poses are put on the rays of their keypoints before the loss is taken.
+        With ``in_loss``, half of the loss is that of the pose on the rays of its keypoints.
     on_epoch : callable or None
         Called after each epoch and its checkpoint. It may use the lifter; what it raises ends the run.
 
@@ -228,7 +228,7 @@ def batch_loss(
     generator : torch.Generator or None
         For the random part of the encoding; none to leave it out.
     rays : Rays
-        With ``in_loss``, the loss is that of the pose on its rays.
+        With ``in_loss``, the loss is the mean of the output's and of the pose's on its rays.
     """
     joint_set = skeleton_named(lifter.skeleton)
     answered = slice(None)
@@ -241,7 +241,9 @@ def batch_loss(
         return loss_of(prediction, encoding.to_target_frame(target, encoded))
     relative = encoding.from_target_frame(prediction, encoded)
     keypoints = batch.keypoints_px[:, answered]
-    return loss_of(on_rays(rays, relative, keypoints, batch.intrinsics, joint_set.root), target)
+    placed = on_rays(rays, relative, keypoints, batch.intrinsics, joint_set.root)
+    # On the rays alone the output across the image, and with it its size, would be anybody's guess.
+    return (loss_of(relative, target) + loss_of(placed, target)) / 2
 
 
 class RowOrder:
