@@ -18,6 +18,7 @@ from poseshift.flows.experiment.evaluate import evaluate_lifter
 from poseshift.flows.experiment.folder import RunFolder, Trained, job
 from poseshift.flows.experiment.recipe import PoseData, Recipe, StoredData
 from poseshift.flows.experiment.train import train_lifter
+from poseshift.flows.pipeline import evaluate_method, publish, train_method
 from poseshift.flows.report.gather import placement
 from poseshift.geometry.camera import stack_intrinsics
 from poseshift.geometry.skeleton import HUMAN36M_17
@@ -182,6 +183,18 @@ def test_a_view_without_any_detection_is_refused_by_name(detected: Recipe, tmp_p
     test = detected.test.model_copy(update={"data": blind})
     with pytest.raises(NeverDetectedError, match=r"trial 'TS1/TS1', camera \S+: joint 'right_wrist'"):
         evaluate_lifter(tmp_path / "lifter", test, tmp_path / "results", "cpu")
+
+
+def test_summary_and_report_say_the_number(detected: Recipe) -> None:
+    recipe = detected.model_copy(update={"compare": (), "seeds": (0,)})
+    name = recipe.method.name
+    one = Trained(name, 0, train_method(recipe, name, 0), evaluate_method(recipe, name, 0))
+    summary = publish(recipe, (one,))
+    count = one.evaluation.under("3dhp-annot3").interpolated
+    assert summary.interpolated == count > 0
+    told = f"{count:,} of {summary.frames:,} test frames lack keypoints"
+    assert told in RunFolder(recipe.run_dir).report.read_text(encoding="utf-8")
+    assert summary.model_copy(update={"interpolated": 0}).gaps is None
 
 
 @pytest.mark.usefixtures("connected")
