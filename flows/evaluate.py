@@ -58,6 +58,7 @@ def evaluate_once(
             {
                 "protocol": one.protocol,
                 "frames": one.frames,
+                "interpolated": one.interpolated,
                 "mpjpe_mm": str(one.mpjpe_mm),
                 "pck150": str(one.pck150),
             }

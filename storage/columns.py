@@ -66,7 +66,7 @@ class CameraPoses:
     positions_camera : array of float32 of shape (n, joints, 3)
         Metres, camera axes, absolute (root included).
     keypoints_px : array of float32 of shape (n, joints, 2)
-        Pixels.
+        Pixels; NaN for a joint that a detector did not see.
     camera : array of int32
         (n,) int32, row of ``cameras``.
     trial : array of int32
@@ -122,6 +122,29 @@ class CameraPoses:
         return replace(self, positions_camera=np.full_like(self.positions_camera, np.nan))
 
     @property
+    def whole(self) -> NDArray[np.bool_]:
+        """Whether each row has all of its keypoints, (n,)."""
+        return np.asarray(np.isfinite(self.keypoints_px).all(axis=(1, 2)))
+
+    def without_gaps(self) -> CameraPoses:
+        """Take the rows that have all of their keypoints, which are the rows that can be learned from.
+
+        Raises
+        ------
+        ValueError
+            When there is none.
+        """
+        whole = self.whole
+        if whole.all():
+            return self
+        if not whole.any():
+            raise ValueError(
+                f"none of the {len(self)} poses has all of its keypoints; select other frames or another "
+                "detector"
+            )
+        return self.take(whole)
+
+    @property
     def same_view(self) -> NDArray[np.bool_]:
         """Whether each row but the first is of the trial and camera of the row before it, (n - 1,)."""
         return np.asarray((np.diff(self.trial) == 0) & (np.diff(self.camera) == 0))
@@ -162,7 +185,8 @@ def read_camera_poses(store: PoseStore, selection: Selection = _EVERYTHING) -> C
     -------
     CameraPoses
         Rows sorted by trial, then camera (in the trial's own order), then frame. The tables hold the trials
-        and cameras that have rows; equal calibrations share one row of the camera table.
+        and cameras that have rows; equal calibrations share one row of the camera table. A joint that the
+        detector did not see (confidence 0) has NaN keypoints, wherever the detector has put it.
 
     Raises
     ------
@@ -196,7 +220,7 @@ class PoseRun:
     positions_camera : array of float32 of shape (frames, joints, 3)
         Metres, camera axes.
     keypoints_px : array of float32 of shape (frames, joints, 2)
-        Pixels.
+        Pixels; NaN for a joint that a detector did not see.
     frames : array of intp of shape (frames,)
         Frame numbers in the trial, rising.
     activity : array of int8 of shape (frames,)
@@ -265,10 +289,21 @@ def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterato
             info=TrialInfo(key, attributes.action, attributes.subaction, attributes.fps, wanted),
             camera=camera,
             positions_camera=moved.astype(np.float32),
-            keypoints_px=read_array(group, keypoints_name, number)[frames, :, :2],
+            keypoints_px=_seen(read_array(group, keypoints_name, number)[frames]),
             frames=frames,
             activity=activity,
         )
+
+
+def _seen(keypoints: Float32) -> Float32:
+    """Cut (frames, joints, 2 or 3) to pixels, NaN where there is a confidence that is not above 0.
+
+    Detectors put what they do not see at (0, 0), where a lifter would take it for a joint.
+    """
+    pixels = keypoints[..., :2]
+    if keypoints.shape[-1] == 2:
+        return pixels
+    return np.where(keypoints[..., 2:] > 0, pixels, np.float32(np.nan))
 
 
 def _holding(attributes: TrialAttributes, wanted: PositionsKind) -> str | None:

@@ -49,7 +49,7 @@ from poseshift.storage.store import PoseStore, StoreError
 from poseshift.training.encoding import EncodingName
 from poseshift.training.evaluation.intervals import Estimate
 from poseshift.training.evaluation.protocols import names_for_store
-from poseshift.training.evaluation.results import EvaluationResult
+from poseshift.training.evaluation.results import EvaluationResult, gaps_told
 from poseshift.training.lifters.registry import preset
 from poseshift.training.schedule import Schedule
 
@@ -297,6 +297,9 @@ def _print_training(record: TrainingRecord, out: Path, *, as_json: bool) -> None
         f"Trained on {record.poses:,} poses in {record.seconds:.0f} s on {record.device}; "
         f"last loss {record.curve[-1].loss:.4f}. Lifter in [bold]{out / CHECKPOINT}[/]"
     )
+    for whose, count in (("labelled", record.left_out), ("target", record.target_left_out)):
+        if count:
+            console.print(f"{count:,} {whose} poses lack keypoints and were left out", style="yellow")
 
 
 def _print_evaluation(record: EvaluationRecord) -> None:
@@ -307,6 +310,10 @@ def _print_evaluation(record: EvaluationRecord) -> None:
     for result in record.results:
         table.add_row(result.protocol, f"{result.frames:,}", *(_figures(result)))
     console.print(table)
+    for result in record.results:
+        gaps = gaps_told(result.interpolated, result.frames)
+        if gaps is not None:
+            console.print(f"{result.protocol}: {gaps}", style="yellow", markup=False, highlight=False)
     if record.restaged_from:
         console.print(f"[yellow]Restaged motion, not the original recordings:[/] {record.restaged_from}")
 
@@ -334,7 +341,7 @@ def _print_summary(summary: Summary, folder: RunFolder, *, as_json: bool) -> Non
         if row.gain_mm is not None:
             share = "" if row.gap_closed is None else f"; share of the gap closed: {_share(row.gap_closed)}"
             console.print(f"Gained by {row.label}: [bold]{row.gain_mm}[/] mm MPJPE{share}", highlight=False)
-    for note in (summary.restaging, summary.transduction):
+    for note in (summary.restaging, summary.transduction, summary.gaps):
         if note is not None:
             console.print(note, style="yellow", markup=False, highlight=False)
     console.print(f"Report: [bold]{folder.report}[/]   Figures: {folder.summary}", soft_wrap=True)

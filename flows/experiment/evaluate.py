@@ -22,7 +22,7 @@ from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, TrainedLifter, load_lifter
 from poseshift.training.evaluation.evaluate import Mapper, evaluate, predict, rows_within
 from poseshift.training.evaluation.protocols import Protocol, protocol
-from poseshift.training.evaluation.results import EvaluationResult
+from poseshift.training.evaluation.results import EvaluationResult, gaps_told
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,11 @@ def evaluate_lifter(
                 chosen = protocol(name)
                 poses = chosen.read(store, test.data.keypoints)
                 predicted = _predict(trained, poses, chosen, store, test.data.keypoints, lifter, over)
-                results.append(evaluate(predicted, poses, chosen))
+                result = evaluate(predicted, poses, chosen)
+                gaps = gaps_told(result.interpolated, result.frames)
+                if gaps is not None:
+                    logger.warning("%s, keypoints of %s: %s", name, test.data.keypoints, gaps)
+                results.append(result)
                 write_predictions(place, name, predicted, poses)
         return EvaluationRecord(
             snapshot=store.snapshot,
@@ -167,9 +171,13 @@ def _predict(
     lifter: Path,
     over: Mapper,
 ) -> Float32:
-    """Predict the rows of a protocol; a lifter of clips also sees the frames around them."""
-    if trained.lifter.frames == 1:
+    """Predict the rows of a protocol; a lifter of clips also sees the frames around them.
+
+    So does one of single frames where keypoints are missing: gaps are filled from the same frames for all.
+    """
+    if trained.lifter.frames == 1 and poses.whole.all():
         return predict(trained, poses, test_time=chosen.test_time, over=over)
     context = read_camera_poses(store, chosen.context(keypoints))
-    _check_rate(trained, context, lifter)
+    if trained.lifter.frames > 1:
+        _check_rate(trained, context, lifter)
     return predict(trained, context, test_time=chosen.test_time, over=over)[rows_within(poses, context)]

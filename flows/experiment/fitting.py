@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +31,8 @@ from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.lifters.registry import build
 from poseshift.training.run_state import STATE_FILE
 from poseshift.training.schedule import Schedule
+
+logger = logging.getLogger(__name__)
 
 EpochListener = Callable[[EpochLog], None]
 """Called after each epoch."""
@@ -88,6 +91,8 @@ class Taught:
         What the adaptation brought.
     poses : int
         Labelled poses learned from.
+    left_out, target_left_out : int
+        Labelled poses, and poses of the target, that lack a keypoint.
     answer : Answer
         What is done to the lifter's output.
     """
@@ -96,6 +101,8 @@ class Taught:
     fitted: AdaptedFit
     adaptation: AdaptationPlan
     poses: int
+    left_out: int
+    target_left_out: int
     answer: Answer
 
 
@@ -117,9 +124,9 @@ def teach(
     teaching : Teaching
         How.
     labelled : CameraPoses
-        Poses whose 3D is learned.
+        Poses whose 3D is learned; those that lack a keypoint are left out.
     target : CameraPoses or None
-        The poses to adapt to, without their 3D.
+        The poses to adapt to, without their 3D; those that lack a keypoint are left out.
     folder : Path
         Gets ``training`` (the state to resume from) and, when watching, ``candidates`` (every epoch's
         weights).
@@ -135,12 +142,16 @@ def teach(
     Raises
     ------
     ValueError
-        A target is needed and missing.
+        A target is needed and missing, or no labelled pose has all of its keypoints.
     poseshift.augmentation.collapse.CollapseError
         Adversarial augmentation collapsed more often than its configuration allows.
     """
     chosen = encoding(teaching.encoding)
     lifter = build(teaching.lifter, chosen.channels, seed=teaching.seed)
+    given, labelled = len(labelled), labelled.without_gaps()
+    left_out = given - len(labelled)
+    if left_out:
+        logger.warning("%d of %d labelled poses lack keypoints and are left out", left_out, given)
     poses = DevicePoses.from_columns(labelled, device, lifter.frames)
     record = None if watching is None else _recorder(teaching, watching, target, lifter, folder, device)
     adaptation = planned(teaching.adaptation, labelled, target, gravity_file, teaching.seed, device)
@@ -164,7 +175,15 @@ def teach(
     found = None if target is None else adaptation.gravity_found(target)
     if found is not None and found is not adaptation.gravity:  # by the lifter's own answers, in this training
         write_atomically(gravity_file, found.model_dump_json(indent=2) + "\n")
-    return Taught(fitted.fit.lifter, fitted, adaptation, len(poses), answer_of(teaching, labelled))
+    return Taught(
+        lifter=fitted.fit.lifter,
+        fitted=fitted,
+        adaptation=adaptation,
+        poses=len(poses),
+        left_out=left_out,
+        target_left_out=0 if target is None else int((~target.whole).sum()),
+        answer=answer_of(teaching, labelled),
+    )
 
 
 def answer_of(teaching: Teaching, labelled: CameraPoses) -> Answer:
@@ -290,7 +309,7 @@ def _recorder(
     measured = partial(
         measure,
         encoding=chosen,
-        target=DevicePoses.from_columns(target, device, lifter.frames),
+        target=DevicePoses.from_columns(target.without_gaps(), device, lifter.frames),
         source_bones=watching.bones,
         config=watching.criteria,
     )

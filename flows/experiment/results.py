@@ -13,7 +13,7 @@ from poseshift.flows.experiment.recipe import CheckpointChoice, Recipe
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import git_commit, software_versions
 from poseshift.training.evaluation.intervals import Estimate
-from poseshift.training.evaluation.results import EvaluationResult, SeedEstimate, pool_seeds
+from poseshift.training.evaluation.results import EvaluationResult, SeedEstimate, gaps_told, pool_seeds
 
 BOOTSTRAP_SEED = 0
 
@@ -66,8 +66,15 @@ class ProtocolFigures(FrozenModel):
     """Test frames measured."""
     sequences: int
     """Test sequences measured."""
+    interpolated: int = 0
+    """Test frames in which a keypoint was not detected; lifters answered to one interpolated in time."""
     rows: tuple[Row, ...]
     """One per method, in the order of the recipe's entries."""
+
+    @property
+    def gaps(self) -> str | None:
+        """A sentence on test frames that lack keypoints; None where none do."""
+        return gaps_told(self.interpolated, self.frames)
 
     def of(self, method: str) -> Row | None:
         """Find a method's row by its name; None when it was not trained."""
@@ -142,6 +149,7 @@ def compare(protocol: str, entries: Sequence[Method], results: Results) -> Proto
         protocol=protocol,
         frames=first.frames,
         sequences=first.sequences,
+        interpolated=results[entries[0].name][0].interpolated,
         rows=tuple(_row(entry, results, baseline, reference) for entry in entries),
     )
 

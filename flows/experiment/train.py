@@ -100,6 +100,10 @@ class TrainingRecord(FrozenModel):
     """Snapshot of each data set that was read."""
     poses: int
     """Labelled poses learned from."""
+    left_out: int = 0
+    """Labelled poses that lack a keypoint, so that nothing was learned from them."""
+    target_left_out: int = 0
+    """Poses of the target that lack a keypoint, so that nothing was adapted to them."""
     curve: tuple[CurvePoint, ...]
     """Training loss by epoch."""
     seconds: float
@@ -264,6 +268,8 @@ def _train(
     record = TrainingRecord(
         snapshots={data.data.dataset: data.store.snapshot for data in (labelled, target) if data is not None},
         poses=taught.poses,
+        left_out=taught.left_out,
+        target_left_out=taught.target_left_out,
         curve=tuple(CurvePoint(epoch=log.epoch, loss=log.loss) for log in history),
         seconds=perf_counter() - started,
         device=str(device),

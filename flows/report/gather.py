@@ -221,7 +221,7 @@ def sample_poses(predicted: Mapping[str, Float32], test: CameraPoses) -> tuple[S
 
 
 def _sample(poses: CameraPoses, device: torch.device, generator: torch.Generator) -> Batch:
-    columns = DevicePoses.from_columns(poses, device, frames=1)
+    columns = DevicePoses.from_columns(poses.without_gaps(), device, frames=1)
     rows = torch.randint(len(columns), (min(PLACEMENT_SAMPLES, len(columns)),), generator=generator)
     return columns.batch(rows)
 

@@ -101,6 +101,8 @@ class ReportView:
         The notice about restaged data; None for real recordings.
     transductive : str or None
         The notice about lifters that have seen the frames of their test; None where none have.
+    gaps : str or None
+        The notice about test frames that lack keypoints; None where none do.
     headline : ResultTable
         The first protocol's table.
     without_gap : bool
@@ -127,6 +129,7 @@ class ReportView:
     lead: str
     restaged: str | None
     transductive: str | None
+    gaps: str | None
     headline: ResultTable
     without_gap: bool
     aligned_by: str
@@ -148,6 +151,7 @@ def build_view(recipe: Recipe, summary: Summary, evidence: Evidence) -> ReportVi
         lead=_lead(recipe, summary),
         restaged=summary.restaging,
         transductive=summary.transduction,
+        gaps=summary.gaps,
         headline=_table(summary),
         without_gap=any(row.gain_mm is not None and row.gap_closed is None for row in summary.rows),
         aligned_by=summary.headline.label,

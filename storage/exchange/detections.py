@@ -111,7 +111,8 @@ def attach_detections(trial: Trial, detector: str, keypoints: Sequence[NDArray[A
         Name of the detector.
     keypoints : Sequence[NDArray[Any]]
         Per camera (frames, 17, 2) pixels, or (frames, 17, 3) with confidence; missing confidences are 1.
-        Videos may be a few frames longer than the motion capture: what is over is cut.
+        A joint that is NaN was not seen, and is kept as zeros with confidence zero. Videos may be a few
+        frames longer than the motion capture: what is over is cut.
 
     Raises
     ------
@@ -130,6 +131,7 @@ def attach_detections(trial: Trial, detector: str, keypoints: Sequence[NDArray[A
                 f"frames; expected at least {trial.frames}"
             )
         stacked[number, ..., : array.shape[-1]] = array[: trial.frames]
+    stacked[np.isnan(stacked).any(axis=-1)] = 0  # a store holds finite numbers only
     return replace(trial, detections={**trial.detections, detector: stacked})
 
 

@@ -36,7 +36,7 @@ def trials(store: PoseStore, make_trial: MakeTrial) -> list[Trial]:
         valid=np.array([True, False, True, True, False]),
         activity=np.arange(1, 6, dtype=np.int8),
         positions_universal=made[2].positions_world * np.float32(0.8),
-        detections={"cpn": rng.normal(size=(1, 5, 17, 3)).astype(np.float32)},
+        detections={"cpn": rng.uniform(0.1, 1, size=(1, 5, 17, 3)).astype(np.float32)},
     )
     with store.transaction("write") as transaction:
         for trial in reversed(made):
@@ -115,6 +115,33 @@ def test_universal_positions_and_detections(store: PoseStore, trials: list[Trial
     moved = trial.positions_universal[trial.valid] @ np.array(camera.rotation).T + camera.translation
     np.testing.assert_allclose(poses.positions_camera, moved, atol=1e-6)
     np.testing.assert_array_equal(poses.keypoints_px, trial.detections["cpn"][0, trial.valid, :, :2])
+
+
+def test_what_a_detector_has_not_seen_is_not_at_its_corner(store: PoseStore, make_trial: MakeTrial) -> None:
+    """OpenPose, AlphaPose and others write (0, 0, 0) for a joint, or for a whole person, that they miss."""
+    detected = np.ones((2, 4, 17, 3), dtype=np.float32) * (300, 200, 0.9)
+    detected[0, 1, 13] = 0  # a wrist
+    detected[0, 2] = 0  # a person
+    detected[1, 0, 5] = (0, 0, 0.2)  # seen in the corner, in fact
+    detected[1, 3, 6] = (310, 190, 0)  # guessed
+    trial = replace(make_trial("S1", "Walking", 4), detections={"openpose": detected.astype(np.float32)})
+    with store.transaction("write") as transaction:
+        transaction.write(trial)
+    poses = read_camera_poses(store, Selection(keypoints="openpose"))
+    missing = np.isnan(poses.keypoints_px)
+    np.testing.assert_array_equal(missing[..., 0], missing[..., 1])
+    expected = np.zeros((8, 17), dtype=bool)
+    expected[1, 13] = expected[2] = expected[7, 6] = True
+    np.testing.assert_array_equal(missing[..., 0], expected)
+    assert poses.keypoints_px[4, 5].tolist() == [0, 0]
+    assert (poses.keypoints_px[~missing].reshape(-1, 2)[[0, -1]] == (300, 200)).all()
+    assert poses.keypoints_px.dtype == np.float32
+    assert poses.whole.tolist() == [True, False, False, True, True, True, True, False]
+    assert poses.without_gaps().frame.tolist() == [0, 3, 0, 1, 2]
+    truth = read_camera_poses(store)
+    assert truth.without_gaps() is truth
+    with pytest.raises(ValueError, match="none of the 1 poses has all of its keypoints"):
+        poses.take(np.array([2])).without_gaps()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from poseshift.geometry.alignment import root_relative
 from poseshift.geometry.skeleton import mapping, skeleton
 from poseshift.storage.columns import CameraPoses
+from poseshift.storage.gaps import interpolated
 from poseshift.storage.schema import Float32
 from poseshift.training.batches import DevicePoses
 from poseshift.training.checkpoint import TrainedLifter
@@ -81,7 +82,8 @@ def predict(
     """Lift every row's keypoints, on the device where the lifter lies.
 
     A lifter of clips sees the rows around each row, inside its sequence, and its answer for the middle frame
-    is taken. Only keypoints and intrinsics reach the lifter.
+    is taken. Only keypoints and intrinsics reach the lifter. Keypoints that were not detected (NaN) are
+    interpolated in time before, see :func:`poseshift.storage.gaps.interpolated`.
 
     Parameters
     ----------
@@ -105,12 +107,14 @@ def predict(
     ------
     ValueError
         When poses and lifter have different skeletons.
+    poseshift.storage.gaps.NeverDetectedError
+        When a joint was detected in no frame of a view.
     """
     lifter = trained.lifter
     if poses.skeleton != lifter.skeleton:
         raise ValueError(f"the lifter expects {lifter.skeleton} keypoints, the poses are {poses.skeleton}")
     device = next(lifter.parameters()).device
-    columns = DevicePoses.from_columns(poses, device, lifter.frames)
+    columns = DevicePoses.from_columns(interpolated(poses), device, lifter.frames)
     was_training = lifter.training
     lifter.eval()
     try:
@@ -170,7 +174,8 @@ def evaluate(
     predicted : array of floating of shape (n, joints, 3)
         Metres, camera axes; root-relative or absolute, on the skeleton of the poses.
     poses : CameraPoses
-        The n rows that the protocol selects (``protocol.read(store)``).
+        The n rows that the protocol selects (``protocol.read(store)``), with keypoints as they were detected:
+        those that lack one are counted in the result.
     protocol : Protocol
         What to measure.
     seed : int
@@ -199,6 +204,7 @@ def evaluate(
         headline_metric=headline,
         frames=len(poses),
         sequences=len(per_sequence),
+        interpolated=int((~poses.whole).sum()),
         bootstrap_seed=seed,
         mpjpe_mm=figure(tables, "mpjpe_mm", protocol.averaging, weights),
         pa_mpjpe_mm=figure(tables, "pa_mpjpe_mm", protocol.averaging, weights),

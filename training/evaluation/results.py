@@ -88,6 +88,9 @@ class EvaluationResult(FrozenModel):
         The headline metric, every action alike; None where a sequence mixes activities.
     per_joint, per_action, per_sequence : tuple of rows
         The tables, averaged over frames.
+    interpolated : int
+        Measured frames in which a keypoint was not detected, so that the lifter answered to one interpolated
+        in time.
     """
 
     protocol: str
@@ -108,6 +111,7 @@ class EvaluationResult(FrozenModel):
     per_joint: tuple[JointErrors, ...]
     per_action: tuple[ActionErrors, ...]
     per_sequence: tuple[SequenceErrors, ...]
+    interpolated: int = 0
     further: dict[str, Estimate] = Field(default_factory=dict)
     """Metrics that were added to the built-in ones, by name."""
 
@@ -116,6 +120,13 @@ class EvaluationResult(FrozenModel):
         """The figure that the protocol is known by."""
         figure: Estimate = getattr(self, self.headline_metric)
         return figure
+
+
+def gaps_told(interpolated: int, frames: int) -> str | None:
+    """Say in a sentence how many of the measured frames lack keypoints; None where none do."""
+    if not interpolated:
+        return None
+    return f"{interpolated:,} of {frames:,} test frames lack keypoints, which are interpolated in time."
 
 
 class SeedEstimate(Estimate):

@@ -91,6 +91,10 @@ def test_attached_detections_are_stored(store: PoseStore, make_trial: MakeTrial,
     np.testing.assert_array_equal(found["cpn"][..., :2], trial.keypoints_2d)
     assert (found["cpn"][..., 2] == 1).all()
     np.testing.assert_array_equal(found["hrnet"][1], detections)
+    pixels[1][2, 13] = np.nan  # not seen, as some detectors say it; a store holds finite numbers only
+    gap = attach_detections(trial, "cpn", pixels).detections["cpn"]
+    assert gap[1, 2, 13].tolist() == [0, 0, 0]
+    assert np.count_nonzero(gap[..., 2] == 0) == 1
     with pytest.raises(ValueError, match="has 2 cameras; detections are of 1"):
         attach_detections(trial, "cpn", pixels[:1])
     with pytest.raises(ValueError, match="camera 60457274: detections of 2 frames; expected at least 4"):

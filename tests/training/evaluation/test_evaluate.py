@@ -127,6 +127,27 @@ def test_result_survives_json(make_poses):
     assert EvaluationResult.model_validate_json(alone.model_dump_json()) == alone
 
 
+def test_frames_with_gaps_are_lifted_from_their_neighbours_and_counted(make_poses):
+    poses = make_poses(TRIALS)
+    keypoints = poses.keypoints_px.copy()
+    keypoints[2, 13] = np.nan  # a wrist in the third frame of the first view
+    keypoints[10:12] = np.nan  # nobody in the fourth and fifth frame of the second
+    keypoints[41, 4] = np.nan  # an ankle in the very last frame
+    gappy = replace(poses, keypoints_px=keypoints)
+    by_hand = poses.keypoints_px.copy()
+    by_hand[2, 13] = (by_hand[1, 13] + by_hand[3, 13]) / 2
+    by_hand[10] = (2 * by_hand[9] + by_hand[12]) / 3
+    by_hand[11] = (by_hand[9] + 2 * by_hand[12]) / 3
+    by_hand[41, 4] = by_hand[40, 4]
+    follower = trained(FrameNumberLifter(1, "centre"))
+    expected = predict(follower, replace(poses, keypoints_px=by_hand))
+    found = predict(follower, gappy)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    result = evaluate(found, gappy, protocol("3dhp-official"))
+    assert (result.frames, result.interpolated) == (42, 4)
+    assert evaluate(found, poses, protocol("3dhp-official")).interpolated == 0
+
+
 def test_predictions_must_be_finite_and_of_the_right_shape(make_poses):
     poses = make_poses(TRIALS)
     broken = noisy(poses)

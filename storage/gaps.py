@@ -1,0 +1,87 @@
+"""Filling gaps in detections: what a joint that was not seen in a frame is taken to be at.
+
+A test measures every frame, so a lifter must answer where the detector saw nothing, too. It is then shown the
+joint on the straight line in time between the frames of the same view in which the joint was seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.schema import Float32
+
+
+class NeverDetectedError(ValueError):
+    """A joint that is in no frame of a view, so that nothing tells where it was."""
+
+    def __init__(self, trial: str, camera: str, joint: str) -> None:
+        super().__init__(
+            f"trial {trial!r}, camera {camera}: joint {joint!r} was detected in no frame, so its gaps cannot "
+            "be filled; test on cameras that see it, or attach another detector's keypoints"
+        )
+        self.trial, self.camera, self.joint = trial, camera, joint
+
+
+def interpolated(poses: CameraPoses) -> CameraPoses:
+    """Fill the gaps in keypoints by :func:`fill_gaps`, in each view (trial and camera) by itself.
+
+    Parameters
+    ----------
+    poses : CameraPoses
+        With NaN where a joint was not seen. All rows of a view should be there: a gap is filled from the
+        nearest ones.
+
+    Raises
+    ------
+    NeverDetectedError
+        When a joint is in no row of a view.
+    """
+    if poses.whole.all():
+        return poses
+    keypoints = poses.keypoints_px.copy()
+    for rows in np.split(np.arange(len(poses)), np.flatnonzero(~poses.same_view) + 1):
+        never = ~np.isfinite(keypoints[rows]).all(axis=-1).any(axis=0)
+        if never.any():
+            raise NeverDetectedError(
+                poses.trials[poses.trial[rows[0]]].key.path,
+                poses.cameras[poses.camera[rows[0]]].name,
+                skeleton(poses.skeleton).joint_names[int(np.argmax(never))],
+            )
+        keypoints[rows] = fill_gaps(keypoints[rows], poses.frame[rows])
+    return replace(poses, keypoints_px=keypoints)
+
+
+def fill_gaps(keypoints: Float32, frames: NDArray[np.integer]) -> Float32:
+    """Interpolate each joint linearly in time where it is NaN.
+
+    Before the first frame that has the joint it stays where it is in that one, and after the last likewise.
+
+    Parameters
+    ----------
+    keypoints : array of float32 of shape (n, joints, 2)
+        Of one view; every joint is there in some frame.
+    frames : array of integers of shape (n,)
+        Frame numbers, rising.
+
+    Returns
+    -------
+    array of float32 of shape (n, joints, 2)
+        What was there is unchanged.
+    """
+    seen = np.isfinite(keypoints).all(axis=-1)
+    row = np.arange(len(frames))[:, None]
+    before = np.maximum.accumulate(np.where(seen, row, -1))
+    after = np.minimum.accumulate(np.where(seen, row, len(frames))[::-1])[::-1]
+    before, after = np.where(before < 0, after, before), np.where(after == len(frames), before, after)
+    time = np.asarray(frames, dtype=np.float64)
+    span = time[after] - time[before]
+    share = (time[:, None] - time[before]) / np.where(span > 0, span, 1)
+    share = np.where(span > 0, share, 0)[..., None]
+    joint = np.arange(keypoints.shape[1])
+    first, last = keypoints[before, joint].astype(np.float64), keypoints[after, joint].astype(np.float64)
+    return np.asarray(first + share * (last - first), dtype=np.float32)
