@@ -40,6 +40,7 @@ from poseshift.storage.columns import sampling_hz
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import git_commit, software_versions
 from poseshift.storage.registry import load_plugins, loaded_plugins
+from poseshift.storage.schema import PositionsKind
 from poseshift.training.checkpoint import save_lifter
 
 CHECKPOINT = "lifter"
@@ -100,6 +101,8 @@ class TrainingRecord(FrozenModel):
     """Snapshot of each data set that was read."""
     poses: int
     """Labelled poses learned from."""
+    positions: tuple[PositionsKind, ...] = ()
+    """Kinds of 3D among them: annotated, universal; empty in records that do not say."""
     curve: tuple[CurvePoint, ...]
     """Training loss by epoch."""
     seconds: float
@@ -264,6 +267,7 @@ def _train(
     record = TrainingRecord(
         snapshots={data.data.dataset: data.store.snapshot for data in (labelled, target) if data is not None},
         poses=taught.poses,
+        positions=tuple(sorted({trial.positions for trial in columns.trials})),
         curve=tuple(CurvePoint(epoch=log.epoch, loss=log.loss) for log in history),
         seconds=perf_counter() - started,
         device=str(device),
@@ -295,6 +299,7 @@ def _save(
         "epoch": record.epoch,
         "device": record.device,
         "sampling_hz": rate_hz,
+        "positions": list(record.positions),
     }
     if taught.adaptation.learner is not None:
         save_generator(place / GENERATOR, taught.adaptation.learner.generator, provenance)

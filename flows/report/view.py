@@ -18,6 +18,7 @@ from poseshift.flows.report import charts
 from poseshift.flows.report.gather import Evidence, Placement
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.evaluation.intervals import Estimate
+from poseshift.training.evaluation.protocols import protocol
 
 SHADES: Mapping[Role, str] = {
     "baseline": "source_only",
@@ -345,6 +346,12 @@ def _facts(recipe: Recipe, summary: Summary, evidence: Evidence) -> tuple[Fact, 
             Fact(f"Labelled poses, {recipe.entry(method).label}", f"{poses:,}")
             for method, poses in evidence.trained_on.items()
         ),
+        *(
+            Fact(f"3D learned, {recipe.entry(method).label}", " and ".join(kinds))
+            for method, kinds in evidence.learned.items()
+            if kinds
+        ),
+        Fact("3D measured", protocol(summary.protocol).positions),
         Fact("Recipe digest", summary.recipe_digest),
     ]
     if summary.git_commit:

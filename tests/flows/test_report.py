@@ -68,7 +68,7 @@ def relabelled(view: ReportView, summary: Summary, recipe: Recipe, motion: str |
     parts = tuple(one.model_copy(update={"restaged_from": motion}) for one in summary.origins.parts)
     origins = summary.origins.model_copy(update={"parts": parts})
     labelled = summary.model_copy(update={"restaged_from": motion, "origins": origins})
-    nothing = Evidence(skeleton="human36m_17", placement=None, poses=(), curves={}, trained_on={})
+    nothing = Evidence(skeleton="human36m_17", placement=None, poses=(), curves={}, trained_on={}, learned={})
     bare = build_view(recipe, labelled, nothing)
     return replace(view, restaged=bare.restaged, notices=bare.notices)
 
