@@ -102,6 +102,8 @@ class ReportView:
         The notice about restaged data; None for real recordings.
     transductive : str or None
         The notice about lifters that have seen the frames of their test; None where none have.
+    calibration : str or None
+        The notice about test cameras that are made of the answers, or contradict them; None where none do.
     headline : ResultTable
         The first protocol's table.
     without_gap : bool
@@ -128,6 +130,7 @@ class ReportView:
     lead: str
     restaged: str | None
     transductive: str | None
+    calibration: str | None
     headline: ResultTable
     without_gap: bool
     aligned_by: str
@@ -149,6 +152,7 @@ def build_view(recipe: Recipe, summary: Summary, evidence: Evidence) -> ReportVi
         lead=_lead(recipe, summary),
         restaged=summary.restaging,
         transductive=summary.transduction,
+        calibration=summary.calibration,
         headline=_table(summary),
         without_gap=any(row.gain_mm is not None and row.gap_closed is None for row in summary.rows),
         aligned_by=summary.headline.label,
