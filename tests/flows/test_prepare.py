@@ -103,9 +103,12 @@ def test_both_parts_of_mpi_inf_3dhp(restaged: Path, tmp_path: Path, kind: str) -
     report = prepare_store(request)
     assert report.succeeded
     assert report.committed
-    # Hips and spine of 3DHP are blended separately in 2D and 3D; everything else fits.
-    assert all(row.figures["reprojection_median_px"] < 2.5 for row in report.quality)
-    assert not quality_warnings(report)
+    # Hips and spine of 3DHP are blended separately in 2D and 3D; everything else fits, but the file of TS2.
+    fitting = [row for row in report.quality if row.trial != "TS2/TS2"]
+    assert all(row.figures["reprojection_median_px"] < 2.5 for row in fitting)
+    warned = [(warning.trial, warning.figure) for warning in quality_warnings(report)]
+    contradicted = ("reprojection_median_px", "calibration_residual_median_px")
+    assert warned == ([("TS2/TS2", figure) for figure in contradicted] if kind.endswith("test") else [])
 
 
 def test_official_archives_give_the_same_trials_as_their_tree(restaged: Path, tmp_path: Path) -> None:
