@@ -20,6 +20,7 @@ from poseshift.geometry.arrays import Array
 from poseshift.geometry.camera import project
 from poseshift.geometry.rotation import axis_angle_to_matrix, compose, rotate, transpose
 from poseshift.training.batches import Batch
+from poseshift.training.constants import constant
 
 
 def up_from_angles(pitch: Array, roll: Array) -> Array:
@@ -113,7 +114,7 @@ def rotation_between(source_up: Tensor, target_up: Tensor, heading: Tensor) -> T
     Tensor
         (n, 3, 3).
     """
-    about_z = heading[:, None] * heading.new_tensor([0.0, 0.0, 1.0])
+    about_z = heading[:, None] * constant((0.0, 0.0, 1.0), heading)
     upright = compose(axis_angle_to_matrix(about_z), transpose(_frame(source_up)))
     rotation: Tensor = compose(_frame(target_up), upright)
     return rotation

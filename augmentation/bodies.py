@@ -24,6 +24,8 @@ from poseshift.geometry.camera import project
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import Batch
+from poseshift.training.constants import constant, indices, mask
+from poseshift.training.flip import MIRROR_X
 
 LARGEST_DEVIATIONS = 2.5
 """Draws farther from the mean than so many standard deviations are brought back to that bound."""
@@ -83,7 +85,7 @@ class DiverseBodies:
         groups = anatomy(self._skeleton)
         size = _bounded((len(like), 1), like, generator) * self.config.stature_spread
         each = _bounded((len(like), groups.groups), like, generator) * self.config.proportion_spread
-        return (size + each).exp()[:, list(groups.length_groups)]
+        return (size + each).exp()[:, indices(groups.length_groups, like)]
 
     def _offsets(self, like: Tensor, generator: torch.Generator) -> Tensor:
         """Draw the joints' offsets in the body's axes, (n, joints, 3): the same left and right, mirrored."""
@@ -96,7 +98,7 @@ class DiverseBodies:
                 offsets[:, joint, 1:] = drawn[:, joint, 1:]
             elif joint < twin:
                 offsets[:, joint] = drawn[:, joint]
-                offsets[:, twin] = drawn[:, joint] * drawn.new_tensor([-1.0, 1.0, 1.0])
+                offsets[:, twin] = drawn[:, joint] * constant(MIRROR_X, drawn)
         return offsets
 
 
@@ -137,8 +139,7 @@ def placed_anew(positions: Tensor, offsets: Tensor, skeleton: Skeleton) -> Tenso
     lower, upper = (
         _axes(along, positions[..., left, :] - positions[..., right, :]) for left, right in (hips, shoulders)
     )
-    with_hips = torch.zeros(skeleton.joints, dtype=torch.bool, device=positions.device)
-    with_hips[[bottom, *hips]] = True
+    with_hips = mask(tuple(joint in (bottom, *hips) for joint in range(skeleton.joints)), positions)
     axes = torch.where(with_hips[:, None, None], lower[..., None, :, :], upper[..., None, :, :])
     shift = (axes * align_leading(offsets, positions.ndim, trailing=2)[..., None, :]).sum(dim=-1)
     moved: Tensor = positions + shift

@@ -19,6 +19,7 @@ from poseshift.augmentation.anatomy import anatomy
 from poseshift.geometry.bones import bone_directions, bone_vectors
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.model import FrozenModel
+from poseshift.training.constants import indices
 
 Critic = Literal["parts", "pairs", "none"]
 KeypointForm = Literal["centred", "raw", "none"]
@@ -88,7 +89,7 @@ class PartDiscriminator(nn.Module):
         """Score poses (n, joints, 3) -> (n, parts)."""
         directions = bone_directions(poses, self.skeleton)
         scores = [
-            judge(_gram(directions[:, list(part)]))
+            judge(_gram(directions[:, indices(part, directions)]))
             for part, judge in zip(self.parts, self.judges, strict=True)
         ]
         return torch.cat(scores, dim=1)

@@ -19,6 +19,7 @@ from poseshift.augmentation.transforms import PoseParameters, length_gains, rota
 from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.model import FrozenModel
+from poseshift.training.constants import constant
 
 Rotations = Literal["free", "upright", "viewing_axis", "none"]
 BoneChanges = Literal["angles_and_lengths", "angles", "lengths", "none"]
@@ -174,7 +175,7 @@ class PoseGenerator(nn.Module):
             return PoseParameters(angles, gains, poses.new_zeros(n, 3))
         turns = rotation_vector(self.rotation(torch.cat([pose, noise()], dim=1)))
         if self.config.rotation == "viewing_axis":
-            turns = turns * poses.new_tensor(_FORWARD)
+            turns = turns * constant(_FORWARD, poses)
         elif self.config.rotation == "upright":
             turns = turns * _known(up)
         return PoseParameters(angles, gains, turns)
@@ -227,7 +228,7 @@ class RandomParameters:
         if self.changes.rotation == "free":
             axis = draw_directions(n, poses, rng)
         elif self.changes.rotation == "viewing_axis":
-            axis = poses.new_tensor(_FORWARD).expand(n, 3)
+            axis = constant(_FORWARD, poses).expand(n, 3)
         else:
             axis = _known(up)
         return PoseParameters(angles, gains, half_turns * axis)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from poseshift.geometry.skeleton import Skeleton
+from poseshift.training.constants import constant, indices
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,9 @@ def group_errors(prediction: Tensor, target: Tensor, roles: JointRoles) -> Tenso
     Tensor
         (groups,), square metres.
     """
-    squared = (prediction - target).square().mean(dim=-1) * prediction.new_tensor(roles.weights)
+    squared = (prediction - target).square().mean(dim=-1) * constant(roles.weights, prediction)
     per_joint = squared.mean(dim=(0, 1))
-    return torch.stack([per_joint[list(group)].mean() for group in roles.groups])
+    return torch.stack([per_joint[indices(group, per_joint)].mean() for group in roles.groups])
 
 
 def hardness_penalty(augmented: Tensor, original: Tensor, allowed: Range) -> Tensor:

@@ -19,6 +19,7 @@ from poseshift.geometry.arrays import align_leading, norm
 from poseshift.geometry.bones import bone_directions, bone_lengths, from_bones
 from poseshift.geometry.rotation import axis_angle_to_matrix, rotate
 from poseshift.geometry.skeleton import Skeleton
+from poseshift.training.constants import constant, indices
 
 LENGTH_LIMIT = 0.2
 """Largest relative change of a bone's length."""
@@ -122,8 +123,10 @@ def move_directions(positions: Tensor, offsets: Tensor, skeleton: Skeleton) -> A
         Names the bones.
     """
     directions = bone_directions(positions, skeleton)
-    free = torch.ones(directions.shape[-2], 1, device=positions.device, dtype=positions.dtype)
-    free[list(anatomy(skeleton).trunk)] = 0
+    trunk = anatomy(skeleton).trunk
+    free = constant(tuple(float(bone not in trunk) for bone in range(len(skeleton.bones))), positions)[
+        :, None
+    ]
     moved = _unit(directions + free * align_leading(offsets, positions.ndim, trailing=2))
     kept = torch.where(free > 0, moved, directions)
     root = positions[..., skeleton.root, :]
@@ -148,10 +151,8 @@ def scale_lengths(positions: Tensor, gains: Tensor, skeleton: Skeleton) -> Tenso
         Names the bones.
     """
     body = anatomy(skeleton)
-    free = torch.ones(body.groups, device=positions.device, dtype=positions.dtype)
-    if body.kept_length is not None:
-        free[body.kept_length] = 0
-    per_bone = (free * gains)[..., list(body.length_groups)]
+    free = constant(tuple(float(group != body.kept_length) for group in range(body.groups)), positions)
+    per_bone = (free * gains)[..., indices(body.length_groups, gains)]
     lengths = bone_lengths(positions, skeleton)
     scaled = lengths * (1 + align_leading(per_bone, lengths.ndim, trailing=1))
     directions = bone_directions(positions, skeleton)

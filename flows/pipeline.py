@@ -218,7 +218,11 @@ def show(recipe: Recipe, summary: Summary) -> None:
             (
                 f"# {recipe.name}",
                 f"Recipe digest `{summary.recipe_digest}`, checkpoint selection `{summary.selection}`.",
-                *(f"**Note:** {note}" for note in (summary.restaging, summary.transduction) if note),
+                *(
+                    f"**Note:** {note}"
+                    for note in (summary.restaging, summary.transduction, summary.calibration)
+                    if note
+                ),
                 *(f"- snapshot of {name}: `{snapshot}`" for name, snapshot in summary.snapshots.items()),
             )
         ),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.camera import Camera, project, world_to_camera
 from poseshift.geometry.skeleton import Skeleton
+from poseshift.storage.inspection import CALIBRATION_RESIDUAL, CALIBRATION_TOLERANCE_PX
 from poseshift.storage.schema import Trial
 
 
@@ -32,6 +33,7 @@ USUAL_RANGES = {
     "bone_asymmetry_max_mm": Range(0.0, 40.0),
     "height_over_floor_min_m": Range(-0.5, 1.0),
     "rows_missing": Range(0.0, 0.0),
+    CALIBRATION_RESIDUAL: Range(0.0, CALIBRATION_TOLERANCE_PX),
 }
 """Figures outside these are shown as warnings. Thighs of 3DHP vary by 20 to 40 mm over time, hence 15 %."""
 

@@ -163,6 +163,7 @@ def read_trial(root: zarr.Group, key: TrialKey) -> Trial:
         keypoints_2d=arrays["keypoints_2d"],
         positions_universal=arrays.get("positions_universal"),
         positions_kind=attributes.positions_kind,
+        intrinsics=attributes.intrinsics,
         detections=detections,
         valid=arrays.get("valid"),
         activity=arrays.get("activity"),

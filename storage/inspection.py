@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 
 from poseshift.storage.model import FrozenModel
-from poseshift.storage.schema import PositionsKind, TrialKey
+from poseshift.storage.schema import IntrinsicsOrigin, PositionsKind, TrialKey
 from poseshift.storage.store import PoseStore
+
+CALIBRATION_TOLERANCE_PX = 1.0
+"""Distance between annotated 2D and 3D projected by a calibration file above which the two contradict."""
+
+CALIBRATION_RESIDUAL = "calibration_residual_median_px"
+"""Quality figure of a trial whose annotations were compared with a calibration file."""
+
+
+class TrialIntrinsics(FrozenModel):
+    """Where the intrinsics of a trial come from, and how far a calibration file is from its annotations."""
+
+    trial: str
+    """The trial's path in its store."""
+    origin: IntrinsicsOrigin
+    """A calibration file, the reader's own table, or a fit to the trial's 3D and 2D annotations."""
+    calibration_residual_px: float | None = None
+    """Median distance between annotated 2D and 3D projected by the file; None where not compared."""
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether the calibration file and the annotations do not belong together."""
+        residual = self.calibration_residual_px
+        return residual is not None and not residual <= CALIBRATION_TOLERANCE_PX
 
 
 class TrialSummary(FrozenModel):
@@ -18,6 +42,7 @@ class TrialSummary(FrozenModel):
     cameras: tuple[str, ...]
     arrays: tuple[str, ...]
     positions_kind: PositionsKind
+    intrinsics: IntrinsicsOrigin | None
     source_files: int
     options: dict[str, str]
     quality: dict[str, float]
@@ -49,6 +74,7 @@ class StoreDescription(FrozenModel):
     skeleton: str
     created_by: str
     restaged_from: str | None
+    intrinsics: tuple[TrialIntrinsics, ...]
     subjects: tuple[SubjectSummary, ...]
 
 
@@ -62,11 +88,45 @@ def describe(store: PoseStore) -> StoreDescription:
         skeleton=store.skeleton,
         created_by=store.attributes.created_by,
         restaged_from=store.attributes.restaged_from,
+        intrinsics=find_intrinsics(store),
         subjects=tuple(
             SubjectSummary(subject=subject, trials=tuple(_summarise(store, key) for key in keys))
             for subject, keys in by_subject
         ),
     )
+
+
+def find_intrinsics(store: PoseStore) -> tuple[TrialIntrinsics, ...]:
+    """Look up where the intrinsics of every trial come from that says so."""
+    found = ((key, store.trial_attributes(key)) for key in store.keys())
+    return tuple(
+        TrialIntrinsics(
+            trial=key.path,
+            origin=attributes.intrinsics,
+            calibration_residual_px=attributes.quality.get(CALIBRATION_RESIDUAL),
+        )
+        for key, attributes in found
+        if attributes.intrinsics is not None
+    )
+
+
+def intrinsics_told(trials: Sequence[TrialIntrinsics]) -> str | None:
+    """Say whose intrinsics are made of their own annotations, and whose file contradicts them; or None."""
+    sentences = []
+    fitted = [one.trial for one in trials if one.origin == "fitted"]
+    if fitted:
+        sentences.append(
+            f"Intrinsics of {', '.join(fitted)} are fitted to their own 3D and 2D annotations: a lifter "
+            "that is tested there is shown something of the answers."
+        )
+    for one in trials:
+        if one.contradicted:
+            kept = "the fit is used" if one.origin == "fitted" else "the file is used"
+            sentences.append(
+                f"The calibration file of {one.trial} contradicts its annotations by "
+                f"{one.calibration_residual_px:.1f} px (median); {kept}."
+            )
+    return " ".join(sentences) or None
 
 
 def _summarise(store: PoseStore, key: TrialKey) -> TrialSummary:
@@ -78,6 +138,7 @@ def _summarise(store: PoseStore, key: TrialKey) -> TrialSummary:
         cameras=tuple(camera.name for camera in attributes.cameras),
         arrays=tuple(sorted(attributes.digests)),
         positions_kind=attributes.positions_kind,
+        intrinsics=attributes.intrinsics,
         source_files=len(attributes.sources),
         options=attributes.options,
         quality=attributes.quality,

@@ -30,6 +30,10 @@ Dataset = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 PositionsKind = Literal["annotated", "universal"]
 """Which 3D: every person in the true size, or all of them brought to one size by the data set."""
 
+IntrinsicsOrigin = Literal["calibration file", "built-in", "fitted"]
+"""Where a camera's intrinsics come from: a file of the release, a table of the reader's for a release that
+lacks its file, or a fit to the trial's own 3D and 2D annotations."""
+
 
 @dataclass(frozen=True, order=True)
 class TrialKey:
@@ -75,6 +79,8 @@ class Trial:
         Metres, height-normalised about the same pelvis; 3DHP only, and beside annotated positions only.
     positions_kind : PositionsKind
         Which 3D ``positions_world`` holds.
+    intrinsics : IntrinsicsOrigin or None
+        Where the cameras' intrinsics come from; None where the reader does not say.
     detections : Mapping[str, Float32]
         Detector name to (cameras, frames, joints, 3), pixels and confidence.
     valid : array of bool_ or None
@@ -100,6 +106,7 @@ class Trial:
     keypoints_2d: Float32
     positions_universal: Float32 | None = None
     positions_kind: PositionsKind = "annotated"
+    intrinsics: IntrinsicsOrigin | None = None
     detections: Mapping[str, Float32] = field(default_factory=dict)
     valid: NDArray[np.bool_] | None = None
     activity: NDArray[np.int8] | None = None
@@ -147,6 +154,10 @@ class TrialAttributes(FrozenModel):
     positions_kind: PositionsKind = Field(
         default="annotated", description="Which 3D the positions in the world are: annotated or universal."
     )
+    intrinsics: IntrinsicsOrigin | None = Field(
+        default=None,
+        description="Where the cameras' intrinsics come from; null where the reader does not say.",
+    )
     sources: tuple[SourceFile, ...] = Field(description="Raw files that the trial was read from.")
     quality: dict[str, float] = Field(description="Figures of the quality checks.")
     options: dict[str, str] = Field(description="Named corrections that the reader applied.")
@@ -164,6 +175,17 @@ class TrialAttributes(FrozenModel):
             return {**values, "positions_kind": "universal"}
         return values
 
+    @model_validator(mode="before")
+    @classmethod
+    def _intrinsics_of_older_trials(cls, values: Any) -> Any:
+        """Find their origin among the options, where the reader of MPI-INF-3DHP used to leave it."""
+        if not isinstance(values, dict) or "intrinsics" in values:
+            return values
+        options = values.get("options")
+        if isinstance(options, dict) and options.get("intrinsics") == "estimated":
+            return {**values, "intrinsics": "fitted"}
+        return values
+
     @classmethod
     def of(cls, trial: Trial, digests: Mapping[str, str]) -> TrialAttributes:
         """Collect the attributes under which ``trial`` is stored."""
@@ -173,6 +195,7 @@ class TrialAttributes(FrozenModel):
             fps=trial.fps,
             cameras=trial.cameras,
             positions_kind=trial.positions_kind,
+            intrinsics=trial.intrinsics,
             sources=trial.sources,
             quality=dict(trial.quality),
             options=dict(trial.options),

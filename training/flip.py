@@ -15,23 +15,27 @@ from torch import Tensor
 from poseshift.geometry.camera import Intrinsics
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.training.batches import Batch
+from poseshift.training.constants import constant, indices
 from poseshift.training.encoding import Encoding
 from poseshift.training.lifters.lifter import Lifter
+
+MIRROR_X = (-1.0, 1.0, 1.0)
+"""Factors of a vector's coordinates that mirror it left to right."""
 
 
 def mirror_positions(positions: Tensor, skeleton: Skeleton) -> Tensor:
     """Negate x of (..., joints, 3) and exchange left and right."""
-    return mirror_directions(positions[..., list(skeleton.mirrored), :])
+    return mirror_directions(positions[..., indices(skeleton.mirrored, positions), :])
 
 
 def mirror_directions(directions: Tensor) -> Tensor:
     """Negate x of (..., 3)."""
-    return directions * directions.new_tensor([-1.0, 1.0, 1.0])
+    return directions * constant(MIRROR_X, directions)
 
 
 def mirror_keypoints(keypoints_px: Tensor, intrinsics: Intrinsics, skeleton: Skeleton) -> Tensor:
     """Mirror (batch, frames, joints, 2) pixels about the middle of the image and exchange left and right."""
-    swapped = keypoints_px[..., list(skeleton.mirrored), :]
+    swapped = keypoints_px[..., indices(skeleton.mirrored, keypoints_px), :]
     width = intrinsics.size_px[:, None, None, 0]
     return torch.stack([width - swapped[..., 0], swapped[..., 1]], dim=-1)
 

@@ -13,6 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from poseshift.training.constants import constant
+
 LossName = Literal["mpjpe", "mse", "weighted-mpjpe"]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -45,7 +47,7 @@ def weighted_mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
             "use loss 'mpjpe'"
         )
     distance = _distance(prediction, target)
-    return (distance * distance.new_tensor(JOINT_WEIGHTS)).mean()
+    return (distance * constant(JOINT_WEIGHTS, distance)).mean()
 
 
 def _distance(prediction: Tensor, target: Tensor) -> Tensor:

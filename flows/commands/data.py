@@ -26,9 +26,9 @@ from poseshift.preprocessing.human36m.read import Human36MOptions
 from poseshift.preprocessing.ingest import IngestReport
 from poseshift.preprocessing.motion.sources import load, title
 from poseshift.preprocessing.mpi_inf_3dhp.layout import CameraSet
-from poseshift.preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions
+from poseshift.preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions, TestIntrinsics
 from poseshift.preprocessing.restaging.restage import restage as restage_motions
-from poseshift.storage.inspection import describe
+from poseshift.storage.inspection import describe, intrinsics_told
 from poseshift.storage.lock import StoreLockedError
 from poseshift.storage.store import Commit, PoseStore, StoreError
 
@@ -157,6 +157,12 @@ def prepare_mpi_inf_3dhp(
     test_fps: Annotated[
         float, typer.Option(help="Frame rate of the test sequences, which the data set does not state.")
     ] = 25.0,
+    test_intrinsics: Annotated[
+        TestIntrinsics,
+        typer.Option(
+            help="Test cameras: of the .calib file, where there is one, or fitted to the test's 3D and 2D."
+        ),
+    ] = "file",
     dask: Dask = None,
     keep_going: KeepGoing = False,
     prune: Prune = False,
@@ -169,7 +175,9 @@ def prepare_mpi_inf_3dhp(
             kind="mpi-inf-3dhp-train" if name == "train" else "mpi-inf-3dhp-test",
             raw=raw,
             store=f"{store.rstrip('/')}/{name}",
-            mpi_inf_3dhp=MpiInf3dhpOptions(training_cameras=training_cameras, test_fps=test_fps),
+            mpi_inf_3dhp=MpiInf3dhpOptions(
+                training_cameras=training_cameras, test_fps=test_fps, test_intrinsics=test_intrinsics
+            ),
             on_failure="keep-going" if keep_going else "abort",
             on_vanished="prune" if prune else "keep",
             dask=dask,
@@ -217,6 +225,9 @@ def inspect(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> N
     console.print(table)
     if description.restaged_from:
         console.print(f"[yellow]Restaged motion, not the original recordings:[/] {description.restaged_from}")
+    told = intrinsics_told(description.intrinsics)
+    if told is not None:
+        console.print(told, style="yellow", markup=False, highlight=False)
 
 
 @app.command()

@@ -45,6 +45,7 @@ from poseshift.flows.prepare import PrepareFailedError
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
 from poseshift.flows.train import train as train_flow
 from poseshift.preprocessing.errors import RawDataError
+from poseshift.storage.inspection import intrinsics_told
 from poseshift.storage.store import PoseStore, StoreError
 from poseshift.training.encoding import EncodingName
 from poseshift.training.evaluation.intervals import Estimate
@@ -316,6 +317,9 @@ def _print_evaluation(record: EvaluationRecord) -> None:
             console.print(f"{result.protocol}: {gaps}", style="yellow", markup=False, highlight=False)
     if record.restaged_from:
         console.print(f"[yellow]Restaged motion, not the original recordings:[/] {record.restaged_from}")
+    told = intrinsics_told(record.intrinsics)
+    if told is not None:
+        console.print(told, style="yellow", markup=False, highlight=False)
 
 
 def _figures(result: EvaluationResult | Figures) -> tuple[str, ...]:
@@ -341,7 +345,7 @@ def _print_summary(summary: Summary, folder: RunFolder, *, as_json: bool) -> Non
         if row.gain_mm is not None:
             share = "" if row.gap_closed is None else f"; share of the gap closed: {_share(row.gap_closed)}"
             console.print(f"Gained by {row.label}: [bold]{row.gain_mm}[/] mm MPJPE{share}", highlight=False)
-    for note in (summary.restaging, summary.transduction, summary.gaps):
+    for note in (summary.restaging, summary.transduction, summary.gaps, summary.calibration):
         if note is not None:
             console.print(note, style="yellow", markup=False, highlight=False)
     console.print(f"Report: [bold]{folder.report}[/]   Figures: {folder.summary}", soft_wrap=True)

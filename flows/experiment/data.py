@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from pydantic import Field
 
 from poseshift.flows.experiment.recipe import PoseData, StoredData
-from poseshift.storage.columns import CameraPoses, read_camera_poses
-from poseshift.storage.model import FrozenModel
-from poseshift.storage.schema import Dataset
+from poseshift.storage.columns import CameraPoses, PositionsMissingError, read_camera_poses
+from poseshift.storage.model import FrozenModel, is_left_out
+from poseshift.storage.schema import Dataset, PositionsKind
 from poseshift.storage.store import PoseStore
 
 
@@ -31,6 +33,8 @@ class DataInputs(StoreInputs):
     """Cameras kept; None for all."""
     frame_step: int
     """Every n-th frame was kept."""
+    positions: PositionsKind | None = Field(default=None, exclude_if=is_left_out)
+    """Kind of 3D that was asked for; None for whichever the store holds."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +62,29 @@ class OpenData:
             subjects=self.data.subjects,
             cameras=self.data.cameras,
             frame_step=self.data.frame_step,
+            positions=self.data.positions,
         )
 
     def labelled(self) -> CameraPoses:
-        """Read the selected poses with their 3D."""
-        return read_camera_poses(self.store, self.data.selection)
+        """Read the selected poses with their 3D.
+
+        Raises
+        ------
+        ValueError
+            The store has not the kind of 3D that is asked for, or nothing that is selected.
+        """
+        try:
+            return read_camera_poses(self.store, self.data.selection)
+        except PositionsMissingError as error:
+            raise ValueError(
+                f"{self.store.location}: {error}; prepare or import a store that has {error.wanted} 3D, or "
+                f"say `positions: {error.held}` of these data"
+            ) from error
 
     def unlabelled(self) -> CameraPoses:
         """Read the selected poses without their 3D: NaN in its place, so that use cannot go unnoticed."""
-        return self.labelled().unlabelled()
+        # Which 3D is hidden does not matter, so a store that lacks the kind of the recipe will do.
+        return read_camera_poses(self.store, replace(self.data.selection, positions=None)).unlabelled()
 
 
 class WrongDatasetError(ValueError):

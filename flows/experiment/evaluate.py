@@ -15,6 +15,7 @@ from poseshift.flows.experiment.predictions import write_predictions
 from poseshift.flows.experiment.recipe import Test
 from poseshift.flows.experiment.stage import StageOutcome, run_stage
 from poseshift.storage.columns import CameraPoses, read_camera_poses, sampling_hz
+from poseshift.storage.inspection import TrialIntrinsics, find_intrinsics
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file, git_commit, software_versions
 from poseshift.storage.schema import Float32
@@ -50,6 +51,8 @@ class EvaluationRecord(FrozenModel):
     """Snapshot of the test store."""
     restaged_from: str | None
     """The motion behind restaged test data; None for recordings."""
+    intrinsics: tuple[TrialIntrinsics, ...] = ()
+    """Where the intrinsics of the test's cameras come from, for every trial that says so."""
     results: tuple[EvaluationResult, ...] = Field(min_length=1)
     """One result per protocol."""
     device: str | None = None
@@ -122,6 +125,7 @@ def evaluate_lifter(
         return EvaluationRecord(
             snapshot=store.snapshot,
             restaged_from=store.attributes.restaged_from,
+            intrinsics=find_intrinsics(store),
             results=tuple(results),
             device=str(on),
             git_commit=git_commit(),

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poseshift.flows.experiment.evaluate import EvaluationRecord
-from poseshift.flows.experiment.recipe import Recipe, StoredData
+from poseshift.flows.experiment.recipe import PoseData, Recipe, StoredData, Test
 from poseshift.flows.experiment.train import CHECKPOINT, GRAVITY, TrainingJob, TrainingRecord
+from poseshift.training.evaluation.protocols import protocol
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,9 @@ class Trained:
 def job(recipe: Recipe, method: str, seed: int) -> TrainingJob:
     """Make the training job of one lifter of a recipe.
 
+    A method that learns the target's own 3D learns the kind that the first protocol measures, unless the
+    recipe says which.
+
     Parameters
     ----------
     recipe : Recipe
@@ -91,7 +95,7 @@ def job(recipe: Recipe, method: str, seed: int) -> TrainingJob:
         raise ValueError(f"{method} needs a target; add `target:` to the recipe")
     adapted = entry.role == "adapted"
     return TrainingJob(
-        labelled=labelled,
+        labelled=_as_measured(labelled, recipe.test) if entry.labels == "target" else labelled,
         target=recipe.target if adapted else None,
         adaptation=entry.adaptation,
         lifter=recipe.lifter,
@@ -102,6 +106,17 @@ def job(recipe: Recipe, method: str, seed: int) -> TrainingJob:
         seed=seed,
         device=recipe.device,
     )
+
+
+def _as_measured(target: PoseData, test: Test) -> PoseData:
+    """Choose the kind of 3D that the first protocol measures, where the recipe chooses none.
+
+    A reference that learns people in their true sizes and is measured by people of one size is charged for
+    the difference between the two, which no method could have learned.
+    """
+    if target.positions is not None:
+        return target
+    return target.model_copy(update={"positions": protocol(test.protocols[0]).positions})
 
 
 def stores(recipe: Recipe) -> tuple[StoredData, ...]:

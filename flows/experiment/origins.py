@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from poseshift.flows.experiment.data import OpenData, open_poses, open_store
 from poseshift.flows.experiment.recipe import Recipe
 from poseshift.storage.columns import CameraPoses
+from poseshift.storage.inspection import TrialIntrinsics, find_intrinsics
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import Dataset
 from poseshift.storage.store import PoseStore
@@ -40,6 +41,8 @@ class Origins(FrozenModel):
     """Source, target where there is one, and test data."""
     target_frames_tested: int
     """Frames measured under the first protocol that are frames of the target as well."""
+    test_intrinsics: tuple[TrialIntrinsics, ...] = ()
+    """Where the intrinsics of the test's cameras come from, for every trial that says so."""
 
     @property
     def motions(self) -> tuple[str, ...]:
@@ -60,6 +63,7 @@ def find_origins(recipe: Recipe) -> Origins:
             Origin(part=part, dataset=store.dataset, restaged_from=store.attributes.restaged_from)
             for part, store in opened
         ),
+        test_intrinsics=find_intrinsics(test),
         target_frames_tested=0 if target is None else _frames_tested(target, recipe, test),
     )
 

@@ -18,10 +18,10 @@ from pydantic_core import ErrorDetails
 
 from poseshift.adaptation.methods import METHODS, Method, MethodChoice, Role
 from poseshift.storage.columns import Selection
-from poseshift.storage.model import FrozenModel
+from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.storage.provenance import digest_json
 from poseshift.storage.registry import load_plugins
-from poseshift.storage.schema import Dataset
+from poseshift.storage.schema import Dataset, PositionsKind
 from poseshift.training.answer import Rays
 from poseshift.training.encoding import EncodingName
 from poseshift.training.evaluation.protocols import names_for, protocol
@@ -70,6 +70,12 @@ class PoseData(StoredData):
     """Cameras to use, by the data set's own names; all of them when left out."""
     frame_step: int = Field(default=1, ge=1)
     """Use every n-th frame, counted from each trial's first."""
+    positions: PositionsKind | None = Field(default=None, exclude_if=is_left_out)
+    """Which 3D is learned: annotated (true sizes) or universal (one size for all people, MPI-INF-3DHP).
+
+    Left out, it is what the store holds as its positions; a method that learns the target's own 3D, such as
+    target_supervised, then learns the kind that the first protocol measures.
+    """
 
     @property
     def selection(self) -> Selection:
@@ -78,6 +84,7 @@ class PoseData(StoredData):
             subjects=self.subjects,
             cameras=self.cameras,
             frame_step=self.frame_step,
+            positions=self.positions,
             keypoints=self.keypoints,
         )
 

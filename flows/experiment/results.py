@@ -10,6 +10,7 @@ from poseshift.adaptation.methods import Method, Parts, Role
 from poseshift.flows.experiment.compare import gain_mm, gap_closed
 from poseshift.flows.experiment.origins import Origins, restaging_told, transduction_told
 from poseshift.flows.experiment.recipe import CheckpointChoice, Recipe
+from poseshift.storage.inspection import intrinsics_told
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import git_commit, software_versions
 from poseshift.training.evaluation.intervals import Estimate
@@ -118,6 +119,11 @@ class Summary(ProtocolFigures):
     def restaging(self) -> str | None:
         """Sentences on which of the data are restaged; None where none are."""
         return None if self.origins is None else restaging_told(self.origins)
+
+    @property
+    def calibration(self) -> str | None:
+        """Sentences on test cameras that are made of the answers, or contradict them; None where none do."""
+        return None if self.origins is None else intrinsics_told(self.origins.test_intrinsics)
 
     @property
     def transduction(self) -> str | None:

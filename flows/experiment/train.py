@@ -40,6 +40,7 @@ from poseshift.storage.columns import sampling_hz
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import git_commit, software_versions
 from poseshift.storage.registry import load_plugins, loaded_plugins
+from poseshift.storage.schema import PositionsKind
 from poseshift.training.checkpoint import save_lifter
 
 CHECKPOINT = "lifter"
@@ -104,6 +105,8 @@ class TrainingRecord(FrozenModel):
     """Labelled poses that lack a keypoint, so that nothing was learned from them."""
     target_left_out: int = 0
     """Poses of the target that lack a keypoint, so that nothing was adapted to them."""
+    positions: tuple[PositionsKind, ...] = ()
+    """Kinds of 3D among them: annotated, universal; empty in records that do not say."""
     curve: tuple[CurvePoint, ...]
     """Training loss by epoch."""
     seconds: float
@@ -270,6 +273,7 @@ def _train(
         poses=taught.poses,
         left_out=taught.left_out,
         target_left_out=taught.target_left_out,
+        positions=tuple(sorted({trial.positions for trial in columns.trials})),
         curve=tuple(CurvePoint(epoch=log.epoch, loss=log.loss) for log in history),
         seconds=perf_counter() - started,
         device=str(device),
@@ -301,6 +305,7 @@ def _save(
         "epoch": record.epoch,
         "device": record.device,
         "sampling_hz": rate_hz,
+        "positions": list(record.positions),
     }
     if taught.adaptation.learner is not None:
         save_generator(place / GENERATOR, taught.adaptation.learner.generator, provenance)

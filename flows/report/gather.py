@@ -22,7 +22,7 @@ from poseshift.flows.experiment.train import CurvePoint
 from poseshift.geometry.alignment import root_relative
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
-from poseshift.storage.schema import Float32
+from poseshift.storage.schema import Float32, PositionsKind
 from poseshift.training.batches import Batch, BatchTransform, DevicePoses
 from poseshift.training.evaluation.metrics import mpjpe_mm
 from poseshift.training.evaluation.protocols import protocol
@@ -107,6 +107,8 @@ class Evidence:
         Learning curves by name of the method, one per seed.
     trained_on : Mapping[str, int]
         Number of labelled poses by name of the method.
+    learned : Mapping[str, tuple[PositionsKind, ...]]
+        Kinds of 3D among them by name of the method; none where the record does not say.
     """
 
     skeleton: str
@@ -114,6 +116,7 @@ class Evidence:
     poses: tuple[SamplePose, ...]
     curves: Mapping[str, tuple[tuple[CurvePoint, ...], ...]]
     trained_on: Mapping[str, int]
+    learned: Mapping[str, tuple[PositionsKind, ...]]
 
 
 def gather(recipe: Recipe, trained: Sequence[Trained]) -> Evidence:
@@ -146,6 +149,7 @@ def gather(recipe: Recipe, trained: Sequence[Trained]) -> Evidence:
             for method in recipe.methods
         },
         trained_on={one.method: one.training.poses for one in trained},
+        learned={one.method: one.training.positions for one in trained},
     )
 
 

@@ -18,6 +18,7 @@ from poseshift.flows.report import charts
 from poseshift.flows.report.gather import Evidence, Placement
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.evaluation.intervals import Estimate
+from poseshift.training.evaluation.protocols import protocol
 
 SHADES: Mapping[Role, str] = {
     "baseline": "source_only",
@@ -103,6 +104,8 @@ class ReportView:
         The notice about lifters that have seen the frames of their test; None where none have.
     gaps : str or None
         The notice about test frames that lack keypoints; None where none do.
+    calibration : str or None
+        The notice about test cameras that are made of the answers, or contradict them; None where none do.
     headline : ResultTable
         The first protocol's table.
     without_gap : bool
@@ -130,6 +133,7 @@ class ReportView:
     restaged: str | None
     transductive: str | None
     gaps: str | None
+    calibration: str | None
     headline: ResultTable
     without_gap: bool
     aligned_by: str
@@ -152,6 +156,7 @@ def build_view(recipe: Recipe, summary: Summary, evidence: Evidence) -> ReportVi
         restaged=summary.restaging,
         transductive=summary.transduction,
         gaps=summary.gaps,
+        calibration=summary.calibration,
         headline=_table(summary),
         without_gap=any(row.gain_mm is not None and row.gap_closed is None for row in summary.rows),
         aligned_by=summary.headline.label,
@@ -349,6 +354,12 @@ def _facts(recipe: Recipe, summary: Summary, evidence: Evidence) -> tuple[Fact, 
             Fact(f"Labelled poses, {recipe.entry(method).label}", f"{poses:,}")
             for method, poses in evidence.trained_on.items()
         ),
+        *(
+            Fact(f"3D learned, {recipe.entry(method).label}", " and ".join(kinds))
+            for method, kinds in evidence.learned.items()
+            if kinds
+        ),
+        Fact("3D measured", protocol(summary.protocol).positions),
         Fact("Recipe digest", summary.recipe_digest),
     ]
     if summary.git_commit:

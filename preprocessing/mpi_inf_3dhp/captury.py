@@ -20,7 +20,7 @@ from poseshift.preprocessing.mpi_inf_3dhp.world import camera_from_3dhp
 
 HEADER = "tc camera calibration v0.3"
 
-_REMEDY = "Restore the original file, or remove it: it is only compared with what the annotations say."
+_REMEDY = "Restore the original file, or remove it: intrinsics are then fitted to the annotations."
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +30,16 @@ from poseshift.preprocessing.mpi_inf_3dhp.annotations import (
 from poseshift.preprocessing.mpi_inf_3dhp.calibration import read_calibration
 from poseshift.preprocessing.mpi_inf_3dhp.captury import CapturyCamera, read_captury
 from poseshift.preprocessing.mpi_inf_3dhp.consensus import Consensus, world_consensus
-from poseshift.preprocessing.mpi_inf_3dhp.intrinsics import IntrinsicsEstimate, estimate_intrinsics
+from poseshift.preprocessing.mpi_inf_3dhp.intrinsics import (
+    IntrinsicsEstimate,
+    estimate_intrinsics,
+    measure_intrinsics,
+)
 from poseshift.preprocessing.mpi_inf_3dhp.world import MM_PER_M, Float64
 from poseshift.preprocessing.raw import PlannedTrial, RawPlan
+from poseshift.storage.inspection import CALIBRATION_RESIDUAL, CALIBRATION_TOLERANCE_PX
 from poseshift.storage.model import FrozenModel
-from poseshift.storage.schema import Trial, TrialKey
+from poseshift.storage.schema import IntrinsicsOrigin, Trial, TrialKey
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +49,9 @@ together."""
 
 MAX_INTRINSICS_RESIDUAL_PX = 5.0
 """Median residual of estimated intrinsics above which 2D and 3D of a test sequence do not belong together."""
+
+TestIntrinsics = Literal["file", "fitted"]
+"""Intrinsics of the test cameras; ``file`` falls back on the fit where the tree lacks the file."""
 
 _FROM_TRAINING = mapping("mpi_inf_3dhp_28", "human36m_17")
 _FROM_TEST = mapping("mpi_inf_3dhp_17", "human36m_17")
@@ -61,6 +70,11 @@ class MpiInf3dhpOptions(FrozenModel):
         gt=0,
         description="Frame rate written for the test sequences: the data set states none; 25 is that of most "
         "training sequences.",
+    )
+    test_intrinsics: TestIntrinsics = Field(
+        default="file",
+        description="Intrinsics of the test cameras: those of the .calib file, where one lies in the tree, "
+        "or 'fitted' to the test's own 3D and 2D annotations. The file of TS2 is about 5 px off them.",
     )
 
 
@@ -113,7 +127,7 @@ def plan_test(root: Path, options: MpiInf3dhpOptions) -> RawPlan:
             for key, folder in inventory.folders.items()
         ),
         problems=inventory.problems,
-        options={"test_fps": f"{options.test_fps:g}"},
+        options={"test_fps": f"{options.test_fps:g}", "test_intrinsics": options.test_intrinsics},
         restaged_from=layout.restaged_from(root),
     )
 
@@ -131,7 +145,7 @@ def read_training_sequence(folder: Path, key: TrialKey, options: MpiInf3dhpOptio
     """
     path = folder / layout.ANNOTATION_FILE
     info = layout.TRAINING_SEQUENCES[key]
-    cameras, calibration = _training_cameras(folder)
+    cameras, origin = _training_cameras(folder)
     annotations = read_training_annotations(path, max_frames=info.frames)
     positions_camera_mm = _FROM_TRAINING.apply(annotations.positions_camera_mm)
     universal_camera_mm = _FROM_TRAINING.apply(annotations.universal_camera_mm)
@@ -157,15 +171,17 @@ def read_training_sequence(folder: Path, key: TrialKey, options: MpiInf3dhpOptio
             **_projection_figures(positions_camera_mm, keypoints_px, cameras),
             **_universal_figures(world.positions_world * MM_PER_M, universal.positions_world * MM_PER_M),
         },
-        options={"calibration": calibration},
+        intrinsics=origin,
+        options={"calibration": "file" if origin == "calibration file" else "built-in"},
     )
 
 
 def read_test_sequence(folder: Path, key: TrialKey, options: MpiInf3dhpOptions) -> Trial:
     """Read one test sequence, all rows with their flags.
 
-    The camera is the world (R = I, t = 0). Its intrinsics are estimated from the annotations; the quality
-    figures tell how far they are from the calibration file, when there is one.
+    The camera is the world (R = I, t = 0). Its intrinsics are those of the calibration file, when there is
+    one; else, or when the options say so, they are fitted to the annotations, which are the answers of a
+    test. The quality figures tell how far file and annotations are apart.
 
     Raises
     ------
@@ -174,12 +190,15 @@ def read_test_sequence(folder: Path, key: TrialKey, options: MpiInf3dhpOptions) 
     """
     path = folder / layout.TEST_ANNOTATION_FILE
     annotations = read_test_annotations(path)
-    estimate = _intrinsics(path, annotations)
+    fit = _intrinsics(path, annotations)
+    calibration = layout.calib_file(folder.parent, key.trial)
+    filed = _filed_intrinsics(calibration, key.trial, annotations) if calibration.is_file() else None
+    used = fit if filed is None or options.test_intrinsics == "fitted" else filed
     camera = Camera(
         name=key.trial,
         size_px=layout.TEST_CAMERAS[key.trial].size_px,
-        focal_px=estimate.focal_px,
-        centre_px=estimate.centre_px,
+        focal_px=used.focal_px,
+        centre_px=used.centre_px,
     )
     positions_mm = _FROM_TEST.apply(annotations.positions_camera_mm)
     universal_mm = _FROM_TEST.apply(annotations.universal_camera_mm)
@@ -197,12 +216,12 @@ def read_test_sequence(folder: Path, key: TrialKey, options: MpiInf3dhpOptions) 
         activity=annotations.activity,
         quality={
             "frames_valid": float(valid.sum()),
-            "intrinsics_residual_median_px": estimate.residual_median_px,
-            "intrinsics_residual_max_px": estimate.residual_max_px,
-            **_calibration_figures(layout.calib_file(folder.parent, key.trial), camera),
+            "intrinsics_residual_median_px": fit.residual_median_px,
+            "intrinsics_residual_max_px": fit.residual_max_px,
+            **({} if filed is None else _calibration_figures(filed, fit)),
             **_universal_figures(positions_mm[valid], universal_mm[valid]),
         },
-        options={"intrinsics": "estimated"},
+        intrinsics="fitted" if used is fit else "calibration file",
     )
 
 
@@ -210,11 +229,11 @@ def _existing(*paths: Path) -> tuple[Path, ...]:
     return tuple(path for path in paths if path.is_file())
 
 
-def _training_cameras(folder: Path) -> tuple[Sequence[Camera], str]:
+def _training_cameras(folder: Path) -> tuple[Sequence[Camera], IntrinsicsOrigin]:
     """Cameras of a sequence, and whether its own file or the built-in table gave them."""
     path = folder / layout.CALIBRATION_FILE
     if path.is_file():
-        return read_calibration(path), "file"
+        return read_calibration(path), "calibration file"
     logger.warning("%s is missing; using the built-in calibration, which all sixteen originals share", path)
     return layout.TRAINING_CAMERAS, "built-in"
 
@@ -285,16 +304,35 @@ def _universal_figures(positions_mm: Float64, universal_mm: Float64) -> dict[str
     return {"universal_scale": scale, "universal_departure_max_mm": float(departure_mm.max())}
 
 
-def _calibration_figures(path: Path, camera: Camera) -> dict[str, float]:
-    """Largest difference of estimated and filed intrinsics; of several cameras the nearest counts."""
-    if not path.is_file():
-        return {}
+def _filed_intrinsics(path: Path, name: str, annotations: SingleViewAnnotations) -> IntrinsicsEstimate:
+    """Intrinsics of a calibration file; of several cameras those that explain the annotations best.
 
-    def difference(filed: CapturyCamera) -> tuple[float, float]:
-        pinhole = filed.pinhole(camera.name, camera.size_px)
-        focal = np.abs(np.subtract(pinhole.focal_px, camera.focal_px)).max()
-        centre = np.abs(np.subtract(pinhole.centre_px, camera.centre_px)).max()
-        return float(focal), float(centre)
+    Says so when they contradict the annotations: which of the two is right is not known here.
+    """
 
-    focal_px, centre_px = min((difference(filed) for filed in read_captury(path)), key=max)
-    return {"calibration_focal_difference_px": focal_px, "calibration_centre_difference_px": centre_px}
+    def measured(filed: CapturyCamera) -> IntrinsicsEstimate:
+        camera = filed.pinhole(name, layout.TEST_CAMERAS[name].size_px)
+        return measure_intrinsics(
+            annotations.keypoints_px, annotations.positions_camera_mm, camera.focal_px, camera.centre_px
+        )
+
+    found = min((measured(filed) for filed in read_captury(path)), key=lambda one: one.residual_median_px)
+    if found.residual_median_px > CALIBRATION_TOLERANCE_PX:
+        logger.warning(
+            "%s contradicts the annotations of %s: 2D is %.1f px (median, at most %.1f) from projected 3D",
+            path,
+            name,
+            found.residual_median_px,
+            found.residual_max_px,
+        )
+    return found
+
+
+def _calibration_figures(filed: IntrinsicsEstimate, fit: IntrinsicsEstimate) -> dict[str, float]:
+    """How far the annotations are from a calibration file: as pixels, and as intrinsics that explain them."""
+    return {
+        CALIBRATION_RESIDUAL: filed.residual_median_px,
+        "calibration_residual_max_px": filed.residual_max_px,
+        "calibration_focal_difference_px": float(np.abs(np.subtract(filed.focal_px, fit.focal_px)).max()),
+        "calibration_centre_difference_px": float(np.abs(np.subtract(filed.centre_px, fit.centre_px)).max()),
+    }

@@ -68,7 +68,7 @@ def relabelled(view: ReportView, summary: Summary, recipe: Recipe, motion: str |
     parts = tuple(one.model_copy(update={"restaged_from": motion}) for one in summary.origins.parts)
     origins = summary.origins.model_copy(update={"parts": parts})
     labelled = summary.model_copy(update={"restaged_from": motion, "origins": origins})
-    nothing = Evidence(skeleton="human36m_17", placement=None, poses=(), curves={}, trained_on={})
+    nothing = Evidence(skeleton="human36m_17", placement=None, poses=(), curves={}, trained_on={}, learned={})
     bare = build_view(recipe, labelled, nothing)
     return replace(view, restaged=bare.restaged, notices=bare.notices)
 
@@ -95,6 +95,21 @@ def test_the_page_shows_where_it_comes_from(view: ReportView, summary: Summary) 
     assert summary.recipe_digest in text
     assert all(snapshot in text for snapshot in summary.snapshots.values())
     assert all(version in text for version in summary.versions.values())
+
+
+def test_the_page_names_the_kinds_of_3d(view: ReportView) -> None:
+    facts = {fact.name: fact.value for fact in view.facts}
+    assert facts["3D learned, Target-supervised"] == facts["3D measured"] == "annotated"
+
+
+def test_the_page_and_the_record_tell_test_cameras_that_their_file_contradicts(
+    finished: Finished, view: ReportView
+) -> None:
+    # Restaged trees repeat the release: the file of TS2 has not the intrinsics of its annotations.
+    by_trial = {one.trial: one for one in finished[1][0].evaluation.intrinsics}
+    assert {one.origin for one in by_trial.values()} == {"calibration file"}
+    assert [name for name, one in by_trial.items() if one.contradicted] == ["TS2/TS2"]
+    assert "The calibration file of TS2/TS2 contradicts its annotations by" in Page(render(view)).text
 
 
 def test_the_page_loads_nothing_and_runs_nothing(view: ReportView) -> None:

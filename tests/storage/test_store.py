@@ -418,3 +418,13 @@ def test_trials_written_before_the_kind_of_positions_had_a_name(
     attributes = dict(arrays.trial_group(store.root, trial.key).attrs)
     del attributes["positions_kind"]
     assert TrialAttributes.model_validate(attributes).positions_kind == kind
+
+
+def test_trials_written_before_fitted_intrinsics_had_a_name(store: PoseStore, make_trial: MakeTrial) -> None:
+    trial = replace(make_trial("S1", "Walking", 3), options={"intrinsics": "estimated"})
+    with store.transaction("write") as transaction:
+        transaction.write(trial)
+    assert store.read(trial.key).intrinsics is None
+    attributes = dict(arrays.trial_group(store.root, trial.key).attrs)
+    del attributes["intrinsics"]
+    assert TrialAttributes.model_validate(attributes).intrinsics == "fitted"

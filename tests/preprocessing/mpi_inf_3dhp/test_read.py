@@ -9,20 +9,23 @@ import scipy.io
 from poseshift.geometry.camera import project, world_to_camera
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.mpi_inf_3dhp import layout
+from poseshift.preprocessing.mpi_inf_3dhp.captury import TEST_CALIBRATIONS
 from poseshift.preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions, plan_test, plan_train
+from poseshift.preprocessing.quality import warnings
 from poseshift.storage.schema import Trial, TrialKey
 
 H36M_FROM_28 = [4, 23, 24, 25, 18, 19, 20, 3, 5, 6, 7, 9, 10, 11, 14, 15, 16]
 H36M_FROM_17 = [14, 8, 9, 10, 11, 12, 13, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4]
 OPTIONS = MpiInf3dhpOptions()
+FITTED = MpiInf3dhpOptions(test_intrinsics="fitted")
 
 
 def read_train(tree, key: TrialKey, options: MpiInf3dhpOptions = OPTIONS) -> Trial:
     return next(trial for trial in plan_train(tree.root, options).trials if trial.key == key).read()
 
 
-def read_test(tree, name: str) -> Trial:
-    return next(t for t in plan_test(tree.root, OPTIONS).trials if t.key == TrialKey(name, name)).read()
+def read_test(tree, name: str, options: MpiInf3dhpOptions = OPTIONS) -> Trial:
+    return next(t for t in plan_test(tree.root, options).trials if t.key == TrialKey(name, name)).read()
 
 
 S1_SEQ1 = TrialKey("S1", "Seq1")
@@ -52,6 +55,7 @@ def test_training_trial_is_the_motion_in_the_projects_world(tree):
     assert trial.valid is None
     assert trial.cameras == layout.TRAINING_CAMERAS
     assert trial.options == {"calibration": "file"}
+    assert trial.intrinsics == "calibration file"
 
 
 def test_training_keypoints_are_the_projected_world_in_every_camera(tree):
@@ -97,6 +101,7 @@ def test_without_its_calibration_a_sequence_uses_the_built_in_one_and_says_so(ow
     assert [path.name for path in planned.sources] == ["annot.mat"]
     trial = planned.read()
     assert trial.options == {"calibration": "built-in"}
+    assert trial.intrinsics == "built-in"
     assert "camera.calibration is missing" in caplog.text
     np.testing.assert_array_equal(trial.positions_world, with_file.positions_world)
 
@@ -125,7 +130,10 @@ def test_hips_and_spine_that_miss_their_projection_are_told_apart(own_tree):
 
 def test_test_plan_lists_files_and_survives_a_worker(tree):
     plan = pickle.loads(pickle.dumps(plan_test(tree.root, OPTIONS)))  # noqa: S301
-    assert (plan.dataset, plan.options) == ("mpi_inf_3dhp_test", {"test_fps": "25"})
+    assert (plan.dataset, plan.options) == (
+        "mpi_inf_3dhp_test",
+        {"test_fps": "25", "test_intrinsics": "file"},
+    )
     assert [trial.key.path for trial in plan.trials] == ["TS1/TS1", "TS2/TS2", "TS5/TS5"]
     names = [[path.name for path in trial.sources] for trial in plan.trials]
     assert names[1:] == [["annot_data.mat", "ts1-4cameras.calib"], ["annot_data.mat", "ts5-6cameras.calib"]]
@@ -155,18 +163,61 @@ def test_test_trial_is_the_motion_before_its_camera(tree):
 @pytest.mark.parametrize(
     ("name", "focal_px", "centre_px"), [("TS1", 0.0, 0.0), ("TS2", 3.61, 4.35), ("TS5", 0.0, 0.0)]
 )
-def test_estimated_intrinsics_are_compared_with_the_calibration_file(tree, name, focal_px, centre_px):
+def test_fitted_intrinsics_are_compared_with_the_calibration_file(tree, name, focal_px, centre_px):
     # TS2 was annotated with other intrinsics than its file says; here as in the release.
-    trial = read_test(tree, name)
+    trial = read_test(tree, name, FITTED)
+    assert trial.intrinsics == "fitted"
     np.testing.assert_allclose(trial.cameras[0].focal_px, layout.TEST_CAMERAS[name].focal_px, atol=0.05)
     np.testing.assert_allclose(trial.cameras[0].centre_px, layout.TEST_CAMERAS[name].centre_px, atol=0.01)
     assert trial.quality["calibration_focal_difference_px"] == pytest.approx(focal_px, abs=0.05)
     assert trial.quality["calibration_centre_difference_px"] == pytest.approx(centre_px, abs=0.02)
 
 
-def test_without_calibration_file_there_is_nothing_to_compare(own_tree):
+@pytest.mark.parametrize("name", ["TS1", "TS2", "TS5"])
+def test_the_calibration_file_is_used_where_there_is_one(tree, name):
+    trial, fitted = read_test(tree, name), read_test(tree, name, FITTED)
+    stem = layout.calib_file(tree.test_set, name).stem
+    filed = TEST_CALIBRATIONS[stem].pinhole(name, trial.cameras[0].size_px)
+    assert trial.intrinsics == "calibration file"
+    assert (trial.cameras[0].focal_px, trial.cameras[0].centre_px) == (filed.focal_px, filed.centre_px)
+    assert trial.cameras[0].focal_px != fitted.cameras[0].focal_px, "no digit comes from the annotations"
+    assert trial.quality == fitted.quality, "how far the two are apart is measured either way"
+
+
+def test_annotations_do_not_move_the_calibrated_camera(own_tree):
+    before = read_test(own_tree, "TS1")
+    with h5py.File(own_tree.test_set / "TS1" / "annot_data.mat", "r+") as file:
+        file["annot2"][:] = (file["annot2"][:] - 1000) * 1.001 + 1000.5
+    assert read_test(own_tree, "TS1").cameras == before.cameras
+    assert read_test(own_tree, "TS1", FITTED).cameras != before.cameras
+
+
+def test_a_calibration_file_that_contradicts_the_annotations_is_told_with_its_size(tree, caplog):
+    trial = read_test(tree, "TS2")
+    (camera,) = trial.cameras
+    exact = np.delete(np.arange(17), [1, 4, 7])  # hips and spine are blended
+    seen = project(trial.positions_world.astype(float), camera.intrinsics)
+    apart = np.linalg.norm(seen - trial.keypoints_2d[0], axis=-1)[:, exact]
+    assert trial.quality["calibration_residual_median_px"] == pytest.approx(np.median(apart), abs=0.01)
+    assert trial.quality["calibration_residual_max_px"] == pytest.approx(apart.max(), abs=0.02)
+    assert np.median(apart) > 4
+    assert "ts1-4cameras.calib contradicts the annotations of TS2: 2D is 4.8 px" in caplog.text
+    (warning,) = (one for one in warnings("TS2", dict(trial.quality)) if one.figure.startswith("calibration"))
+    assert "calibration_residual_median_px is 4.8" in str(warning)
+    caplog.clear()
+    for name in ("TS1", "TS5"):
+        quality = dict(read_test(tree, name).quality)
+        assert quality["calibration_residual_median_px"] < 0.01
+        assert not warnings(name, quality)
+    assert "contradicts" not in caplog.text
+
+
+def test_without_calibration_file_the_intrinsics_are_fitted(own_tree):
     (own_tree.test_set / "test_util" / "camera_calibration" / "ts1-4cameras.calib").unlink()
-    assert not any(name.startswith("calibration") for name in read_test(own_tree, "TS1").quality)
+    trial = read_test(own_tree, "TS1")
+    assert trial.intrinsics == "fitted"
+    assert not any(name.startswith("calibration") for name in trial.quality)
+    assert read_test(own_tree, "TS5").intrinsics == "calibration file"
 
 
 def test_2d_and_3d_that_do_not_belong_together_are_refused(own_tree):
