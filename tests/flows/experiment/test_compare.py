@@ -64,8 +64,12 @@ def test_share_by_hand_weighted_by_frames() -> None:
     )
     assert share is not None
     assert share.value == pytest.approx(0.5)
-    assert share.low == pytest.approx(0.5)  # every sequence has the same share, so resampling changes nothing
-    assert share.high == pytest.approx(0.5)
+    assert (share.low, share.high) == (None, None)  # of two people
+    five = [[result(3 * one, 3 * frames)] for one in ((80.0, 100.0), (60.0, 80.0), (40.0, 60.0))]
+    often = gap_closed(*five, bootstrap_seed=0)
+    assert often is not None
+    assert often.low == pytest.approx(0.5)  # everybody has the same share, so resampling changes nothing
+    assert often.high == pytest.approx(0.5)
 
 
 def test_share_is_taken_of_the_mean_over_seeds() -> None:
@@ -82,14 +86,14 @@ def test_share_is_taken_of_the_mean_over_seeds() -> None:
 
 
 def test_bounds_agree_with_all_possible_draws() -> None:
-    source, adapted, reference = (90.0, 100.0, 140.0), (80.0, 95.0, 90.0), (60.0, 70.0, 80.0)
-    frames = (10, 20, 40)
+    source, adapted = (90.0, 100.0, 140.0, 95.0, 120.0), (80.0, 95.0, 90.0, 85.0, 110.0)
+    reference, frames = (60.0, 70.0, 80.0, 65.0, 75.0), (10, 20, 40, 30, 20)
     share = gap_closed(
         [result(source, frames)], [result(adapted, frames)], [result(reference, frames)], bootstrap_seed=3
     )
     weights = np.array(frames, dtype=float)
     exact = []
-    for draw in itertools.product(range(3), repeat=3):
+    for draw in itertools.product(range(5), repeat=5):
         rows = list(draw)
         before, after, best = (
             np.average(np.array(errors)[rows], weights=weights[rows])
@@ -125,20 +129,21 @@ def test_no_gap_has_no_share() -> None:
 
 
 def test_a_gap_that_could_be_chance_has_no_share() -> None:
-    frames = (10, 10, 10)
-    source, adapted = [result((80, 80, 80), frames)], [result((70, 70, 70), frames)]
-    uncertain, certain = [result((50, 90, 99), frames)], [result((70, 75, 79), frames)]
+    frames = (10,) * 5
+    source, adapted = [result((80,) * 5, frames)], [result((70,) * 5, frames)]
+    uncertain, certain = [result((50, 90, 99, 60, 95), frames)], [result((70, 75, 79, 72, 77), frames)]
     assert gap_closed(source, adapted, uncertain, 0) is None
     assert gap_closed(source, adapted, certain, 0) is not None
 
 
 def test_gain_is_paired_by_sequence() -> None:
-    frames = (100, 300)
-    gain = gain_mm([result((50, 200), frames)], [result((40, 190), frames)], bootstrap_seed=0)
+    frames = (100, 300, 50, 60, 70)
+    before, after = (50, 200, 80, 120, 90), (40, 190, 70, 110, 80)
+    gain = gain_mm([result(before, frames)], [result(after, frames)], bootstrap_seed=0)
     assert gain.value == pytest.approx(10)
     assert gain.low == pytest.approx(10)  # though the sequences themselves differ by 150 mm
     assert gain.high == pytest.approx(10)
-    harm = gain_mm([result((40, 60), frames)], [result((44, 64), frames)], bootstrap_seed=0)
+    harm = gain_mm([result((40, 60), (1, 3))], [result((44, 64), (1, 3))], bootstrap_seed=0)
     assert harm.value == pytest.approx(-4)
 
 
