@@ -17,6 +17,7 @@ from poseshift.adaptation.config import (
     GlobalPositionAdaptation,
     NoAdaptation,
     PoseDAAdaptation,
+    Positions,
     alignment_of,
     looks_at_target,
 )
@@ -33,7 +34,7 @@ from poseshift.adaptation.viewpoint import (
 )
 from poseshift.augmentation.bodies import BodyDiversity
 from poseshift.augmentation.collapse import CollapseConfig
-from poseshift.augmentation.config import FeedbackConfig
+from poseshift.augmentation.config import AdversaryConfig, FeedbackConfig
 from poseshift.augmentation.discriminator import Critic, DiscriminatorConfig
 from poseshift.augmentation.generator import BoneChanges, GeneratorConfig, Rotations
 from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
@@ -368,29 +369,40 @@ _add(
     "As positions_shuffled, a body and joint definitions of its own for every pose.",
     adaptation=GlobalPositionAdaptation(positions="source", bodies=BodyDiversity()),
 )
+
+
+def _diverse(positions: Positions) -> GlobalPositionAdaptation:
+    """Everything that varies without being learned; half of every batch is turned about any axis."""
+    return GlobalPositionAdaptation(
+        options=GlobalPositionConfig(depth_from="bones"),
+        positions=positions,
+        bodies=BodyDiversity(),
+        augmentation=RandomAugmentationConfig(rotation="free", angle_spread=0.2),
+    )
+
+
 _add(
     "no_target",
     "No target, all diversity",
-    "Baseline that sees no target: shuffled positions, diverse bodies, random angles and turns about the "
-    "viewing axis, random tilts, rays.",
-    adaptation=GlobalPositionAdaptation(
-        positions="source",
-        bodies=BodyDiversity(),
-        viewpoint=JitteredViewpoint(),
-        augmentation=RandomAugmentationConfig(rotation="viewing_axis"),
-    ),
+    "Baseline that sees no target: shuffled positions, diverse bodies, random angles and turns, perspective "
+    "encoding, rays.",
+    adaptation=_diverse("source"),
+    encoding="perspective",
     rays=RaysSnap(),
 )
 _add(
     "diverse",
     "GPA, all diversity",
     "As no_target, with the target's positions.",
-    adaptation=GlobalPositionAdaptation(
-        bodies=BodyDiversity(),
-        viewpoint=JitteredViewpoint(),
-        augmentation=RandomAugmentationConfig(rotation="viewing_axis"),
-    ),
+    adaptation=_diverse("target"),
+    encoding="perspective",
     rays=RaysSnap(),
+)
+_add(
+    "lpa_frozen",
+    "PoseDA, frozen generator",
+    "Control of poseda: its generator stays as it was drawn, nothing is learned.",
+    adaptation=_poseda(adversary=AdversaryConfig(learning_rate=1e-12)),
 )
 _add(
     "gpa_bodies",

@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing.connection import wait
@@ -63,7 +63,7 @@ class Executed:
 
 
 def execute(
-    jobs: Sequence[Job], data: Sequence[BenchmarkData], folder: Path, processes: int, device: str
+    jobs: Sequence[Job], data: Mapping[int, BenchmarkData], folder: Path, processes: int, device: str
 ) -> Executed:
     """Run what is not there yet.
 
@@ -71,7 +71,7 @@ def execute(
     ----------
     jobs : Sequence[Job]
         What to run, in this order.
-    data : Sequence[BenchmarkData]
+    data : Mapping[int, BenchmarkData]
         The stores of every split.
     folder : Path
         For the lines and the unfinished work.
@@ -96,7 +96,7 @@ def execute(
 
 
 def _execute(
-    jobs: Sequence[Job], data: Sequence[BenchmarkData], folder: Path, processes: int, device: str
+    jobs: Sequence[Job], data: Mapping[int, BenchmarkData], folder: Path, processes: int, device: str
 ) -> Executed:
     finished = {line.digest for line in read_lines(folder)}
     for digest in finished:  # a run may have been killed after its line was written

@@ -13,7 +13,8 @@ _CONTROLS: Mapping[str, str] = MappingProxyType(
         "gpa_viewpoint": "random_pitch",
         "gpa_bodies": "gpa",
         "bodies": "positions_shuffled",
-        "poseda": "random_augmentation",
+        "poseda": "lpa_frozen",
+        "lpa_frozen": "random_augmentation",
         "random_augmentation": "gpa",
         "random_viewing_axis": "random_augmentation",
         "lpa_free_rotation": "poseda",
@@ -29,13 +30,16 @@ def control_of(method: str) -> str | None:
     return None if method == "source_only" else _CONTROLS.get(method, "source_only")
 
 
+COMPARED_SHORT = ("source_only", "positions_shuffled", "gpa", "no_target", "diverse")
+"""What every claim about adaptation needs: the source, the two baselines without a target, and two methods."""
+
 COMPARED = (
-    "source_only",
-    "gpa",
+    *COMPARED_SHORT,
+    "random_augmentation",
     "poseda",
     "everything",
-    "random_pitch",
-    "random_pitch_perspective",
+    "everything_random_viewpoints",
+    "poseda_known_viewpoints",
     "target_supervised",
     "source_there",
 )
@@ -47,8 +51,12 @@ ABLATED = (
     "gpa_root_only",
     "gpa_scale_only",
     "gpa_random",
+    "positions_shuffled",
+    "bodies",
+    "gpa_bodies",
     "poseda",
     "random_augmentation",
+    "lpa_frozen",
     "lpa_angles",
     "lpa_lengths",
     "lpa_turns",

@@ -57,7 +57,10 @@ def adaptation(
         list[str] | None,
         typer.Option(help="exact, detected, skeleton or laboratory; repeat the option."),
     ] = None,
-    splits: Annotated[int | None, typer.Option(min=1, help="Number of divisions of the people.")] = None,
+    splits: Annotated[
+        list[int] | None,
+        typer.Option(min=0, help="Divisions of the people, 0 for the one that settings are chosen on."),
+    ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Number of seeds, from 0.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of every run.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of an epoch.")] = None,
@@ -72,10 +75,10 @@ def adaptation(
     with user_errors(RawDataError, LinesError, BenchmarkBusyError, ValueError):
         plan = _plan(PLANS[suite, effort], lifters, methods, cameras, forms, splits, seeds, epochs, steps)
         with steps_shown():
-            ready = tuple(
-                prepare_benchmark(motion, data or out / "data", restage_seed, split)
-                for split in range(plan.splits)
-            )
+            ready = {
+                split: prepare_benchmark(motion, data or out / "data", restage_seed, split)
+                for split in plan.splits
+            }
             executed = execute(plan.jobs(ready), ready, out, jobs, str(resolve_device(device)))
     if executed.lines:
         _publish(executed.lines, out)
@@ -113,7 +116,7 @@ def _plan(
     methods: list[str] | None,
     cameras: list[str] | None,
     forms: list[str] | None,
-    splits: int | None,
+    splits: list[int] | None,
     seeds: int | None,
     epochs: int | None,
     steps: int | None,

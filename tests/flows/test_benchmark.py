@@ -71,16 +71,19 @@ def jobs(tiny: Tiny) -> tuple[Job, ...]:
         methods=METHODS_RUN,
         domains=("chest-height",),
         seeds=1,
+        splits=(0,),
         schedule=short.schedule.model_copy(update={"epochs": EPOCHS, "steps_per_epoch": STEPS}),
     )
-    return plan.jobs([tiny.data] * plan.splits)
+    return plan.jobs(dict.fromkeys(plan.splits, tiny.data))
 
 
 @pytest.fixture(scope="module")
 def undisturbed(
     tiny: Tiny, jobs: tuple[Job, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[RunLine, ...]:
-    executed = execute(jobs, [tiny.data], tmp_path_factory.mktemp("undisturbed"), processes=1, device="cpu")
+    executed = execute(
+        jobs, {0: tiny.data}, tmp_path_factory.mktemp("undisturbed"), processes=1, device="cpu"
+    )
     assert not executed.failures
     return executed.lines
 
@@ -97,6 +100,7 @@ def test_killed_inside_a_training_it_goes_on_to_the_same_figures(
         "--lifters": "simple-baseline-small",
         "--cameras": "chest-height",
         "--seeds": 1,
+        "--splits": 0,
         "--epochs": EPOCHS,
         "--steps": STEPS,
         "--jobs": 1,
@@ -119,11 +123,11 @@ def test_killed_inside_a_training_it_goes_on_to_the_same_figures(
     assert not psutil.wait_procs(children, timeout=60)[1], "its processes outlive it"
     assert len(read_lines(out)) < len(jobs)
 
-    executed = execute(jobs, [tiny.data], out, processes=1, device="cpu")
+    executed = execute(jobs, {0: tiny.data}, out, processes=1, device="cpu")
     assert [line.figures for line in executed.lines] == [line.figures for line in undisturbed]
     assert not [path for path in (out / WORK).iterdir() if path.is_dir()]
 
-    again = execute(jobs, [tiny.data], out, processes=1, device="cpu")
+    again = execute(jobs, {0: tiny.data}, out, processes=1, device="cpu")
     assert again.reused == len(jobs)
     assert again.lines == executed.lines
 
@@ -163,9 +167,10 @@ def test_lifters_of_clips_and_aligned_viewpoints(tiny: Tiny, tmp_path: Path) -> 
         methods=("everything",),
         domains=("high-and-ceiling",),
         seeds=1,
+        splits=(0,),
         schedule=Schedule(epochs=3, steps_per_epoch=2, batch_size=16),
     )
-    (job,) = plan.jobs([tiny.data] * plan.splits)
+    (job,) = plan.jobs(dict.fromkeys(plan.splits, tiny.data))
     adaptation = everything.adaptation.model_copy(update={"viewpoint": viewpoint})
     job = job.model_copy(update={"adaptation": adaptation})
     line = run_job(job, tiny.data, tmp_path, torch.device("cpu"))
@@ -308,8 +313,8 @@ def test_plans_name_known_methods_and_unknown_ones_are_refused(tiny: Tiny) -> No
     assert set(COMPARED) | set(ABLATED) <= set(METHODS)
     for plan in PLANS.values():
         expected = len(plan.lifters) * len(plan.methods) * len(plan.domains) * len(plan.forms)
-        expected *= plan.splits * plan.seeds
-        assert len({job.digest for job in plan.jobs([tiny.data] * plan.splits)}) == expected
+        expected *= len(plan.splits) * plan.seeds
+        assert len({job.digest for job in plan.jobs(dict.fromkeys(plan.splits, tiny.data))}) == expected
     result = CliRunner().invoke(app, ["benchmark", "adaptation", "--out", "x", "--methods", "magic"])
     assert result.exit_code == 1
     assert "no method 'magic'" in result.output
