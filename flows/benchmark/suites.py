@@ -31,7 +31,7 @@ def control_of(method: str) -> str | None:
 
 
 COMPARED_SHORT = ("source_only", "positions_shuffled", "gpa", "no_target", "diverse")
-"""What every claim about adaptation needs: the source, the two baselines without a target, and two methods."""
+"""What every claim about adaptation needs: the source, two baselines without a target, and two methods."""
 
 COMPARED = (
     *COMPARED_SHORT,
