@@ -111,7 +111,8 @@ def evaluate_lifter(
         with workers() as over:
             for name in test.protocols:
                 chosen = protocol(name)
-                poses = chosen.read(store, test.data.keypoints)
+                chosen.require_measurable(trained.lifter.skeleton)
+                poses = chosen.read(store, test.data.keypoints).on_skeleton(trained.lifter.skeleton)
                 predicted = _predict(trained, poses, chosen, store, test.data.keypoints, lifter, over)
                 results.append(evaluate(predicted, poses, chosen))
                 write_predictions(place, name, predicted, poses)
@@ -170,6 +171,6 @@ def _predict(
     """Predict the rows of a protocol; a lifter of clips also sees the frames around them."""
     if trained.lifter.frames == 1:
         return predict(trained, poses, test_time=chosen.test_time, over=over)
-    context = read_camera_poses(store, chosen.context(keypoints))
+    context = read_camera_poses(store, chosen.context(keypoints)).on_skeleton(trained.lifter.skeleton)
     _check_rate(trained, context, lifter)
     return predict(trained, context, test_time=chosen.test_time, over=over)[rows_within(poses, context)]
