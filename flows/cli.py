@@ -31,6 +31,7 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "gap": "domains",
         "models": "models",
         "reproduce": "reproduction",
+        "reproduce-paper": "papers",
         "watch": "operations",
         "serve": "operations",
         "benchmark": "benchmarks",

@@ -6,24 +6,28 @@ from pathlib import Path
 
 from prefect import flow
 
+from poseshift.flows.experiment.fitting import EpochListener
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.flows.experiment.stage import StageOutcome
 from poseshift.flows.experiment.train import TrainingJob, TrainingRecord, train_lifter
 from poseshift.flows.runtime.logs import recorded
 from poseshift.flows.runtime.retries import patient_task
 from poseshift.flows.runtime.slots import training_slot
+from poseshift.training.fit import EpochLog
 
 
-def train_with_progress(job: TrainingJob, folder: Path, name: str) -> StageOutcome[TrainingRecord]:
+def train_with_progress(
+    job: TrainingJob, folder: Path, name: str, on_epoch: EpochListener = lambda log: None
+) -> StageOutcome[TrainingRecord]:
     """Train a lifter when its device is free, and report every epoch as progress of the step ``name``."""
     epochs = job.schedule.epochs
     report_progress(Step(name, 0, epochs))
-    outcome = train_lifter(
-        job,
-        folder,
-        lambda log: report_progress(Step(name, log.epoch, epochs, f"loss {log.loss:.4f}")),
-        training_slot,
-    )
+
+    def after_epoch(log: EpochLog) -> None:
+        on_epoch(log)
+        report_progress(Step(name, log.epoch, epochs, f"loss {log.loss:.4f}"))
+
+    outcome = train_lifter(job, folder, after_epoch, training_slot)
     took = "was there already" if outcome.reused else f"{outcome.result.seconds:.0f} s"
     report_progress(Step(name, epochs, epochs, took))
     return outcome

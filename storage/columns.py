@@ -14,6 +14,7 @@ import zarr
 from numpy.typing import NDArray
 
 from poseshift.geometry.camera import Camera, Intrinsics, stack_intrinsics, world_to_camera
+from poseshift.geometry.skeleton import mapping
 from poseshift.storage.arrays import DETECTION_PREFIX, count_frames, read_array, read_attributes, trial_group
 from poseshift.storage.schema import Float32, PositionsKind, TrialAttributes, TrialKey
 from poseshift.storage.store import PoseStore
@@ -120,6 +121,29 @@ class CameraPoses:
     def unlabelled(self) -> CameraPoses:
         """Hide the 3D behind NaN, so that use of it cannot go unnoticed."""
         return replace(self, positions_camera=np.full_like(self.positions_camera, np.nan))
+
+    def on_skeleton(self, name: str) -> CameraPoses:
+        """Map the poses to another joint set; these are returned when they are on it already.
+
+        Raises
+        ------
+        ValueError
+            There is no mapping between the two.
+        """
+        if name == self.skeleton:
+            return self
+        try:
+            joints = mapping(self.skeleton, name)
+        except LookupError as error:
+            raise ValueError(
+                f"poses of {self.skeleton} cannot be mapped to {name}: {error.args[0]}"
+            ) from error
+        return replace(
+            self,
+            positions_camera=np.asarray(joints.apply(self.positions_camera), dtype=np.float32),
+            keypoints_px=np.asarray(joints.apply(self.keypoints_px), dtype=np.float32),
+            skeleton=name,
+        )
 
     @property
     def whole(self) -> NDArray[np.bool_]:

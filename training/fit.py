@@ -116,7 +116,7 @@ def fit(
     fabric = _fabric(source.device, schedule)
     source = source.to(fabric.device)
     lifter.to(fabric.device)
-    optimizer = torch.optim.AdamW(_parameter_groups(lifter, schedule), lr=schedule.learning_rate, fused=True)
+    optimizer = _optimizer(lifter, schedule)
     generator = torch.Generator(source.device).manual_seed(derive_seed(seed, 1, fabric.global_rank))
     stateful = _stateful(transforms, fabric.world_size)
     progress = Progress(lifter, optimizer, _average(lifter, schedule), generator, stateful)
@@ -316,6 +316,13 @@ def _fabric(device: torch.device, schedule: Schedule) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def _optimizer(lifter: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
+    groups = _parameter_groups(lifter, schedule)
+    if schedule.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=schedule.learning_rate, fused=True)
+    return torch.optim.AdamW(groups, lr=schedule.learning_rate, fused=True)
 
 
 def _parameter_groups(lifter: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 from pydantic import Field
@@ -10,6 +11,11 @@ from pydantic import Field
 from poseshift.storage.model import FrozenModel
 from poseshift.training.losses import LossName
 from poseshift.training.repeatability import Repeatability
+
+
+def _is(default: object) -> Callable[[object], bool]:
+    """Leave a later field out of the JSON while it says nothing: earlier runs keep their digests."""
+    return lambda value: value == default
 
 
 class Schedule(FrozenModel):
@@ -21,18 +27,34 @@ class Schedule(FrozenModel):
     )
     batch_size: int = Field(default=256, ge=1, description="Clips in a step, over all devices together.")
     loss: LossName = Field(default="mpjpe", description="What is minimised.")
-    learning_rate: float = Field(default=1e-3, gt=0, description="AdamW's peak learning rate.")
+    optimizer: Literal["adamw", "adam"] = Field(
+        default="adamw",
+        description="AdamW, or Adam as published runs have it, whose weight decay is part of the gradient.",
+        exclude_if=_is("adamw"),
+    )
+    learning_rate: float = Field(default=1e-3, gt=0, description="The optimiser's peak learning rate.")
     weight_decay: float = Field(
-        default=1e-4, ge=0, description="AdamW's decay of matrices; biases and norms have none."
+        default=1e-4, ge=0, description="Decay of matrices; biases and norms have none."
     )
     warmup_steps: int = Field(
         default=0, ge=0, description="Steps over which the rate rises linearly to its peak."
     )
-    decay: Literal["cosine", "exponential", "constant"] = Field(
+    decay: Literal["cosine", "exponential", "linear", "step", "constant"] = Field(
         default="cosine",
-        description="Course of the rate after the warm-up, down to `final_rate` times the peak.",
+        description="Course of the rate after the warm-up, down to `final_rate` times the peak; `step` falls "
+        "by `step_factor` after every `step_epochs` epochs of the run instead.",
     )
     final_rate: float = Field(default=0.01, gt=0, le=1, description="Last learning rate over the peak.")
+    step_epochs: int = Field(
+        default=1, ge=1, description="Epochs between two falls of the decay `step`.", exclude_if=_is(1)
+    )
+    step_factor: float = Field(
+        default=0.95,
+        gt=0,
+        le=1,
+        description="Rate after a fall of the decay `step` over the rate before it.",
+        exclude_if=_is(0.95),
+    )
     ema_decay: float | None = Field(
         default=None,
         gt=0,
@@ -71,4 +93,9 @@ class Schedule(FrozenModel):
             return self.final_rate + (1 - self.final_rate) * 0.5 * (1 + math.cos(math.pi * progress))
         if self.decay == "exponential":
             return float(self.final_rate**progress)
+        if self.decay == "linear":
+            return 1 - (1 - self.final_rate) * progress
+        if self.decay == "step":
+            epoch = step * self.epochs // max(1, total_steps)
+            return float(self.step_factor ** (epoch // self.step_epochs))
         return 1.0

@@ -80,6 +80,12 @@ StepsPerEpoch = Annotated[
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Poses in a step.")]
 LearningRate = Annotated[float, typer.Option(help="Peak learning rate.")]
+Initial = Annotated[
+    Path | None,
+    typer.Option(
+        help="Trained lifter of the same kind to start from: the `lifter` folder that `train` wrote."
+    ),
+]
 
 
 app = typer.Typer()
@@ -99,6 +105,7 @@ def train(
     steps_per_epoch: StepsPerEpoch = None,
     batch_size: BatchSize = 256,
     learning_rate: LearningRate = 1e-3,
+    initial: Initial = None,
     seed: Seed = 0,
     device: Device = "auto",
     plugin: Plugins = None,
@@ -113,6 +120,7 @@ def train(
             lifter=preset(lifter),
             encoding=encoding,
             schedule=_schedule(epochs, steps_per_epoch, batch_size, learning_rate),
+            initial=initial,
             seed=seed,
             device=device,
         )
@@ -155,6 +163,7 @@ def adapt(
     steps_per_epoch: StepsPerEpoch = None,
     batch_size: BatchSize = 256,
     learning_rate: LearningRate = 1e-3,
+    initial: Initial = None,
     selection: Annotated[
         CheckpointChoice, typer.Option(help="Keep the last epoch's lifter, or choose by the target's 2D.")
     ] = "last",
@@ -174,6 +183,7 @@ def adapt(
             encoding=encoding or entry.encoding,
             schedule=_schedule(epochs, steps_per_epoch, batch_size, learning_rate),
             selection=selection,
+            initial=initial,
             seed=seed,
             device=device,
         )

@@ -114,7 +114,8 @@ def evaluate_lifter(
         with workers() as over:
             for name in test.protocols:
                 chosen = protocol(name)
-                poses = chosen.read(store, test.data.keypoints)
+                chosen.require_measurable(trained.lifter.skeleton)
+                poses = chosen.read(store, test.data.keypoints).on_skeleton(trained.lifter.skeleton)
                 predicted = _predict(trained, poses, chosen, store, test.data.keypoints, lifter, over)
                 result = evaluate(predicted, poses, chosen)
                 gaps = gaps_told(result.interpolated, result.frames)
@@ -181,7 +182,7 @@ def _predict(
     """
     if trained.lifter.frames == 1 and poses.whole.all():
         return predict(trained, poses, test_time=chosen.test_time, over=over)
-    context = read_camera_poses(store, chosen.context(keypoints))
+    context = read_camera_poses(store, chosen.context(keypoints)).on_skeleton(trained.lifter.skeleton)
     if trained.lifter.frames > 1:
         _check_rate(trained, context, lifter)
     return predict(trained, context, test_time=chosen.test_time, over=over)[rows_within(poses, context)]

@@ -18,6 +18,7 @@ from poseshift.adaptation.plan import AdaptationPlan, needs_learned_gravity, pla
 from poseshift.adaptation.rollback import AdaptedFit, fit_with_rollback
 from poseshift.adaptation.selection import SelectionConfig, measure
 from poseshift.augmentation.lengths import subject_lengths
+from poseshift.flows.experiment.initial import start_from
 from poseshift.geometry.bones import BoneStatistics
 from poseshift.storage.columns import CameraPoses
 from poseshift.storage.files import write_atomically
@@ -114,6 +115,7 @@ def teach(
     gravity_file: Path,
     device: torch.device,
     *,
+    initial: Path | None = None,
     watching: Watching | None = None,
     on_epoch: EpochListener = lambda log: None,
 ) -> Taught:
@@ -124,9 +126,9 @@ def teach(
     teaching : Teaching
         How.
     labelled : CameraPoses
-        Poses whose 3D is learned; those that lack a keypoint are left out.
+        Poses whose 3D is learned, mapped to the lifter's joints; those that lack a keypoint are left out.
     target : CameraPoses or None
-        The poses to adapt to, without their 3D; those that lack a keypoint are left out.
+        The poses to adapt to, without their 3D, mapped likewise; those that lack a keypoint are left out.
     folder : Path
         Gets ``training`` (the state to resume from) and, when watching, ``candidates`` (every epoch's
         weights).
@@ -134,6 +136,8 @@ def teach(
         Keeps what is found of the target cameras' gravity; trainings of the same data and seed may share it.
     device : torch.device
         Where to train.
+    initial : Path or None
+        Folder of a trained lifter of the same kind, whose weights are the first ones.
     watching : Watching or None
         Measures and keeps every epoch's lifter; needs a target.
     on_epoch : callable
@@ -142,12 +146,17 @@ def teach(
     Raises
     ------
     ValueError
-        A target is needed and missing, or no labelled pose has all of its keypoints.
+        A target is needed and missing, no labelled pose has all of its keypoints, or poses cannot be mapped
+        to the lifter's joints.
     poseshift.augmentation.collapse.CollapseError
         Adversarial augmentation collapsed more often than its configuration allows.
     """
     chosen = encoding(teaching.encoding)
     lifter = build(teaching.lifter, chosen.channels, seed=teaching.seed)
+    if initial is not None:
+        start_from(lifter, initial)
+    labelled = labelled.on_skeleton(lifter.skeleton)
+    target = None if target is None else target.on_skeleton(lifter.skeleton)
     given, labelled = len(labelled), labelled.without_gaps()
     left_out = given - len(labelled)
     if left_out:

@@ -98,11 +98,12 @@ def job(recipe: Recipe, method: str, seed: int) -> TrainingJob:
         labelled=_as_measured(labelled, recipe.test) if entry.labels == "target" else labelled,
         target=recipe.target if adapted else None,
         adaptation=entry.adaptation,
-        lifter=recipe.lifter,
+        lifter=recipe.network,
         encoding=entry.encoding,
         rays=entry.rays,
         schedule=recipe.schedule,
         selection=recipe.selection if adapted else "last",
+        initial=None if recipe.initial is None else Path(recipe.initial.replace("{seed}", str(seed))),
         seed=seed,
         device=recipe.device,
     )

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from pydantic_core import ErrorDetails
 
 from poseshift.adaptation.methods import METHODS, Method, MethodChoice, Role
+from poseshift.geometry.skeleton import SKELETONS
 from poseshift.storage.columns import Selection
 from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.storage.provenance import digest_json
@@ -26,11 +27,16 @@ from poseshift.training.answer import Rays
 from poseshift.training.encoding import EncodingName
 from poseshift.training.evaluation.protocols import names_for, protocol
 from poseshift.training.lifters.config import CONFIGS, LifterConfig, LifterConfigBase, LifterConfigError
-from poseshift.training.lifters.registry import preset
+from poseshift.training.lifters.registry import preset, skeleton_of
 from poseshift.training.schedule import Schedule
 
 CheckpointChoice = Literal["last", "label-free"]
 """Which epoch's lifter is kept: the last one's, or the one that criteria on the target's keypoints choose."""
+
+
+def _is_none(value: object) -> bool:
+    """Leave a later field out of the JSON while it says nothing: digests of earlier recipes stay the same."""
+    return value is None
 
 
 class RecipeError(ValueError):
@@ -136,6 +142,10 @@ class Recipe(FrozenModel):
     """What the lifters are tested on."""
     lifter: LifterConfig
     """The network: a preset's name, or a full configuration (`poseshift models` lists both)."""
+    skeleton: str | None = Field(default=None, exclude_if=_is_none)
+    """Joint set in place of the lifter's own, such as poseaug_16; all poses are mapped to it."""
+    initial: str | None = Field(default=None, exclude_if=_is_none)
+    """Folder of a trained lifter whose weights every training starts from; `{seed}` in it is the seed."""
     method: MethodChoice = METHODS["source_only"]
     """The method that the recipe is for: a name (see `poseshift models --methods`), or an entry in full."""
     compare: tuple[MethodChoice, ...] = ()
@@ -197,6 +207,15 @@ class Recipe(FrozenModel):
         return self
 
     @model_validator(mode="after")
+    def _on_joints_that_are_measured(self) -> Recipe:
+        if self.skeleton is not None and self.skeleton not in SKELETONS:
+            raise ValueError(f"no skeleton {self.skeleton!r}; there are {', '.join(sorted(SKELETONS))}")
+        joints = skeleton_of(self.network)
+        for name in self.test.protocols:
+            protocol(name).require_measurable(joints)
+        return self
+
+    @model_validator(mode="after")
     def _selectable(self) -> Recipe:
         if self.selection == "label-free":
             if all(method.role != "adapted" for method in self.entries):
@@ -210,6 +229,16 @@ class Recipe(FrozenModel):
                     "out one of them"
                 )
         return self
+
+    @property
+    def network(self) -> LifterConfig:
+        """The lifter with the recipe's joint set; ValueError where its kind has no such choice."""
+        if self.skeleton is None or self.skeleton == skeleton_of(self.lifter):
+            return self.lifter
+        kind = type(self.lifter)
+        if "skeleton" not in kind.model_fields:
+            raise ValueError(f"lifter {self.lifter.name} has no choice of `skeleton`; leave it out")
+        return kind.model_validate({**self.lifter.model_dump(), "skeleton": self.skeleton})
 
     @property
     def entries(self) -> tuple[Method, ...]:

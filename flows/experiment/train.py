@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from pydantic import JsonValue, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from poseshift.adaptation.candidates import Candidate, candidates, restore_chosen
 from poseshift.adaptation.plan import learns_beside_lifter
@@ -31,6 +31,7 @@ from poseshift.flows.experiment.fitting import (
     resolve_device,
     teach,
 )
+from poseshift.flows.experiment.initial import InitialWeights, describe_initial, require_same_lifter
 from poseshift.flows.experiment.launch import Launch, LaunchError
 from poseshift.flows.experiment.recipe import CheckpointChoice, PoseData
 from poseshift.flows.experiment.stage import StageOutcome, run_stage
@@ -42,6 +43,7 @@ from poseshift.storage.provenance import git_commit, software_versions
 from poseshift.storage.registry import load_plugins, loaded_plugins
 from poseshift.storage.schema import PositionsKind
 from poseshift.training.checkpoint import save_lifter
+from poseshift.training.lifters.registry import skeleton_of
 
 CHECKPOINT = "lifter"
 """Folder of the trained lifter inside its stage."""
@@ -65,6 +67,8 @@ class TrainingJob(Teaching):
     """The domain that the adaptation looks at (2D keypoints and intrinsics only)."""
     selection: CheckpointChoice = "last"
     """Which epoch's lifter is kept; label-free needs a target."""
+    initial: Path | None = None
+    """Folder of the trained lifter whose weights are the first ones; its content is part of the inputs."""
     device: str = "auto"
     """Where to train; not part of the inputs."""
 
@@ -83,6 +87,8 @@ class TrainingInputs(Teaching):
     """The target's data."""
     selection: CheckpointChoice
     """Which epoch's lifter is kept."""
+    initial: InitialWeights | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The trained lifter that it starts from; not written where there is none, as digests had it before."""
 
 
 class CurvePoint(FrozenModel):
@@ -167,7 +173,9 @@ def train_lifter(
     Raises
     ------
     StoreError, WrongDatasetError, ValueError
-        The data are not there, or not what the job says.
+        The data are not there, or not what the job says; or the lifter to start from is of another kind.
+    FileNotFoundError
+        There is no lifter to start from.
     LaunchError
         The job cannot be shared by the processes of this launch, or one of them failed.
 
@@ -209,6 +217,7 @@ def take_part(training: SharedTraining) -> None:
         training.folder,
         training.folder / GRAVITY,
         Launch.here().own_device(resolve_device(job.device)),
+        initial=job.initial,
     )
 
 
@@ -246,7 +255,8 @@ def _train(
     columns = labelled.labelled()
     watching = None
     if job.selection == "label-free":
-        bones = bone_statistics(columns.positions_camera, skeleton(columns.skeleton))
+        known = columns.on_skeleton(skeleton_of(job.lifter))
+        bones = bone_statistics(known.positions_camera, skeleton(known.skeleton))
         watching = Watching(SelectionConfig(), bones)
     launch.announce(_shared(job, labelled, target, place).model_dump_json())
     try:
@@ -257,6 +267,7 @@ def _train(
             place,
             place / GRAVITY,
             device,
+            initial=job.initial,
             watching=watching,
             on_epoch=on_epoch,
         )
@@ -319,15 +330,20 @@ def _shared(job: TrainingJob, labelled: OpenData, target: OpenData | None, place
         for role, data in (("labelled", labelled), ("target", target))
         if data is not None
     }
-    return SharedTraining(
-        plugins=loaded_plugins(), job=job.model_copy(update=pinned), folder=place.absolute()
-    )
+    initial = None if job.initial is None else job.initial.absolute()
+    shared = job.model_copy(update={**pinned, "initial": initial})
+    return SharedTraining(plugins=loaded_plugins(), job=shared, folder=place.absolute())
 
 
 def _inputs(job: TrainingJob, labelled: OpenData, target: OpenData | None) -> TrainingInputs:
+    initial = None
+    if job.initial is not None:
+        initial = describe_initial(job.initial)
+        require_same_lifter(initial, job.initial, job.lifter, job.encoding)
     return TrainingInputs(
         labelled=labelled.inputs,
         target=None if target is None else target.inputs,
         selection=job.selection,
+        initial=initial,
         **{name: getattr(job, name) for name in Teaching.model_fields},
     )

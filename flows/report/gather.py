@@ -26,6 +26,7 @@ from poseshift.storage.schema import Float32, PositionsKind
 from poseshift.training.batches import Batch, BatchTransform, DevicePoses
 from poseshift.training.evaluation.metrics import mpjpe_mm
 from poseshift.training.evaluation.protocols import protocol
+from poseshift.training.lifters.registry import skeleton_of
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -131,9 +132,10 @@ def gather(recipe: Recipe, trained: Sequence[Trained]) -> Evidence:
     """
     folder, headline = RunFolder(recipe.run_dir), recipe.test.protocols[0]
     store = open_store(recipe.test.data)
-    test = protocol(headline).read(store, recipe.test.data.keypoints)
+    joints = skeleton_of(recipe.network)
+    test = protocol(headline).read(store, recipe.test.data.keypoints).on_skeleton(joints)
     return Evidence(
-        skeleton=store.skeleton,
+        skeleton=joints,
         placement=_placement_of(recipe, folder),
         poses=sample_poses(
             {
@@ -158,7 +160,9 @@ def _placement_of(recipe: Recipe, folder: RunFolder) -> Placement | None:
     method = recipe.entry(recipe.method.name)
     if recipe.target is None or method.role != "adapted":
         return None
-    target, source = open_poses(recipe.target).unlabelled(), open_poses(recipe.source).labelled()
+    joints = skeleton_of(recipe.network)
+    target = open_poses(recipe.target).unlabelled().on_skeleton(joints)
+    source = open_poses(recipe.source).labelled().on_skeleton(joints)
     gravity = known_gravity(folder.gravity(method.name, recipe.seeds[0]))
     alignment = alignment_transforms(method.adaptation, source, target, torch.device("cpu"), gravity)
     return placement(source, target, alignment, seed=recipe.seeds[0])

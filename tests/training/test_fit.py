@@ -237,3 +237,17 @@ def test_centre_lifters_are_measured_on_the_middle_frame(poses) -> None:
     prediction[:, 0] = 0
     expected = (prediction - (middle - middle[:, :1])).norm(dim=-1).mean()
     torch.testing.assert_close(value, expected, atol=1e-5, rtol=0)
+
+
+def test_adam_is_another_optimiser_and_resumes(source, tmp_path) -> None:
+    adam = FULL.model_copy(update={"optimizer": "adam", "loss": "mse", "decay": "linear"})
+    first = train(source, tmp_path / "a", schedule=adam)
+    assert not same_weights(first.lifter, train(source, tmp_path / "b").lifter)
+
+    def stop(log) -> None:
+        if log.epoch == 2:
+            raise InterruptionError
+
+    with pytest.raises(InterruptionError):
+        train(source, tmp_path / "c", schedule=adam, on_epoch=stop)
+    assert same_weights(first.lifter, train(source, tmp_path / "c", schedule=adam).lifter)

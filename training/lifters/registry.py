@@ -81,6 +81,12 @@ def build(config: LifterConfig, channels: int, *, seed: int = 0) -> Lifter:
         return config.build(channels)
 
 
+def skeleton_of(config: LifterConfig) -> str:
+    """Name the joint set of a lifter's input and output, which not every kind of lifter has as an option."""
+    named = config.model_dump().get("skeleton")
+    return named if isinstance(named, str) else build(config, channels=2).skeleton
+
+
 @dataclass(frozen=True)
 class LifterDescription:
     """One row of the table of lifters.

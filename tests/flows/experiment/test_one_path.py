@@ -65,7 +65,7 @@ def test_recipe_and_benchmark_give_the_same_weights(
     if not motion.exists():
         motions = generate(seed=7, subjects=9, clips_per_subject=1, frames_per_clip=40)
         np.savez(motion, **{one.name: one.positions for one in motions})
-    data = prepare_benchmark(str(motion), motion.with_suffix(""), seed=0)
+    data = prepare_benchmark(str(motion), motion.with_suffix(""), seed=0, split=0)
     method, domain = small(name), DOMAINS["high-and-ceiling"]
     schedule = Schedule(epochs=2, steps_per_epoch=4, batch_size=16)
     (measured,) = Plan(
@@ -74,7 +74,7 @@ def test_recipe_and_benchmark_give_the_same_weights(
         domains=(domain.name,),
         seeds=1,
         schedule=schedule,
-    ).jobs(data)
+    ).jobs([data])
     measured = measured.model_copy(update={"adaptation": method.adaptation})
     run_job(measured, data, tmp_path, torch.device("cpu"))
     theirs = load_file(tmp_path / measured.digest[:16] / CANDIDATES / "epoch-0002.safetensors")

@@ -14,7 +14,8 @@ from poseshift.training.evaluation.protocols import PROTOCOLS, names_for, names_
 
 def test_names_and_sentences():
     assert set(PROTOCOLS) == {
-        *("human36m-p1", "human36m-p2", "3dhp-official", "3dhp-annot3", "3dhp-poseaug16", "3dhp-graphmlp17"),
+        *("human36m-p1", "human36m-p2", "human36m-s5678-16"),
+        *("3dhp-official", "3dhp-annot3", "3dhp-poseaug16", "3dhp-graphmlp17"),
     }
     assert all(PROTOCOLS[name].name == name for name in PROTOCOLS)
     assert all(entry.description.endswith(".") and entry.source for entry in PROTOCOLS.values())
@@ -66,7 +67,20 @@ def test_selection_says_what_is_read():
     assert protocol("human36m-p1").selection().subjects == ("S9", "S11")
     assert protocol("3dhp-official").selection().valid_only
     assert protocol("human36m-p2").alignment == "similarity"
-    assert names_for("human36m") == ("human36m-p1", "human36m-p2")
+    assert names_for("human36m") == ("human36m-p1", "human36m-p2", "human36m-s5678-16")
+
+
+def test_few_labels_are_measured_on_the_subjects_that_were_not_learned():
+    entry = protocol("human36m-s5678-16")
+    assert entry.selection().subjects == ("S5", "S6", "S7", "S8")
+    assert entry.skeleton == protocol("3dhp-poseaug16").skeleton
+
+
+def test_answers_that_lack_joints_are_refused():
+    protocol("3dhp-poseaug16").require_measurable("human36m_17")
+    protocol("3dhp-poseaug16").require_measurable("poseaug_16")
+    with pytest.raises(ValueError, match=r"lifter's poseaug_16; .* for that: 3dhp-poseaug16"):
+        protocol("3dhp-official").require_measurable("poseaug_16")
 
 
 def sequence_of_test_set() -> Trial:

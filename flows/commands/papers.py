@@ -1,0 +1,78 @@
+"""The command that runs a paper's experiment with its published settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from poseshift.augmentation.collapse import CollapseError
+from poseshift.flows.commands.console import console, print_json, steps_shown, user_errors
+from poseshift.flows.commands.options import Device, Json
+from poseshift.flows.papers.outcome import COLUMNS, PaperOutcome, rows, told
+from poseshift.flows.papers.poseda import REPORT, TABLE, PaperRequest, Shortened, reproduce_poseda
+from poseshift.storage.store import StoreError
+
+app = typer.Typer()
+
+
+@app.command("reproduce-paper")
+def reproduce_paper(
+    paper: Annotated[Literal["poseda"], typer.Argument(help="Which paper: poseda (arXiv 2303.16456).")],
+    human36m: Annotated[str, typer.Option(help="Store of Human3.6M, the labelled source.")],
+    target: Annotated[
+        str,
+        typer.Option(help="Store of MPI-INF-3DHP to adapt to, by its keypoints; the paper's is likely TEST."),
+    ],
+    test: Annotated[str, typer.Option(help="Store of the test set of MPI-INF-3DHP.")],
+    out: Annotated[Path, typer.Option(help="Folder for lifters, evaluations and the comparison.")],
+    seed: Annotated[list[int] | None, typer.Option(help="Seed; repeat for more. Default: 0.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="For a short try: epochs of every stage.")] = None,
+    steps_per_epoch: Annotated[
+        int | None, typer.Option(min=1, help="For a short try: steps of an epoch.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="For a short try: poses in a step.")] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Run a paper's experiment with its published settings, and say at which stage the figures depart.
+
+    Run it again to resume. The exit code is 1 when figures are comparable with published ones and a stage is
+    outside of its expected band.
+    """
+    del paper  # there is one so far
+    with user_errors(ValueError, StoreError, FileNotFoundError, CollapseError), steps_shown():
+        outcome = reproduce_poseda(
+            PaperRequest(
+                human36m=human36m,
+                target=target,
+                test=test,
+                out=out,
+                shortened=Shortened(epochs=epochs, steps_per_epoch=steps_per_epoch, batch_size=batch_size),
+                seeds=tuple(seed or (0,)),
+                device=device,
+            )
+        )
+    if as_json:
+        print_json(outcome)
+    else:
+        _print(outcome, out)
+    if outcome.first_outside is not None and not outcome.not_comparable:
+        raise typer.Exit(code=1)
+
+
+def _print(outcome: PaperOutcome, out: Path) -> None:
+    table = Table(*COLUMNS, title=f"{outcome.paper}: {outcome.protocol}, {outcome.frames:,} frames")
+    for row in rows(outcome):
+        table.add_row(*(cell.replace(" [", "\n\\[") for cell in row))
+    console.print(table)
+    if outcome.not_comparable:
+        console.print("The figures are not comparable with published ones:", style="yellow")
+        for reason in outcome.not_comparable:
+            console.print(f"- {reason}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    console.print(told(outcome), markup=False, highlight=False, soft_wrap=True)
+    for note in outcome.notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Settings and sources: {out / TABLE}   Figures: {out / REPORT}", soft_wrap=True)
