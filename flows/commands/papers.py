@@ -11,7 +11,7 @@ from rich.table import Table
 from poseshift.augmentation.collapse import CollapseError
 from poseshift.flows.commands.console import console, print_json, steps_shown, user_errors
 from poseshift.flows.commands.options import Device, Json
-from poseshift.flows.papers.outcome import COLUMNS, PaperOutcome, rows, told
+from poseshift.flows.papers.outcome import PaperOutcome, rows, told
 from poseshift.flows.papers.poseda import REPORT, TABLE, PaperRequest, Shortened, reproduce_poseda
 from poseshift.storage.store import StoreError
 
@@ -64,9 +64,12 @@ def reproduce_paper(
 
 
 def _print(outcome: PaperOutcome, out: Path) -> None:
-    table = Table(*COLUMNS, title=f"{outcome.paper}: {outcome.protocol}, {outcome.frames:,} frames")
-    for row in rows(outcome):
-        table.add_row(*(cell.replace(" [", "\n\\[") for cell in row))
+    title = f"{outcome.paper}: MPJPE in mm, {outcome.protocol}, {outcome.frames:,} frames"
+    table = Table(title=title)
+    for column in ("stage", "published", "expected", "last epoch", "best on test\n(oracle)", "verdict"):
+        table.add_column(column, no_wrap=column in ("stage", "expected"))
+    for stage, *cells in rows(outcome):  # the first columns alone: with all of them, 80 characters are few
+        table.add_row(stage, *(cell.replace(" [", "\n\\[").replace(" (", "\n(") for cell in cells[:5]))
     console.print(table)
     if outcome.not_comparable:
         console.print("The figures are not comparable with published ones:", style="yellow")
@@ -75,4 +78,4 @@ def _print(outcome: PaperOutcome, out: Path) -> None:
     console.print(told(outcome), markup=False, highlight=False, soft_wrap=True)
     for note in outcome.notes:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"Settings and sources: {out / TABLE}   Figures: {out / REPORT}", soft_wrap=True)
+    console.print(f"PCK, AUC, settings and sources: {out / TABLE}   Figures: {out / REPORT}", soft_wrap=True)
