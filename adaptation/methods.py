@@ -399,6 +399,14 @@ _add(
     rays=RaysSnap(),
 )
 _add(
+    "diverse_both",
+    "Both positions, all diversity",
+    "As no_target, half of the poses with the target's positions.",
+    adaptation=_diverse("both"),
+    encoding="perspective",
+    rays=RaysSnap(),
+)
+_add(
     "lpa_frozen",
     "PoseDA, frozen generator",
     "Control of poseda: its generator stays as it was drawn, nothing is learned.",

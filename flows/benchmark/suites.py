@@ -21,6 +21,7 @@ _CONTROLS: Mapping[str, str] = MappingProxyType(
         "poseda_viewing_axis": "random_viewing_axis",
         "everything": "everything_random_viewpoints",
         "diverse": "no_target",
+        "diverse_both": "no_target",
     }
 )
 
@@ -30,8 +31,8 @@ def control_of(method: str) -> str | None:
     return None if method == "source_only" else _CONTROLS.get(method, "source_only")
 
 
-COMPARED_SHORT = ("source_only", "positions_shuffled", "gpa", "no_target", "diverse")
-"""What every claim about adaptation needs: the source, two baselines without a target, and two methods."""
+COMPARED_SHORT = ("source_only", "positions_shuffled", "gpa", "no_target", "diverse", "diverse_both")
+"""What every claim about adaptation needs: the source, two baselines without a target, and the methods."""
 
 COMPARED = (
     *COMPARED_SHORT,
