@@ -117,7 +117,7 @@ def test_without_gravity_upright_turns_are_refused_and_others_made(bodies, learn
         return RandomParameters(HUMAN36M_17, RandomChanges.model_validate({"rotation": rotation}))
 
     assert [source(one).needs_up for one in ("upright", "free", "none")] == [True, False, False]
-    with pytest.raises(ValueError, match=r"no extrinsics\. Choose rotation 'free' or 'none'"):
+    with pytest.raises(ValueError, match=r"no extrinsics\. Choose rotation 'viewing_axis', 'free' or 'none'"):
         source("upright")(bodies, rng())
     assert float(source("free")(bodies, rng()).axis_angle.abs().min()) > 0
     assert not source("none")(bodies, rng()).axis_angle.any()

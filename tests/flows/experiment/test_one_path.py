@@ -73,8 +73,9 @@ def test_recipe_and_benchmark_give_the_same_weights(
         methods=(name,),
         domains=(domain.name,),
         seeds=1,
+        splits=(0,),
         schedule=schedule,
-    ).jobs([data])
+    ).jobs({0: data})
     measured = measured.model_copy(update={"adaptation": method.adaptation})
     run_job(measured, data, tmp_path, torch.device("cpu"))
     theirs = load_file(tmp_path / measured.digest[:16] / CANDIDATES / "epoch-0002.safetensors")

@@ -15,7 +15,7 @@ from poseshift.training.evaluation.protocols import PROTOCOLS, names_for, names_
 def test_names_and_sentences():
     assert set(PROTOCOLS) == {
         *("human36m-p1", "human36m-p2", "human36m-s5678-16"),
-        *("3dhp-official", "3dhp-annot3", "3dhp-poseaug16", "3dhp-graphmlp17"),
+        *("3dhp-official", "3dhp-annot3", "3dhp-annot3-flip", "3dhp-poseaug16", "3dhp-graphmlp17"),
     }
     assert all(PROTOCOLS[name].name == name for name in PROTOCOLS)
     assert all(entry.description.endswith(".") and entry.source for entry in PROTOCOLS.values())
@@ -123,7 +123,7 @@ def test_a_protocol_refuses_the_other_kind_of_positions(tmp_path: Path):
     trial = replace(sequence_of_test_set(), positions_universal=None)
     annotated = store_with(trial, tmp_path / "annotated")
     universal = store_with(replace(trial, positions_kind="universal"), tmp_path / "universal")
-    assert names_for_store(annotated) == ("3dhp-annot3",)
+    assert names_for_store(annotated) == ("3dhp-annot3", "3dhp-annot3-flip")
     assert names_for_store(universal) == ("3dhp-official", "3dhp-poseaug16", "3dhp-graphmlp17")
     assert len(protocol("3dhp-annot3").read(annotated)) == len(protocol("3dhp-official").read(universal)) == 4
     with pytest.raises(
