@@ -342,7 +342,19 @@ class GlobalPositionAlignment:
 
     @property
     def camera_up(self) -> Tensor:
-        """Unit vectors against gravity in the cameras' axes by their calibration, (cameras, 3)."""
+        """Unit vectors against gravity in the cameras' axes by their calibration, (cameras, 3).
+
+        Raises
+        ------
+        ValueError
+            When the calibration of a camera says nothing of it.
+        """
+        unknown = [camera.name for camera in self._cameras if camera.up is None]
+        if unknown:
+            raise ValueError(
+                f"the target's cameras {', '.join(unknown)} have no extrinsics, so where up is is not known; "
+                "use viewpoints `aligned` or `random`, or calibrate the cameras against the floor"
+            )
         return self._rays.new_tensor([camera.up for camera in self._cameras])
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:

@@ -1,0 +1,121 @@
+"""What an adaptation brings: whose positions, which orientation, and what it must not look at."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from poseshift.adaptation.config import GlobalPositionAdaptation, looks_at_target
+from poseshift.adaptation.methods import METHODS
+from poseshift.adaptation.plan import plan
+from poseshift.adaptation.viewpoint import AlignedViewpoint, JitteredViewpoint, KnownViewpoint
+from poseshift.augmentation.bodies import BodyDiversity
+from poseshift.geometry.bones import bone_lengths
+from poseshift.geometry.camera import Camera, project
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import CameraPoses
+from poseshift.training.batches import Batch, DevicePoses
+
+BODY = skeleton("human36m_17")
+
+
+@pytest.fixture
+def source(make_columns, draw_people, distorted_camera) -> CameraPoses:
+    people = draw_people(np.random.default_rng(0), 300)
+    return make_columns(people, (distorted_camera,), np.zeros(300, dtype=np.int32))
+
+
+@pytest.fixture
+def target(make_columns, draw_people, wide_camera) -> CameraPoses:
+    people = draw_people(np.random.default_rng(1), 200) + np.array([0.0, 0.0, 12.0])
+    return make_columns(people, (wide_camera,), np.zeros(200, dtype=np.int32)).unlabelled()
+
+
+def moved(adaptation: GlobalPositionAdaptation, source: CameraPoses, target: CameraPoses | None) -> Batch:
+    made = plan(adaptation, source, target, seed=0, device=torch.device("cpu"))
+    batch = DevicePoses.from_columns(source, "cpu", frames=1).batch(torch.arange(len(source)))
+    generator = torch.Generator().manual_seed(0)
+    for transform in made.transforms:
+        batch = transform(batch, generator)
+    return batch
+
+
+def test_shuffled_positions_need_no_target_and_are_the_sources(source: CameraPoses) -> None:
+    adaptation = GlobalPositionAdaptation(positions="source")
+    assert not looks_at_target(adaptation)
+    batch = moved(adaptation, source, None)
+    assert bool((batch.intrinsics.focal_px[:, 0] == source.cameras[0].focal_px[0]).all())
+    rays = batch.positions_camera[:, 0, 0, :2] / batch.positions_camera[:, 0, 0, 2:]
+    own = source.positions_camera[:, 0, :2] / source.positions_camera[:, 0, 2:]
+    nearest = np.abs(rays.numpy()[:, None] - own[None]).max(axis=-1).min(axis=1)
+    assert nearest.max() < 1e-3
+    assert not np.allclose(rays.numpy(), own, atol=1e-3), "somebody else's"
+
+
+def test_both_positions_are_half_the_targets(source: CameraPoses, target: CameraPoses) -> None:
+    batch = moved(GlobalPositionAdaptation(positions="both"), source, target)
+    there = batch.intrinsics.focal_px[:, 0] == target.cameras[0].focal_px[0]
+    assert 0.35 < float(there.float().mean()) < 0.65
+    depth = batch.positions_camera[:, 0, 0, 2]
+    assert float(depth[there].mean()) > float(depth[~there].mean()) + 5
+
+
+def test_a_missing_target_is_named(source: CameraPoses) -> None:
+    with pytest.raises(ValueError, match="needs a target"):
+        moved(GlobalPositionAdaptation(), source, None)
+
+
+def test_gravity_of_the_target_goes_with_its_positions_alone() -> None:
+    for viewpoint in (AlignedViewpoint(), KnownViewpoint()):
+        with pytest.raises(ValidationError, match="positions: target"):
+            GlobalPositionAdaptation(positions="source", viewpoint=viewpoint)
+
+
+def test_bodies_come_first_and_keypoints_are_seen_where_they_stand(
+    source: CameraPoses, target: CameraPoses
+) -> None:
+    batch = moved(GlobalPositionAdaptation(bodies=BodyDiversity()), source, target)
+    torch.testing.assert_close(batch.keypoints_px, project(batch.positions_camera, batch.intrinsics))
+    before = bone_lengths(torch.from_numpy(source.positions_camera), BODY).sum(dim=-1)
+    after = bone_lengths(batch.positions_camera[:, 0], BODY).sum(dim=-1)
+    assert float((after / before).log().std()) > 0.04
+
+
+def test_tilts_are_as_large_as_asked(source: CameraPoses, target: CameraPoses) -> None:
+    still = moved(GlobalPositionAdaptation(), source, target)
+    tilted = moved(GlobalPositionAdaptation(viewpoint=JitteredViewpoint(deviation_degrees=8)), source, target)
+    long_bone = [6, 10]  # from the left ankle to the head
+    directions = [
+        torch.nn.functional.normalize(
+            one.positions_camera[:, 0, long_bone[1]] - one.positions_camera[:, 0, long_bone[0]], dim=-1
+        )
+        for one in (still, tilted)
+    ]
+    angles = (directions[0] * directions[1]).sum(dim=-1).clamp(-1, 1).acos()
+    assert math.degrees(float(angles.square().mean().sqrt())) == pytest.approx(8 * math.sqrt(2), rel=0.2)
+
+
+def test_known_gravity_is_the_calibrations(source: CameraPoses, target: CameraPoses) -> None:
+    down = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
+    looking: Camera = replace(target.cameras[0], rotation=down, translation=(0.0, 1.0, 3.0))
+    level = replace(target, cameras=(looking,))
+    adaptation = GlobalPositionAdaptation(viewpoint=KnownViewpoint(jitter_degrees=0))
+    batch = moved(adaptation, source, level)
+    assert batch.up_camera is not None
+    torch.testing.assert_close(batch.up_camera, torch.tensor(looking.up).expand(len(batch), 3))
+    nowhere = replace(
+        target, cameras=(replace(looking, rotation=Camera.rotation, translation=Camera.translation),)
+    )
+    with pytest.raises(ValueError, match="extrinsics"):
+        moved(adaptation, source, nowhere)
+
+
+def test_baselines_without_a_target_are_no_adaptations() -> None:
+    for name in ("positions_shuffled", "bodies", "no_target"):
+        assert METHODS[name].role == "baseline"
+        assert not METHODS[name].needs_target
+    for name in ("gpa", "diverse", "diverse_both"):
+        assert METHODS[name].role == "adapted"
