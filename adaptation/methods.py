@@ -371,11 +371,12 @@ _add(
 )
 
 
-def _diverse(positions: Positions) -> GlobalPositionAdaptation:
+def _diverse(positions: Positions, viewpoint: Viewpoint | None = None) -> GlobalPositionAdaptation:
     """Everything that varies without being learned; half of every batch is turned about any axis."""
     return GlobalPositionAdaptation(
         options=GlobalPositionConfig(depth_from="bones"),
         positions=positions,
+        viewpoint=viewpoint or NoViewpoint(),
         bodies=BodyDiversity(),
         augmentation=RandomAugmentationConfig(rotation="free", angle_spread=0.2),
     )
@@ -395,6 +396,14 @@ _add(
     "GPA, all diversity",
     "As no_target, with the target's positions.",
     adaptation=_diverse("target"),
+    encoding="perspective",
+    rays=RaysSnap(),
+)
+_add(
+    "diverse_viewpoint",
+    "GPA, viewpoint, all diversity",
+    "As diverse, poses turned to the gravity that a network learns for the target's cameras.",
+    adaptation=_diverse("target", AlignedViewpoint()),
     encoding="perspective",
     rays=RaysSnap(),
 )

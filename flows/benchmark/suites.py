@@ -21,6 +21,7 @@ _CONTROLS: Mapping[str, str] = MappingProxyType(
         "poseda_viewing_axis": "random_viewing_axis",
         "everything": "everything_random_viewpoints",
         "diverse": "no_target",
+        "diverse_viewpoint": "no_target",
         "diverse_both": "no_target",
     }
 )
@@ -31,11 +32,12 @@ def control_of(method: str) -> str | None:
     return None if method == "source_only" else _CONTROLS.get(method, "source_only")
 
 
-COMPARED_SHORT = ("source_only", "positions_shuffled", "gpa", "no_target", "diverse", "diverse_both")
+COMPARED_SHORT = ("source_only", "positions_shuffled", "gpa", "no_target", "diverse", "diverse_viewpoint")
 """What every claim about adaptation needs: the source, two baselines without a target, and the methods."""
 
 COMPARED = (
     *COMPARED_SHORT,
+    "diverse_both",
     "random_augmentation",
     "poseda",
     "everything",
