@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -68,6 +69,10 @@ def find_origins(recipe: Recipe) -> Origins:
     )
 
 
+_CAMERAS_OF: Mapping[str, str] = MappingProxyType({"free_motion": "human36m"})
+"""Whose cameras look on, where a data set has none of its own."""
+
+
 def restaging_told(origins: Origins) -> str | None:
     """Say which of the data are restaged and which are not; None where none are."""
     if not origins.motions:
@@ -76,7 +81,7 @@ def restaging_told(origins: Origins) -> str | None:
     for motion in origins.motions:
         parts = [one for one in origins.parts if one.restaged_from == motion]
         whose = "its" if _is_one(parts) else "their"
-        datasets = _listed(list(dict.fromkeys(one.dataset for one in parts)))
+        datasets = _listed(list(dict.fromkeys(_CAMERAS_OF.get(one.dataset, one.dataset) for one in parts)))
         sentences.append(
             f"{_subject(parts)} restaged: {whose} motion is {motion}, put in front of the true cameras of "
             f"{datasets}."

@@ -53,7 +53,7 @@ class Row(FrozenModel):
     figures: Figures
     """Its figures, means over seeds."""
     gain_mm: Estimate | None = None
-    """MPJPE saved against the baseline, paired by test sequence; None for baseline and references."""
+    """MPJPE saved against the baseline, paired by test person; None for baseline and references."""
     gap_closed: Estimate | None = None
     """Share closed of the MPJPE gap between the baseline and a lifter that learns the target's labels."""
 
