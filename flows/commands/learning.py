@@ -324,12 +324,14 @@ def _print_evaluation(record: EvaluationRecord) -> None:
     for result in record.results:
         gaps = gaps_told(result.interpolated, result.frames)
         if gaps is not None:
-            console.print(f"{result.protocol}: {gaps}", style="yellow", markup=False, highlight=False)
+            console.print(
+                f"{result.protocol}: {gaps}", style="yellow", markup=False, highlight=False, soft_wrap=True
+            )
     if record.restaged_from:
         console.print(f"[yellow]Restaged motion, not the original recordings:[/] {record.restaged_from}")
     told = intrinsics_told(record.intrinsics)
     if told is not None:
-        console.print(told, style="yellow", markup=False, highlight=False)
+        console.print(told, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _figures(result: EvaluationResult | Figures) -> tuple[str, ...]:
@@ -357,7 +359,7 @@ def _print_summary(summary: Summary, folder: RunFolder, *, as_json: bool) -> Non
             console.print(f"Gained by {row.label}: [bold]{row.gain_mm}[/] mm MPJPE{share}", highlight=False)
     for note in (summary.restaging, summary.transduction, summary.gaps, summary.calibration):
         if note is not None:
-            console.print(note, style="yellow", markup=False, highlight=False)
+            console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
     console.print(f"Report: [bold]{folder.report}[/]   Figures: {folder.summary}", soft_wrap=True)
 
 
