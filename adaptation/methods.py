@@ -127,9 +127,7 @@ class Method(FrozenModel):
             placement=_placement(self),
             viewpoint="as in the data" if aligned is None else _viewpoint(aligned.viewpoint),
             augmentation=_augmentation(self.adaptation),
-            rays=self.rays.kind
-            if isinstance(self.rays, RaysOff) or not self.rays.in_loss
-            else f"{self.rays.kind}, in the loss",
+            rays=f"{self.rays.kind}, in the loss" if self.rays.in_loss else self.rays.kind,
         )
 
 

@@ -8,7 +8,6 @@ stay what they are. Which direction to turn to is decided elsewhere.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import torch
 from array_api_compat import array_namespace
@@ -89,14 +88,26 @@ def turn_upright(batch: Batch, up_camera: Tensor, root: int, generator: torch.Ge
         )
     heading = draw_uniform((len(batch),), 0, 2 * math.pi, up_camera, generator)
     rotation = rotation_between(batch.up_camera, up_camera, heading)
+    return turn(batch, rotation, root, up_camera)
+
+
+def turn(batch: Batch, rotation: Tensor, root: int, up_camera: Tensor | None) -> Batch:
+    """Turn clips about the root of their middle frame, in front of the same cameras.
+
+    Parameters
+    ----------
+    batch : Batch
+        Clips.
+    rotation : Tensor
+        (batch, 3, 3).
+    root : int
+        Index of the root joint.
+    up_camera : Tensor or None
+        (batch, 3), unit vectors against gravity after the turn; None where they are not known.
+    """
     pivot = middle_root(batch.positions_camera, root)
     turned = rotate(batch.positions_camera - pivot, rotation) + pivot
-    return replace(
-        batch,
-        positions_camera=turned,
-        keypoints_px=project(turned, batch.intrinsics),
-        up_camera=up_camera,
-    )
+    return Batch(turned, project(turned, batch.intrinsics), batch.intrinsics, up_camera)
 
 
 def rotation_between(source_up: Tensor, target_up: Tensor, heading: Tensor) -> Tensor:

@@ -19,13 +19,11 @@ from torch import Tensor
 
 from poseshift.adaptation.global_position import GlobalPositionAlignment
 from poseshift.adaptation.gravity import CameraGravity, GravityConfig
-from poseshift.adaptation.orientation import jitter_directions, turn_upright, up_from_angles
+from poseshift.adaptation.orientation import jitter_directions, turn, turn_upright, up_from_angles
 from poseshift.adaptation.pseudo_labels import PseudoLabelAlignment, PseudoLabelConfig
-from poseshift.augmentation.clips import middle_root
 from poseshift.augmentation.draws import draw_normal, draw_uniform
 from poseshift.augmentation.transforms import turn_up
-from poseshift.geometry.camera import project
-from poseshift.geometry.rotation import axis_angle_to_matrix, rotate
+from poseshift.geometry.rotation import axis_angle_to_matrix
 from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import Batch, BatchTransform
 
@@ -153,12 +151,7 @@ class RandomTilt:
         """Draw one rotation per clip; positions of roots stay."""
         deviation = math.radians(self.config.deviation_degrees)
         turns = deviation * draw_normal((len(batch), 3), batch.positions_camera, generator)
-        rotation = axis_angle_to_matrix(turns)
-        pivot = middle_root(batch.positions_camera, self._root)
-        turned = rotate(batch.positions_camera - pivot, rotation) + pivot
-        return Batch(
-            turned, project(turned, batch.intrinsics), batch.intrinsics, turn_up(batch.up_camera, turns)
-        )
+        return turn(batch, axis_angle_to_matrix(turns), self._root, turn_up(batch.up_camera, turns))
 
 
 class ViewpointAlignment:
@@ -225,10 +218,10 @@ def viewpoint_transforms(
         aligned = partial(ViewpointAlignment, viewpoint.jitter_degrees, position)
         if gravity is not None:
             return (aligned(gravity.up),)
-        turn = RandomTurn(viewpoint.before, position.root)
+        random = RandomTurn(viewpoint.before, position.root)
 
         def at_random(batch: Batch, generator: torch.Generator) -> Batch:
-            return position(turn(batch, generator), generator)
+            return position(random(batch, generator), generator)
 
         return (PseudoLabelAlignment(viewpoint.labels, position, at_random, aligned),)
     return (position,)

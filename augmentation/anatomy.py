@@ -27,6 +27,8 @@ class Anatomy:
     kept_length : int or None
         Group whose length is never changed, the last bone of the trunk, which fixes the absolute scale; None
         when there is no trunk.
+    limbs : tuple of tuple of int
+        Joints (not bones) of every arm and leg, the one that it hangs by first; in the order of those.
     parts : tuple of tuple of int
         Bones that a part-wise discriminator looks at together: each limb with the bone that it hangs on (at
         the root, which has no bone of its own, with the other bones of the root), and the torso (all unpaired
@@ -36,6 +38,7 @@ class Anatomy:
     trunk: tuple[int, ...]
     length_groups: tuple[int, ...]
     kept_length: int | None
+    limbs: tuple[tuple[int, ...], ...]
     parts: tuple[tuple[int, ...], ...]
 
     @property
@@ -54,6 +57,7 @@ def anatomy(skeleton: Skeleton) -> Anatomy:
         trunk=trunk,
         length_groups=groups,
         kept_length=groups[trunk[-1]] if trunk else None,
+        limbs=_limbs(skeleton),
         parts=tuple(
             tuple(sorted(bone_of[joint] for joint in part if joint != skeleton.root))
             for part in _parts(skeleton)
@@ -87,16 +91,25 @@ def _length_groups(skeleton: Skeleton) -> tuple[int, ...]:
     )
 
 
+def _limbs(skeleton: Skeleton) -> tuple[tuple[int, ...], ...]:
+    """Joints of each limb, which begins where a paired joint hangs on an unpaired one."""
+    paired = {*skeleton.left, *skeleton.right}
+    first = [joint for joint in sorted(paired) if skeleton.parents[joint] not in paired]
+    return tuple(
+        tuple(joint for joint in range(skeleton.joints) if start in _ancestors(skeleton, joint))
+        for start in first
+    )
+
+
 def _parts(skeleton: Skeleton) -> tuple[tuple[int, ...], ...]:
     """Joints whose bones make up each part."""
     paired = {*skeleton.left, *skeleton.right}
     children = [joint for joint in range(skeleton.joints) if joint != skeleton.root]
-    first = [joint for joint in children if joint in paired and skeleton.parents[joint] not in paired]
-    limbs = []
-    for start in first:
-        limb = [joint for joint in children if start in _ancestors(skeleton, joint)]
+    limbs, parts = _limbs(skeleton), []
+    for limb in limbs:
+        start = limb[0]
         base = skeleton.parents[start]
         siblings = [joint for joint in children if skeleton.parents[joint] == base and joint != start]
-        limbs.append((*limb, *(siblings if base == skeleton.root else (base,))))
-    torso = (*(joint for joint in children if joint not in paired), *first)
-    return (*limbs, torso)
+        parts.append((*limb, *(siblings if base == skeleton.root else (base,))))
+    torso = (*(joint for joint in children if joint not in paired), *(limb[0] for limb in limbs))
+    return (*parts, torso)

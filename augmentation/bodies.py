@@ -10,7 +10,6 @@ learned; motion, viewpoint and the root's place stay. Nothing of a target is use
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 
 import torch
 from pydantic import Field
@@ -18,8 +17,8 @@ from torch import Tensor
 
 from poseshift.augmentation.anatomy import anatomy
 from poseshift.augmentation.draws import draw_normal
+from poseshift.augmentation.transforms import scale_bones
 from poseshift.geometry.arrays import align_leading
-from poseshift.geometry.bones import bone_directions, bone_lengths, from_bones
 from poseshift.geometry.camera import project
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.model import FrozenModel
@@ -75,7 +74,7 @@ class DiverseBodies:
         positions = batch.positions_camera
         sized = positions
         if self.config.stature_spread > 0 or self.config.proportion_spread > 0:
-            sized = resized(positions, self._factors(positions, generator), self._skeleton)
+            sized = scale_bones(positions, self._factors(positions, generator), self._skeleton)
         if self.config.joint_spread_m > 0:
             sized = placed_anew(sized, self._offsets(positions, generator), self._skeleton)
         return replace(batch, positions_camera=sized, keypoints_px=project(sized, batch.intrinsics))
@@ -100,24 +99,6 @@ class DiverseBodies:
                 offsets[:, joint] = drawn[:, joint]
                 offsets[:, twin] = drawn[:, joint] * constant(MIRROR_X, drawn)
         return offsets
-
-
-def resized(positions: Tensor, factors: Tensor, skeleton: Skeleton) -> Tensor:
-    """Scale bones and keep directions and roots.
-
-    Parameters
-    ----------
-    positions : Tensor
-        (n, frames, joints, 3), metres.
-    factors : Tensor
-        (n, bones), of the lengths.
-    skeleton : Skeleton
-        Names the bones.
-    """
-    lengths = bone_lengths(positions, skeleton)
-    scaled = lengths * align_leading(factors, lengths.ndim, trailing=1)
-    directions = bone_directions(positions, skeleton)
-    return cast(Tensor, from_bones(positions[..., skeleton.root, :], directions, scaled, skeleton))
 
 
 def placed_anew(positions: Tensor, offsets: Tensor, skeleton: Skeleton) -> Tensor:
@@ -156,7 +137,7 @@ def _axes(along: Tensor, left: Tensor) -> Tensor:
 def _girdles(skeleton: Skeleton) -> tuple[tuple[int, int], tuple[int, int]]:
     """First joints of the legs and of the arms, each (left, right)."""
     paired = dict(zip(skeleton.left, skeleton.right, strict=True))
-    first = [joint for joint in skeleton.left if skeleton.parents[joint] not in paired]
+    first = [limb[0] for limb in anatomy(skeleton).limbs if limb[0] in paired]
     hips = next(joint for joint in first if skeleton.parents[joint] == skeleton.root)
     shoulders = next(joint for joint in first if joint != hips)
     return (hips, paired[hips]), (shoulders, paired[shoulders])
@@ -164,12 +145,8 @@ def _girdles(skeleton: Skeleton) -> tuple[tuple[int, int], tuple[int, int]]:
 
 def _placed_joints(skeleton: Skeleton) -> tuple[int, ...]:
     """Joints whose place is a matter of definition: the unpaired ones, and the first of every limb."""
-    paired = {*skeleton.left, *skeleton.right}
-    return tuple(
-        joint
-        for joint in range(skeleton.joints)
-        if joint not in paired or skeleton.parents[joint] not in paired
-    )
+    inside = {joint for limb in anatomy(skeleton).limbs for joint in limb[1:]}
+    return tuple(joint for joint in range(skeleton.joints) if joint not in inside)
 
 
 def _bounded(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:

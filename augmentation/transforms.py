@@ -152,9 +152,23 @@ def scale_lengths(positions: Tensor, gains: Tensor, skeleton: Skeleton) -> Tenso
     """
     body = anatomy(skeleton)
     free = constant(tuple(float(group != body.kept_length) for group in range(body.groups)), positions)
-    per_bone = (free * gains)[..., indices(body.length_groups, gains)]
+    return scale_bones(positions, 1 + (free * gains)[..., indices(body.length_groups, gains)], skeleton)
+
+
+def scale_bones(positions: Tensor, factors: Tensor, skeleton: Skeleton) -> Tensor:
+    """Scale every bone by its factor and keep directions and roots.
+
+    Parameters
+    ----------
+    positions : Tensor
+        (*rows, ..., joints, 3), metres.
+    factors : Tensor
+        (*rows, bones), of the lengths.
+    skeleton : Skeleton
+        Names the bones.
+    """
     lengths = bone_lengths(positions, skeleton)
-    scaled = lengths * (1 + align_leading(per_bone, lengths.ndim, trailing=1))
+    scaled = lengths * align_leading(factors, lengths.ndim, trailing=1)
     directions = bone_directions(positions, skeleton)
     return cast(Tensor, from_bones(positions[..., skeleton.root, :], directions, scaled, skeleton))
 

@@ -25,6 +25,11 @@ class RaysOff(FrozenModel):
 
     kind: Literal["off"] = "off"
 
+    @property
+    def in_loss(self) -> bool:
+        """Never."""
+        return False
+
 
 class RaysSnap(FrozenModel):
     """Every joint on its ray, at the depth that the network gives: for exact keypoints."""

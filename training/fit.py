@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from poseshift.geometry.skeleton import skeleton as skeleton_named
-from poseshift.training.answer import AS_IT_IS, Rays, RaysOff, on_rays
+from poseshift.training.answer import AS_IT_IS, Rays, on_rays
 from poseshift.training.batches import Batch, BatchTransform, DevicePoses
 from poseshift.training.encoding import Encoding
 from poseshift.training.flip import RandomFlip
@@ -123,12 +123,13 @@ def fit(
     settings = RunSettings(
         schedule=schedule,
         seed=seed,
-        encoding=repr(encoding) if isinstance(rays, RaysOff) else f"{encoding!r}, rays {rays!r}",
+        encoding=repr(encoding),
         weights={name: tuple(weight.shape) for name, weight in lifter.state_dict().items()},
         rows=len(source),
         snapshot=source.snapshot,
         transforms=len(transforms),
         processes=fabric.world_size,
+        rays=rays,
     )
     wrapped, optimizer = fabric.setup(lifter, optimizer)
     model = cast(Lifter, wrapped)  # it answers to the lifter's attributes, too
@@ -237,7 +238,7 @@ def batch_loss(
     target = batch.root_relative(joint_set)[:, answered]
     encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator)
     prediction = lifter(encoded.inputs)
-    if isinstance(rays, RaysOff) or not rays.in_loss:
+    if not rays.in_loss:
         return loss_of(prediction, encoding.to_target_frame(target, encoded))
     relative = encoding.from_target_frame(prediction, encoded)
     keypoints = batch.keypoints_px[:, answered]

@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
+from poseshift.training.answer import Rays, RaysOff
 from poseshift.training.checkpoint import load_state
 from poseshift.training.schedule import Schedule
 from poseshift.training.transforms import StatefulTransform
@@ -68,6 +69,7 @@ class RunSettings(FrozenModel):
     snapshot: str
     transforms: int
     processes: int
+    rays: Rays = RaysOff()
 
 
 @dataclass

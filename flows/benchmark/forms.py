@@ -17,7 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from poseshift.augmentation.bodies import placed_anew, resized
+from poseshift.augmentation.anatomy import anatomy
+from poseshift.augmentation.bodies import placed_anew
+from poseshift.augmentation.transforms import scale_bones
 from poseshift.geometry.camera import project
 from poseshift.geometry.rotation import axis_angle_to_matrix
 from poseshift.geometry.skeleton import Skeleton, skeleton
@@ -105,7 +107,7 @@ class Form:
         poses : CameraPoses
             With their 3D.
         seed : int
-            Of the detector's errors.
+            Of the postures and of the detector's errors.
         """
         acted = in_other_postures(poses, seed) if self.postures else poses
         measured = in_other_skeleton(acted) if self.skeleton else acted
@@ -156,7 +158,7 @@ def in_other_skeleton(poses: CameraPoses) -> CameraPoses:
         positions = torch.as_tensor(poses.positions_camera[rows, None], dtype=torch.float64)
         count = len(positions)
         moved = placed_anew(positions, _offsets(joint_set).expand(count, -1, -1), joint_set)
-        changed.append(resized(moved, _factors(joint_set).expand(count, -1), joint_set)[:, 0].numpy())
+        changed.append(scale_bones(moved, _factors(joint_set).expand(count, -1), joint_set)[:, 0].numpy())
     measured = np.concatenate(changed)
     intrinsics = poses.intrinsics[poses.camera]
     return replace(
@@ -188,7 +190,7 @@ def in_other_postures(poses: CameraPoses, seed: int) -> CameraPoses:
         for number in np.unique(segment[poses.trial == trial]):
             rng = np.random.default_rng([seed, trial, int(number)])
             turn = _fallen(rng)
-            limbs = [(chain, _random_turn(rng)) for chain in _limbs(joint_set)]
+            limbs = [(chain, _random_turn(rng)) for chain in map(list, anatomy(joint_set).limbs)]
             rows = np.flatnonzero((poses.trial == trial) & (segment == number))
             for camera in np.unique(poses.camera[rows]):
                 seen = rows[poses.camera[rows] == camera]
@@ -210,18 +212,6 @@ def in_other_postures(poses: CameraPoses, seed: int) -> CameraPoses:
 
 
 _PELVIS_DROP_M = 0.7
-
-
-def _limbs(joint_set: Skeleton) -> tuple[list[int], ...]:
-    """Joints of each arm and leg, the one that it hangs on first."""
-    paired = {*joint_set.left, *joint_set.right}
-    chains: dict[int, list[int]] = {}
-    for joint, parent in enumerate(joint_set.parents):
-        if joint not in paired:
-            continue
-        first = joint if parent not in paired else next(f for f, chain in chains.items() if parent in chain)
-        chains.setdefault(first, []).append(joint)
-    return tuple(chains.values())
 
 
 def _random_turn(rng: np.random.Generator) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ from poseshift.augmentation.collapse import CollapseError
 from poseshift.flows.benchmark.data import BenchmarkData
 from poseshift.flows.benchmark.forms import FORMS
 from poseshift.flows.benchmark.lines import Choice, CollapseEvent, EpochRecord, Job, RaysKind, RunLine
-from poseshift.flows.experiment.fitting import CANDIDATES, TRAINING, Taught, Watching, answer_of, teach
+from poseshift.flows.experiment.fitting import CANDIDATES, TRAINING, Taught, Watching, teach
 from poseshift.geometry.bones import bone_statistics
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
@@ -101,9 +101,11 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
             taught = _teach(job, poses, place, folder, device)
         except CollapseError as collapse:
             given_up = str(collapse)
-        recorded = () if taught is None else candidates(place / CANDIDATES)
-        answer = answer_of(job.teaching, poses.labelled)
-        measured = _measure(job, data, answer, recorded, place / CANDIDATES, device)
+        recorded: tuple[Candidate, ...] = ()
+        measured = _Measured((), {})
+        if taught is not None:
+            recorded = candidates(place / CANDIDATES)
+            measured = _measure(job, data, taught.answer, recorded, place / CANDIDATES, device)
     results = measured.by_epoch
     history = () if taught is None else taught.fitted.fit.history
     errors = [result.mpjpe_mm.value for result in results]
@@ -214,7 +216,7 @@ def _measure(
     for one in recorded:
         restore(lifter, weights, one)
         by_epoch.append(measured(trained))
-    kinds: tuple[Rays, ...] = (RaysOff(), RaysSnap(), RaysBlend()) if recorded else ()
+    kinds: tuple[Rays, ...] = (RaysOff(), RaysSnap(), RaysBlend())
     by_rays = {
         rays.kind: measured(replace(trained, answer=answer.model_copy(update={"rays": rays})))
         for rays in kinds

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from poseshift.augmentation.bodies import BodyDiversity, DiverseBodies, placed_anew, resized
+from poseshift.augmentation.bodies import BodyDiversity, DiverseBodies, placed_anew
+from poseshift.augmentation.transforms import scale_bones
 from poseshift.geometry.bones import bone_directions, bone_lengths
 from poseshift.geometry.camera import project
 from poseshift.geometry.skeleton import skeleton
@@ -99,5 +100,5 @@ def test_factors_scale_the_bones_they_are_given_for(batch: Batch) -> None:
     factors = torch.ones(len(batch), len(BODY.bones))
     factors[:, 3] = 1.5
     before = bone_lengths(batch.positions_camera, BODY)
-    after = bone_lengths(resized(batch.positions_camera, factors, BODY), BODY)
+    after = bone_lengths(scale_bones(batch.positions_camera, factors, BODY), BODY)
     torch.testing.assert_close(after, before * factors[:, None], atol=1e-4, rtol=0)
