@@ -18,14 +18,13 @@ from poseshift.adaptation.config import (
     NoAdaptation,
     PoseDAAdaptation,
     Positions,
-    alignment_of,
     looks_at_target,
 )
 from poseshift.adaptation.global_position import Copied, GlobalPositionConfig
+from poseshift.adaptation.method_parts import Labels, Parts, parts_of
 from poseshift.adaptation.poseda_config import PoseDAConfig, poseaug
 from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,
-    JitteredViewpoint,
     KnownViewpoint,
     NoViewpoint,
     PseudoLabelledViewpoint,
@@ -43,33 +42,8 @@ from poseshift.storage.registry import Registry
 from poseshift.training.answer import Rays, RaysOff, RaysSnap
 from poseshift.training.encoding import EncodingName
 
-Labels = Literal["source", "target", "source_in_target"]
-"""Whose 3D is learned: the source's; or, as references and not competitors, the target's own, or that of the
-source's people in front of the target's cameras, which only restaged motion has."""
-
 Role = Literal["baseline", "adapted", "reference"]
 """What a method is in a comparison: no adaptation, an adaptation, or a reference that sees target labels."""
-
-
-class Parts(FrozenModel):
-    """What a method is made of, in words, for tables and pages."""
-
-    encoding: str
-    """How pixels become the network's input."""
-    placement: str
-    """Where the poses stand."""
-    viewpoint: str
-    """How they are turned before."""
-    augmentation: str
-    """How bodies and headings are changed."""
-    rays: str
-    """Whether answers are put on the rays of their keypoints."""
-
-    def __str__(self) -> str:
-        return (
-            f"encoding {self.encoding}, placement {self.placement}, viewpoint {self.viewpoint}, "
-            f"augmentation {self.augmentation}, rays {self.rays}"
-        )
 
 
 class Method(FrozenModel):
@@ -121,14 +95,7 @@ class Method(FrozenModel):
     @property
     def parts(self) -> Parts:
         """What it is made of, in words."""
-        aligned = alignment_of(self.adaptation)
-        return Parts(
-            encoding=self.encoding,
-            placement=_placement(self),
-            viewpoint="as in the data" if aligned is None else _viewpoint(aligned.viewpoint),
-            augmentation=_augmentation(self.adaptation),
-            rays=f"{self.rays.kind}, in the loss" if self.rays.in_loss else self.rays.kind,
-        )
+        return parts_of(self.labels, self.adaptation, self.encoding, self.rays)
 
 
 METHODS = Registry[Method]("method")
@@ -141,73 +108,6 @@ def _named(value: object) -> object:
 
 MethodChoice = Annotated[Method, BeforeValidator(_named, json_schema_input_type=Method | str)]
 """What a recipe may say: the name of an entry, or an entry written out."""
-
-
-def _placement(method: Method) -> str:
-    aligned = alignment_of(method.adaptation)
-    if aligned is None:
-        return {"source": "source", "target": "target", "source_in_target": "target cameras"}[method.labels]
-    if isinstance(method.adaptation, PoseDAAdaptation) and method.adaptation.options.placement == "learned":
-        return "learned, source cameras"
-    form = "" if aligned.options.root_form == "ray" else f", {aligned.options.root_form} roots"
-    if aligned.positions != "target":
-        form += {"source": ", source's own keypoints", "both": ", both keypoints"}[aligned.positions]
-    copied = {
-        "root_and_scale": "GPA",
-        "root_only": "GPA, root alone",
-        "scale_only": "GPA, scale alone",
-        "random_uniform": "random in GPA's range",
-    }[aligned.options.copied]
-    return copied + form
-
-
-def _viewpoint(viewpoint: Viewpoint) -> str:
-    if isinstance(viewpoint, RandomViewpoint):
-        (low, high), (left, right) = viewpoint.pitch_degrees, viewpoint.roll_degrees
-        return f"random, pitch {low:g} to {high:g}°, roll {left:g} to {right:g}°"
-    if isinstance(viewpoint, JitteredViewpoint):
-        return f"tilted by {viewpoint.deviation_degrees:g}°"
-    if isinstance(viewpoint, KnownViewpoint):
-        return "aligned, known gravity"
-    if isinstance(viewpoint, AlignedViewpoint):
-        return "aligned, learned gravity"
-    if isinstance(viewpoint, PseudoLabelledViewpoint):
-        return "aligned, pseudo-labels"
-    return "as in the data"
-
-
-def _augmentation(adaptation: Adaptation) -> str:
-    aligned = alignment_of(adaptation)
-    if aligned is None or aligned.bodies is None:
-        return _changes(adaptation)
-    bodies = aligned.bodies
-    return (
-        f"bodies: stature {bodies.stature_spread:g}, proportions {bodies.proportion_spread:g}, joints "
-        f"{1000 * bodies.joint_spread_m:g} mm; {_changes(adaptation)}"
-    )
-
-
-def _changes(adaptation: Adaptation) -> str:
-    if isinstance(adaptation, PoseDAAdaptation):
-        judge = {"parts": "D-a", "pairs": "D-b", "none": "no discriminator"}[
-            adaptation.options.discriminator.critic
-        ]
-        generator = adaptation.options.generator
-        what = {
-            "angles_and_lengths": ["bone angles and lengths"],
-            "angles": ["bone angles"],
-            "lengths": ["bone lengths"],
-            "none": [],
-        }[generator.bones]
-        turns = [] if generator.rotation == "none" else [f"{generator.rotation.replace('_', ' ')} turns"]
-        return f"learned: {', '.join([*what, *turns]) or 'nothing'}; {judge}"
-    if isinstance(adaptation, GlobalPositionAdaptation) and adaptation.augmentation is not None:
-        random = adaptation.augmentation
-        return (
-            f"random: angles {random.angle_spread:g}, lengths {random.length_range:g}, "
-            f"{random.rotation.replace('_', ' ')} turns"
-        )
-    return "none"
 
 
 def _add(name: str, label: str, description: str, **content: Any) -> None:
@@ -432,39 +332,41 @@ _add(
     adaptation=GlobalPositionAdaptation(augmentation=RandomAugmentationConfig(rotation="viewing_axis")),
 )
 
-_VIEWPOINTS: tuple[tuple[str, str, Viewpoint], ...] = (
+for _name, _label, _aligned in (
     ("random", "viewpoints at random, any roll", RandomViewpoint(roll_degrees=(-180.0, 180.0))),
     ("learned", "viewpoints by learned gravity", AlignedViewpoint()),
     ("known", "viewpoints by known gravity", KnownViewpoint()),
-)
-_ENCODED: tuple[EncodingName, ...] = ("screen", "perspective")
-for _encoding in _ENCODED:
-    _also = "" if _encoding == "screen" else "_perspective"
-    _words = "" if _encoding == "screen" else ", perspective encoding"
-    for _name, _label, _viewpoint_ in _VIEWPOINTS:
-        _add(
-            f"poseda_{_name}_viewpoints{_also}",
-            f"PoseDA, {_label}{_words}",
-            f"PoseDA, {_label}{_words}.",
-            adaptation=_everything(_viewpoint_),
-            encoding=_encoding,
-        )
+):
     _add(
-        f"poseda_viewing_axis{_also}",
-        f"PoseDA, turns about the viewing axis{_words}",
-        f"PoseDA with turns about the optical axis{_words}.",
-        adaptation=_poseda(generator=GeneratorConfig(rotation="viewing_axis")),
-        encoding=_encoding,
+        f"poseda_{_name}_viewpoints",
+        f"PoseDA, {_label}",
+        f"PoseDA, {_label}.",
+        adaptation=_everything(_aligned),
     )
-_TURNS: tuple[tuple[str, Rotations], ...] = (
+_add(
+    "poseda_known_viewpoints_perspective",
+    "Everything, known gravity",
+    "Control: as everything, viewpoints by the calibration of the target's cameras.",
+    adaptation=_everything(KnownViewpoint()),
+    encoding="perspective",
+)
+_add(
+    "poseda_viewing_axis",
+    "PoseDA, turns about the viewing axis",
+    "PoseDA with turns about the optical axis.",
+    adaptation=_poseda(generator=GeneratorConfig(rotation="viewing_axis")),
+)
+_PERSPECTIVE: tuple[tuple[str, Rotations], ...] = (
     ("poseda_perspective", "upright"),
     ("lpa_free_rotation_perspective", "free"),
+    ("poseda_viewing_axis_perspective", "viewing_axis"),
 )
-for _name, _rotation in _TURNS:
+for _name, _rotation in _PERSPECTIVE:
+    _turns = _rotation.replace("_", " ")
     _add(
         _name,
-        f"PoseDA, {_rotation} turns, perspective",
-        f"PoseDA, {_rotation} turns, perspective encoding.",
+        f"PoseDA, {_turns} turns, perspective",
+        f"PoseDA, {_turns} turns, perspective encoding.",
         adaptation=_poseda(generator=GeneratorConfig(rotation=_rotation)),
         encoding="perspective",
     )

@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import Field, JsonValue, ValidationError
 
 from poseshift.adaptation.config import Adaptation
-from poseshift.adaptation.methods import Labels
+from poseshift.adaptation.method_parts import Labels
 from poseshift.adaptation.selection import Criteria, SelectionConfig
 from poseshift.flows.benchmark.domains import DOMAINS, DomainName, TargetDomain
 from poseshift.flows.benchmark.forms import FormName

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from poseshift.adaptation.methods import METHODS, Labels, Parts
+from poseshift.adaptation.method_parts import Labels, Parts
+from poseshift.adaptation.methods import METHODS
 from poseshift.flows.commands.console import console, print_json
 from poseshift.flows.commands.options import Json, Plugins
 from poseshift.storage.model import FrozenModel

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
-from poseshift.adaptation.methods import Method, Parts, Role
+from poseshift.adaptation.method_parts import Parts
+from poseshift.adaptation.methods import Method, Role
 from poseshift.flows.experiment.compare import gain_mm, gap_closed
 from poseshift.flows.experiment.origins import Origins, restaging_told, transduction_told
 from poseshift.flows.experiment.recipe import CheckpointChoice, Recipe

@@ -1,0 +1,139 @@
+"""What a method is made of, in words: for tables, pages and commands."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from poseshift.adaptation.config import (
+    Adaptation,
+    GlobalPositionAdaptation,
+    PoseDAAdaptation,
+    alignment_of,
+)
+from poseshift.adaptation.viewpoint import (
+    AlignedViewpoint,
+    JitteredViewpoint,
+    KnownViewpoint,
+    PseudoLabelledViewpoint,
+    RandomViewpoint,
+    Viewpoint,
+)
+from poseshift.storage.model import FrozenModel
+from poseshift.training.answer import Rays
+from poseshift.training.encoding import EncodingName
+
+Labels = Literal["source", "target", "source_in_target"]
+"""Whose 3D is learned: the source's; or, as references and not competitors, the target's own, or that of the
+source's people in front of the target's cameras, which only restaged motion has."""
+
+
+class Parts(FrozenModel):
+    """What a method is made of, in words, for tables and pages."""
+
+    encoding: str
+    """How pixels become the network's input."""
+    placement: str
+    """Where the poses stand."""
+    viewpoint: str
+    """How they are turned before."""
+    augmentation: str
+    """How bodies and headings are changed."""
+    rays: str
+    """Whether answers are put on the rays of their keypoints."""
+
+    def __str__(self) -> str:
+        return (
+            f"encoding {self.encoding}, placement {self.placement}, viewpoint {self.viewpoint}, "
+            f"augmentation {self.augmentation}, rays {self.rays}"
+        )
+
+
+def parts_of(labels: Labels, adaptation: Adaptation, encoding: EncodingName, rays: Rays) -> Parts:
+    """Say what a method is made of.
+
+    Parameters
+    ----------
+    labels : Labels
+        Whose 3D is learned.
+    adaptation : Adaptation
+        How the labelled poses are moved.
+    encoding : EncodingName
+        How pixels become the network's input.
+    rays : Rays
+        Whether answers are put on the rays of their keypoints.
+    """
+    aligned = alignment_of(adaptation)
+    return Parts(
+        encoding=encoding,
+        placement=_placement(labels, adaptation),
+        viewpoint="as in the data" if aligned is None else _viewpoint(aligned.viewpoint),
+        augmentation=_augmentation(adaptation),
+        rays=f"{rays.kind}, in the loss" if rays.in_loss else rays.kind,
+    )
+
+
+def _placement(labels: Labels, adaptation: Adaptation) -> str:
+    aligned = alignment_of(adaptation)
+    if aligned is None:
+        return {"source": "source", "target": "target", "source_in_target": "target cameras"}[labels]
+    if isinstance(adaptation, PoseDAAdaptation) and adaptation.options.placement == "learned":
+        return "learned, source cameras"
+    form = "" if aligned.options.root_form == "ray" else f", {aligned.options.root_form} roots"
+    if aligned.positions != "target":
+        form += {"source": ", source's own keypoints", "both": ", both keypoints"}[aligned.positions]
+    copied = {
+        "root_and_scale": "GPA",
+        "root_only": "GPA, root alone",
+        "scale_only": "GPA, scale alone",
+        "random_uniform": "random in GPA's range",
+    }[aligned.options.copied]
+    return copied + form
+
+
+def _viewpoint(viewpoint: Viewpoint) -> str:
+    if isinstance(viewpoint, RandomViewpoint):
+        (low, high), (left, right) = viewpoint.pitch_degrees, viewpoint.roll_degrees
+        return f"random, pitch {low:g} to {high:g}°, roll {left:g} to {right:g}°"
+    if isinstance(viewpoint, JitteredViewpoint):
+        return f"tilted by {viewpoint.deviation_degrees:g}°"
+    if isinstance(viewpoint, KnownViewpoint):
+        return "aligned, known gravity"
+    if isinstance(viewpoint, AlignedViewpoint):
+        return "aligned, learned gravity"
+    if isinstance(viewpoint, PseudoLabelledViewpoint):
+        return "aligned, pseudo-labels"
+    return "as in the data"
+
+
+def _augmentation(adaptation: Adaptation) -> str:
+    aligned = alignment_of(adaptation)
+    if aligned is None or aligned.bodies is None:
+        return _changes(adaptation)
+    bodies = aligned.bodies
+    return (
+        f"bodies: stature {bodies.stature_spread:g}, proportions {bodies.proportion_spread:g}, joints "
+        f"{1000 * bodies.joint_spread_m:g} mm; {_changes(adaptation)}"
+    )
+
+
+def _changes(adaptation: Adaptation) -> str:
+    if isinstance(adaptation, PoseDAAdaptation):
+        judge = {"parts": "D-a", "pairs": "D-b", "none": "no discriminator"}[
+            adaptation.options.discriminator.critic
+        ]
+        generator = adaptation.options.generator
+        what = {
+            "angles_and_lengths": ["bone angles and lengths"],
+            "angles": ["bone angles"],
+            "lengths": ["bone lengths"],
+            "none": [],
+        }[generator.bones]
+        turns = [] if generator.rotation == "none" else [f"{generator.rotation.replace('_', ' ')} turns"]
+        return f"learned: {', '.join([*what, *turns]) or 'nothing'}; {judge}"
+    if isinstance(adaptation, GlobalPositionAdaptation) and adaptation.augmentation is not None:
+        random = adaptation.augmentation
+        return (
+            f"random: angles {random.angle_spread:g}, lengths {random.length_range:g}, "
+            f"{random.rotation.replace('_', ' ')} turns"
+        )
+    return "none"
