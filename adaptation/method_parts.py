@@ -6,8 +6,8 @@ from typing import Literal
 
 from poseshift.adaptation.config import (
     Adaptation,
-    GlobalPositionAdaptation,
     PoseDAAdaptation,
+    SelfTrainingAdaptation,
     alignment_of,
 )
 from poseshift.adaptation.viewpoint import (
@@ -66,7 +66,7 @@ def parts_of(labels: Labels, adaptation: Adaptation, encoding: EncodingName, ray
     return Parts(
         encoding=encoding,
         placement=_placement(labels, adaptation),
-        viewpoint="as in the data" if aligned is None else _viewpoint(aligned.viewpoint),
+        viewpoint="as in the data" if aligned is None else _viewpoint(adaptation, aligned.viewpoint),
         augmentation=_augmentation(adaptation),
         rays=f"{rays.kind}, in the loss" if rays.in_loss else rays.kind,
     )
@@ -90,7 +90,17 @@ def _placement(labels: Labels, adaptation: Adaptation) -> str:
     return copied + form
 
 
-def _viewpoint(viewpoint: Viewpoint) -> str:
+def _viewpoint(adaptation: Adaptation, viewpoint: Viewpoint) -> str:
+    if isinstance(adaptation, SelfTrainingAdaptation):
+        options = adaptation.options
+        return (
+            f"{_turned(viewpoint)}; {100 * options.transferred:g} % turned as pseudo-poses, {100 * options.own:g} % "
+            "pseudo-poses"
+        )
+    return _turned(viewpoint)
+
+
+def _turned(viewpoint: Viewpoint) -> str:
     if isinstance(viewpoint, RandomViewpoint):
         (low, high), (left, right) = viewpoint.pitch_degrees, viewpoint.roll_degrees
         return f"random, pitch {low:g} to {high:g}°, roll {left:g} to {right:g}°"
@@ -130,8 +140,9 @@ def _changes(adaptation: Adaptation) -> str:
         }[generator.bones]
         turns = [] if generator.rotation == "none" else [f"{generator.rotation.replace('_', ' ')} turns"]
         return f"learned: {', '.join([*what, *turns]) or 'nothing'}; {judge}"
-    if isinstance(adaptation, GlobalPositionAdaptation) and adaptation.augmentation is not None:
-        random = adaptation.augmentation
+    aligned = alignment_of(adaptation)
+    if aligned is not None and aligned.augmentation is not None:
+        random = aligned.augmentation
         return (
             f"random: angles {random.angle_spread:g}, lengths {random.length_range:g}, "
             f"{random.rotation.replace('_', ' ')} turns"

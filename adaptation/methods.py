@@ -18,6 +18,7 @@ from poseshift.adaptation.config import (
     NoAdaptation,
     PoseDAAdaptation,
     Positions,
+    SelfTrainingAdaptation,
     looks_at_target,
 )
 from poseshift.adaptation.global_position import Copied, GlobalPositionConfig
@@ -310,6 +311,14 @@ _add(
     "Both positions, all diversity",
     "As no_target, half of the poses with the target's positions.",
     adaptation=_diverse("both"),
+    encoding="perspective",
+    rays=RaysSnap(),
+)
+_add(
+    "self_training",
+    "Self-training, all diversity",
+    "As diverse_both, and part of every batch learns from the lifter's own answers to target keypoints.",
+    adaptation=SelfTrainingAdaptation(alignment=_diverse("both")),
     encoding="perspective",
     rays=RaysSnap(),
 )

@@ -22,10 +22,12 @@ from poseshift.storage.model import FrozenModel
 from poseshift.training.constants import constant
 
 Rotations = Literal["free", "upright", "viewing_axis", "none"]
+RandomRotations = Rotations | Literal["mixed"]
 BoneChanges = Literal["angles_and_lengths", "angles", "lengths", "none"]
 
 
 _FORWARD = (0.0, 0.0, 1.0)
+_ABOUT_VIEW = 0.5
 
 
 class ParameterSource(Protocol):
@@ -101,11 +103,12 @@ class RandomChanges(FrozenModel):
     length_range: float = Field(
         default=0.1, ge=0, lt=1, description="Largest relative change of a bone's length, drawn uniformly."
     )
-    rotation: Rotations = Field(
+    rotation: RandomRotations = Field(
         default="upright",
         description=(
             "Turns by a uniform angle: 'upright' about gravity, which takes a source whose cameras have "
-            "extrinsics, 'viewing_axis' about the camera's optical axis, 'free' about any axis, or 'none'."
+            "extrinsics, 'viewing_axis' about the camera's optical axis, 'free' about any axis, 'mixed' "
+            "about the optical axis or any axis, as often each, or 'none'."
         ),
     )
 
@@ -225,8 +228,11 @@ class RandomParameters:
         if self.changes.rotation == "none":
             return PoseParameters(angles, gains, poses.new_zeros(n, 3))
         half_turns = torch.pi * draw_uniform((n, 1), -1, 1, poses, rng)
-        if self.changes.rotation == "free":
+        if self.changes.rotation in ("free", "mixed"):
             axis = draw_directions(n, poses, rng)
+            if self.changes.rotation == "mixed":
+                about_view = draw_uniform((n, 1), 0, 1, poses, rng) < _ABOUT_VIEW
+                axis = torch.where(about_view, constant(_FORWARD, poses), axis)
         elif self.changes.rotation == "viewing_axis":
             axis = constant(_FORWARD, poses).expand(n, 3)
         else:

@@ -23,6 +23,7 @@ _CONTROLS: Mapping[str, str] = MappingProxyType(
         "diverse": "no_target",
         "diverse_viewpoint": "no_target",
         "diverse_both": "no_target",
+        "self_training": "diverse_both",
     }
 )
 

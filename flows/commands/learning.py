@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from poseshift.adaptation.config import GlobalPositionAdaptation, NoAdaptation, PoseDAAdaptation
+from poseshift.adaptation.config import (
+    Adaptation,
+    GlobalPositionAdaptation,
+    NoAdaptation,
+    PoseDAAdaptation,
+    SelfTrainingAdaptation,
+)
 from poseshift.adaptation.global_position import RootForm
 from poseshift.adaptation.methods import METHODS, Method
 from poseshift.augmentation.collapse import CollapseError
@@ -291,13 +297,20 @@ def _adapting(name: str, root_form: RootForm | None) -> Method:
         raise ValueError(f"method {name!r} does not adapt; `poseshift train` trains on labels as they are")
     if root_form is None:
         return entry
+    return entry.model_copy(update={"adaptation": _with_root_form(adaptation, root_form)})
+
+
+def _with_root_form(
+    adaptation: GlobalPositionAdaptation | PoseDAAdaptation | SelfTrainingAdaptation, root_form: RootForm
+) -> Adaptation:
+    if isinstance(adaptation, SelfTrainingAdaptation):
+        return adaptation.model_copy(update={"alignment": _with_root_form(adaptation.alignment, root_form)})
     if isinstance(adaptation, GlobalPositionAdaptation):
         moved = adaptation.options.model_copy(update={"root_form": root_form})
-        return entry.model_copy(update={"adaptation": adaptation.model_copy(update={"options": moved})})
-    moved = adaptation.options.global_position.model_copy(update={"root_form": root_form})
-    options = adaptation.options.model_copy(update={"global_position": moved})
-    changed = PoseDAAdaptation(options=options, viewpoint=adaptation.viewpoint)
-    return entry.model_copy(update={"adaptation": changed})
+        return adaptation.model_copy(update={"options": moved})
+    placed = adaptation.options.global_position.model_copy(update={"root_form": root_form})
+    options = adaptation.options.model_copy(update={"global_position": placed})
+    return adaptation.model_copy(update={"options": options})
 
 
 def _print_training(record: TrainingRecord, out: Path, *, as_json: bool) -> None:
