@@ -22,7 +22,7 @@ from poseshift.storage.model import FrozenModel
 from poseshift.training.constants import constant
 
 Rotations = Literal["free", "upright", "viewing_axis", "none"]
-RandomRotations = Rotations | Literal["mixed"]
+RandomRotations = Literal["free", "upright", "viewing_axis", "mixed", "none"]
 BoneChanges = Literal["angles_and_lengths", "angles", "lengths", "none"]
 
 
