@@ -1,11 +1,12 @@
 """The benchmark on tiny motion: derived stores, runs that survive SIGKILL, tables made of recorded lines."""
 
+import hashlib
 import json
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from poseshift.adaptation.gravity import GravityConfig
 from poseshift.adaptation.methods import METHODS
 from poseshift.adaptation.viewpoint import AlignedViewpoint
 from poseshift.augmentation.generator import GeneratorConfig, PoseGenerator
+from poseshift.flows.benchmark import forms
 from poseshift.flows.benchmark.content import content_of, errors_by_content
 from poseshift.flows.benchmark.data import BenchmarkData, prepare_benchmark
 from poseshift.flows.benchmark.domains import DOMAINS
@@ -290,6 +292,21 @@ def test_forms_change_what_they_say_and_keep_the_rest(tiny: Tiny) -> None:
     for key in np.unique(keys)[:50]:
         assert np.ptp(spans[keys == key]) < 1e-4
     assert is_upright(FORMS["postures"].source(lying)).all()
+
+
+def test_what_decides_recorded_forms_is_as_it_was_recorded() -> None:
+    """A job's digest holds a form's name and not its constants.
+
+    Who changes one of these gives the form another name, or records all of its runs anew.
+    """
+    constants = {
+        name: getattr(forms, name)
+        for name in dir(forms)
+        if name.strip("_").isupper() and name not in ("FORMS", "_CHUNK")
+    }
+    flags = {name: asdict(form) for name, form in FORMS.items()}
+    told = json.dumps([constants, flags], sort_keys=True, default=dict)
+    assert hashlib.sha256(told.encode()).hexdigest()[:16] == "b9c822f6c1973719"
 
 
 def test_contents_are_told_apart_by_trunk_and_legs(tiny: Tiny) -> None:
