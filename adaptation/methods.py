@@ -307,6 +307,22 @@ _add(
     rays=RaysSnap(),
 )
 _add(
+    "diverse_known_viewpoint",
+    "GPA, known gravity, all diversity",
+    "Reference for diverse_viewpoint: the same by the calibration of the target's cameras.",
+    adaptation=_diverse("target", KnownViewpoint()),
+    encoding="perspective",
+    rays=RaysSnap(),
+)
+_add(
+    "diverse_random_viewpoint",
+    "GPA, random viewpoints, all diversity",
+    "Control of diverse_viewpoint: random viewpoints within what cameras of people have.",
+    adaptation=_diverse("target", RandomViewpoint()),
+    encoding="perspective",
+    rays=RaysSnap(),
+)
+_add(
     "diverse_both",
     "Both positions, all diversity",
     "As no_target, half of the poses with the target's positions.",

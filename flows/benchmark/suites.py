@@ -22,6 +22,8 @@ _CONTROLS: Mapping[str, str] = MappingProxyType(
         "everything": "everything_random_viewpoints",
         "diverse": "no_target",
         "diverse_viewpoint": "no_target",
+        "diverse_known_viewpoint": "diverse_random_viewpoint",
+        "diverse_random_viewpoint": "diverse",
         "diverse_both": "no_target",
         "self_training": "diverse_both",
     }
