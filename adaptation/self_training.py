@@ -42,7 +42,7 @@ class SelfTrainingConfig(FrozenModel):
     """When target keypoints are answered for, which answers are believed, and what is made of them."""
 
     first: float = Field(
-        default=0.4, gt=0, lt=1, description="Share of the run's steps that learn without pseudo-poses."
+        default=0.25, gt=0, lt=1, description="Share of the run's steps that learn without pseudo-poses."
     )
     every: int = Field(default=200, ge=1, description="Steps between one set of pseudo-poses and the next.")
     poses: int = Field(default=4096, ge=2, description="Target poses answered for each time.")
@@ -53,13 +53,13 @@ class SelfTrainingConfig(FrozenModel):
         default=0.99, gt=0, lt=1, description="Decay of the average of the lifter's weights that answers."
     )
     transferred: float = Field(
-        default=0.25,
+        default=0.75,
         ge=0,
         lt=1,
         description="Share of a batch that is source poses turned and placed as pseudo-poses are.",
     )
     own: float = Field(
-        default=0.25, ge=0, lt=1, description="Share of a batch that is pseudo-poses themselves."
+        default=0.0, ge=0, lt=1, description="Share of a batch that is pseudo-poses themselves."
     )
     jitter_degrees: float = Field(
         default=10.0,

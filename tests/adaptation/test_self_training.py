@@ -74,7 +74,9 @@ def learning(
 ) -> SelfTraining:
     adaptation = SelfTrainingAdaptation(
         alignment=alignment or GlobalPositionAdaptation(),
-        options=SelfTrainingConfig.model_validate({"first": 0.2, "every": 3, "poses": 400, **options}),
+        options=SelfTrainingConfig.model_validate(
+            {"first": 0.2, "every": 3, "poses": 400, "transferred": 0.25, "own": 0.25, **options}
+        ),
     )
     made = plan(adaptation, source, target.unlabelled(), seed=0, device=torch.device("cpu"))
     (transform,) = made.transforms
