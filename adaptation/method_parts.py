@@ -18,6 +18,7 @@ from poseshift.adaptation.viewpoint import (
     RandomViewpoint,
     Viewpoint,
 )
+from poseshift.augmentation.conditional_generator import ConditionalGeneratorConfig
 from poseshift.storage.model import FrozenModel
 from poseshift.training.answer import Rays
 from poseshift.training.encoding import EncodingName
@@ -132,6 +133,12 @@ def _changes(adaptation: Adaptation) -> str:
             adaptation.options.discriminator.critic
         ]
         generator = adaptation.options.generator
+        if isinstance(generator, ConditionalGeneratorConfig):
+            turns = generator.rotation.replace("_", " ")
+            return (
+                f"learned from random: angles {generator.angle_spread:g}, lengths "
+                f"{generator.length_range:g}; random {turns} turns; {judge}"
+            )
         what = {
             "angles_and_lengths": ["bone angles and lengths"],
             "angles": ["bone angles"],

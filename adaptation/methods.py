@@ -34,7 +34,8 @@ from poseshift.adaptation.viewpoint import (
 )
 from poseshift.augmentation.bodies import BodyDiversity
 from poseshift.augmentation.collapse import CollapseConfig
-from poseshift.augmentation.config import AdversaryConfig, FeedbackConfig
+from poseshift.augmentation.conditional_generator import ConditionalGeneratorConfig
+from poseshift.augmentation.config import AdversaryConfig, FeedbackConfig, UsefulnessConfig
 from poseshift.augmentation.discriminator import Critic, DiscriminatorConfig
 from poseshift.augmentation.generator import BoneChanges, GeneratorConfig, Rotations
 from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
@@ -327,6 +328,51 @@ _add(
     "Both positions, all diversity",
     "As no_target, half of the poses with the target's positions.",
     adaptation=_diverse("both"),
+    encoding="perspective",
+    rays=RaysSnap(),
+)
+
+
+def _diverse_learned(learning_rate: float) -> PoseDAAdaptation:
+    """As diverse until the lifter can answer, and from then on with angles and lengths that are learned."""
+    return PoseDAAdaptation(
+        options=PoseDAConfig(
+            pretraining=0.5,
+            pretrain_on="augmented",
+            warmup=0.0,
+            global_position=GlobalPositionConfig(depth_from="bones"),
+            generator=ConditionalGeneratorConfig(),
+            discriminator=DiscriminatorConfig(keypoints="none"),
+            adversary=AdversaryConfig(
+                learning_rate=learning_rate,
+                decay="constant",
+                learn_every=1,
+                discriminator_every=1,
+                weight_3d=1.0,
+                weight_range=30.0,
+                change_centre=0.04,
+                change_half_width=0.04,
+                critic_tolerance=0.25,
+            ),
+            feedback=UsefulnessConfig(),
+        ),
+        bodies=BodyDiversity(),
+    )
+
+
+_add(
+    "diverse_learned",
+    "GPA, all diversity, learned",
+    "As diverse, random angles and lengths give way to those of a generator that seeks hard poses.",
+    adaptation=_diverse_learned(1e-4),
+    encoding="perspective",
+    rays=RaysSnap(),
+)
+_add(
+    "diverse_learned_frozen",
+    "GPA, all diversity, frozen generator",
+    "Control of diverse_learned: its generator stays as it begins, which is random augmentation.",
+    adaptation=_diverse_learned(1e-12),
     encoding="perspective",
     rays=RaysSnap(),
 )

@@ -12,6 +12,7 @@ from poseshift.augmentation.discriminator import DiscriminatorConfig
 from poseshift.augmentation.generator import GeneratorConfig
 
 PairForm = Literal["aligned", "raw"]
+Pretraining = Literal["aligned", "raw", "augmented"]
 
 
 class PoseDAConfig(LearnedAugmentationConfig):
@@ -23,11 +24,14 @@ class PoseDAConfig(LearnedAugmentationConfig):
     """
 
     pretraining: float = Field(
-        default=0.1, ge=0, lt=1, description="Share of the run's steps in which nothing is augmented."
+        default=0.1, ge=0, lt=1, description="Share of the run's steps before generator and critics learn."
     )
-    pretrain_on: PairForm = Field(
+    pretrain_on: Pretraining = Field(
         default="aligned",
-        description="What these steps teach: the source aligned with the target, or 'raw', as it is.",
+        description=(
+            "What these steps teach: the source aligned with the target; 'raw', as it is; or 'augmented', a "
+            "share of every batch changed by the generator with its first weights, the rest as `beside`."
+        ),
     )
     warmup: float = Field(
         default=0.04,

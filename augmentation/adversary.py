@@ -16,16 +16,22 @@ from torch import Tensor, nn
 from poseshift.augmentation import losses
 from poseshift.augmentation.clips import middle
 from poseshift.augmentation.collapse import Health, accuracy, neighbour_ratios, on_cpu, parameter_spreads
-from poseshift.augmentation.config import LearnedAugmentationConfig
+from poseshift.augmentation.config import (
+    FeedbackConfig,
+    LearnedAugmentationConfig,
+    LearnedGenerator,
+    UsefulnessConfig,
+)
+from poseshift.augmentation.dependence import dependence
 from poseshift.augmentation.discriminator import (
     KeypointDiscriminator,
     PairDiscriminator,
     PartDiscriminator,
     keypoint_form,
 )
-from poseshift.augmentation.generator import PoseGenerator, TranslationGenerator
+from poseshift.augmentation.generator import GeneratorConfig, TranslationGenerator
 from poseshift.augmentation.pool import HistoryPool
-from poseshift.augmentation.transforms import Augmented, PoseParameters, apply
+from poseshift.augmentation.transforms import Augmented, PoseParameters, apply, turn
 from poseshift.geometry.bones import bone_vectors
 from poseshift.geometry.camera import rays_of
 from poseshift.geometry.skeleton import Skeleton
@@ -97,9 +103,9 @@ class Adversary:
         judged = config.discriminator
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.generator = PoseGenerator(config.generator, skeleton).to(device)
+            self.generator: LearnedGenerator = config.generator.build(skeleton).to(device)
             makers: dict[str, nn.Module] = {"pose": self.generator}
-            if config.placement == "learned":
+            if config.placement == "learned" and isinstance(config.generator, GeneratorConfig):
                 makers["position"] = TranslationGenerator(config.generator, skeleton).to(device)
             judges: dict[str, nn.Module] = {}
             if judged.critic == "parts":
@@ -159,7 +165,9 @@ class Adversary:
         difficulty : Difficulty or None
             The lifter's errors; None to leave the feedback out.
         """
-        rate = self.config.adversary.learning_rate * (1 - progress)
+        rate = self.config.adversary.learning_rate
+        if self.config.adversary.decay == "linear":
+            rate *= 1 - progress
         loss = self.maker_loss(clips, made, place, progress, difficulty)
         self._descend(self._maker_optimizer, self._makers.parameters(), loss, rate)
         if self._judge_optimizer is not None and self.steps % self.config.adversary.discriminator_every == 0:
@@ -172,22 +180,29 @@ class Adversary:
     ) -> Tensor:
         """Weigh what the generator learns from, a scalar; arguments as of :meth:`learn`.
 
-        ``w_range (change + gains) + w_3d L_3d + w_2d L_2d``, and the feedback's two terms: the ratio of the
-        lifter's errors after bone angles, in a range that rises over the run, and after everything.
+        ``w_range (change + gains) + w_3d L_3d + w_2d L_2d``, and the lifter's part: PoseAug's feedback (the
+        ratio of the errors after bone angles, in a range that rises over the run, and after everything), or
+        how useful the poses are.
         """
         weights = self.config.adversary
+        allowed = losses.Range(weights.change_centre, weights.change_half_width)
         loss = weights.weight_range * (
-            losses.change_penalty(middle(made.augmented.change)) + losses.gain_penalty(made.parameters.gains)
+            losses.change_penalty(middle(made.augmented.change), allowed)
+            + losses.gain_penalty(made.parameters.gains)
         )
         shown = self._of_made(clips, made)
         for name, weight in (("3d", weights.weight_3d), ("2d", weights.weight_2d)):
             if name in shown:
-                loss = loss + weight * losses.generator_loss(self._judges[name](shown[name]))
-        if difficulty is not None:
-            loss = loss + self.config.feedback.weight * self._feedback(
-                clips, made, place, progress, difficulty
-            )
-        return loss
+                told = losses.generator_loss(self._judges[name](shown[name]))
+                loss = loss + weight * losses.beyond(told, weights.critic_tolerance)
+        if difficulty is None:
+            return loss
+        feedback = self.config.feedback
+        if isinstance(feedback, UsefulnessConfig):
+            steered = self._usefulness(feedback, clips, made, place, difficulty)
+        else:
+            steered = self._feedback(feedback, clips, made, place, progress, difficulty)
+        return loss + feedback.weight * steered
 
     def judge_loss(self, clips: Batch, made: Made, real: Real, rng: torch.Generator) -> Tensor:
         """Sum the discriminators' losses, a scalar; made samples are mixed with those of the history."""
@@ -215,6 +230,9 @@ class Adversary:
             anchors = bone_vectors(middle(clips.positions_camera)[:samples], self.skeleton)
         diversity, distance = neighbour_ratios(on_cpu(bones), on_cpu(anchors))
         angles, gains, turns = parameter_spreads(made.parameters)
+        # A number of its own for the noise: a run that is looked at goes on as one that is not.
+        up = None if clips.up_camera is None else clips.up_camera[:samples]
+        follows = dependence(self.generator, middle(clips.positions_camera)[:samples], up, seed=step)
         return Health(
             step=step,
             accuracy_3d=scores.get("3d"),
@@ -224,6 +242,10 @@ class Adversary:
             turn_spread=None if self.config.generator.rotation == "none" else turns,
             diversity=diversity,
             distance=distance,
+            angles_by_pose=follows.angles.pose,
+            angles_common=follows.angles.common,
+            gains_by_pose=follows.gains.pose,
+            gains_common=follows.gains.common,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -248,10 +270,24 @@ class Adversary:
             pool.load_state_dict(state["pools"][name], self.device)
         self.steps = state["steps"]
 
-    def _feedback(
-        self, clips: Batch, made: Made, place: Place, progress: float, difficulty: Difficulty
+    def _usefulness(
+        self, config: UsefulnessConfig, clips: Batch, made: Made, place: Place, difficulty: Difficulty
     ) -> Tensor:
-        config = self.config.feedback
+        """Compare with the plain pose, turned alike: turns are drawn, so they earn nothing."""
+        with torch.no_grad():
+            turned = turn(clips.positions_camera, made.parameters.axis_angle, self.skeleton)
+            plain = difficulty(place(turned))
+        return losses.usefulness_loss(difficulty(made.placed), plain, config.aim)
+
+    def _feedback(
+        self,
+        config: FeedbackConfig,
+        clips: Batch,
+        made: Made,
+        place: Place,
+        progress: float,
+        difficulty: Difficulty,
+    ) -> Tensor:
         with torch.no_grad():
             original = difficulty(place(clips.positions_camera))
         centre = config.first_ratio + progress * (config.last_ratio - config.first_ratio)

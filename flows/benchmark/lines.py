@@ -16,11 +16,12 @@ from pydantic import Field, JsonValue, ValidationError
 from poseshift.adaptation.config import Adaptation
 from poseshift.adaptation.method_parts import Labels
 from poseshift.adaptation.selection import Criteria, SelectionConfig
+from poseshift.augmentation.collapse import Health
 from poseshift.flows.benchmark.content import Content
 from poseshift.flows.benchmark.domains import DOMAINS, DomainName, TargetDomain
 from poseshift.flows.benchmark.forms import FormName
 from poseshift.flows.experiment.fitting import Teaching
-from poseshift.storage.model import FrozenModel
+from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.storage.provenance import digest_json
 from poseshift.training.answer import Rays, RaysOff
 from poseshift.training.encoding import EncodingName
@@ -178,6 +179,8 @@ class RunLine(FrozenModel):
     """Spearman's correlation over the epochs of the label-free rank with the true error."""
     collapses: tuple[CollapseEvent, ...]
     """Times that the augmentation collapsed."""
+    augmentation: Health | None = Field(default=None, exclude_if=is_left_out)
+    """Last check of learned augmentation, which says whether its generator follows the poses."""
     given_up: str | None = None
     """Why the run was given up; None for a run that reached its end."""
     seconds: float

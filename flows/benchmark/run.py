@@ -133,6 +133,7 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
             CollapseEvent(step=entry.health.step, signs=entry.signs, to_epoch=entry.to_epoch)
             for entry in read_rollbacks(place / TRAINING)
         ),
+        augmentation=None if taught is None or not taught.fitted.health else taught.fitted.health[-1],
         given_up=given_up,
         seconds=perf_counter() - started,
         device=_name_of(device),
