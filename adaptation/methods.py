@@ -333,18 +333,17 @@ _add(
 )
 
 
-def _diverse_learned(learning_rate: float) -> PoseDAAdaptation:
+def _diverse_learned(pretraining: float) -> PoseDAAdaptation:
     """As diverse until the lifter can answer, and from then on with angles and lengths that are learned."""
     return PoseDAAdaptation(
         options=PoseDAConfig(
-            pretraining=0.5,
+            pretraining=pretraining,
             pretrain_on="augmented",
             warmup=0.0,
             global_position=GlobalPositionConfig(depth_from="bones"),
             generator=ConditionalGeneratorConfig(),
             discriminator=DiscriminatorConfig(keypoints="none"),
             adversary=AdversaryConfig(
-                learning_rate=learning_rate,
                 decay="constant",
                 learn_every=1,
                 discriminator_every=1,
@@ -364,7 +363,7 @@ _add(
     "diverse_learned",
     "GPA, all diversity, learned",
     "As diverse, random angles and lengths give way to those of a generator that seeks hard poses.",
-    adaptation=_diverse_learned(1e-4),
+    adaptation=_diverse_learned(0.5),
     encoding="perspective",
     rays=RaysSnap(),
 )
@@ -372,7 +371,7 @@ _add(
     "diverse_learned_frozen",
     "GPA, all diversity, frozen generator",
     "Control of diverse_learned: its generator stays as it begins, which is random augmentation.",
-    adaptation=_diverse_learned(1e-12),
+    adaptation=_diverse_learned(1.0),
     encoding="perspective",
     rays=RaysSnap(),
 )

@@ -40,14 +40,14 @@ class ConditionalGeneratorConfig(FrozenModel):
     )
     least_angle_spread: float = Field(default=0.1, ge=0, description="Floor of that deviation.")
     largest_angle_shift: float = Field(
-        default=0.3, gt=0, description="Bound of the shift of each number of an offset, before centring."
+        default=0.3, ge=0, description="Bound of the shift of each number of an offset, before centring."
     )
     length_range: float = Field(
         default=0.1, gt=0, lt=0.4, description="First range of the gains' uniform noise, either way."
     )
     least_length_range: float = Field(default=0.05, ge=0, description="Floor of that range.")
     largest_length_shift: float = Field(
-        default=0.1, gt=0, lt=0.2, description="Bound of a gain's shift, before centring."
+        default=0.1, ge=0, lt=0.2, description="Bound of a gain's shift, before centring."
     )
     rotation: RandomRotations = Field(
         default="free",
