@@ -134,10 +134,9 @@ def _changes(adaptation: Adaptation) -> str:
         ]
         generator = adaptation.options.generator
         if isinstance(generator, ConditionalGeneratorConfig):
-            turns = generator.rotation.replace("_", " ")
             return (
                 f"learned from random: angles {generator.angle_spread:g}, lengths "
-                f"{generator.length_range:g}; random {turns} turns; {judge}"
+                f"{generator.length_range:g}; random {generator.rotation.replace('_', ' ')} turns; {judge}"
             )
         what = {
             "angles_and_lengths": ["bone angles and lengths"],

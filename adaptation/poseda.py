@@ -19,11 +19,12 @@ from torch import Tensor
 
 from poseshift.adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
 from poseshift.adaptation.poseda_config import PairForm, PoseDAConfig
-from poseshift.augmentation.adversary import Adversary, Difficulty, Made, Place, Real
+from poseshift.augmentation.adversary import Adversary, Real
 from poseshift.augmentation.clips import middle, middle_root
 from poseshift.augmentation.collapse import Health, Watch
 from poseshift.augmentation.config import LearnedGenerator
 from poseshift.augmentation.draws import draw_rows, draw_uniform
+from poseshift.augmentation.feedback import Difficulty, Made, Place
 from poseshift.augmentation.lengths import subject_lengths
 from poseshift.augmentation.losses import group_errors, joint_roles
 from poseshift.augmentation.transforms import turn_up, with_lengths

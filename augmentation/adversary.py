@@ -6,7 +6,7 @@ a function that is handed in, so that one step serves learned positions and glob
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,7 @@ from torch import Tensor, nn
 from poseshift.augmentation import losses
 from poseshift.augmentation.clips import middle
 from poseshift.augmentation.collapse import Health, accuracy, neighbour_ratios, on_cpu, parameter_spreads
-from poseshift.augmentation.config import (
-    FeedbackConfig,
-    LearnedAugmentationConfig,
-    LearnedGenerator,
-    UsefulnessConfig,
-)
+from poseshift.augmentation.config import LearnedAugmentationConfig, LearnedGenerator
 from poseshift.augmentation.dependence import dependence
 from poseshift.augmentation.discriminator import (
     KeypointDiscriminator,
@@ -29,19 +24,14 @@ from poseshift.augmentation.discriminator import (
     PartDiscriminator,
     keypoint_form,
 )
+from poseshift.augmentation.feedback import Asked, Difficulty, Made, Place, steering
 from poseshift.augmentation.generator import GeneratorConfig, TranslationGenerator
 from poseshift.augmentation.pool import HistoryPool
-from poseshift.augmentation.transforms import Augmented, PoseParameters, apply, turn
+from poseshift.augmentation.transforms import apply
 from poseshift.geometry.bones import bone_vectors
 from poseshift.geometry.camera import rays_of
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.training.batches import Batch
-
-Place = Callable[[Tensor], Batch]
-"""Puts clips (n, frames, joints, 3) in front of cameras; for one batch, all calls give the same positions."""
-
-Difficulty = Callable[[Batch], Tensor]
-"""The current lifter's errors on clips, (groups,); see :func:`poseshift.augmentation.losses.group_errors`."""
 
 
 @dataclass(frozen=True)
@@ -58,25 +48,6 @@ class Real:
 
     poses: Tensor
     rays: Tensor
-
-
-@dataclass(frozen=True)
-class Made:
-    """What the generator made of a batch.
-
-    Attributes
-    ----------
-    parameters : PoseParameters
-        One set per clip.
-    augmented : Augmented
-        The poses, still where the source's stand.
-    placed : Batch
-        The final poses in front of their cameras; gradients reach the generator.
-    """
-
-    parameters: PoseParameters
-    augmented: Augmented
-    placed: Batch
 
 
 class Adversary:
@@ -197,12 +168,8 @@ class Adversary:
                 loss = loss + weight * losses.beyond(told, weights.critic_tolerance)
         if difficulty is None:
             return loss
-        feedback = self.config.feedback
-        if isinstance(feedback, UsefulnessConfig):
-            steered = self._usefulness(feedback, clips, made, place, difficulty)
-        else:
-            steered = self._feedback(feedback, clips, made, place, progress, difficulty)
-        return loss + feedback.weight * steered
+        lifter = Asked(clips, made, place, difficulty, self.skeleton)
+        return loss + self.config.feedback.weight * steering(self.config.feedback, lifter, progress)
 
     def judge_loss(self, clips: Batch, made: Made, real: Real, rng: torch.Generator) -> Tensor:
         """Sum the discriminators' losses, a scalar; made samples are mixed with those of the history."""
@@ -269,35 +236,6 @@ class Adversary:
         for name, pool in self._pools.items():
             pool.load_state_dict(state["pools"][name], self.device)
         self.steps = state["steps"]
-
-    def _usefulness(
-        self, config: UsefulnessConfig, clips: Batch, made: Made, place: Place, difficulty: Difficulty
-    ) -> Tensor:
-        """Compare with the plain pose, turned alike: turns are drawn, so they earn nothing."""
-        with torch.no_grad():
-            turned = turn(clips.positions_camera, made.parameters.axis_angle, self.skeleton)
-            plain = difficulty(place(turned))
-        return losses.usefulness_loss(difficulty(made.placed), plain, config.aim)
-
-    def _feedback(
-        self,
-        config: FeedbackConfig,
-        clips: Batch,
-        made: Made,
-        place: Place,
-        progress: float,
-        difficulty: Difficulty,
-    ) -> Tensor:
-        with torch.no_grad():
-            original = difficulty(place(clips.positions_camera))
-        centre = config.first_ratio + progress * (config.last_ratio - config.first_ratio)
-        after_angles = losses.Range(centre, config.half_width)
-        after_all = losses.Range(config.final_ratio, config.final_half_width)
-        angled = difficulty(place(made.augmented.angled))
-        final = difficulty(made.placed)
-        return config.weight_angles * losses.hardness_penalty(
-            angled, original, after_angles
-        ) + config.weight_final * losses.hardness_penalty(final, original, after_all)
 
     def _shown(self, clips: Batch, made: Made, real: Real) -> dict[str, tuple[Tensor, Tensor]]:
         """Collect what each discriminator is shown: real, made."""
