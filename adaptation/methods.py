@@ -336,7 +336,7 @@ _add(
 def _diverse_learned(pretraining: float) -> PoseDAAdaptation:
     """As diverse for a share of the run, and from then on with angles and lengths that are learned.
 
-    Of three settings the one that did least harm (docs/poseda.md).
+    Of three settings the best on the development split (docs/poseda.md).
     """
     return PoseDAAdaptation(
         options=PoseDAConfig(

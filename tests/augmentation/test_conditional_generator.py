@@ -48,11 +48,12 @@ def learned(fresh) -> ConditionalGenerator:
     return fresh
 
 
-def test_at_first_it_is_random_augmentation(fresh, bodies) -> None:
-    """The same draws give the same gains and turns, and offsets as long, in the axes of the body."""
-    changes = RandomChanges(angle_spread=0.2, length_range=0.1, rotation="free")
+@pytest.mark.parametrize("rotation", ["free", "mixed", "viewing_axis", "none"])
+def test_at_first_it_is_random_augmentation(bodies, rotation) -> None:
+    """The same draws give the same gains and turns, and the same offsets in the axes of the body."""
+    changes = RandomChanges(angle_spread=0.2, length_range=0.1, rotation=rotation)
     random = RandomParameters(HUMAN36M_17, changes)(bodies, rng())
-    made = fresh(bodies, rng())
+    made = CONFIG.model_copy(update={"rotation": rotation}).build(HUMAN36M_17)(bodies, rng())
     assert torch.equal(made.gains, random.gains)
     assert torch.equal(made.axis_angle, random.axis_angle)
     own = rotate_back(made.angles, body_axes(bodies, HUMAN36M_17))
