@@ -41,7 +41,7 @@ class TrialSummary(FrozenModel):
     frames: int
     cameras: tuple[str, ...]
     arrays: tuple[str, ...]
-    positions_kind: PositionsKind
+    positions_kind: PositionsKind | None
     intrinsics: IntrinsicsOrigin | None
     source_files: int
     options: dict[str, str]

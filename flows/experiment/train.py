@@ -284,7 +284,7 @@ def _train(
         poses=taught.poses,
         left_out=taught.left_out,
         target_left_out=taught.target_left_out,
-        positions=tuple(sorted({trial.positions for trial in columns.trials})),
+        positions=tuple(sorted({trial.positions for trial in columns.trials if trial.positions})),
         curve=tuple(CurvePoint(epoch=log.epoch, loss=log.loss) for log in history),
         seconds=perf_counter() - started,
         device=str(device),
