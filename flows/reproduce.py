@@ -136,6 +136,11 @@ def read_run(path: Path) -> RecordedRun:
     if not folder.recipe.is_file():
         raise ReproductionError(f"{path} holds no {folder.recipe.name}; give the folder of a finished run")
     recipe = load_recipe(folder.recipe)
+    if recipe.test is None:
+        raise ReproductionError(
+            f"{path} is a run without a test, which is not compared; run {folder.recipe} again with another "
+            "run_dir, and compare the two summary.json"
+        )
     environment = _read(folder.environment, Environment) if folder.environment.is_file() else None
     trained = {
         (method, seed): _read_lifter(folder, method, seed)
@@ -164,8 +169,8 @@ def pinned(run: RecordedRun, into: Path) -> Recipe:
             "target": recipe.target
             if recipe.target is None or target is None
             else _at(recipe.target, target),
-            "test": recipe.test.model_copy(
-                update={"data": _at(recipe.test.data, first.tested.test.snapshot)}
+            "test": recipe.required_test.model_copy(
+                update={"data": _at(recipe.required_test.data, first.tested.test.snapshot)}
             ),
             "dask": None,  # the cluster of that time changes no result, and may be gone
         }

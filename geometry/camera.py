@@ -3,8 +3,8 @@
 ``X_camera = R X_world + t`` in metres; camera axes x right, y down, z forward; pixels x right, y down.
 Distortion is a named model: ``human36m`` is the toolkit's own formula (not OpenCV's, which doubles the
 tangential cross terms), ``none`` is a pinhole; the lenses of :mod:`poseshift.geometry.lens` are removed when
-keypoints are read into columns, so that nothing here meets them. Points behind the camera are not caught here: a caller who
-may have them looks at the sign of z.
+keypoints are read into columns, so that nothing here meets them. Points behind the camera are not caught
+here: a caller who may have them looks at the sign of z.
 
 Shapes: ``Intrinsics`` with leading dimensions (*rows) act on points (*rows, ..., joints, 3), for example
 rows (n,) on clips (n, frames, joints, 3); without leading dimensions they act on everything. Results have

@@ -119,6 +119,12 @@ def intrinsics_told(trials: Sequence[TrialIntrinsics]) -> str | None:
             f"Intrinsics of {', '.join(fitted)} are fitted to their own 3D and 2D annotations: a lifter "
             "that is tested there is shown something of the answers."
         )
+    assumed = [one.trial for one in trials if one.origin == "assumed"]
+    if assumed:
+        sentences.append(
+            f"Intrinsics of {', '.join(assumed)} are assumed, not calibrated: where people stand and how "
+            "tall they are, and what is adapted to it, is as wrong as they are."
+        )
     for one in trials:
         if one.contradicted:
             kept = "the fit is used" if one.origin == "fitted" else "the file is used"

@@ -36,6 +36,7 @@ from poseshift.flows.demo import demo as demo_flow
 from poseshift.flows.evaluate import evaluate_once
 from poseshift.flows.experiment.evaluate import EvaluationRecord
 from poseshift.flows.experiment.folder import RunFolder
+from poseshift.flows.experiment.label_free import LabelFreeSummary
 from poseshift.flows.experiment.launch import LaunchError
 from poseshift.flows.experiment.recipe import (
     CheckpointChoice,
@@ -353,9 +354,13 @@ def _figures(result: EvaluationResult | Figures) -> tuple[str, ...]:
     return tuple(str(estimate).replace(" [", "\n[") for estimate in estimates)
 
 
-def _print_summary(summary: Summary, folder: RunFolder, *, as_json: bool) -> None:
+def _print_summary(summary: Summary | LabelFreeSummary, folder: RunFolder, *, as_json: bool) -> None:
     if as_json:
         print_json(summary)
+        return
+    if isinstance(summary, LabelFreeSummary):
+        _print_label_free(summary)
+        console.print(f"Report: [bold]{folder.report}[/]   Figures: {folder.summary}", soft_wrap=True)
         return
     table = Table(title=f"{summary.name}: {summary.protocol}, {summary.frames:,} test frames")
     table.add_column("method", no_wrap=True)
@@ -374,6 +379,19 @@ def _print_summary(summary: Summary, folder: RunFolder, *, as_json: bool) -> Non
         if note is not None:
             console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
     console.print(f"Report: [bold]{folder.report}[/]   Figures: {folder.summary}", soft_wrap=True)
+
+
+def _print_label_free(summary: LabelFreeSummary) -> None:
+    table = Table(title=f"{summary.name}: no truth; criteria on keypoints of {summary.target}")
+    table.add_column("lifter", no_wrap=True)
+    for column in ("rank", *summary.rows[0].kept_criteria.values):
+        table.add_column(column.replace("_", " "), justify="right")
+    for row in summary.rows:
+        values = (f"{value:.3g}" for value in row.kept_criteria.values.values())
+        table.add_row(f"{row.label}, seed {row.seed}", f"{row.rank:.1f}", *values)
+    console.print(table)
+    for note in summary.notes:
+        console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _share(share: Estimate) -> str:

@@ -1,10 +1,10 @@
-"""The commands ``poseshift domain``: cameras and keypoints of one's own as a store, looked at before training."""
+"""The commands ``poseshift domain``: cameras and keypoints of one's own as a store."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
@@ -71,7 +71,7 @@ def add(
         str | None, typer.Option(help="Unit of the extrinsics: m, cm or mm. Default: found by legs.")
     ] = None,
     world_up: Annotated[
-        str | None, typer.Option(help=f"Axis of the calibration that is up: {', '.join(get_args(WorldUp))}.")
+        WorldUp | None, typer.Option(help="Axis of the calibration's world that points up.")
     ] = None,
     plugin: Plugins = None,
 ) -> None:
@@ -93,7 +93,7 @@ def add(
             ),
             reading=reading,
             metres_per_unit=None if length_unit is None else _UNITS_M[length_unit],
-            world_up=world_up,  # type: ignore[arg-type] - pydantic tests it
+            world_up=world_up,
         )
         added = add_clip(name, store, request)
     for sentence in added.told:

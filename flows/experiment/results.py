@@ -123,8 +123,12 @@ class Summary(ProtocolFigures):
 
     @property
     def calibration(self) -> str | None:
-        """Sentences on test cameras that are made of the answers, or contradict them; None where none do."""
-        return None if self.origins is None else intrinsics_told(self.origins.test_intrinsics)
+        """Sentences on cameras that are assumed, made of the answers, or contradict them; None where none."""
+        if self.origins is None:
+            return None
+        tested = self.origins.test_intrinsics
+        assumed = [one for one in self.origins.target_intrinsics if one.origin == "assumed"]
+        return intrinsics_told((*tested, *(one for one in assumed if one not in tested)))
 
     @property
     def transduction(self) -> str | None:
@@ -200,7 +204,9 @@ def summarise(
     origins : Origins
         Where the data come from.
     """
-    headline, *details = (compare(name, recipe.entries, results[name]) for name in recipe.test.protocols)
+    headline, *details = (
+        compare(name, recipe.entries, results[name]) for name in recipe.required_test.protocols
+    )
     return Summary(
         **{name: getattr(headline, name) for name in ProtocolFigures.model_fields},
         name=recipe.name,

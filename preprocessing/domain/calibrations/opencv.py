@@ -5,7 +5,9 @@ One camera: ``camera_matrix`` (or ``K``), ``distortion_coefficients`` (or ``dist
 after the file. ``distortion_model: fisheye`` (or ``equidistant``) says that the lens is a fisheye's.
 
 Many: ``intri.yml``, with ``extri.yml`` beside it where there is one: ``names`` and ``K_<name>``,
-``dist_<name>``, ``H_<name>``, ``W_<name>``, ``Rot_<name>`` or ``R_<name>``, ``T_<name>``. The unit of T and the world's axes are those of whoever calibrated.
+``dist_<name>``, ``H_<name>``, ``W_<name>``, ``Rot_<name>`` or ``R_<name>``, ``T_<name>``.
+
+The unit of T and the world's axes are those of whoever calibrated.
 """
 
 from __future__ import annotations
