@@ -1,4 +1,4 @@
-"""A clip of one's own into a store, in one transaction: what `poseshift domain add` does."""
+"""Clips of one's own into a store, and a look at what is there: what `poseshift domain` does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from poseshift.preprocessing.datasets import DATASETS
 from poseshift.preprocessing.domain.assemble import ClipRequest, assemble
-from poseshift.storage.schema import Dataset
+from poseshift.preprocessing.domain.findings import Finding, Level, examine
+from poseshift.preprocessing.domain.mending import mended
+from poseshift.storage.model import FrozenModel
+from poseshift.storage.schema import Dataset, Trial
 from poseshift.storage.store import PoseStore, StoreError
 
 
@@ -74,6 +77,88 @@ def add_clip(name: str, location: str, request: ClipRequest) -> Added:
         frames=sum(trial.frames for trial in clip.trials),
         told=clip.told,
     )
+
+
+class DomainReport(FrozenModel):
+    """What a look at a domain found."""
+
+    dataset: str
+    """The domain."""
+    snapshot: str
+    """The store's snapshot that was looked at, after mending where that was asked for."""
+    trials: int
+    """Trials looked at."""
+    frames: int
+    """Frames per camera of all of them."""
+    mended: tuple[str, ...]
+    """Trials in which sides were exchanged back."""
+    findings: tuple[Finding, ...]
+    """Everything that was found, problems first."""
+
+    @property
+    def problems(self) -> int:
+        """Number of problems."""
+        return sum(finding.level == "problem" for finding in self.findings)
+
+
+def check_domain(location: str, *, detector: str | None = None) -> DomainReport:
+    """Look at every trial of a domain.
+
+    Parameters
+    ----------
+    location : str
+        The store.
+    detector : str or None
+        Whose keypoints; None where the store holds those of one.
+
+    Raises
+    ------
+    StoreError
+        There is no store.
+    ValueError
+        It holds no detections, or of several detectors, or not of this one.
+    """
+    return _report(PoseStore.open(location), detector, ())
+
+
+def mend_domain(location: str, *, detector: str | None = None) -> DomainReport:
+    """Exchange sides back where they have changed, in one transaction, and look again; raises as a check."""
+    store = PoseStore.open(location)
+    trials = [(trial := store.read(key), mended(trial, _detector(trial, detector))) for key in store.keys()]
+    changed = [after for before, after in trials if after is not before]
+    if changed:
+        with store.transaction(f"Exchange left and right back in {len(changed)} trials") as transaction:
+            for trial in changed:
+                transaction.write(trial)
+    return _report(store, detector, tuple(trial.key.path for trial in changed))
+
+
+def _report(store: PoseStore, detector: str | None, changed: tuple[str, ...]) -> DomainReport:
+    trials = [store.read(key) for key in store.keys()]
+    if not trials:
+        raise ValueError(f"{store.location} holds no trial; add one with `poseshift domain add`")
+    order: tuple[Level, ...] = ("problem", "warning", "note")
+    found = [one for trial in trials for one in examine(trial, _detector(trial, detector))]
+    return DomainReport(
+        dataset=store.dataset,
+        snapshot=store.snapshot,
+        trials=len(trials),
+        frames=sum(trial.frames for trial in trials),
+        mended=changed,
+        findings=tuple(sorted(found, key=lambda one: order.index(one.level))),
+    )
+
+
+def _detector(trial: Trial, wanted: str | None) -> str:
+    known = sorted(trial.detections)
+    if wanted is None and len(known) == 1:
+        return known[0]
+    if wanted is None or wanted not in trial.detections:
+        raise ValueError(
+            f"trial {trial.key.path!r} has detections of {', '.join(known) or 'no detector'}; name one of "
+            "them with --detector, or look at a store that `poseshift domain add` made"
+        )
+    return wanted
 
 
 def _require_name(name: str) -> None:

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from poseshift.flows.commands.console import console, user_errors
-from poseshift.flows.commands.options import Plugins
-from poseshift.flows.own_domain import add_clip
+from poseshift.flows.commands.console import console, print_json, user_errors
+from poseshift.flows.commands.options import Json, Plugins
+from poseshift.flows.own_domain import DomainReport, add_clip, check_domain, mend_domain
 from poseshift.preprocessing.domain.assemble import ClipRequest, KeypointSource
 from poseshift.preprocessing.domain.keypoints.formats import People
 from poseshift.preprocessing.domain.rig import WorldUp
@@ -107,6 +107,50 @@ def add(
     console.print(
         f"Look at it: poseshift domain check {store}\n"
         f"In a recipe: target: {{dataset: {name}, store: {store}, keypoints: {detector}}}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@domain_app.command("check")
+def check(
+    store: Annotated[str, typer.Argument(help="A store that `poseshift domain add` made.")],
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Exchange legs and arms back where they have changed sides.")
+    ] = False,
+    detector: Annotated[
+        str | None, typer.Option(help="Whose keypoints, where the store holds several detectors'.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is wrong with keypoints and cameras before anything is trained; exit code 1 with problems."""
+    with user_errors(*_MENDABLE):
+        report = (mend_domain if mend else check_domain)(store, detector=detector)
+    if as_json:
+        print_json(report)
+    else:
+        _print_report(report)
+    if report.problems:
+        raise typer.Exit(code=1)
+
+
+def _print_report(report: DomainReport) -> None:
+    for trial in report.mended:
+        console.print(f"Sides exchanged back in {trial}", markup=False, highlight=False, soft_wrap=True)
+    colours = {"problem": "red", "warning": "yellow", "note": "dim"}
+    for one in report.findings:
+        where = one.trial if one.camera is None else f"{one.trial}, {one.camera}"
+        console.print(
+            f"{one.level}: {where}: {one.text}",
+            style=colours[one.level],
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    console.print(
+        f"{report.dataset}: {report.trials} trials, {report.frames:,} frames; {report.problems} problems; "
+        f"snapshot {report.snapshot}",
         markup=False,
         highlight=False,
         soft_wrap=True,
