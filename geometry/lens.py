@@ -97,8 +97,8 @@ def _opencv(rays: Float64, lens: Distortion) -> Float64:
 def _opencv_inverse(rays: Float64, lens: Distortion) -> Float64:
     """Newton's method with differences for derivatives, which twelve coefficients make short.
 
-    A lens's polynomial turns back somewhere outside the image; places beyond have no ray, or a wrong one on
-    the far side, which is told by the sign of the determinant.
+    A lens's polynomial turns back somewhere outside the image; places beyond have no ray, or a wrong one past
+    the turn or on the other side of the axis, which are told by the determinant and by the direction.
     """
     found = rays.copy()
     step = 1e-7
@@ -121,7 +121,7 @@ def _opencv_inverse(rays: Float64, lens: Distortion) -> Float64:
                 axis=-1,
             )
     left = np.abs(_opencv(found, lens) - rays).max(axis=-1)
-    reached = (left < 1e-6) & (determinant > 0)
+    reached = (left < 1e-6) & (determinant > 0) & ((found * rays).sum(axis=-1) > -1e-6)
     return np.where(reached[..., None], found, np.nan)
 
 

@@ -16,7 +16,7 @@ from poseshift.preprocessing.domain.keypoints.registry import recognise
 from poseshift.preprocessing.domain.readings import Settled, settle
 from poseshift.preprocessing.domain.rig import Rig, WorldUp, moved, reading_named
 from poseshift.preprocessing.domain.stated import StatedIntrinsics
-from poseshift.preprocessing.domain.tracks import View, on_human36m
+from poseshift.preprocessing.domain.tracks import View, missing_as_nan, on_human36m
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file
@@ -225,15 +225,11 @@ def _settled(
             remedy="Calibrate all of them, or leave out the extrinsics.",
         )
     seen = [
-        (tuple(views), np.stack([_missing_as_nan(one) for one in views.values()]))
+        (tuple(views), np.stack([missing_as_nan(one) for one in views.values()]))
         for views in people.values()
     ]
     stated = None if request.reading is None else reading_named(request.reading)
     return settle(rig, seen, sizes, stated, request.metres_per_unit)
-
-
-def _missing_as_nan(keypoints: Float32) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    return np.where(keypoints[..., 2:] > 0, keypoints[..., :2], np.nan).astype(np.float64)
 
 
 def _up(request: ClipRequest, rig: Rig | None) -> WorldUp:

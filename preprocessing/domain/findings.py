@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from poseshift.geometry.camera import Camera
 from poseshift.geometry.skeleton import HUMAN36M_17
 from poseshift.preprocessing.domain.assemble import CALIBRATED_SIZE
-from poseshift.preprocessing.domain.readings import LARGEST_SHARE
-from poseshift.preprocessing.domain.swaps import Swap, find_swaps, person_size, runs
+from poseshift.preprocessing.domain.readings import LARGEST_SHARE, typical_size
+from poseshift.preprocessing.domain.swaps import Swap, find_swaps, runs
+from poseshift.preprocessing.domain.tracks import missing_as_nan, person_size
 from poseshift.preprocessing.domain.views import meet, some_frames
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import Float32, Trial
@@ -103,7 +104,7 @@ def _jumps(trial: Trial, camera: Camera, keypoints: Float32) -> Iterator[Finding
     """Find steps that no person makes: the track goes on with somebody else."""
     pelvis = keypoints[:, HUMAN36M_17.root]
     seen = np.flatnonzero(pelvis[:, 2] > 0)
-    size = person_size(keypoints)
+    size = person_size(missing_as_nan(keypoints))
     if len(seen) < 2:
         return
     way = np.linalg.norm(np.diff(pelvis[seen, :2], axis=0), axis=-1) / size
@@ -116,8 +117,8 @@ def _jumps(trial: Trial, camera: Camera, keypoints: Float32) -> Iterator[Finding
             "jumps",
             "problem",
             len(at),
-            f"the person jumps further than anybody moves at {_listed(at)}: identities are mixed up; mend the "
-            "tracks",
+            f"the person jumps further than anybody moves at {_listed(at)}: identities are mixed up; "
+            "mend the tracks",
         )
 
 
@@ -135,8 +136,8 @@ def _swaps(trial: Trial, camera: Camera, keypoints: Float32) -> Iterator[Finding
             "swapped sides",
             "problem",
             count,
-            f"left and right {limbs} change sides in {count} of {trial.frames} frames ({where}{more}); --mend "
-            "exchanges them back",
+            f"left and right {limbs} change sides in {count} of {trial.frames} frames ({where}{more}); "
+            "--mend exchanges them back",
         )
 
 
@@ -211,13 +212,12 @@ def _views(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
     """Let the views of a person judge the calibration."""
     if len(trial.cameras) < 2 or not any(camera.placed for camera in trial.cameras):
         return
-    pixels = np.where(keypoints[..., 2:] > 0, keypoints[..., :2], np.nan).astype(np.float64)
+    pixels = missing_as_nan(keypoints)
     meeting = meet(pixels[:, some_frames(trial.frames)], trial.cameras)
     if math.isnan(meeting.median_px):
         yield _finding(trial, None, "views", "warning", 0, "no two cameras see a joint at once")
         return
-    side = max(max(camera.size_px) for camera in trial.cameras)
-    bad = not meeting.median_px <= LARGEST_SHARE * side
+    bad = not meeting.median_px <= LARGEST_SHARE * typical_size(list(pixels))
     each = ", ".join(f"{name} {error:.1f}" for name, error in meeting.by_camera)
     yield _finding(
         trial,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from poseshift.geometry.skeleton import HUMAN36M_17
 from poseshift.preprocessing.domain.rig import Reading, Rig
+from poseshift.preprocessing.domain.tracks import person_size
 from poseshift.preprocessing.domain.views import meet, some_frames
 from poseshift.preprocessing.errors import RawDataError
 
@@ -23,8 +24,9 @@ Float64 = NDArray[np.float64]
 CLEARLY = 2.0
 """The second best reading must have at least this many times the best one's error."""
 
-LARGEST_SHARE = 0.03
-"""The best reading's error may be so much of the image's longer side: a detector errs by less."""
+LARGEST_SHARE = 0.05
+"""The best reading's error may be so much of the person's size in the image: 85 mm of a person of 1.7 m.
+Detectors err by less than that at the median joint."""
 
 _LEGS = (("hip", "knee"), ("knee", "ankle"))
 _LEG_M = (0.55, 1.15)
@@ -97,13 +99,13 @@ def settle(
     order = sorted(candidates, key=lambda reading: _sortable(errors[reading]))
     tried = tuple((reading, errors[reading]) for reading in order)
     best, error = tried[0]
-    side = max(max(sizes[name]) for names, _ in together for name in names)
+    size = typical_size([view for _, keypoints in together for view in keypoints])
     table = "; ".join(f"{reading} {_px(value)}" for reading, value in tried)
-    if not error <= LARGEST_SHARE * side:
+    if not error <= LARGEST_SHARE * size:
         raise RawDataError(
             rig.files[0],
             found=f"no reading by which the views meet (re-projection: {table})",
-            expected=f"a median of at most {LARGEST_SHARE * side:.0f} px ({LARGEST_SHARE:.0%} of the image)",
+            expected=f"a median of at most {LARGEST_SHARE * size:.0f} px, {LARGEST_SHARE:.0%} of the person's size",
             remedy="Check that calibration, images and keypoints are of the same cameras and moments, that "
             "track ids are the same in all views, and that no video was scaled or turned after calibration.",
         )
@@ -166,6 +168,11 @@ def _unit(
             remedy="State the unit of the calibration with --length-unit.",
         )
     return fitting[0]
+
+
+def typical_size(views: Sequence[Float64]) -> float:
+    """Median size in pixels of a person over views (frames, joints, 2)."""
+    return float(np.nanmedian([person_size(view) for view in views]))
 
 
 def leg_length(points: Float64) -> float:

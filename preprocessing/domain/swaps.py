@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseshift.geometry.skeleton import HUMAN36M_17
+from poseshift.preprocessing.domain.tracks import missing_as_nan, person_size
 from poseshift.storage.schema import Float32
 
 Float64 = NDArray[np.float64]
@@ -63,7 +64,7 @@ def find_swaps(keypoints: Float32, fps: float) -> tuple[Swap, ...]:
     fps : float
         Frames per second.
     """
-    size = person_size(keypoints)
+    size = person_size(missing_as_nan(keypoints))
     found = []
     for limbs in LIMBS:
         left, right = sides(limbs)
@@ -87,19 +88,6 @@ def sides(limbs: str) -> tuple[list[int], list[int]]:
     index = HUMAN36M_17.joint_names.index
     left, right = ([index(f"{side}_{joint}") for joint in LIMBS[limbs]] for side in ("left", "right"))
     return left, right
-
-
-def person_size(keypoints: Float32) -> float:
-    """Median over frames of the longer side of a person's box, pixels; NaN for nobody."""
-    seen = keypoints[..., 2] > 0
-    frames = seen.sum(axis=1) >= 2
-    if not frames.any():
-        return float("nan")
-    hidden = ~seen[frames][..., None]
-    points = keypoints[frames][..., :2].astype(np.float64)
-    low = np.where(hidden, np.inf, points).min(axis=1)
-    high = np.where(hidden, -np.inf, points).max(axis=1)
-    return float(np.median((high - low).max(axis=-1)))
 
 
 def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:

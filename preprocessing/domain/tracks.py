@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from poseshift.geometry.skeleton import mapping, skeleton
 from poseshift.preprocessing.errors import RawDataError
@@ -139,6 +140,28 @@ def on_human36m(keypoints: Float32, joint_set: str) -> Float32:
     for joint, parts in enumerate(to_human36m.weights):
         made[..., joint, 2] = keypoints[..., [source for source, _ in parts], 2].min(axis=-1)
     return cleaned(made)
+
+
+def missing_as_nan(keypoints: Float32) -> NDArray[np.float64]:
+    """Pixels (..., 2) of (..., 3) keypoints, NaN where a joint was not seen."""
+    return np.where(keypoints[..., 2:] > 0, keypoints[..., :2], np.nan).astype(np.float64)
+
+
+def person_size(points_px: NDArray[np.float64]) -> float:
+    """Median over frames of the longer side of a person's box, pixels; NaN for nobody.
+
+    Parameters
+    ----------
+    points_px : array of shape (frames, joints, 2)
+        NaN where a joint was not seen.
+    """
+    hidden = ~np.isfinite(points_px).all(axis=-1, keepdims=True)
+    frames = (~hidden).sum(axis=(1, 2)) >= 2
+    if not frames.any():
+        return float("nan")
+    low = np.where(hidden, np.inf, points_px)[frames].min(axis=1)
+    high = np.where(hidden, -np.inf, points_px)[frames].max(axis=1)
+    return float(np.median((high - low).max(axis=-1)))
 
 
 def _twice(path: Path, one: Sighting) -> RawDataError:
