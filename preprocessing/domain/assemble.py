@@ -225,8 +225,7 @@ def _settled(
             remedy="Calibrate all of them, or leave out the extrinsics.",
         )
     seen = [
-        (tuple(views), np.stack([missing_as_nan(one) for one in views.values()]))
-        for views in people.values()
+        (tuple(views), np.stack([missing_as_nan(one) for one in views.values()])) for views in people.values()
     ]
     stated = None if request.reading is None else reading_named(request.reading)
     return settle(rig, seen, sizes, stated, request.metres_per_unit)
