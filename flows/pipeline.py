@@ -272,7 +272,12 @@ def show(recipe: Recipe, summary: Summary) -> None:
                 f"Recipe digest `{summary.recipe_digest}`, checkpoint selection `{summary.selection}`.",
                 *(
                     f"**Note:** {note}"
-                    for note in (summary.restaging, summary.transduction, summary.calibration)
+                    for note in (
+                        summary.restaging,
+                        summary.transduction,
+                        summary.tested_elsewhere,
+                        summary.calibration,
+                    )
                     if note
                 ),
                 *(f"- snapshot of {name}: `{snapshot}`" for name, snapshot in summary.snapshots.items()),

@@ -375,7 +375,13 @@ def _print_summary(summary: Summary | LabelFreeSummary, folder: RunFolder, *, as
         if row.gain_mm is not None:
             share = "" if row.gap_closed is None else f"; share of the gap closed: {_share(row.gap_closed)}"
             console.print(f"Gained by {row.label}: [bold]{row.gain_mm}[/] mm MPJPE{share}", highlight=False)
-    for note in (summary.restaging, summary.transduction, summary.gaps, summary.calibration):
+    for note in (
+        summary.restaging,
+        summary.transduction,
+        summary.tested_elsewhere,
+        summary.gaps,
+        summary.calibration,
+    ):
         if note is not None:
             console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
     console.print(f"Report: [bold]{folder.report}[/]   Figures: {folder.summary}", soft_wrap=True)

@@ -131,6 +131,26 @@ def transduction_told(
     return text
 
 
+def tested_elsewhere_told(origins: Origins, adapted: Sequence[str]) -> str | None:
+    """Say that figures are not of the target where other data are tested; None where they are of it.
+
+    Parameters
+    ----------
+    origins : Origins
+        Of the experiment's data.
+    adapted : sequence of str
+        Labels of the methods that see the target's keypoints.
+    """
+    datasets = {one.part: one.dataset for one in origins.parts}
+    target, test = datasets.get("target"), datasets.get("test")
+    if not adapted or target is None or test is None or target == test or origins.target_frames_tested:
+        return None
+    return (
+        f"{_listed(adapted)} adapted to {target}; the figures are measured on {test} and are not figures of "
+        f"{target}."
+    )
+
+
 def _frames_tested(target: OpenData, recipe: Recipe, test: PoseStore) -> int:
     """Count the frames of the first protocol that are among the target's."""
     # A copy of a store, or another path to it, has the same snapshot.

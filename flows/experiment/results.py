@@ -9,7 +9,12 @@ from pydantic import Field
 from poseshift.adaptation.method_parts import Parts
 from poseshift.adaptation.methods import Method, Role
 from poseshift.flows.experiment.compare import gain_mm, gap_closed
-from poseshift.flows.experiment.origins import Origins, restaging_told, transduction_told
+from poseshift.flows.experiment.origins import (
+    Origins,
+    restaging_told,
+    tested_elsewhere_told,
+    transduction_told,
+)
 from poseshift.flows.experiment.recipe import CheckpointChoice, Recipe
 from poseshift.storage.inspection import intrinsics_told
 from poseshift.storage.model import FrozenModel
@@ -129,6 +134,13 @@ class Summary(ProtocolFigures):
         tested = self.origins.test_intrinsics
         assumed = [one for one in self.origins.target_intrinsics if one.origin == "assumed"]
         return intrinsics_told((*tested, *(one for one in assumed if one not in tested)))
+
+    @property
+    def tested_elsewhere(self) -> str | None:
+        """A sentence on figures that are not of the target; None where they are."""
+        if self.origins is None:
+            return None
+        return tested_elsewhere_told(self.origins, [row.label for row in self.rows if row.role == "adapted"])
 
     @property
     def transduction(self) -> str | None:

@@ -83,6 +83,8 @@ class ReportView:
         The notice about restaged data; None for real recordings.
     transductive : str or None
         The notice about lifters that have seen the frames of their test; None where none have.
+    tested_elsewhere : str or None
+        The notice that test data are not of the target; None where they are, or nothing adapts.
     gaps : str or None
         The notice about test frames that lack keypoints; None where none do.
     calibration : str or None
@@ -113,6 +115,7 @@ class ReportView:
     lead: str
     restaged: str | None
     transductive: str | None
+    tested_elsewhere: str | None
     gaps: str | None
     calibration: str | None
     headline: ResultTable
@@ -136,6 +139,7 @@ def build_view(recipe: Recipe, summary: Summary, evidence: Evidence) -> ReportVi
         lead=_lead(recipe, summary),
         restaged=summary.restaging,
         transductive=summary.transduction,
+        tested_elsewhere=summary.tested_elsewhere,
         gaps=summary.gaps,
         calibration=summary.calibration,
         headline=_table(summary),

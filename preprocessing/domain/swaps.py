@@ -12,6 +12,7 @@ told from the mirror image of the person by one view, and is not found.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +107,7 @@ def _cheapest(left: Float32, right: Float32, fps: float, size: float) -> NDArray
     prior = COST_PER_SECOND * size / fps
     costs = np.array([0.0, prior])
     came_from = np.zeros((len(seen), 2), dtype=np.int8)
-    for number, (before, now) in enumerate(zip(seen[:-1], seen[1:], strict=True), start=1):
+    for number, (before, now) in enumerate(pairwise(seen), start=1):
         straight, crossed = (0.0, 0.0)
         if now - before <= LONGEST_GAP_S * fps:
             straight = _way(left[before], left[now]) + _way(right[before], right[now])

@@ -1,4 +1,4 @@
-"""Calibration files of every layout, written here as their programs write them, against the rig they describe."""
+"""Calibration files of every layout, written here as their programs write them, against their rig."""
 
 from collections.abc import Callable
 from pathlib import Path
