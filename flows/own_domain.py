@@ -8,7 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from poseshift.preprocessing.datasets import DATASETS
 from poseshift.preprocessing.domain.assemble import ClipRequest, assemble
-from poseshift.preprocessing.domain.findings import Finding, Level, examine
+from poseshift.preprocessing.domain.examine import examine
+from poseshift.preprocessing.domain.findings import Finding, Level
 from poseshift.preprocessing.domain.mending import mended
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import Dataset, Trial

@@ -19,7 +19,7 @@ from poseshift.storage.schema import Dataset
 NO_TRUTH = (
     "The recipe names no test, so no answer was compared with 3D. The criteria say whether a lifter's "
     "answers agree with their keypoints, with bodies and with each other. A lifter that is wrong in the same "
-    "way everywhere passes all of them: they are no errors, and a lower figure does not prove a better lifter."
+    "way everywhere passes all of them: they are no errors, and a lower figure proves no better lifter."
 )
 
 

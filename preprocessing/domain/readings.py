@@ -105,7 +105,7 @@ def settle(
         raise RawDataError(
             rig.files[0],
             found=f"no reading by which the views meet (re-projection: {table})",
-            expected=f"at most {LARGEST_SHARE * size:.0f} px (median), {LARGEST_SHARE:.0%} of the person's size",
+            expected=f"at most {LARGEST_SHARE * size:.0f} px, {LARGEST_SHARE:.0%} of the person's size",
             remedy="Check that calibration, images and keypoints are of the same cameras and moments, that "
             "track ids are the same in all views, and that no video was scaled or turned after calibration.",
         )

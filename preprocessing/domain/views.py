@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from poseshift.geometry.camera import Camera
 from poseshift.geometry.lens import px_of_points, rays_of_px
+from poseshift.geometry.skeleton import HUMAN36M_17
 from poseshift.geometry.triangulation import triangulate
 
 Float64 = NDArray[np.float64]
@@ -70,6 +71,39 @@ def meet(keypoints_px: Float64, cameras: Sequence[Camera]) -> Meeting:
         by_camera=tuple((one.name, _median(every[:, i])) for i, one in enumerate(cameras)),
         points=_median_points(np.stack(points)),
     )
+
+
+def exchanged(keypoints_px: Float64, cameras: Sequence[Camera]) -> NDArray[np.bool_]:
+    """Find the frames in which a view's left is the right of all the other views together.
+
+    The paired joints are triangulated from the other views and projected; exchanged, they are to lie at most
+    half as far from what was seen.
+
+    Parameters
+    ----------
+    keypoints_px : array of shape (cameras, frames, 17, 2)
+        Of three views or more; NaN where a joint was not seen.
+    cameras : sequence of Camera
+        With extrinsics in one world.
+
+    Returns
+    -------
+    array of bool of shape (cameras, frames)
+    """
+    paired = [*HUMAN36M_17.left, *HUMAN36M_17.right]
+    crossed = [*HUMAN36M_17.right, *HUMAN36M_17.left]
+    found = []
+    for number, camera in enumerate(cameras):
+        others = [one for one in range(len(cameras)) if one != number]
+        points = meet(keypoints_px[others], [cameras[one] for one in others]).points
+        before = points @ np.asarray(camera.rotation).T + np.asarray(camera.translation)
+        expected = px_of_points(before, camera)[:, paired]
+        straight, other = (
+            np.nansum(np.linalg.norm(keypoints_px[number][:, joints] - expected, axis=-1), axis=-1)
+            for joints in (paired, crossed)
+        )
+        found.append(other < straight / 2)
+    return np.stack(found)
 
 
 def _errors(

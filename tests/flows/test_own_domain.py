@@ -241,7 +241,7 @@ def test_what_needs_3d_says_so_in_one_sentence(recipe: Recipe, poseshift: Comman
     assert recipe.target is not None
     evaluated = poseshift("evaluate", tmp_path, recipe.target.store, "--keypoints", "detected")
     assert evaluated.exit_code == 1
-    assert "my_rig" in evaluated.stderr
+    assert "has no 3D, so nothing can be measured on it" in evaluated.stderr
     supervised = recipe.model_copy(
         update={"source": recipe.target, "run_dir": tmp_path / "run", "compare": ()}
     )

@@ -9,7 +9,8 @@ import pytest
 
 from poseshift.geometry.skeleton import HUMAN36M_17
 from poseshift.preprocessing.domain.assemble import ClipRequest, KeypointSource, assemble
-from poseshift.preprocessing.domain.findings import Finding, examine
+from poseshift.preprocessing.domain.examine import examine
+from poseshift.preprocessing.domain.findings import Finding
 from poseshift.preprocessing.domain.mending import mended
 from poseshift.storage.schema import Trial
 
@@ -122,3 +123,11 @@ def test_assumed_intrinsics_and_an_unknown_up_are_told(own_rig: "OwnRig", tmp_pa
     (trial,) = assemble(ClipRequest(keypoints=(source,), fps=60.0)).trials
     levels = {one.check: one.level for one in examine(trial, "detected")}
     assert levels == {"intrinsics": "warning", "up": "note"}
+
+
+def test_a_view_whose_left_is_the_others_right(sound: Trial) -> None:
+    keypoints = sound.detections["detected"].copy()
+    keypoints[2] = keypoints[2][:, HUMAN36M_17.mirrored]
+    (mirrored,) = found(with_keypoints(sound, keypoints), "mirrored view")
+    assert (mirrored.level, mirrored.camera) == ("problem", "cam03")
+    assert found(with_keypoints(sound, keypoints), "swapped sides") == []  # which its own motion cannot show
