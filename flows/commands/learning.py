@@ -52,7 +52,6 @@ from poseshift.flows.prepare import PrepareFailedError
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
 from poseshift.flows.train import train as train_flow
 from poseshift.preprocessing.errors import RawDataError
-from poseshift.storage.columns import positions_held
 from poseshift.storage.inspection import intrinsics_told
 from poseshift.storage.store import PoseStore, StoreError
 from poseshift.training.encoding import EncodingName
@@ -221,7 +220,7 @@ def evaluate(
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
         dataset = opened.dataset
-        if not positions_held(opened):
+        if any(opened.trial_attributes(key).positions_kind is None for key in opened.keys()):
             fail(f"{store} has no 3D, so nothing can be measured on it; it can be a target to adapt to")
         names = tuple(protocols) if protocols else names_for_store(opened)
         if not names:

@@ -131,7 +131,7 @@ def transduction_told(
     return text
 
 
-def tested_elsewhere_told(origins: Origins, adapted: Sequence[str]) -> str | None:
+def elsewhere_told(origins: Origins, adapted: Sequence[str]) -> str | None:
     """Say that figures are not of the target where other data are tested; None where they are of it.
 
     Parameters

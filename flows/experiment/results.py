@@ -11,8 +11,8 @@ from poseshift.adaptation.methods import Method, Role
 from poseshift.flows.experiment.compare import gain_mm, gap_closed
 from poseshift.flows.experiment.origins import (
     Origins,
+    elsewhere_told,
     restaging_told,
-    tested_elsewhere_told,
     transduction_told,
 )
 from poseshift.flows.experiment.recipe import CheckpointChoice, Recipe
@@ -140,7 +140,7 @@ class Summary(ProtocolFigures):
         """A sentence on figures that are not of the target; None where they are."""
         if self.origins is None:
             return None
-        return tested_elsewhere_told(self.origins, [row.label for row in self.rows if row.role == "adapted"])
+        return elsewhere_told(self.origins, [row.label for row in self.rows if row.role == "adapted"])
 
     @property
     def transduction(self) -> str | None:
