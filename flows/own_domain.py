@@ -125,26 +125,31 @@ def check_domain(location: str, *, detector: str | None = None) -> DomainReport:
 def mend_domain(location: str, *, detector: str | None = None) -> DomainReport:
     """Exchange sides back where they have changed, in one transaction, and look again; raises as a check."""
     store = PoseStore.open(location)
-    trials = [(trial := store.read(key), mended(trial, _detector(trial, detector))) for key in store.keys()]
-    changed = [after for before, after in trials if after is not before]
-    if changed:
-        with store.transaction(f"Exchange left and right back in {len(changed)} trials") as transaction:
-            for trial in changed:
-                transaction.write(trial)
-    return _report(store, detector, tuple(trial.key.path for trial in changed))
+    changed = []
+    with store.transaction("Exchange left and right back") as transaction:  # commits nothing if nothing is
+        for key in store.keys():
+            trial = store.read(key)
+            after = mended(trial, _detector(trial, detector))
+            if after is not trial:
+                transaction.write(after)
+                changed.append(key.path)
+    return _report(store, detector, tuple(changed))
 
 
 def _report(store: PoseStore, detector: str | None, changed: tuple[str, ...]) -> DomainReport:
-    trials = [store.read(key) for key in store.keys()]
-    if not trials:
+    keys = store.keys()
+    if not keys:
         raise ValueError(f"{store.location} holds no trial; add one with `poseshift domain add`")
     order: tuple[Level, ...] = ("problem", "warning", "note")
-    found = [one for trial in trials for one in examine(trial, _detector(trial, detector))]
+    found: list[Finding] = []
+    for key in keys:
+        trial = store.read(key)
+        found += examine(trial, _detector(trial, detector))
     return DomainReport(
         dataset=store.dataset,
         snapshot=store.snapshot,
-        trials=len(trials),
-        frames=sum(trial.frames for trial in trials),
+        trials=len(keys),
+        frames=sum(store.frames(key) for key in keys),
         mended=changed,
         findings=tuple(sorted(found, key=lambda one: order.index(one.level))),
     )

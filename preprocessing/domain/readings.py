@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseshift.geometry.skeleton import HUMAN36M_17
-from poseshift.preprocessing.domain.rig import Reading, Rig
+from poseshift.preprocessing.domain.rig import EVERY_READING, Reading, Rig
 from poseshift.preprocessing.domain.tracks import person_size
 from poseshift.preprocessing.domain.views import meet, some_frames
 from poseshift.preprocessing.errors import RawDataError
@@ -107,7 +107,8 @@ def settle(
             found=f"no reading by which the views meet (re-projection: {table})",
             expected=f"at most {LARGEST_SHARE * size:.0f} px, {LARGEST_SHARE:.0%} of the person's size",
             remedy="Check that calibration, images and keypoints are of the same cameras and moments, that "
-            "track ids are the same in all views, and that no video was scaled or turned after calibration.",
+            "track ids are the same in all views, and that no video was scaled or turned after calibration."
+            + _other_reading(rig, candidates, together, sizes, LARGEST_SHARE * size),
         )
     if len(tried) > 1 and not tried[1][1] >= CLEARLY * error:
         raise RawDataError(
@@ -130,6 +131,21 @@ def _untested(rig: Rig, candidates: Sequence[Reading], metres_per_unit: float | 
             remedy="State --reading and --length-unit, or leave the extrinsics out of the file.",
         )
     return Settled(candidates[0], unit, None)
+
+
+def _other_reading(
+    rig: Rig,
+    tried: Sequence[Reading],
+    seen: Sequence[tuple[Sequence[str], Float64]],
+    sizes: Mapping[str, tuple[int, int]],
+    limit_px: float,
+) -> str:
+    """Name a reading that the format does not have and by which the views would meet; nothing without one."""
+    others = {reading: _error(rig, reading, seen, sizes) for reading in EVERY_READING if reading not in tried}
+    best = min(others, key=lambda reading: _sortable(others[reading]), default=None)
+    if best is None or not others[best] <= limit_px:
+        return ""
+    return f" They would meet by {best} ({_px(others[best])}): if the file means that, say --reading {best}."
 
 
 def _error(

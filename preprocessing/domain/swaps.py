@@ -12,7 +12,6 @@ told from the mirror image of the person by one view, and is not found.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,26 +103,26 @@ def _cheapest(left: Float32, right: Float32, fps: float, size: float) -> NDArray
     exchanged = np.zeros(frames, dtype=np.bool_)
     if len(seen) < 2 or not np.isfinite(size):
         return exchanged
-    prior = COST_PER_SECOND * size / fps
-    costs = np.array([0.0, prior])
+    before, now = seen[:-1], seen[1:]
+    known = now - before <= LONGEST_GAP_S * fps
+    straight = known * (_ways(left[before], left[now]) + _ways(right[before], right[now]))
+    crossed = known * (_ways(left[before], right[now]) + _ways(right[before], left[now]))
+    priors = COST_PER_SECOND * size / fps * (now - before)
+    kept, turned = 0.0, float(priors[0])  # cheapest way so far to a frame as it is, and exchanged
     came_from = np.zeros((len(seen), 2), dtype=np.int8)
-    for number, (before, now) in enumerate(pairwise(seen), start=1):
-        straight, crossed = (0.0, 0.0)
-        if now - before <= LONGEST_GAP_S * fps:
-            straight = _way(left[before], left[now]) + _way(right[before], right[now])
-            crossed = _way(left[before], right[now]) + _way(right[before], left[now])
-        moves = np.array([[straight, crossed], [crossed, straight]])
-        total = costs[:, None] + moves  # (state before, state now)
-        came_from[number] = total.argmin(axis=0)
-        costs = total.min(axis=0) + np.array([0.0, prior * (now - before)])
-    state = int(costs.argmin())
+    for number, (same, cross, prior) in enumerate(zip(straight, crossed, priors, strict=True), start=1):
+        came_from[number] = (turned + cross < kept + same, turned + same <= kept + cross)
+        kept, turned = min(kept + same, turned + cross), min(kept + cross, turned + same) + prior
+    state = int(turned < kept)
     for number in range(len(seen) - 1, -1, -1):
         exchanged[seen[number]] = state == 1
         state = int(came_from[number, state])
     return exchanged
 
 
-def _way(before: Float32, now: Float32) -> float:
-    """Sum over joints of the way between two frames, of those seen in both; (joints, 3) each."""
-    both = (before[:, 2] > 0) & (now[:, 2] > 0)
-    return float(np.linalg.norm(before[both, :2] - now[both, :2], axis=-1).sum())
+def _ways(before: Float32, now: Float32) -> Float64:
+    """Sum over joints of the ways between pairs of frames, of those seen in both; (pairs, joints, 3) each."""
+    both = (before[..., 2] > 0) & (now[..., 2] > 0)
+    ways = np.linalg.norm(before[..., :2].astype(np.float64) - now[..., :2], axis=-1)
+    summed: Float64 = np.where(both, ways, 0.0).sum(axis=-1)
+    return summed

@@ -102,3 +102,25 @@ def test_units_are_found_by_the_length_of_legs(
     up = np.array(turned.cameras[0].up)
     np.testing.assert_allclose(up, -own_rig.rotations[0][:, 1], atol=1e-9)  # the file's -y, before the camera
     assert turned.up == "z"
+
+
+def test_a_file_that_is_not_what_its_format_says_is_refused_with_what_it_may_mean(
+    own_rig: "OwnRig", tmp_path: Path
+) -> None:
+    """Camera-to-world poses in OpenCV's layout, a common mistake: nothing is guessed, a way out is named."""
+    text = "%YAML:1.0\n---\nnames:\n" + "".join(f'  - "{name}"\n' for name in own_rig.names)
+    for number, name in enumerate(own_rig.names):
+        k = [own_rig.focal, 0.0, own_rig.centre[0], 0.0, own_rig.focal, own_rig.centre[1], 0.0, 0.0, 1.0]
+        turned, place = (
+            own_rig.rotations[number].T,
+            -own_rig.rotations[number].T @ own_rig.translations[number],
+        )
+        for key, values in (("K", k), ("dist", own_rig.lens), ("Rot", turned.ravel()), ("T", place)):
+            text += f"{key}_{name}:\n  data: {[float(one) for one in values]}\n"
+    file = tmp_path / "rig.yml"
+    file.write_text(text)
+    with pytest.raises(RawDataError, match="no reading by which the views meet") as error:
+        assemble(request(own_rig, tmp_path, file))
+    assert "say --reading columns,+z,centre" in error.value.remedy
+    trial = assemble(request(own_rig, tmp_path, file, reading="columns,+z,centre")).trials[0]
+    np.testing.assert_allclose(trial.cameras[2].rotation, own_rig.rotations[2], atol=1e-9)
