@@ -15,7 +15,8 @@ from poseshift.flows.cli import app
 from poseshift.flows.experiment.folder import RunFolder
 from poseshift.flows.experiment.label_free import LabelFreeSummary, TrainedUntested
 from poseshift.flows.experiment.recipe import Recipe, RecipeError, load_recipe
-from poseshift.flows.pipeline import publish_untested, train_method
+from poseshift.flows.pipeline import publish_untested, run_recorded, train_method
+from poseshift.flows.reproduce import compare_runs, pinned, read_run
 from poseshift.flows.watch import decide
 from poseshift.geometry.camera import project, world_to_camera
 from poseshift.preprocessing.human36m.layout import CAMERA_IDS
@@ -255,3 +256,22 @@ def test_a_recipe_with_neither_test_nor_target_is_refused(recipe: Recipe, tmp_pa
     path.write_text(yaml.safe_dump({**content, "method": "source_only"}))
     with pytest.raises(RecipeError, match="neither `test:` nor `target:`"):
         load_recipe(path)
+
+
+def test_a_run_without_a_test_is_reproduced_bit_for_bit(recipe: Recipe, tmp_path: Path) -> None:
+    small = recipe.model_copy(
+        update={"run_dir": tmp_path / "run", "seeds": (0,), "compare": (), "name": "once"}
+    )
+    with run_recorded(small):
+        trained = (TrainedUntested("gpa", 0, train_method(small, "gpa", 0)),)
+        publish_untested(small, trained)
+    recorded = read_run(tmp_path / "run")
+    again = pinned(recorded, tmp_path / "again")
+    assert again.test is None
+    assert again.target is not None
+    assert again.target.snapshot == trained[0].training.snapshots["my_rig"]
+    with run_recorded(again):
+        publish_untested(again, (TrainedUntested("gpa", 0, train_method(again, "gpa", 0)),))
+    compared = compare_runs(recorded, read_run(tmp_path / "again"))
+    assert compared.succeeded, compared.differences
+    assert compared.compared > 10
