@@ -350,7 +350,8 @@ def _keypoints_named(attributes: TrialAttributes, wanted: str, key: TrialKey) ->
         detectors = sorted(one.removeprefix(DETECTION_PREFIX) for one in arrays)
         known = [*(["ground_truth"] if "keypoints_2d" in attributes.digests else []), *detectors]
         raise ValueError(
-            f"trial {key.path!r} has no {name}; say `keypoints: {' | '.join(known)}` of these data"
+            f"trial {key.path!r} has no {name}; say `keypoints: {' | '.join(known)}` of these data (or "
+            "--keypoints)"
         )
     return name
 

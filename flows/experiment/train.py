@@ -259,18 +259,20 @@ def _train(
     launch: Launch,
 ) -> TrainingRecord:
     started = perf_counter()
+    # The smaller ones first: what is wrong with them is then told at once.
+    seen, answered = (None if data is None else data.unlabelled() for data in (target, watched))
     columns = labelled.labelled()
     watching = None
     if job.selection == "label-free" or watched is not None:
         known = columns.on_skeleton(skeleton_of(job.lifter))
         bones = bone_statistics(known.positions_camera, skeleton(known.skeleton))
-        watching = Watching(SelectionConfig(), bones, None if watched is None else watched.unlabelled())
+        watching = Watching(SelectionConfig(), bones, answered)
     launch.announce(_shared(job, labelled, target, place).model_dump_json())
     try:
         taught = teach(
             job.teaching,
             columns,
-            None if target is None else target.unlabelled(),
+            seen,
             place,
             place / GRAVITY,
             device,

@@ -197,10 +197,10 @@ def _joined(rigs: Sequence[Rig]) -> Rig | None:
 
 def _size(request: ClipRequest, rig: Rig | None, name: str, view: View) -> tuple[int, int]:
     size = view.size_px or request.size_px or (None if rig is None else rig.camera(name).size_px)
-    if size is None:
+    if size is None or min(size) < 1:
         raise RawDataError(
             request.keypoints[0].path,
-            found=f"no image size of camera {name!r} in any file",
+            found=f"no image size of camera {name!r}" if size is None else f"an image of {size}",
             expected="width and height in pixels",
             remedy="Give them with --size WIDTHxHEIGHT.",
         )

@@ -206,7 +206,38 @@ def read_rig(path: Path) -> Rig:
             expected=f"one of these: {known}",
             remedy="Write it as one of these, or state --camera-matrix or --fov.",
         )
-    return fitting[0].read(path)
+    rig = fitting[0].read(path)
+    for camera in rig.cameras:
+        _require_sound(path, camera)
+    return rig
+
+
+def _require_sound(path: Path, camera: RigCamera) -> None:
+    """Refuse numbers that no camera has, which would pass on as places and sizes of people."""
+    numbers = np.array([*camera.focal_px, *camera.centre_px, *(camera.size_px or (1, 1))])
+    lens = np.array([*camera.distortion.radial, *camera.distortion.tangential])
+    if not (
+        np.isfinite(numbers).all() and np.isfinite(lens).all() and (np.delete(numbers, [2, 3]) > 0).all()
+    ):
+        raise RawDataError(
+            path,
+            found=f"focal length {camera.focal_px}, principal point {camera.centre_px}, image "
+            f"{camera.size_px} of camera {camera.name}",
+            expected="finite numbers, focal lengths and sizes above 0",
+            remedy="Correct the calibration.",
+        )
+    placed = [part for part in (camera.matrix, camera.vector) if part is not None]
+    turned = np.eye(3) if camera.matrix is None else camera.matrix
+    if (
+        not all(np.isfinite(part).all() for part in placed)
+        or np.abs(turned @ turned.T - np.eye(3)).max() > 0.01
+    ):
+        raise RawDataError(
+            path,
+            found=f"a rotation or vector of camera {camera.name} that is none",
+            expected="a matrix of orthogonal rows of length 1, and finite numbers",
+            remedy="Correct the extrinsics, or leave them out.",
+        )
 
 
 def opencv_distortion(path: Path, coefficients: list[float]) -> Distortion:

@@ -86,6 +86,10 @@ ONLY_PERSON = "1"
 """Identity of the person where a detector tracks nobody and every image shows one."""
 
 
+MOST_FRAMES = 1_000_000
+"""Four hours at 60 frames per second; a number of an image that is damaged would ask for more memory."""
+
+
 def collect(path: Path, sightings: Iterable[Sighting], joint_set: str) -> View:
     """Join the sightings of one video to tracks.
 
@@ -104,6 +108,13 @@ def collect(path: Path, sightings: Iterable[Sighting], joint_set: str) -> View:
         )
     first = min(one.frame for one in seen)
     frames = max(one.frame for one in seen) - first + 1
+    if frames > MOST_FRAMES:
+        raise RawDataError(
+            path,
+            found=f"frames {first} to {first + frames - 1}",
+            expected=f"at most {MOST_FRAMES:,} frames in a video",
+            remedy="Check the numbers of the images.",
+        )
     tracks: dict[str, Float32] = {}
     taken: set[tuple[str, int]] = set()
     for one in seen:

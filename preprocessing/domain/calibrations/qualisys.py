@@ -48,7 +48,7 @@ def _camera(path: Path, element: Xml.Element) -> RigCamera:
     transform, intrinsic = element.find("transform"), element.find("intrinsic")
     if not name or view is None or transform is None or intrinsic is None:
         raise _error(path, f"camera {name!r} lacks a part", "serial, fov_video, transform and intrinsic")
-    if float(element.get("viewrotation", "0")) != 0:
+    if element.get("viewrotation", "0") != "0":
         raise _error(path, f"camera {name} with a turned view", "viewrotation 0: the video as calibrated")
 
     def number(part: Xml.Element, attribute: str) -> float:

@@ -124,6 +124,12 @@ def test_fisheyes_are_told_from_other_lenses(own_rig: "OwnRig", tmp_path: Path) 
         ("a.qca.txt", "<calibration><cameras></cameras></calibration>", "no cameras"),
         ("a.qca.txt", "<calibration><cameras>", "damaged XML"),
         ("a.qca.txt", "<!DOCTYPE a [<!ENTITY b 'c'>]><calibration></calibration>", "entities"),
+        ("a.yml", "camera_matrix: [0, 0, 320, 0, 600, 240, 0, 0, 1]\n", "focal lengths and sizes above 0"),
+        (
+            "a.yml",
+            "K: [9, 0, 3, 0, 9, 2, 0, 0, 1]\nR: [1, 1, 0, 0, 1, 0, 0, 0, 1]\nT: [0, 0, 0]\n",
+            "a rotation or vector of camera a that is none",
+        ),
         ("a.txt", "fx 1000", "no layout of calibrations that is known"),
     ],
 )

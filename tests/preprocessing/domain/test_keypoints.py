@@ -239,6 +239,11 @@ def test_people_of_a_clip_are_trials_and_moments_are_matched(tmp_path: Path) -> 
             ),
             "5. keypoints",
         ),
+        (
+            "a.json",
+            json.dumps([{"image_id": number, "keypoints": [1.0] * 51} for number in (1, 10**12)]),
+            "at most 1,000,000 frames",
+        ),
         ("a.json", "{", "no readable JSON"),
         ("a.csv", "x,y", "no layout of keypoints that is known"),
         ("a.npz", "no zip", "no layout of keypoints that is known"),
