@@ -18,7 +18,14 @@ from poseshift.adaptation.config import (
 from poseshift.adaptation.global_position import RootForm
 from poseshift.adaptation.methods import METHODS, Method
 from poseshift.augmentation.collapse import CollapseError
-from poseshift.flows.commands.console import console, fail, print_json, steps_shown, user_errors
+from poseshift.flows.commands.console import (
+    console,
+    fail,
+    print_json,
+    steps_shown,
+    tell_intrinsics,
+    user_errors,
+)
 from poseshift.flows.commands.options import (
     Cameras,
     Dask,
@@ -197,6 +204,8 @@ def adapt(
         with steps_shown():
             record = train_flow.with_options(name="adapt")(job, out)
     _print_training(record, out, as_json=as_json)
+    if not as_json:
+        tell_intrinsics(PoseStore.open(target))
 
 
 @app.command()
@@ -391,9 +400,9 @@ def _print_summary(summary: Summary | LabelFreeSummary, folder: RunFolder, *, as
 
 def _print_label_free(summary: LabelFreeSummary) -> None:
     table = Table(title=f"{summary.name}: no truth; criteria on keypoints of {summary.target}")
-    table.add_column("lifter", no_wrap=True)
+    table.add_column("lifter")
     for column in ("rank", *summary.rows[0].kept_criteria.values):
-        table.add_column(column.replace("_", " "), justify="right")
+        table.add_column(column.replace("_", " "), justify="right", min_width=6)
     for row in summary.rows:
         values = (f"{value:.3g}" for value in row.kept_criteria.values.values())
         table.add_row(f"{row.label}, seed {row.seed}", f"{row.rank:.1f}", *values)

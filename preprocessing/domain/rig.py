@@ -185,6 +185,9 @@ CALIBRATION_FORMATS = Registry[CalibrationFormat]("calibration format")
 """Every layout of calibrations by name; a user's own is one more call of ``add``."""
 
 
+_MOST_BYTES = 10_000_000
+
+
 def read_rig(path: Path) -> Rig:
     """Read a calibration file of any known layout.
 
@@ -196,6 +199,13 @@ def read_rig(path: Path) -> Rig:
     if not path.is_file():
         raise RawDataError(
             path, found="no file", expected="a calibration of the cameras", remedy="Correct the path."
+        )
+    if path.stat().st_size > _MOST_BYTES:
+        raise RawDataError(
+            path,
+            found=f"{path.stat().st_size:,} bytes",
+            expected=f"at most {_MOST_BYTES:,} in a calibration",
+            remedy="Give the calibration alone, without images or points.",
         )
     fitting = [one for one in CALIBRATION_FORMATS.values() if one.recognises(path)]
     if len(fitting) != 1:

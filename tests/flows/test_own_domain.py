@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from poseshift.flows.cli import app
 from poseshift.flows.experiment.folder import RunFolder
 from poseshift.flows.experiment.label_free import LabelFreeSummary, TrainedUntested
+from poseshift.flows.experiment.origins import find_origins
 from poseshift.flows.experiment.recipe import Recipe, RecipeError, load_recipe
 from poseshift.flows.pipeline import publish_untested, run_recorded, train_method
 from poseshift.flows.reproduce import compare_runs, pinned, read_run
@@ -275,3 +276,20 @@ def test_a_run_without_a_test_is_reproduced_bit_for_bit(recipe: Recipe, tmp_path
     compared = compare_runs(recorded, read_run(tmp_path / "again"))
     assert compared.succeeded, compared.differences
     assert compared.compared > 10
+
+
+def test_assumed_cameras_are_told_wherever_the_store_is_looked_at(
+    poseshift: Command, files: tuple[Path, Path], recipe: Recipe, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    added = poseshift("domain", "add", "my_rig", "--store", store, "--fps", "60", "--keypoints", files[0])
+    assert "ASSUMED" in added.stdout
+    told = "Intrinsics of person-1/walk are assumed, not calibrated"
+    assert told in poseshift("inspect", store).stdout
+    assert recipe.target is not None
+    target = recipe.target.model_copy(update={"store": str(store)})
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe.model_copy(update={"target": target}).model_dump(mode="json")))
+    assert told in poseshift("gap", path, "--out", tmp_path / "gap").stdout
+    known = find_origins(recipe.model_copy(update={"target": target}))
+    assert [one.origin for one in known.target_intrinsics] == ["assumed"]

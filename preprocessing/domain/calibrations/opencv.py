@@ -36,7 +36,14 @@ _FISHEYES = ("fisheye", "equidistant")
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain YAML and OpenCV's matrices."""
+    """Plain YAML and OpenCV's matrices; no aliases, of which a short file can be made endless."""
+
+    def compose_node(self, parent: yaml.nodes.Node | None, index: int) -> yaml.nodes.Node | None:
+        """Compose one node, or refuse it."""
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "an alias")
+        node: yaml.nodes.Node | None = super().compose_node(parent, index)
+        return node
 
 
 def _matrix(loader: yaml.SafeLoader, node: yaml.nodes.Node) -> Any:

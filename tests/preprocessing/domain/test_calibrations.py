@@ -119,6 +119,7 @@ def test_fisheyes_are_told_from_other_lenses(own_rig: "OwnRig", tmp_path: Path) 
         ("a.yml", "%YAML:1.0\n---\ncamera_matrix: [1, 2]\n", "no 3x3 camera matrix of camera a"),
         ("a.yml", "camera_matrix: [1, 2", "damaged YAML"),
         ("a.yml", "camera_matrix: !!python/object/apply:os.system ['true']\n", "damaged YAML"),
+        ("a.yml", "a: &a [1, 2]\ncamera_matrix: [*a, *a]\n", "damaged YAML"),
         ("a.toml", "[cam_0]\nmatrix = 3\n", "another layout"),
         ("a.toml", "title = 'nothing'\n", "no table with a camera matrix"),
         ("a.qca.txt", "<calibration><cameras></cameras></calibration>", "no cameras"),
