@@ -15,11 +15,11 @@ from poseshift.flows.report.placements import Chart, PlacementRow, placement_cha
 from poseshift.flows.report.view import CMU_NOTICE, SHADES, Fact, is_cmu
 
 _UNITS = {
-    "reprojection": ("re-projection, % of the person's size", 100.0),
-    "symmetry": ("left against right bones, %", 100.0),
-    "bone_lengths": ("bones against the source's, %", 100.0),
-    "flip_mm": ("mirrored view, mm", 1.0),
-    "turn_mm": ("turned view, mm", 1.0),
+    "reprojection": ("re-projection, %", 100.0),
+    "symmetry": ("symmetry, %", 100.0),
+    "bone_lengths": ("bones, %", 100.0),
+    "flip_mm": ("mirrored, mm", 1.0),
+    "turn_mm": ("turned, mm", 1.0),
 }
 """How a criterion is called on the page, and the factor of its unit; others go by their name."""
 
@@ -84,7 +84,7 @@ def label_free_view(recipe: Recipe, summary: LabelFreeSummary, placement: Placem
     names = tuple(summary.rows[0].kept_criteria.values)
     return LabelFreeView(
         title=recipe.name,
-        lead=f"{len(summary.rows)} lifters answered to keypoints of {summary.target}, whose 3D nobody knows.",
+        lead=f"Lifters answered to keypoints of {summary.target}; no answer was compared with 3D.",
         notes=summary.notes,
         columns=tuple(_called(name) for name in names),
         rows=tuple(
