@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from poseshift.flows.experiment.progress import Step, progress_to
+from poseshift.storage.inspection import find_intrinsics, intrinsics_told
+from poseshift.storage.store import PoseStore
 
 console = Console()
 """Results for people."""
@@ -39,6 +41,13 @@ def user_errors(*kinds: type[Exception]) -> Iterator[None]:
         yield
     except kinds as error:
         fail(str(error))
+
+
+def tell_intrinsics(store: PoseStore) -> None:
+    """Say so where a store's cameras are assumed, made of its annotations, or contradicted by them."""
+    told = intrinsics_told(find_intrinsics(store))
+    if told is not None:
+        console.print(told, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

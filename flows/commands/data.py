@@ -15,6 +15,7 @@ from poseshift.flows.commands.console import (
     fail,
     print_json,
     steps_shown,
+    tell_intrinsics,
     user_errors,
 )
 from poseshift.flows.commands.options import Json, Plugins
@@ -28,7 +29,7 @@ from poseshift.preprocessing.motion.sources import load, title
 from poseshift.preprocessing.mpi_inf_3dhp.layout import CameraSet
 from poseshift.preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions, TestIntrinsics
 from poseshift.preprocessing.restaging.restage import restage as restage_motions
-from poseshift.storage.inspection import describe, intrinsics_told
+from poseshift.storage.inspection import describe
 from poseshift.storage.lock import StoreLockedError
 from poseshift.storage.store import Commit, PoseStore, StoreError
 
@@ -211,7 +212,8 @@ def restage(
 def inspect(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> None:
     """Show what a store holds: trials, frames, cameras, and where they came from."""
     with user_errors(StoreError):
-        description = describe(PoseStore.open(store, snapshot))
+        opened = PoseStore.open(store, snapshot)
+        description = describe(opened)
     if as_json:
         print_json(description)
         return
@@ -225,9 +227,7 @@ def inspect(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> N
     console.print(table)
     if description.restaged_from:
         console.print(f"[yellow]Restaged motion, not the original recordings:[/] {description.restaged_from}")
-    told = intrinsics_told(description.intrinsics)
-    if told is not None:
-        console.print(told, style="yellow", markup=False, highlight=False)
+    tell_intrinsics(opened)
 
 
 @app.command()

@@ -10,8 +10,9 @@ from rich.table import Table
 
 from poseshift.adaptation.domain_gap import Compared, KeypointStage, LabelledStage
 from poseshift.adaptation.two_sample import TwoSample
-from poseshift.flows.commands.console import console, print_json, steps_shown, user_errors
+from poseshift.flows.commands.console import console, print_json, steps_shown, tell_intrinsics, user_errors
 from poseshift.flows.commands.options import Json
+from poseshift.flows.experiment.data import open_store
 from poseshift.flows.experiment.recipe import RecipeError, load_recipe
 from poseshift.flows.report.gap import (
     GapReport,
@@ -46,6 +47,8 @@ def gap(
         print_json(report)
         return
     _print(report)
+    if loaded.target is not None:
+        tell_intrinsics(open_store(loaded.target))
     console.print(f"Figures and plots in {folder}", soft_wrap=True)
 
 

@@ -18,7 +18,14 @@ from poseshift.adaptation.config import (
 from poseshift.adaptation.global_position import RootForm
 from poseshift.adaptation.methods import METHODS, Method
 from poseshift.augmentation.collapse import CollapseError
-from poseshift.flows.commands.console import console, fail, print_json, steps_shown, user_errors
+from poseshift.flows.commands.console import (
+    console,
+    fail,
+    print_json,
+    steps_shown,
+    tell_intrinsics,
+    user_errors,
+)
 from poseshift.flows.commands.options import (
     Cameras,
     Dask,
@@ -36,6 +43,7 @@ from poseshift.flows.demo import demo as demo_flow
 from poseshift.flows.evaluate import evaluate_once
 from poseshift.flows.experiment.evaluate import EvaluationRecord
 from poseshift.flows.experiment.folder import RunFolder
+from poseshift.flows.experiment.label_free import LabelFreeSummary
 from poseshift.flows.experiment.launch import LaunchError
 from poseshift.flows.experiment.recipe import (
     CheckpointChoice,
@@ -196,6 +204,8 @@ def adapt(
         with steps_shown():
             record = train_flow.with_options(name="adapt")(job, out)
     _print_training(record, out, as_json=as_json)
+    if not as_json:
+        tell_intrinsics(PoseStore.open(target))
 
 
 @app.command()
@@ -219,6 +229,8 @@ def evaluate(
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
         dataset = opened.dataset
+        if any(opened.trial_attributes(key).positions_kind is None for key in opened.keys()):
+            fail(f"{store} has no 3D, so nothing can be measured on it; it can be a target to adapt to")
         names = tuple(protocols) if protocols else names_for_store(opened)
         if not names:
             fail(
@@ -353,9 +365,13 @@ def _figures(result: EvaluationResult | Figures) -> tuple[str, ...]:
     return tuple(str(estimate).replace(" [", "\n[") for estimate in estimates)
 
 
-def _print_summary(summary: Summary, folder: RunFolder, *, as_json: bool) -> None:
+def _print_summary(summary: Summary | LabelFreeSummary, folder: RunFolder, *, as_json: bool) -> None:
     if as_json:
         print_json(summary)
+        return
+    if isinstance(summary, LabelFreeSummary):
+        _print_label_free(summary)
+        console.print(f"Report: [bold]{folder.report}[/]   Figures: {folder.summary}", soft_wrap=True)
         return
     table = Table(title=f"{summary.name}: {summary.protocol}, {summary.frames:,} test frames")
     table.add_column("method", no_wrap=True)
@@ -370,10 +386,29 @@ def _print_summary(summary: Summary, folder: RunFolder, *, as_json: bool) -> Non
         if row.gain_mm is not None:
             share = "" if row.gap_closed is None else f"; share of the gap closed: {_share(row.gap_closed)}"
             console.print(f"Gained by {row.label}: [bold]{row.gain_mm}[/] mm MPJPE{share}", highlight=False)
-    for note in (summary.restaging, summary.transduction, summary.gaps, summary.calibration):
+    for note in (
+        summary.restaging,
+        summary.transduction,
+        summary.tested_elsewhere,
+        summary.gaps,
+        summary.calibration,
+    ):
         if note is not None:
             console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
     console.print(f"Report: [bold]{folder.report}[/]   Figures: {folder.summary}", soft_wrap=True)
+
+
+def _print_label_free(summary: LabelFreeSummary) -> None:
+    table = Table(title=f"{summary.name}: no truth; criteria on keypoints of {summary.target}")
+    table.add_column("lifter")
+    for column in ("rank", *summary.rows[0].kept_criteria.values):
+        table.add_column(column.replace("_", " "), justify="right", min_width=6)
+    for row in summary.rows:
+        values = (f"{value:.3g}" for value in row.kept_criteria.values.values())
+        table.add_row(f"{row.label}, seed {row.seed}", f"{row.rank:.1f}", *values)
+    console.print(table)
+    for note in summary.notes:
+        console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _share(share: Estimate) -> str:
