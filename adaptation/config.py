@@ -94,7 +94,8 @@ class SelfTrainingAdaptation(FrozenModel):
 
 
 Adaptation = Annotated[
-    NoAdaptation | GlobalPositionAdaptation | PoseDAAdaptation | SelfTrainingAdaptation, Field(discriminator="method")
+    NoAdaptation | GlobalPositionAdaptation | PoseDAAdaptation | SelfTrainingAdaptation,
+    Field(discriminator="method"),
 ]
 """The union, told apart by ``method``."""
 

@@ -94,10 +94,8 @@ def _placement(labels: Labels, adaptation: Adaptation) -> str:
 def _viewpoint(adaptation: Adaptation, viewpoint: Viewpoint) -> str:
     if isinstance(adaptation, SelfTrainingAdaptation):
         options = adaptation.options
-        return (
-            f"{_turned(viewpoint)}; {100 * options.transferred:g} % turned as pseudo-poses, {100 * options.own:g} % "
-            "pseudo-poses"
-        )
+        own = f", {100 * options.own:g} % pseudo-poses themselves" if options.own > 0 else ""
+        return f"{_turned(viewpoint)}; {100 * options.transferred:g} % turned as pseudo-poses{own}"
     return _turned(viewpoint)
 
 

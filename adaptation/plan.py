@@ -186,7 +186,7 @@ def _bodies(aligned: GlobalPositionAdaptation, keypoints: TargetKeypoints) -> tu
 
 
 def _varied(aligned: GlobalPositionAdaptation, keypoints: TargetKeypoints) -> tuple[BatchTransform, ...]:
-    """What varies poses without turning or placing them."""
+    """Vary poses without turning or placing them."""
     bodies = _bodies(aligned, keypoints)
     if aligned.augmentation is None:
         return bodies

@@ -4,8 +4,8 @@ A source shows other postures, seen from elsewhere, than the target does. While 
 averaged weights (a mean teacher: Tarvainen and Valpola, NeurIPS 2017) answer every so often for target
 keypoints, and closed form puts each answer on its rays. The answers that re-project best become pseudo-labels
 in two ways. *Transferred*: a source pose is turned as the pseudo-pose stands (pitch, roll and heading of its
-trunk) and placed at its root. *Own*: the pseudo-pose itself, with bodies and bones varied, is a training pose;
-its keypoints are projected anew, so that what is learned is consistent even where the answer was wrong.
+trunk) and placed at its root. *Own*: the pseudo-pose itself, with bodies and bones varied, is a training
+pose; its keypoints are projected anew, so that both belong together even where the answer was wrong.
 "Pseudo-Label-Guided Global Transforms" (arXiv 2504.12699) has the idea of orientations by pseudo-labels.
 No label of the target is used.
 """
@@ -30,7 +30,7 @@ from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.camera import normalise, project
 from poseshift.geometry.rays import absolute_on_rays, onto_rays
 from poseshift.geometry.rotation import axis_angle_to_matrix, compose, rotate, transpose
-from poseshift.geometry.skeleton import Skeleton, skeleton
+from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import Batch, BatchTransform
 from poseshift.training.flip import lift_flip_averaged
@@ -47,7 +47,10 @@ class SelfTrainingConfig(FrozenModel):
     every: int = Field(default=200, ge=1, description="Steps between one set of pseudo-poses and the next.")
     poses: int = Field(default=4096, ge=2, description="Target poses answered for each time.")
     kept: float = Field(
-        default=0.8, gt=0, le=1, description="Share of the answers that is believed: those that re-project best."
+        default=0.8,
+        gt=0,
+        le=1,
+        description="Share of the answers that is believed: those that re-project best.",
     )
     ema_decay: float = Field(
         default=0.99, gt=0, lt=1, description="Decay of the average of the lifter's weights that answers."
@@ -70,7 +73,9 @@ class SelfTrainingConfig(FrozenModel):
     @model_validator(mode="after")
     def _leaves_the_source(self) -> SelfTrainingConfig:
         if self.transferred + self.own >= 1:
-            raise ValueError("`transferred` and `own` leave nothing of the source; let them sum to less than 1")
+            raise ValueError(
+                "`transferred` and `own` leave nothing of the source; let them sum to less than 1"
+            )
         return self
 
 
@@ -187,9 +192,9 @@ class SelfTraining:
         turn = compose(body_axes(model, joint_set), transpose(body_axes(pose, joint_set)))
         turn = compose(self._jitter(len(batch), model, generator), turn)
         relative = varied.positions_camera - middle_root(varied.positions_camera, joint_set.root)
-        size = (
-            bone_lengths(pose, joint_set).sum(dim=-1) / bone_lengths(model, joint_set).sum(dim=-1)
-        )[:, None]
+        size = (bone_lengths(pose, joint_set).sum(dim=-1) / bone_lengths(model, joint_set).sum(dim=-1))[
+            :, None
+        ]
         root = model[:, joint_set.root] * size
         return self._seen(rotate(relative, turn), root, pseudo.rows[chosen])
 

@@ -124,8 +124,8 @@ FORMS: Mapping[FormName, Form] = MappingProxyType(
             Form("exact", "Exact keypoints, the source's skeleton."),
             Form(
                 "detected",
-                "Target and test keypoints have a detector's errors, and trunk and head are put together from "
-                "hips, shoulders and nose.",
+                "Target and test keypoints have a detector's errors, and trunk and head are put together "
+                "from hips, shoulders and nose.",
                 detected=True,
                 assembled=True,
             ),

@@ -241,7 +241,9 @@ def _by_content(table: DomainTable) -> Iterator[str]:
     measured = [cell for cell in table.cells if cell.lines and all(line.by_content for line in cell.lines)]
     if not measured:
         return
-    shown = [one for one in CONTENTS if any(one in line.by_content for cell in measured for line in cell.lines)]
+    shown = [
+        one for one in CONTENTS if any(one in line.by_content for cell in measured for line in cell.lines)
+    ]
     yield BY_CONTENT
     yield ""
     yield _markdown_row(("lifter", "method", "runs", *shown))
