@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue, ValidationError
 from poseshift.adaptation.config import Adaptation
 from poseshift.adaptation.method_parts import Labels
 from poseshift.adaptation.selection import Criteria, SelectionConfig
+from poseshift.adaptation.tuning_config import TuningCheck
 from poseshift.flows.benchmark.content import Content
 from poseshift.flows.benchmark.domains import DOMAINS, DomainName, TargetDomain
 from poseshift.flows.benchmark.forms import FormName
@@ -178,6 +179,8 @@ class RunLine(FrozenModel):
     """Spearman's correlation over the epochs of the label-free rank with the true error."""
     collapses: tuple[CollapseEvent, ...]
     """Times that the augmentation collapsed."""
+    tuning: tuple[TuningCheck, ...] = ()
+    """What answers to target keypoints were like while the lifter was tuned on them."""
     given_up: str | None = None
     """Why the run was given up; None for a run that reached its end."""
     seconds: float

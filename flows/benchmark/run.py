@@ -133,6 +133,7 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
             CollapseEvent(step=entry.health.step, signs=entry.signs, to_epoch=entry.to_epoch)
             for entry in read_rollbacks(place / TRAINING)
         ),
+        tuning=() if taught is None else taught.fitted.tuning,
         given_up=given_up,
         seconds=perf_counter() - started,
         device=_name_of(device),

@@ -26,6 +26,8 @@ _CONTROLS: Mapping[str, str] = MappingProxyType(
         "diverse_random_viewpoint": "diverse",
         "diverse_both": "no_target",
         "self_training": "diverse_both",
+        "diverse_tuned": "diverse",
+        "diverse_multi_view": "diverse_tuned",
     }
 )
 
