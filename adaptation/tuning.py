@@ -43,8 +43,9 @@ from poseshift.training.transforms import TrainingRun
 
 logger = logging.getLogger(__name__)
 
-FLAT = 0.5
-"""Answers whose depth is less than this share of what it was before tuning are called flat in the log."""
+DRIFT = 1.5
+"""Answers whose depth or size is this many times what it was before tuning, or fewer than one over it, have
+drifted: the log says so."""
 
 
 @dataclass(frozen=True)
@@ -239,18 +240,26 @@ class TargetLoss:
             depth_spread=spread,
             size=size,
         )
-        if self.checks and check.depth_spread < FLAT * self.checks[0].depth_spread:
+        self.checks.append(check)
+        if has_drifted(self.checks[0], check):
             logger.warning(
-                "answers to target keypoints became flat by step %d: their depth is %.2f of the source's and "
-                "was %.2f before tuning; lower the weights of the target's terms",
+                "answers to target keypoints have drifted by step %d: of the source's, their depth is %.2f and "
+                "their size %.2f; before tuning %.2f and %.2f. Lower the weights of the target's terms",
                 check.step,
                 check.depth_spread,
+                check.size,
                 self.checks[0].depth_spread,
+                self.checks[0].size,
             )
-        self.checks.append(check)
         self._sums, self._counted = torch.zeros_like(self._sums), 0
 
     def _in_run(self) -> tuple[TrainingRun, DevicePoses]:
         if self._run is None or self._poses is None:
             raise RuntimeError("the target's terms are of a lifter in training; give them to fit")
         return self._run, self._poses
+
+
+def has_drifted(before: TuningCheck, now: TuningCheck) -> bool:
+    """Whether answers became much flatter, deeper, smaller or larger than they were."""
+    pairs = ((before.depth_spread, now.depth_spread), (before.size, now.size))
+    return any(not 1 / DRIFT < new / max(old, 1e-9) < DRIFT for old, new in pairs)

@@ -15,7 +15,7 @@ from poseshift.adaptation.config import GlobalPositionAdaptation, NoAdaptation, 
 from poseshift.adaptation.methods import METHODS
 from poseshift.adaptation.plan import learns_beside_lifter, plan
 from poseshift.adaptation.target_clips import Pairs, Tracks, Triples, shown
-from poseshift.adaptation.tuning import TargetLoss
+from poseshift.adaptation.tuning import TargetLoss, has_drifted
 from poseshift.adaptation.tuning_config import TargetTuning
 from poseshift.geometry.camera import Camera, project, world_to_camera
 from poseshift.geometry.rotation import axis_angle_to_matrix
@@ -256,7 +256,7 @@ def test_tuning_lowers_what_it_minimises(source, target) -> None:
     assert beside.checks[-1].bones < 0.7 * beside.checks[0].bones
 
 
-def test_flat_answers_are_told(source, target, caplog) -> None:
+def test_answers_that_drift_are_told(source, target, caplog) -> None:
     """A lifter whose depths are scaled away while it is tuned."""
     lifter = build(SimpleBaselineConfig(width=16, blocks=1), 2, seed=0)
     beside = TargetLoss(SMALL.model_copy(update={"first": 0.0}), source, target.unlabelled(), CPU)
@@ -269,8 +269,13 @@ def test_flat_answers_are_told(source, target, caplog) -> None:
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             step(beside, lifter, encoding("screen"), rng)
-    assert "became flat by step 3" in caplog.text
+    assert "have drifted by step 3" in caplog.text
     assert beside.checks[1].depth_spread < 0.5 * beside.checks[0].depth_spread
+    first = beside.checks[0]
+    assert not has_drifted(first, first.model_copy(update={"size": 1.4 * first.size}))
+    for name in ("size", "depth_spread"):
+        for factor in (0.6, 1.6):
+            assert has_drifted(first, first.model_copy(update={name: factor * getattr(first, name)}))
 
 
 def test_lifters_of_clips_are_tuned_and_may_be_smooth(source, target, tmp_path) -> None:
