@@ -243,8 +243,8 @@ class TargetLoss:
         self.checks.append(check)
         if has_drifted(self.checks[0], check):
             logger.warning(
-                "answers to target keypoints have drifted by step %d: of the source's, their depth is %.2f and "
-                "their size %.2f; before tuning %.2f and %.2f. Lower the weights of the target's terms",
+                "answers to target keypoints have drifted by step %d: over the source's, their depth is %.2f "
+                "and their size %.2f; before tuning %.2f and %.2f. Lower the weights of the target's terms",
                 check.step,
                 check.depth_spread,
                 check.size,
