@@ -340,7 +340,9 @@ _add(
     "GPA, all diversity, tuned on calibrated views",
     "As diverse_tuned, and answers to two target cameras' views of one frame shall agree. Another protocol: "
     "uses the extrinsics of the target's cameras.",
-    adaptation=_diverse("target", tuning=TargetTuning(multi_view=0.3)),
+    adaptation=_diverse(
+        "target", tuning=TargetTuning(reprojection=1.0, bones=0.3, symmetry=0.3, multi_view=0.3)
+    ),
     encoding="perspective",
     rays=RaysSnap(),
 )

@@ -21,14 +21,14 @@ class TargetTuning(FrozenModel):
         description="Weight of the labelled loss in the steps that have the target's terms; 0 is a control.",
     )
     reprojection: float = Field(
-        default=1.0,
+        default=0.3,
         ge=0,
-        description="Weight of re-projected against given keypoints, over their size.",
+        description="Weight of re-projected against given keypoints, over their extent.",
     )
     bones: float = Field(
-        default=0.3, ge=0, description="Weight of the change of bone lengths over a track's frames."
+        default=0.1, ge=0, description="Weight of the change of bone lengths over a track's frames."
     )
-    symmetry: float = Field(default=0.3, ge=0, description="Weight of left against right bone lengths.")
+    symmetry: float = Field(default=0.1, ge=0, description="Weight of left against right bone lengths.")
     multi_view: float = Field(
         default=0.0,
         ge=0,
