@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from poseshift.adaptation.global_position import GlobalPositionConfig
 from poseshift.adaptation.poseda_config import PoseDAConfig
 from poseshift.adaptation.self_training import SelfTrainingConfig
+from poseshift.adaptation.tuning_config import TargetTuning
 from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,
     KnownViewpoint,
@@ -18,7 +19,7 @@ from poseshift.adaptation.viewpoint import (
 )
 from poseshift.augmentation.bodies import BodyDiversity
 from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
-from poseshift.storage.model import FrozenModel
+from poseshift.storage.model import FrozenModel, is_left_out
 
 Positions = Literal["target", "source", "both"]
 """Whose keypoints poses are placed by."""
@@ -46,6 +47,8 @@ class GlobalPositionAdaptation(FrozenModel):
     """How poses are turned before: none, random (a control), or aligned with the target's cameras."""
     augmentation: RandomAugmentationConfig | None = None
     """Random changes of bones and headings after that; PoseDA learns them instead."""
+    tuning: TargetTuning | None = Field(default=None, exclude_if=is_left_out)
+    """Losses on the target's own keypoints in the last part of a training; None learns from labels alone."""
 
     @model_validator(mode="after")
     def _gravity_of_the_target(self) -> GlobalPositionAdaptation:
@@ -105,7 +108,7 @@ def looks_at_target(adaptation: Adaptation) -> bool:
     if isinstance(adaptation, SelfTrainingAdaptation):
         return True
     aligned = alignment_of(adaptation)
-    return aligned is not None and aligned.positions != "source"
+    return aligned is not None and (aligned.positions != "source" or aligned.tuning is not None)
 
 
 def alignment_of(adaptation: Adaptation) -> GlobalPositionAdaptation | None:

@@ -41,11 +41,14 @@ class Parts(FrozenModel):
     """How bodies and headings are changed."""
     rays: str
     """Whether answers are put on the rays of their keypoints."""
+    tuning: str = "none"
+    """What is learned from target keypoints alone, and whether it uses the extrinsics of their cameras."""
 
     def __str__(self) -> str:
+        tuned = "" if self.tuning == "none" else f", tuned in the {self.tuning}"
         return (
             f"encoding {self.encoding}, placement {self.placement}, viewpoint {self.viewpoint}, "
-            f"augmentation {self.augmentation}, rays {self.rays}"
+            f"augmentation {self.augmentation}, rays {self.rays}{tuned}"
         )
 
 
@@ -70,6 +73,7 @@ def parts_of(labels: Labels, adaptation: Adaptation, encoding: EncodingName, ray
         viewpoint="as in the data" if aligned is None else _viewpoint(adaptation, aligned.viewpoint),
         augmentation=_augmentation(adaptation),
         rays=f"{rays.kind}, in the loss" if rays.in_loss else rays.kind,
+        tuning="none" if aligned is None or aligned.tuning is None else aligned.tuning.words,
     )
 
 

@@ -24,6 +24,7 @@ from poseshift.adaptation.config import (
 from poseshift.adaptation.global_position import Copied, GlobalPositionConfig
 from poseshift.adaptation.method_parts import Labels, Parts, parts_of
 from poseshift.adaptation.poseda_config import PoseDAConfig, poseaug
+from poseshift.adaptation.tuning_config import TargetTuning
 from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,
     KnownViewpoint,
@@ -271,7 +272,9 @@ _add(
 )
 
 
-def _diverse(positions: Positions, viewpoint: Viewpoint | None = None) -> GlobalPositionAdaptation:
+def _diverse(
+    positions: Positions, viewpoint: Viewpoint | None = None, tuning: TargetTuning | None = None
+) -> GlobalPositionAdaptation:
     """Everything that varies without being learned; half of every batch is turned about any axis."""
     return GlobalPositionAdaptation(
         options=GlobalPositionConfig(depth_from="bones"),
@@ -279,6 +282,7 @@ def _diverse(positions: Positions, viewpoint: Viewpoint | None = None) -> Global
         viewpoint=viewpoint or NoViewpoint(),
         bodies=BodyDiversity(),
         augmentation=RandomAugmentationConfig(rotation="free", angle_spread=0.2),
+        tuning=tuning,
     )
 
 
@@ -320,6 +324,26 @@ _add(
     "GPA, random viewpoints, all diversity",
     "Control of diverse_viewpoint: random viewpoints within what cameras of people have.",
     adaptation=_diverse("target", RandomViewpoint()),
+    encoding="perspective",
+    rays=RaysSnap(),
+)
+_add(
+    "diverse_tuned",
+    "GPA, all diversity, tuned on target clips",
+    "As diverse; in the last half of the steps answers to target clips shall fit their keypoints and have "
+    "constant, symmetric bones.",
+    adaptation=_diverse("target", tuning=TargetTuning()),
+    encoding="perspective",
+    rays=RaysSnap(),
+)
+_add(
+    "diverse_multi_view",
+    "GPA, all diversity, tuned on calibrated views",
+    "As diverse_tuned, and answers to two target cameras' views of one frame shall agree. Another protocol: "
+    "uses the extrinsics of the target's cameras.",
+    adaptation=_diverse(
+        "target", tuning=TargetTuning(reprojection=1.0, bones=0.3, symmetry=0.3, multi_view=0.3)
+    ),
     encoding="perspective",
     rays=RaysSnap(),
 )

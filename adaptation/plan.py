@@ -1,4 +1,4 @@
-"""Everything that an adaptation brings to a training, asked for once: transforms, learner, gravity.
+"""Everything that an adaptation brings to a training, asked for once: transforms, learner, gravity, losses.
 
 An adaptation is handed the target without its 3D. Recipes and benchmarks train by what :func:`plan` returns.
 """
@@ -15,13 +15,13 @@ from poseshift.adaptation.config import (
     PoseDAAdaptation,
     SelfTrainingAdaptation,
     alignment_of,
-    looks_at_target,
 )
 from poseshift.adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
 from poseshift.adaptation.gravity import CameraGravity, learn_camera_gravity
 from poseshift.adaptation.poseda import PoseDA
 from poseshift.adaptation.pseudo_labels import PseudoLabelAlignment
 from poseshift.adaptation.self_training import SelfTraining
+from poseshift.adaptation.tuning import TargetLoss
 from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,
     NoViewpoint,
@@ -47,11 +47,14 @@ class AdaptationPlan:
         Learns beside the lifter; comes after the transforms.
     gravity : CameraGravity or None
         Of the target's cameras, when the viewpoints are aligned to it.
+    beside : TargetLoss or None
+        Losses on target keypoints beside that of the labelled batches.
     """
 
     transforms: tuple[BatchTransform, ...] = ()
     learner: PoseDA | None = None
     gravity: CameraGravity | None = None
+    beside: TargetLoss | None = None
 
     def gravity_found(self, target: CameraPoses) -> CameraGravity | None:
         """Return the gravity known after training: learned before it, or from the lifter's own answers.
@@ -107,15 +110,15 @@ def plan(
     elif gravity is None:
         single = DevicePoses.from_columns(source, device, frames=1)
         gravity = learn_camera_gravity(single, keypoints, aligned.viewpoint.gravity, seed)
+    beside = _tuning(aligned, source, target, device)
     if isinstance(adaptation, SelfTrainingAdaptation):
-        if target is None:
-            raise ValueError("self-training answers for target keypoints; add `target:` to the recipe")
-        seen = GlobalPositionAlignment(aligned.options, TargetKeypoints.from_poses(target), device)
+        own = TargetKeypoints.from_poses(_required(target))
+        seen = GlobalPositionAlignment(aligned.options, own, device)
         usual = _placed(aligned, keypoints, device, gravity)
         learning = SelfTraining(adaptation.options, seen, usual, _varied(aligned, keypoints))
-        return AdaptationPlan((learning,), None, gravity)
+        return AdaptationPlan((learning,), None, gravity, beside)
     if not isinstance(adaptation, PoseDAAdaptation):
-        return AdaptationPlan(_placed(aligned, keypoints, device, gravity), None, gravity)
+        return AdaptationPlan(_placed(aligned, keypoints, device, gravity), None, gravity, beside)
     learner = PoseDA(adaptation.options, source, keypoints, seed=seed, device=device)
     if isinstance(adaptation.viewpoint, NoViewpoint):  # PoseDA places its batches itself
         return AdaptationPlan(_bodies(aligned, keypoints), learner, None)
@@ -162,8 +165,10 @@ def finds_gravity_in_training(adaptation: Adaptation) -> bool:
 
 def learns_beside_lifter(adaptation: Adaptation) -> bool:
     """Whether something learns from the batches of a training, which must then be one process."""
+    aligned = alignment_of(adaptation)
+    tuned = aligned is not None and aligned.tuning is not None
     learning = isinstance(adaptation, PoseDAAdaptation | SelfTrainingAdaptation)
-    return learning or finds_gravity_in_training(adaptation)
+    return learning or tuned or finds_gravity_in_training(adaptation)
 
 
 def _keypoints(
@@ -171,12 +176,25 @@ def _keypoints(
 ) -> TargetKeypoints:
     """Collect the keypoints that poses are placed by."""
     own = TargetKeypoints.from_poses(source) if aligned.positions != "target" else None
-    if own is not None and not looks_at_target(aligned):
+    if own is not None and aligned.positions == "source":
         return own
+    seen = TargetKeypoints.from_poses(_required(target))
+    return seen if own is None else seen.joined(own)
+
+
+def _required(target: CameraPoses | None) -> CameraPoses:
     if target is None:
         raise ValueError("the adaptation needs a target; add `target:` to the recipe")
-    seen = TargetKeypoints.from_poses(target)
-    return seen if own is None else seen.joined(own)
+    return target
+
+
+def _tuning(
+    aligned: GlobalPositionAdaptation, source: CameraPoses, target: CameraPoses | None, device: torch.device
+) -> TargetLoss | None:
+    """Build the losses on the target's keypoints."""
+    if aligned.tuning is None:
+        return None
+    return TargetLoss(aligned.tuning, source, _required(target), device)
 
 
 def _bodies(aligned: GlobalPositionAdaptation, keypoints: TargetKeypoints) -> tuple[BatchTransform, ...]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import Field, TypeAdapter
 
 from poseshift.adaptation.poseda import PoseDA
+from poseshift.adaptation.tuning_config import TuningCheck
 from poseshift.augmentation.collapse import CollapseError, Health
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
@@ -55,11 +56,14 @@ class AdaptedFit:
         Times that the run went back.
     health : tuple of Health
         Checks of the augmentation, of the run as it ended.
+    tuning : tuple of TuningCheck
+        What answers to target keypoints were like, where the lifter was tuned on them.
     """
 
     fit: FitResult
     rollbacks: tuple[Rollback, ...]
     health: tuple[Health, ...]
+    tuning: tuple[TuningCheck, ...] = ()
 
 
 def fit_with_rollback(

@@ -24,12 +24,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from poseshift.geometry.skeleton import skeleton as skeleton_named
-from poseshift.training.answer import AS_IT_IS, Rays, on_rays
-from poseshift.training.batches import Batch, BatchTransform, DevicePoses
+from poseshift.training.answer import AS_IT_IS, Rays
+from poseshift.training.batches import BatchTransform, DevicePoses
 from poseshift.training.encoding import Encoding
 from poseshift.training.flip import RandomFlip
 from poseshift.training.lifters.lifter import Lifter
-from poseshift.training.losses import Loss, loss
+from poseshift.training.losses import loss
 from poseshift.training.repeatability import repeatable
 from poseshift.training.run_state import (
     STATE_FILE,
@@ -41,12 +41,13 @@ from poseshift.training.run_state import (
     save_progress,
 )
 from poseshift.training.schedule import Schedule
-from poseshift.training.transforms import StatefulTransform, TrainingRun
+from poseshift.training.step_loss import batch_loss, mixed_loss
+from poseshift.training.transforms import LossBeside, PartOfRun, StatefulTransform, TrainingRun
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["EpochLog", "FitResult", "RowOrder", "Schedule", "batch_loss", "fit"]
+__all__ = ["EpochLog", "FitResult", "RowOrder", "Schedule", "fit"]
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ def fit(
     seed: int,
     transforms: Sequence[BatchTransform] = (),
     rays: Rays = AS_IT_IS,
+    beside: LossBeside | None = None,
     on_epoch: Callable[[EpochLog], None] | None = None,
 ) -> FitResult:
     """Train a lifter in place; go on from the checkpoint in ``run_dir`` when there is one.
@@ -93,6 +95,9 @@ def fit(
         state (:class:`poseshift.training.transforms.StatefulTransform`) are saved and restored with the run.
     rays : Rays
         With ``in_loss``, half of the loss is that of the pose on the rays of its keypoints.
+    beside : LossBeside or None
+        Adds to the loss of each labelled batch; saved and restored with the run. The log holds the labelled
+        batches' loss alone.
     on_epoch : callable or None
         Called after each epoch and its checkpoint. It may use the lifter; what it raises ends the run.
 
@@ -103,7 +108,7 @@ def fit(
     Raises
     ------
     ValueError
-        When lifter, encoding and poses do not fit together, the checkpoint is of another run, or a transform
+        When lifter, encoding and poses do not fit together, the checkpoint is of another run, or a part
         with a state is to run in several processes.
     FloatingPointError
         When the loss is not finite.
@@ -118,7 +123,7 @@ def fit(
     lifter.to(fabric.device)
     optimizer = _optimizer(lifter, schedule)
     generator = torch.Generator(source.device).manual_seed(derive_seed(seed, 1, fabric.global_rank))
-    stateful = _stateful(transforms, fabric.world_size)
+    stateful = _stateful(transforms, beside, fabric.world_size)
     progress = Progress(lifter, optimizer, _average(lifter, schedule), generator, stateful)
     settings = RunSettings(
         schedule=schedule,
@@ -130,6 +135,7 @@ def fit(
         transforms=len(transforms),
         processes=fabric.world_size,
         rays=rays,
+        losses=0 if beside is None else 1,
     )
     wrapped, optimizer = fabric.setup(lifter, optimizer)
     model = cast(Lifter, wrapped)  # it answers to the lifter's attributes, too
@@ -140,8 +146,8 @@ def fit(
     loss_of = loss(schedule.loss)
     epoch_steps = schedule.epoch_length(len(source))
     total_steps = schedule.epochs * epoch_steps
-    for learning in stateful:
-        learning.attach(TrainingRun(lifter, encoding, total_steps))
+    for part in stateful:
+        part.attach(TrainingRun(lifter, encoding, total_steps))
 
     cuda = [fabric.device] if fabric.device.type == "cuda" else []
     with (
@@ -161,6 +167,7 @@ def fit(
             started = time.perf_counter()
             model.train()
             loss_sum = torch.zeros((), device=source.device)
+            whole_sum = torch.zeros((), device=source.device)
             for _ in range(epoch_steps):
                 rate = schedule.learning_rate * schedule.rate_factor(progress.step, total_steps)
                 for group in optimizer.param_groups:
@@ -168,22 +175,29 @@ def fit(
                 batch = source.batch(rows(progress.step)[fabric.global_rank :: fabric.world_size])
                 for transform in stages:
                     batch = transform(batch, generator)
-                value = batch_loss(model, encoding, batch, loss_of, generator, rays)
+                shown = None if beside is None else beside.draw(generator)
+                if beside is None or shown is None:
+                    whole = value = batch_loss(model, encoding, batch, loss_of, generator, rays)
+                else:
+                    value, answers = mixed_loss(model, encoding, batch, shown, loss_of, generator, rays)
+                    whole = beside.whole(value, answers)
                 optimizer.zero_grad()
-                fabric.backward(value)
+                fabric.backward(whole)
                 if schedule.clip_norm is not None:
                     nn.utils.clip_grad_norm_(lifter.parameters(), schedule.clip_norm)
                 optimizer.step()
                 if progress.average is not None:
                     progress.average.update_parameters(lifter)
                 loss_sum += value.detach()  # no .item() here: it would wait for the device at every step
+                whole_sum += whole.detach()
                 progress.step += 1
 
             mean_loss = _mean_over_processes(fabric, loss_sum / epoch_steps)
             seconds = time.perf_counter() - started
-            if not math.isfinite(mean_loss):
+            mean_whole = _mean_over_processes(fabric, whole_sum / epoch_steps)
+            if not math.isfinite(mean_whole):
                 raise FloatingPointError(
-                    f"the loss is {mean_loss} after {progress.step} steps; lower learning_rate "
+                    f"the loss is {mean_whole} after {progress.step} steps; lower learning_rate "
                     f"({schedule.learning_rate}) or clip_norm, and look for missing keypoints (NaN)"
                 )
             entry = EpochLog(
@@ -206,45 +220,6 @@ def fit(
         lifter.load_state_dict(progress.average.module.state_dict())
     lifter.eval()
     return FitResult(lifter, tuple(progress.history))
-
-
-def batch_loss(
-    lifter: Lifter,
-    encoding: Encoding,
-    batch: Batch,
-    loss_of: Loss,
-    generator: torch.Generator | None = None,
-    rays: Rays = AS_IT_IS,
-) -> Tensor:
-    """Encode a batch, lift it, and measure the loss, in the encoding's axes or on the rays.
-
-    Parameters
-    ----------
-    lifter, encoding : Lifter or Encoding
-        Made for each other.
-    batch : Batch
-        Clips as long as the lifter expects.
-    loss_of : Loss
-        From :func:`poseshift.training.losses.loss`.
-    generator : torch.Generator or None
-        For the random part of the encoding; none to leave it out.
-    rays : Rays
-        With ``in_loss``, the loss is the mean of the output's and of the pose's on its rays.
-    """
-    joint_set = skeleton_named(lifter.skeleton)
-    answered = slice(None)
-    if lifter.output == "centre":
-        answered = slice(lifter.frames // 2, lifter.frames // 2 + 1)
-    target = batch.root_relative(joint_set)[:, answered]
-    encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator)
-    prediction = lifter(encoded.inputs)
-    if not rays.in_loss:
-        return loss_of(prediction, encoding.to_target_frame(target, encoded))
-    relative = encoding.from_target_frame(prediction, encoded)
-    keypoints = batch.keypoints_px[:, answered]
-    placed = on_rays(rays, relative, keypoints, batch.intrinsics, joint_set.root)
-    # On the rays alone the output across the image, and with it its size, would be anybody's guess.
-    return (loss_of(relative, target) + loss_of(placed, target)) / 2
 
 
 class RowOrder:
@@ -291,14 +266,18 @@ def _check_match(lifter: Lifter, encoding: Encoding, source: DevicePoses) -> Non
             raise ValueError(f"the lifter's {what} is {wanted} but the data or their encoding give {found}")
 
 
-def _stateful(transforms: Sequence[BatchTransform], processes: int) -> tuple[StatefulTransform, ...]:
-    found = tuple(transform for transform in transforms if isinstance(transform, StatefulTransform))
+def _stateful(
+    transforms: Sequence[BatchTransform], beside: LossBeside | None, processes: int
+) -> tuple[PartOfRun, ...]:
+    found: list[PartOfRun] = [one for one in transforms if isinstance(one, StatefulTransform)]
+    if beside is not None:
+        found.append(beside)
     if found and processes > 1:
-        names = ", ".join(type(transform).__name__ for transform in found)
+        names = ", ".join(type(one).__name__ for one in found)
         raise ValueError(
             f"{names} learns from the batches of one process, but this run has {processes}; start it with one"
         )
-    return found
+    return tuple(found)
 
 
 def _fabric(device: torch.device, schedule: Schedule) -> Fabric:

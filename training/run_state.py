@@ -1,7 +1,7 @@
 """The state of a training run on disk: what must be kept so that an interrupted run ends as if undisturbed.
 
 Rows and learning rate of a step are functions of the step, so weights, optimiser, moving average, the states
-of transforms that have one and of the random-number generators are all there is. A state remembers the
+of the parts that have one and of the random-number generators are all there is. A state remembers the
 settings of its run and refuses others.
 """
 
@@ -22,7 +22,7 @@ from poseshift.storage.model import FrozenModel
 from poseshift.training.answer import Rays, RaysOff
 from poseshift.training.checkpoint import load_state
 from poseshift.training.schedule import Schedule
-from poseshift.training.transforms import StatefulTransform
+from poseshift.training.transforms import PartOfRun
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -70,6 +70,7 @@ class RunSettings(FrozenModel):
     transforms: int
     processes: int
     rays: Rays = RaysOff()
+    losses: int = 0
 
 
 @dataclass
@@ -80,7 +81,7 @@ class Progress:
     optimizer: torch.optim.Optimizer
     average: AveragedModel | None
     generator: torch.Generator
-    transforms: tuple[StatefulTransform, ...] = ()
+    parts: tuple[PartOfRun, ...] = ()
     step: int = 0
     history: list[EpochLog] = field(default_factory=list)
 
@@ -100,7 +101,7 @@ def save_progress(fabric: Fabric, path: Path, settings: RunSettings, progress: P
         "lifter": progress.lifter.state_dict(),
         "optimizer": progress.optimizer.state_dict(),
         "average": None if progress.average is None else progress.average.state_dict(),
-        "transforms": [transform.state_dict() for transform in progress.transforms],
+        "transforms": [part.state_dict() for part in progress.parts],
         "transform_rng": _gather(fabric, progress.generator.get_state()),
         "torch_rng": _gather(fabric, torch.get_rng_state()),
         "cuda_rng": _gather(fabric, torch.cuda.get_rng_state(fabric.device)) if cuda else None,
@@ -137,8 +138,8 @@ def restore_progress(fabric: Fabric, path: Path, settings: RunSettings, progress
         progress.average.load_state_dict(state["average"])
     rank = fabric.global_rank
     progress.generator.set_state(_of_process(state["transform_rng"], rank))
-    for transform, kept in zip(progress.transforms, state["transforms"], strict=True):
-        transform.load_state_dict(kept)
+    for part, kept in zip(progress.parts, state["transforms"], strict=True):
+        part.load_state_dict(kept)
     torch.set_rng_state(_of_process(state["torch_rng"], rank))
     if state["cuda_rng"] is not None and fabric.device.type == "cuda":
         torch.cuda.set_rng_state(_of_process(state["cuda_rng"], rank), fabric.device)

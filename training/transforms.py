@@ -1,8 +1,9 @@
-"""Batch transforms that learn: what the training loop keeps for them, and what it tells them.
+"""Parts of a training with a state: what the training loop keeps for them, and what it tells them.
 
 A plain transform is a function of a batch and of random numbers. An adversarial one has weights, optimisers,
-pools and counters that change with every batch. The loop saves and restores them with the run's own state, so
-that an interrupted run still ends as if undisturbed.
+pools and counters that change with every batch; a loss beside that of the labelled batch counts the steps
+and records what it saw. The loop saves and restores them with the run's own state, so that an interrupted run
+still ends as if undisturbed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+from torch import Tensor
 
 from poseshift.training.batches import Batch
 from poseshift.training.encoding import Encoding
@@ -19,7 +21,7 @@ from poseshift.training.lifters.lifter import Lifter
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """The run that a transform is part of.
+    """The run that a transform or a loss is part of.
 
     Attributes
     ----------
@@ -37,12 +39,8 @@ class TrainingRun:
     total_steps: int
 
 
-@runtime_checkable
-class StatefulTransform(Protocol):
-    """A :data:`~training.batches.BatchTransform` with a state, called exactly once per training step."""
-
-    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Turn a batch into another one, and learn from it."""
+class PartOfRun(Protocol):
+    """Anything with a state that the training loop keeps."""
 
     def attach(self, run: TrainingRun) -> None:
         """Be told of the run, before its first step and before any state is restored."""
@@ -52,3 +50,29 @@ class StatefulTransform(Protocol):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state that :meth:`state_dict` gave."""
+
+
+@runtime_checkable
+class StatefulTransform(PartOfRun, Protocol):
+    """A :data:`~training.batches.BatchTransform` with a state, called exactly once per training step."""
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Turn a batch into another one, and learn from it."""
+
+
+class LossBeside(PartOfRun, Protocol):
+    """A loss of unlabelled clips beside that of each labelled batch; asked exactly once per training step."""
+
+    def draw(self, generator: torch.Generator) -> Batch | None:
+        """Draw the unlabelled clips of a step, lifted together with the labelled ones; None for none."""
+
+    def whole(self, labelled: Tensor, answers: Tensor) -> Tensor:
+        """Turn the labelled loss and the answers to the clips drawn into the loss of the whole step.
+
+        Parameters
+        ----------
+        labelled : Tensor
+            Scalar.
+        answers : Tensor
+            (n, frames or 1, joints, 3), metres, relative to the root, camera axes.
+        """

@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue, ValidationError
 from poseshift.adaptation.config import Adaptation
 from poseshift.adaptation.method_parts import Labels
 from poseshift.adaptation.selection import Criteria, SelectionConfig
+from poseshift.adaptation.tuning_config import TuningCheck
 from poseshift.augmentation.collapse import Health
 from poseshift.flows.benchmark.content import Content
 from poseshift.flows.benchmark.domains import DOMAINS, DomainName, TargetDomain
@@ -181,6 +182,8 @@ class RunLine(FrozenModel):
     """Times that the augmentation collapsed."""
     augmentation: Health | None = Field(default=None, exclude_if=is_left_out)
     """Last check of learned augmentation, which says whether its generator follows the poses."""
+    tuning: tuple[TuningCheck, ...] = ()
+    """What answers to target keypoints were like while the lifter was tuned on them."""
     given_up: str | None = None
     """Why the run was given up; None for a run that reached its end."""
     seconds: float

@@ -134,6 +134,7 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
             for entry in read_rollbacks(place / TRAINING)
         ),
         augmentation=None if taught is None or not taught.fitted.health else taught.fitted.health[-1],
+        tuning=() if taught is None else taught.fitted.tuning,
         given_up=given_up,
         seconds=perf_counter() - started,
         device=_name_of(device),

@@ -28,6 +28,8 @@ _CONTROLS: Mapping[str, str] = MappingProxyType(
         "diverse_learned_frozen": "diverse",
         "diverse_both": "no_target",
         "self_training": "diverse_both",
+        "diverse_tuned": "diverse",
+        "diverse_multi_view": "diverse_tuned",
     }
 )
 

@@ -17,6 +17,7 @@ from poseshift.adaptation.gravity import CameraGravity
 from poseshift.adaptation.plan import AdaptationPlan, needs_learned_gravity, plan
 from poseshift.adaptation.rollback import AdaptedFit, fit_with_rollback
 from poseshift.adaptation.selection import SelectionConfig, measure
+from poseshift.adaptation.tuning import TargetLoss
 from poseshift.augmentation.lengths import subject_lengths
 from poseshift.flows.experiment.initial import start_from
 from poseshift.geometry.bones import BoneStatistics
@@ -177,7 +178,7 @@ def teach(
         on_epoch(log)
 
     if adaptation.learner is None:
-        fit_one = partial(_fit_plainly, lifter, chosen, poses, teaching.schedule)
+        fit_one = partial(_fit_plainly, lifter, chosen, poses, teaching.schedule, adaptation.beside)
     else:
         fit_one = partial(fit_with_rollback, lifter, chosen, poses, teaching.schedule, adaptation.learner)
     fitted = fit_one(
@@ -288,6 +289,7 @@ def _fit_plainly(
     chosen: Encoding,
     poses: DevicePoses,
     schedule: Schedule,
+    beside: TargetLoss | None,
     *,
     run_dir: Path,
     seed: int,
@@ -295,7 +297,7 @@ def _fit_plainly(
     rays: Rays,
     on_epoch: EpochListener,
 ) -> AdaptedFit:
-    """Train without anything that learns beside the lifter, and so without anything that could collapse."""
+    """Train without anything that learns beside the lifter, and so without anything to go back from."""
     result = fit(
         lifter,
         chosen,
@@ -305,9 +307,10 @@ def _fit_plainly(
         seed=seed,
         transforms=transforms,
         rays=rays,
+        beside=beside,
         on_epoch=on_epoch,
     )
-    return AdaptedFit(result, (), ())
+    return AdaptedFit(result, (), (), () if beside is None else tuple(beside.checks))
 
 
 def _recorder(

@@ -19,6 +19,7 @@ from poseshift.adaptation.candidates import Candidate, candidates, restore_chose
 from poseshift.adaptation.plan import learns_beside_lifter
 from poseshift.adaptation.rollback import Rollback
 from poseshift.adaptation.selection import SelectionConfig
+from poseshift.adaptation.tuning_config import TuningCheck
 from poseshift.augmentation.checkpoint import save_generator
 from poseshift.augmentation.collapse import Health
 from poseshift.flows.experiment.data import DataInputs, OpenData, open_poses
@@ -135,6 +136,8 @@ class TrainingRecord(FrozenModel):
     """Times that adversarial augmentation collapsed and the run went back."""
     augmentation: tuple[Health, ...] = ()
     """Checks of adversarial augmentation, in the run as it ended."""
+    tuning: tuple[TuningCheck, ...] = ()
+    """What answers to target keypoints were like while the lifter was tuned on them."""
 
 
 class SharedTraining(FrozenModel):
@@ -305,6 +308,7 @@ def _train(
         candidates=candidates(place / CANDIDATES),
         rollbacks=taught.fitted.rollbacks,
         augmentation=taught.fitted.health,
+        tuning=taught.fitted.tuning,
     )
     _save(job, taught, record, inputs, None if math.isnan(rate) else rate, place)
     return record

@@ -13,9 +13,9 @@ from poseshift.storage.columns import CameraPoses
 from poseshift.training.answer import Answer, Rays, RaysBlend, RaysOff, RaysSnap, on_rays
 from poseshift.training.batches import Batch, DevicePoses
 from poseshift.training.encoding import encoding
-from poseshift.training.fit import batch_loss
 from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.losses import loss
+from poseshift.training.step_loss import batch_loss
 
 BODY = skeleton("human36m_17")
 

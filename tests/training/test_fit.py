@@ -7,7 +7,7 @@ import torch
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import Batch, DevicePoses
 from poseshift.training.encoding import encoding
-from poseshift.training.fit import RowOrder, batch_loss, fit
+from poseshift.training.fit import RowOrder, fit
 from poseshift.training.flip import lift
 from poseshift.training.lifters.ampose import AMPoseConfig
 from poseshift.training.lifters.lifter import Lifter
@@ -15,6 +15,7 @@ from poseshift.training.lifters.registry import build
 from poseshift.training.losses import loss
 from poseshift.training.run_state import STATE_FILE
 from poseshift.training.schedule import Schedule
+from poseshift.training.step_loss import batch_loss
 
 BODY = skeleton("human36m_17")
 TINY = AMPoseConfig(width=8, pairs=1, heads=2, dropout=0.2)

@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 
 from poseshift.adaptation.config import Adaptation, GlobalPositionAdaptation, NoAdaptation, PoseDAAdaptation
 from poseshift.adaptation.poseda_config import PoseDAConfig
+from poseshift.adaptation.tuning_config import TargetTuning
 from poseshift.adaptation.viewpoint import RandomViewpoint
 from poseshift.augmentation.bodies import BodyDiversity
 from poseshift.augmentation.conditional_generator import ConditionalGeneratorConfig
@@ -91,7 +93,9 @@ def data(
         make_columns(draw_people(rng, 64), cameras, np.repeat(np.arange(2, dtype=np.int32), 32))
         for cameras in ((square_camera, wide_camera), (wide_camera, square_camera))
     ]
-    return both[0], both[1].unlabelled()
+    # Both cameras of the target film one trial at once.
+    filmed = replace(both[1], trial=np.zeros(64, dtype=np.int32), frame=np.arange(64, dtype=np.int32) % 32)
+    return both[0], filmed.unlabelled()
 
 
 def gpa(**options: Any) -> GlobalPositionAdaptation:
@@ -133,6 +137,9 @@ def from_random(rotation: Rotations) -> PoseDAAdaptation:
             "mpjpe",
             id="random, viewing axis",
         ),
+        pytest.param(gpa(tuning=TargetTuning(first=0.2, smoothness=0.1)), "mpjpe", id="tuning"),
+        pytest.param(gpa(tuning=TargetTuning(first=0.2, measured="rays")), "mpjpe", id="tuning on rays"),
+        pytest.param(gpa(tuning=TargetTuning(first=0.2, multi_view=0.3)), "mpjpe", id="tuning on views"),
         pytest.param(poseda(), "mpjpe", id="poseda"),
         pytest.param(poseda(feedback=FeedbackConfig(weight=1.0)), "mpjpe", id="poseda, feedback"),
         pytest.param(poseda("viewing_axis"), "mpjpe", id="poseda, viewing axis"),

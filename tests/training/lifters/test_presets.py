@@ -10,10 +10,10 @@ from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.encoding import encoding
 from poseshift.training.evaluation.evaluate import predict
 from poseshift.training.export import export_lifter
-from poseshift.training.fit import batch_loss
 from poseshift.training.lifters.registry import build, preset, presets
 from poseshift.training.lifters.semgcn import SemGCNConfig
 from poseshift.training.losses import loss
+from poseshift.training.step_loss import batch_loss
 
 SMALL = sorted(name for name in presets() if name.endswith("-small"))
 
