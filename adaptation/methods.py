@@ -38,7 +38,7 @@ from poseshift.augmentation.collapse import CollapseConfig
 from poseshift.augmentation.conditional_generator import ConditionalGeneratorConfig
 from poseshift.augmentation.config import AdversaryConfig, FeedbackConfig, UsefulnessConfig
 from poseshift.augmentation.discriminator import Critic, DiscriminatorConfig
-from poseshift.augmentation.generator import BoneChanges, GeneratorConfig, Rotations
+from poseshift.augmentation.generator import BoneChanges, GeneratorConfig, RandomRotations, Rotations
 from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.registry import Registry
@@ -273,15 +273,18 @@ _add(
 
 
 def _diverse(
-    positions: Positions, viewpoint: Viewpoint | None = None, tuning: TargetTuning | None = None
+    positions: Positions,
+    viewpoint: Viewpoint | None = None,
+    tuning: TargetTuning | None = None,
+    rotation: RandomRotations = "free",
 ) -> GlobalPositionAdaptation:
-    """Everything that varies without being learned; half of every batch is turned about any axis."""
+    """Everything that varies without being learned; half of every batch is turned."""
     return GlobalPositionAdaptation(
         options=GlobalPositionConfig(depth_from="bones"),
         positions=positions,
         viewpoint=viewpoint or NoViewpoint(),
         bodies=BodyDiversity(),
-        augmentation=RandomAugmentationConfig(rotation="free", angle_spread=0.2),
+        augmentation=RandomAugmentationConfig(rotation=rotation, angle_spread=0.2),
         tuning=tuning,
     )
 
@@ -399,6 +402,22 @@ _add(
     "GPA, all diversity, frozen generator",
     "Control of diverse_learned: its generator stays as it begins, which is random augmentation.",
     adaptation=_diverse_learned(1.0),
+    encoding="perspective",
+    rays=RaysSnap(),
+)
+_add(
+    "no_target_mixed",
+    "No target, all diversity, mixed turns",
+    "As no_target, half of the turns about the viewing axis.",
+    adaptation=_diverse("source", rotation="mixed"),
+    encoding="perspective",
+    rays=RaysSnap(),
+)
+_add(
+    "diverse_both_mixed",
+    "Both positions, all diversity, mixed turns",
+    "As diverse_both, half of the turns about the viewing axis.",
+    adaptation=_diverse("both", rotation="mixed"),
     encoding="perspective",
     rays=RaysSnap(),
 )

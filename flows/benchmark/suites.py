@@ -27,6 +27,8 @@ _CONTROLS: Mapping[str, str] = MappingProxyType(
         "diverse_learned": "diverse",
         "diverse_learned_frozen": "diverse",
         "diverse_both": "no_target",
+        "no_target_mixed": "no_target",
+        "diverse_both_mixed": "no_target_mixed",
         "self_training": "diverse_both",
         "diverse_tuned": "diverse",
         "diverse_multi_view": "diverse_tuned",
