@@ -6,6 +6,7 @@ finds the cluster, and shows the result in Prefect.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
@@ -23,10 +24,12 @@ from poseshift.flows.runtime.logs import recorded
 from poseshift.flows.runtime.retries import is_passing, patient_task
 from poseshift.preprocessing import quality
 from poseshift.preprocessing.datasets import RawTree, ReaderOptions, planners
-from poseshift.preprocessing.ingest import IngestPolicy, IngestReport, Progress, ingest
+from poseshift.preprocessing.ingest import Failure, IngestPolicy, IngestReport, Progress, ingest
 from poseshift.preprocessing.raw import RawPlan
 from poseshift.storage.location import Location
 from poseshift.storage.store import PoseStore, StoreError
+
+logger = logging.getLogger(__name__)
 
 
 def _list_kinds(schema: dict[str, Any]) -> None:
@@ -67,13 +70,30 @@ class PrepareRequest(ReaderOptions):
         return kind
 
 
+TOLD_FAILURES = 20
+"""Bad files that an error spells out."""
+
+
+def in_lines(failure: Failure) -> str:
+    """Describe a bad file: its whole path on a line of its own, then what is wrong with it."""
+    return (
+        f"  {failure.path}\n    found: {failure.found}\n    expected: {failure.expected}\n"
+        f"    what to do: {failure.remedy}"
+    )
+
+
 class PrepareFailedError(RuntimeError):
     """Some raw files were bad; the report names each with its reason."""
 
     def __init__(self, report: IngestReport) -> None:
         self.report = report
         kept = "the good ones were committed" if report.committed else "nothing was committed"
-        super().__init__(f"{len(report.failures)} raw files of {report.dataset} are bad; {kept}")
+        count = len(report.failures)
+        bad = f"{count} raw file{'s are' if count > 1 else ' is'} bad in {report.dataset}"
+        told = [in_lines(failure) for failure in report.failures[:TOLD_FAILURES]]
+        if count > len(told):
+            told.append(f"and {count - len(told)} more; the log names all of them")
+        super().__init__("\n".join((f"{bad}; {kept}", *told)))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Rebuild from the report: Prefect pickles the exceptions of its tasks."""
@@ -112,6 +132,8 @@ def prepare_store(
     started = perf_counter()
     with dask_client(request.dask) as client:
         report = ingest(plan, store, client, policy, on_progress)
+    for failure in report.failures:
+        logger.error("bad file %s: found %s; expected %s", failure.path, failure.found, failure.expected)
     log_stage(
         f"prepare {report.dataset}",
         perf_counter() - started,

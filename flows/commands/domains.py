@@ -10,7 +10,7 @@ from rich.table import Table
 
 from poseshift.adaptation.domain_gap import Compared, KeypointStage, LabelledStage
 from poseshift.adaptation.two_sample import TwoSample
-from poseshift.flows.commands.console import console, print_json, steps_shown, user_errors
+from poseshift.flows.commands.console import flow_shown, print_json, say, show, user_errors
 from poseshift.flows.commands.options import Json
 from poseshift.flows.experiment.recipe import RecipeError, load_recipe
 from poseshift.flows.report.gap import (
@@ -40,13 +40,13 @@ def gap(
     with user_errors(RecipeError, ValueError, FileNotFoundError, StoreError):
         loaded = load_recipe(recipe)
         folder = out or loaded.run_dir / "gap"
-        with steps_shown():
+        with flow_shown():
             report = measure_gap(GapRequest(recipe=loaded, labelled=labels), folder)
     if as_json:
         print_json(report)
         return
     _print(report)
-    console.print(f"Figures and plots in {folder}", soft_wrap=True)
+    say(f"Figures and plots in {folder}")
 
 
 def _print(report: GapReport) -> None:
@@ -61,7 +61,7 @@ def _print(report: GapReport) -> None:
         depth, pitch, *_bones = labelled_quantities(known)
         _add(table, known, (depth, pitch))
         _add_distance(table, "3D pose", known.gap.pose_distance)
-    console.print(table)
+    show(table)
 
 
 def _add(table: Table, stage: KeypointStage | LabelledStage, quantities: tuple[Compared, ...]) -> None:

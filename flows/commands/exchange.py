@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from poseshift.flows.commands.console import console, user_errors
+from poseshift.flows.commands.console import say, user_errors
 from poseshift.flows.commands.options import Plugins
 from poseshift.flows.experiment.predictions import export_for_3dhp_scripts
 from poseshift.geometry.camera import Camera
@@ -193,7 +193,7 @@ def export_poseaug(store: Store, file: OutFile) -> None:
             read_camera_poses(opened, Selection(positions="universal")), _parent_made(file)
         )
     _print_written(opened, file)
-    console.print(f"{rows:,} rows; the file names no sequence, frame or camera.")
+    say(f"{rows:,} rows; the file names no sequence, frame or camera.")
 
 
 @export_app.command("mmpose")
@@ -224,7 +224,7 @@ def export_predictions(
     with user_errors(*_MENDABLE):
         written = export_for_3dhp_scripts(evaluation, protocol, file)
     frames = ", ".join(f"{name} {count:,}" for name, count in written.items())
-    console.print(f"{file}: frames of {frames}", highlight=False, soft_wrap=True)
+    say(f"{file}: frames of {frames}")
 
 
 def _object_arrays(trust_pickle: bool) -> ObjectArrays:
@@ -245,9 +245,7 @@ def _write(
         for trial in read:
             transaction.write(trial)
     frames = sum(trial.frames for trial in read)
-    console.print(
-        f"[green]{dataset}[/]: {len(read)} trials with {frames:,} frames imported; snapshot {store.snapshot}"
-    )
+    say(f"{dataset}: {len(read)} trials with {frames:,} frames imported; snapshot {store.snapshot}")
 
 
 def _camera_of(images: ImageNaming) -> Callable[[ImageName], Camera]:
@@ -269,4 +267,4 @@ def _parent_made(file: Path) -> Path:
 
 def _print_written(store: PoseStore, *files: Path) -> None:
     for file in files:
-        console.print(f"{file} of snapshot {store.snapshot}", highlight=False, soft_wrap=True)
+        say(f"{file}\n  of snapshot {store.snapshot}")

@@ -12,7 +12,7 @@ from poseshift.adaptation.config import GlobalPositionAdaptation, NoAdaptation, 
 from poseshift.adaptation.global_position import RootForm
 from poseshift.adaptation.methods import METHODS, Method
 from poseshift.augmentation.collapse import CollapseError
-from poseshift.flows.commands.console import console, fail, print_json, steps_shown, user_errors
+from poseshift.flows.commands.console import fail, flow_shown, print_json, say, show, user_errors
 from poseshift.flows.commands.options import (
     Cameras,
     Dask,
@@ -124,7 +124,7 @@ def train(
             seed=seed,
             device=device,
         )
-        with steps_shown():
+        with flow_shown():
             record = train_flow(job, out)
     _print_training(record, out, as_json=as_json)
 
@@ -187,7 +187,7 @@ def adapt(
             seed=seed,
             device=device,
         )
-        with steps_shown():
+        with flow_shown():
             record = train_flow.with_options(name="adapt")(job, out)
     _print_training(record, out, as_json=as_json)
 
@@ -226,7 +226,7 @@ def evaluate(
         print_json(record)
         return
     _print_evaluation(record)
-    console.print(f"Results in {folder}")
+    say(f"Results in {folder}")
 
 
 @app.command()
@@ -246,7 +246,7 @@ def run(
             loaded = loaded.model_copy(update={"device": device})
         if dask is not None:
             loaded = loaded.model_copy(update={"dask": dask})
-        with steps_shown():
+        with flow_shown():
             summary = run_recipe(loaded)
     _print_summary(summary, RunFolder(loaded.run_dir), as_json=as_json)
 
@@ -272,7 +272,7 @@ def demo(
     target.
     """
     options = DemoOptions(motion=motion, effort="quick" if quick else "full", seeds=seeds, out=out)
-    with user_errors(*_MENDABLE), steps_shown():
+    with user_errors(*_MENDABLE), flow_shown():
         summary = demo_flow(options)
     _print_summary(summary, RunFolder(out), as_json=as_json)
 
@@ -304,13 +304,14 @@ def _print_training(record: TrainingRecord, out: Path, *, as_json: bool) -> None
     if as_json:
         print_json(record)
         return
-    console.print(
+    say(
         f"Trained on {record.poses:,} poses in {record.seconds:.0f} s on {record.device}; "
-        f"last loss {record.curve[-1].loss:.4f}. Lifter in [bold]{out / CHECKPOINT}[/]"
+        f"last loss {record.curve[-1].loss:.4f}"
     )
+    say(f"Lifter in {out / CHECKPOINT}")
     for whose, count in (("labelled", record.left_out), ("target", record.target_left_out)):
         if count:
-            console.print(f"{count:,} {whose} poses lack keypoints and were left out", style="yellow")
+            say(f"{count:,} {whose} poses lack keypoints and were left out", "yellow")
 
 
 def _print_evaluation(record: EvaluationRecord) -> None:
@@ -320,18 +321,16 @@ def _print_evaluation(record: EvaluationRecord) -> None:
         table.add_column(column, justify="right")
     for result in record.results:
         table.add_row(result.protocol, f"{result.frames:,}", *(_figures(result)))
-    console.print(table)
+    show(table)
     for result in record.results:
         gaps = gaps_told(result.interpolated, result.frames)
         if gaps is not None:
-            console.print(
-                f"{result.protocol}: {gaps}", style="yellow", markup=False, highlight=False, soft_wrap=True
-            )
+            say(f"{result.protocol}: {gaps}", "yellow")
     if record.restaged_from:
-        console.print(f"[yellow]Restaged motion, not the original recordings:[/] {record.restaged_from}")
+        say(f"Restaged motion, not the original recordings: {record.restaged_from}", "yellow")
     told = intrinsics_told(record.intrinsics)
     if told is not None:
-        console.print(told, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        say(told, "yellow")
 
 
 def _figures(result: EvaluationResult | Figures) -> tuple[str, ...]:
@@ -350,19 +349,20 @@ def _print_summary(summary: Summary, folder: RunFolder, *, as_json: bool) -> Non
         table.add_column(column, justify="right")
     for row in summary.rows:
         table.add_row(row.label, *_figures(row.figures))
-    console.print(table)
+    show(table)
     for row in summary.rows:
-        console.print(f"{row.label}: {row.parts}", highlight=False)
+        say(f"{row.label}: {row.parts}")
     for row in summary.rows:
         if row.gain_mm is not None:
             share = "" if row.gap_closed is None else f"; share of the gap closed: {_share(row.gap_closed)}"
-            console.print(f"Gained by {row.label}: [bold]{row.gain_mm}[/] mm MPJPE{share}", highlight=False)
+            say(f"Gained by {row.label}: {row.gain_mm} mm MPJPE{share}")
     for note in (summary.restaging, summary.transduction, summary.gaps, summary.calibration):
         if note is not None:
-            console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"Report: [bold]{folder.report}[/]   Figures: {folder.summary}", soft_wrap=True)
+            say(note, "yellow")
+    say(f"Report: {folder.report}")
+    say(f"Figures: {folder.summary}")
 
 
 def _share(share: Estimate) -> str:
     bounds = "" if share.low is None or share.high is None else f" [{share.low:.0%}, {share.high:.0%}]"
-    return f"[bold]{share.value:.0%}[/]" + bounds.replace("[", r"\[")
+    return f"{share.value:.0%}{bounds}"
