@@ -26,6 +26,7 @@ from poseshift.preprocessing import quality
 from poseshift.preprocessing.datasets import RawTree, ReaderOptions, planners
 from poseshift.preprocessing.ingest import Failure, IngestPolicy, IngestReport, Progress, ingest
 from poseshift.preprocessing.raw import RawPlan
+from poseshift.preprocessing.unread import IncompleteReleaseError, told
 from poseshift.storage.location import Location
 from poseshift.storage.store import PoseStore, StoreError
 
@@ -56,6 +57,11 @@ class PrepareRequest(ReaderOptions):
     )
     on_vanished: Literal["keep", "prune"] = Field(
         default="keep", description="What happens to stored trials that the raw tree no longer has."
+    )
+    on_unread: Literal["tell", "refuse"] = Field(
+        default="tell",
+        description="With files that look like a part of the release and are not read, or parts that are "
+        "missing: say which, or prepare nothing.",
     )
     dask: str | None = Field(
         default=None, description="Address of a Dask scheduler; by default local threads."
@@ -127,6 +133,19 @@ def prepare_store(
 ) -> IngestReport:
     """Bring one store up to date with one raw tree. Bad files are in the report, not raised."""
     plan = read_plan(request)
+    leftovers = told(plan.unread, plan.missing)
+    if leftovers is not None and request.on_unread == "refuse":
+        raise IncompleteReleaseError(
+            request.raw,
+            found=leftovers,
+            expected="the whole release, and nothing beside it that looks like a part of it",
+            remedy="; ".join(f"{one.path}: {one.reason}. {one.remedy}" for one in plan.unread)
+            or "Add what is missing, or leave out --strict.",
+        )
+    if leftovers is not None:
+        logger.warning("%s: %s", plan.dataset, leftovers)
+    for one in plan.unread:
+        logger.warning("not read: %s: %s. %s", one.path, one.reason, one.remedy)
     store = _open_or_create(request.store, plan)
     policy = IngestPolicy(on_failure=request.on_failure, on_vanished=request.on_vanished)
     started = perf_counter()

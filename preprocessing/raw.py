@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.unread import Unread
 from poseshift.storage.schema import Dataset, Trial, TrialKey
 
 RESTAGED_MARKER = "RESTAGED.json"
@@ -82,6 +83,10 @@ class RawPlan:
         Reader options that change what is written, recorded in the store and part of the change digest.
     restaged_from : str or None
         Description of the motion when the tree was restaged, else None.
+    unread : tuple[Unread, ...]
+        What lies in the folder, looks like a part of the release and is in no trial.
+    missing : tuple[str, ...]
+        Parts of the release that the folder lacks, in words; of restaged trees nothing is expected.
     """
 
     dataset: Dataset
@@ -90,3 +95,5 @@ class RawPlan:
     problems: tuple[RawDataError, ...]
     options: dict[str, str]
     restaged_from: str | None = None
+    unread: tuple[Unread, ...] = ()
+    missing: tuple[str, ...] = ()

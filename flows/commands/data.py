@@ -55,6 +55,10 @@ Dask = Annotated[
 ]
 KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Commit the good files when some are bad.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Remove stored trials that the raw tree no longer has.")]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Prepare nothing when a part is missing, or lies there and is not read."),
+]
 Raw = Annotated[Path, typer.Argument(help="The raw tree, as downloaded.", exists=True, file_okay=False)]
 
 
@@ -84,6 +88,7 @@ def prepare_human36m(
     dask: Dask = None,
     keep_going: KeepGoing = False,
     prune: Prune = False,
+    strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Human3.6M: the official tree, the flattened one of h36m-fetch, or a folder of official archives."""
@@ -97,6 +102,7 @@ def prepare_human36m(
         unpack_into=unpack_into,
         on_failure="keep-going" if keep_going else "abort",
         on_vanished="prune" if prune else "keep",
+        on_unread="refuse" if strict else "tell",
         dask=dask,
     )
     _prepare([request], as_json=as_json)
@@ -112,6 +118,7 @@ def prepare_free_motion(
     dask: Dask = None,
     keep_going: KeepGoing = False,
     prune: Prune = False,
+    strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Free motion: every clip, with all of its people, before Human3.6M's four cameras."""
@@ -122,6 +129,7 @@ def prepare_free_motion(
         free_motion=FreeMotionOptions(seed=seed),
         on_failure="keep-going" if keep_going else "abort",
         on_vanished="prune" if prune else "keep",
+        on_unread="refuse" if strict else "tell",
         dask=dask,
     )
     _prepare([request], as_json=as_json)
@@ -135,6 +143,7 @@ def prepare_other(
     dask: Dask = None,
     keep_going: KeepGoing = False,
     prune: Prune = False,
+    strict: Strict = False,
     plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
@@ -146,6 +155,7 @@ def prepare_other(
             store=store,
             on_failure="keep-going" if keep_going else "abort",
             on_vanished="prune" if prune else "keep",
+            on_unread="refuse" if strict else "tell",
             dask=dask,
         )
     _prepare([request], as_json=as_json)
@@ -173,6 +183,7 @@ def prepare_mpi_inf_3dhp(
     dask: Dask = None,
     keep_going: KeepGoing = False,
     prune: Prune = False,
+    strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """MPI-INF-3DHP: training sequences S1 to S8 and test sequences TS1 to TS6, in two stores."""
@@ -187,6 +198,7 @@ def prepare_mpi_inf_3dhp(
             ),
             on_failure="keep-going" if keep_going else "abort",
             on_vanished="prune" if prune else "keep",
+            on_unread="refuse" if strict else "tell",
             dask=dask,
         )
         for name in parts
@@ -316,5 +328,18 @@ def _print_report(report: IngestReport) -> None:
         say(f"{report.dataset}: nothing was committed; the store is as it was.", "red")
     else:
         say(f"{report.dataset}: nothing changed ({len(report.unchanged)} trials).", "green")
+    _print_leftovers(report)
     if report.restaged_from:
         say(f"Restaged motion, not the original recordings: {report.restaged_from}")
+
+
+def _print_leftovers(report: IngestReport) -> None:
+    """Say in one line what of the release is not there, and name each file that is not read on a line."""
+    offered = len(report.written) + len(report.unchanged)
+    parts = [f"{offered} trials read", f"{len(report.unread)} in the folder not read"]
+    if report.missing:
+        parts.append(f"missing: {', '.join(report.missing)}")
+    if report.unread or report.missing:
+        warn(f"{report.dataset}: {'; '.join(parts)} (--strict makes this an error)")
+    for one in report.unread:
+        warn(f"  {one.path}\n    not read: {one.reason}. {one.remedy}")

@@ -18,6 +18,7 @@ from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.motion.asf_amc import AsfSkeleton, read_amc, read_asf
 from poseshift.preprocessing.motion.asf_kinematics import bone_ends
 from poseshift.preprocessing.motion.motion import FRAME_RATE_HZ, Motion
+from poseshift.preprocessing.unread import files_below
 
 CMU_FPS = 120.0
 """AMC files state no rate; CMU recorded at 120 Hz."""
@@ -54,7 +55,7 @@ def read_folder(folder: Path) -> tuple[Motion, ...]:
     ------
     RawDataError : no motion, one without its skeleton, a skeleton without CMU's bones, or a damaged file.
     """
-    paths = sorted(folder.rglob("*.amc"))
+    paths = files_below(folder, ".amc")
     if not paths:
         raise RawDataError(
             folder,
