@@ -86,7 +86,7 @@ def plan_free_motion(source: Path, options: FreeMotionOptions) -> RawPlan:
 
 
 def _unread_in(folder: Path) -> Iterator[Unread]:
-    """Name what looks like motion and is not read: other spellings of the suffixes, archives, other formats."""
+    """Name what looks like motion and is not read: other spellings, archives, other formats."""
     for path in files_below(folder, ""):
         if not path.is_file() or path.suffix in (".asf", ".amc"):
             continue
