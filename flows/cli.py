@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -86,7 +87,7 @@ class CommandsOnDemand(TyperGroup):
         )
 
         keep_loopback_from_proxies()
-        given = list(sys.argv[1:] if args is None else args)
+        given = [_home_written_out(one) for one in (sys.argv[1:] if args is None else args)]
         with one_answer(in_json="--json" in given):
             try:
                 sys.exit(self._status(given, prog_name, complete_var, windows_expand_args, **extra))
@@ -128,6 +129,17 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _home_written_out(argument: str) -> str:
+    """Put the home folder for ``~``, which a shell leaves as it is in ``--out=~/runs`` and between quotes."""
+    option, equals, value = argument.partition("=")
+    if equals and option.startswith("--") and value.startswith("~"):
+        return f"{option}={_home_written_out(value)}"
+    try:
+        return str(Path(argument).expanduser()) if argument.startswith("~") else argument
+    except RuntimeError:  # nobody has that home: it is no path of a home then
+        return argument
 
 
 def _print_version(asked: bool) -> None:

@@ -28,6 +28,7 @@ from poseshift.preprocessing.ingest import Failure, IngestPolicy, IngestReport, 
 from poseshift.preprocessing.raw import RawPlan
 from poseshift.preprocessing.unread import IncompleteReleaseError, told
 from poseshift.storage.location import Location
+from poseshift.storage.model import UserPath
 from poseshift.storage.store import PoseStore, StoreError
 
 logger = logging.getLogger(__name__)
@@ -46,9 +47,11 @@ class PrepareRequest(ReaderOptions):
         "that a plugin adds.",
         json_schema_extra=_list_kinds,
     )
-    raw: Path = Field(description="The raw tree as downloaded (for Human3.6M also a folder of its archives).")
+    raw: UserPath = Field(
+        description="The raw tree as downloaded (for Human3.6M also a folder of its archives)."
+    )
     store: str = Field(description="Folder or Icechunk location (s3://bucket/prefix) of the store.")
-    unpack_into: Path | None = Field(
+    unpack_into: UserPath | None = Field(
         default=None,
         description="Where archives of a raw folder are unpacked; by default beside a local store.",
     )

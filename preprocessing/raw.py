@@ -14,6 +14,7 @@ from pathlib import Path
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.unread import Unread
 from poseshift.storage.schema import Dataset, Trial, TrialKey
+from poseshift.storage.text import read_text
 
 RESTAGED_MARKER = "RESTAGED.json"
 """A file at the root of a raw tree of :mod:`poseshift.preprocessing.restaging`: it names the motion."""
@@ -34,7 +35,7 @@ def restaged_motion(root: Path) -> str | None:
     """
     marker = root / RESTAGED_MARKER
     try:
-        return str(json.loads(marker.read_text(encoding="utf-8"))["motion"])
+        return str(json.loads(read_text(marker))["motion"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

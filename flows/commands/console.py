@@ -54,6 +54,11 @@ def say(text: str, style: str | None = None) -> None:
     console.print(text, style=style, soft_wrap=True)
 
 
+def note(text: str) -> None:
+    """Print a line about what is being done, beside the result."""
+    error_console.print(text, soft_wrap=True)
+
+
 def warn(text: str) -> None:
     """Print what deserves a second look, beside the result."""
     error_console.print(text, style="yellow", soft_wrap=True)

@@ -12,7 +12,8 @@ from poseshift.adaptation.domain_gap import Compared, KeypointStage, LabelledSta
 from poseshift.adaptation.two_sample import TwoSample
 from poseshift.flows.commands.console import flow_shown, print_json, say, show, user_errors
 from poseshift.flows.commands.options import Json
-from poseshift.flows.experiment.recipe import RecipeError, load_recipe
+from poseshift.flows.commands.recipes import given_recipe
+from poseshift.flows.experiment.recipe import RecipeError
 from poseshift.flows.report.gap import (
     GapReport,
     GapRequest,
@@ -38,7 +39,7 @@ def gap(
 ) -> None:
     """Show what differs between source and target, before and after each step of the adaptation."""
     with user_errors(RecipeError, ValueError, FileNotFoundError, StoreError):
-        loaded = load_recipe(recipe)
+        loaded = given_recipe(recipe)
         folder = out or loaded.run_dir / "gap"
         with flow_shown():
             report = measure_gap(GapRequest(recipe=loaded, labelled=labels), folder)

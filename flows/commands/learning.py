@@ -24,6 +24,7 @@ from poseshift.flows.commands.options import (
     Seed,
     Subjects,
 )
+from poseshift.flows.commands.recipes import given_recipe
 from poseshift.flows.commands.selected_poses import selected
 from poseshift.flows.demo import DemoOptions
 from poseshift.flows.demo import demo as demo_flow
@@ -36,7 +37,6 @@ from poseshift.flows.experiment.recipe import (
     RecipeError,
     StoredData,
     Test,
-    load_recipe,
 )
 from poseshift.flows.experiment.results import Figures, Summary
 from poseshift.flows.experiment.train import CHECKPOINT, TrainingJob, TrainingRecord
@@ -241,7 +241,7 @@ def run(
 ) -> None:
     """Do everything that a recipe names: prepare, train, adapt, evaluate, report."""
     with user_errors(RecipeError, *_MENDABLE):
-        loaded = load_recipe(recipe)
+        loaded = given_recipe(recipe)
         if device is not None:
             loaded = loaded.model_copy(update={"device": device})
         if dask is not None:

@@ -13,8 +13,8 @@ from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 
 from poseshift.flows.commands.console import fail, flow_shown, print_json, say, user_errors
 from poseshift.flows.commands.options import Json
+from poseshift.flows.commands.recipes import given_recipe
 from poseshift.flows.deployments import Timetable, of_recipe, on_demand
-from poseshift.flows.experiment.recipe import load_recipe
 from poseshift.flows.prepare import PrepareFailedError
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
 from poseshift.flows.runtime.events import SETTLING_TIME
@@ -54,7 +54,7 @@ def serve(
         timetable = Timetable(Cron(cron, timezone=timezone), timedelta(seconds=settle))
         offered = on_demand()
         if recipe is not None:
-            offered += of_recipe(load_recipe(recipe), timetable)
+            offered += of_recipe(given_recipe(recipe), timetable)
     say(f"Prefect: {PREFECT_UI_URL.value()}/deployments")
     for deployment in offered:
         say(f"  {deployment.full_name}")
@@ -77,7 +77,7 @@ def watch(
         PrepareFailedError,
     )
     with user_errors(*mendable):
-        loaded = load_recipe(recipe)
+        loaded = given_recipe(recipe)
         with flow_shown():
             decision = watch_flow(loaded)
     if as_json:

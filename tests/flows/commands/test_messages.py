@@ -186,3 +186,16 @@ def test_problems_of_validation_are_sentences_with_a_count() -> None:
 def test_console_takes_no_markup_anywhere() -> None:
     for one in (console.console, console.error_console):
         assert str(one.render_str("[bold]x[/]")) == "[bold]x[/]"
+
+
+@pytest.mark.parametrize("arguments", [("--out=~/trees",), ("--out", "~/trees")])
+def test_the_home_folder_is_meant_where_the_shell_leaves_it(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(app, ["restage", "--motion", "none.npz", *arguments])
+    assert told.exit_code == 1
+    assert not (tmp_path / "~").exists()
+    told = CliRunner().invoke(app, ["inspect", "--snapshot=~/x", "~/store"])
+    assert str(tmp_path / "home" / "store") in told.stderr
