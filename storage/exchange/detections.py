@@ -56,8 +56,7 @@ class Detection(BaseModel):
         if rest or count not in _LAYOUTS:
             known = ", ".join(f"{number} ({name})" for number, name in _LAYOUTS.items())
             raise ValueError(
-                f"{len(keypoints)} numbers are {len(keypoints) / 3:g} keypoints; expected x, y, confidence of "
-                f"{known}"
+                f"{len(keypoints)} numbers are {len(keypoints) / 3:g} keypoints; expected those of {known}"
             )
         return keypoints[: 3 * COCO_17.joints]
 

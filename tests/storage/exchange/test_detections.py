@@ -113,7 +113,7 @@ def test_layouts_that_begin_with_coco_are_read_as_coco(tmp_path: Path, count: in
 
 def test_other_layouts_are_refused_in_a_line_that_counts(tmp_path: Path) -> None:
     people = [{"image_id": frame, "keypoints": [1.0] * 75} for frame in range(400)]
-    with pytest.raises(ExchangeError, match="75 numbers are 25 keypoints; expected .*26") as refusal:
+    with pytest.raises(ExchangeError, match=r"75 numbers are 25 keypoints; expected .*26") as refusal:
         read_coco_detections(save(tmp_path / "d.json", people), 400)
     assert "and 397 more problems" in str(refusal.value)
     assert len(str(refusal.value)) < 1000
