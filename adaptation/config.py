@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from poseshift.adaptation.global_position import GlobalPositionConfig
 from poseshift.adaptation.poseda_config import PoseDAConfig
+from poseshift.adaptation.self_training import SelfTrainingConfig
 from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,
     KnownViewpoint,
@@ -81,14 +82,28 @@ class PoseDAAdaptation(FrozenModel):
         return self
 
 
+class SelfTrainingAdaptation(FrozenModel):
+    """Source poses placed and varied, and beside them the lifter's own answers to the target's keypoints."""
+
+    method: Literal["self-training"] = "self-training"
+    """Pseudo-poses by the lifter in training."""
+    alignment: GlobalPositionAdaptation = GlobalPositionAdaptation()
+    """How source poses are placed and varied otherwise, and how pseudo-poses are varied."""
+    options: SelfTrainingConfig = SelfTrainingConfig()
+    """When target keypoints are answered for, and what is made of the answers."""
+
+
 Adaptation = Annotated[
-    NoAdaptation | GlobalPositionAdaptation | PoseDAAdaptation, Field(discriminator="method")
+    NoAdaptation | GlobalPositionAdaptation | PoseDAAdaptation | SelfTrainingAdaptation,
+    Field(discriminator="method"),
 ]
 """The union, told apart by ``method``."""
 
 
 def looks_at_target(adaptation: Adaptation) -> bool:
     """Whether an adaptation uses the target's keypoints."""
+    if isinstance(adaptation, SelfTrainingAdaptation):
+        return True
     aligned = alignment_of(adaptation)
     return aligned is not None and aligned.positions != "source"
 
@@ -97,6 +112,8 @@ def alignment_of(adaptation: Adaptation) -> GlobalPositionAdaptation | None:
     """Take the alignment of positions and viewpoints out of an adaptation; None when it aligns nothing."""
     if isinstance(adaptation, GlobalPositionAdaptation):
         return adaptation
+    if isinstance(adaptation, SelfTrainingAdaptation):
+        return adaptation.alignment
     if isinstance(adaptation, PoseDAAdaptation):
         return GlobalPositionAdaptation(
             options=adaptation.options.global_position,

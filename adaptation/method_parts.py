@@ -6,8 +6,8 @@ from typing import Literal
 
 from poseshift.adaptation.config import (
     Adaptation,
-    GlobalPositionAdaptation,
     PoseDAAdaptation,
+    SelfTrainingAdaptation,
     alignment_of,
 )
 from poseshift.adaptation.viewpoint import (
@@ -18,6 +18,7 @@ from poseshift.adaptation.viewpoint import (
     RandomViewpoint,
     Viewpoint,
 )
+from poseshift.augmentation.conditional_generator import ConditionalGeneratorConfig
 from poseshift.storage.model import FrozenModel
 from poseshift.training.answer import Rays
 from poseshift.training.encoding import EncodingName
@@ -66,7 +67,7 @@ def parts_of(labels: Labels, adaptation: Adaptation, encoding: EncodingName, ray
     return Parts(
         encoding=encoding,
         placement=_placement(labels, adaptation),
-        viewpoint="as in the data" if aligned is None else _viewpoint(aligned.viewpoint),
+        viewpoint="as in the data" if aligned is None else _viewpoint(adaptation, aligned.viewpoint),
         augmentation=_augmentation(adaptation),
         rays=f"{rays.kind}, in the loss" if rays.in_loss else rays.kind,
     )
@@ -90,7 +91,15 @@ def _placement(labels: Labels, adaptation: Adaptation) -> str:
     return copied + form
 
 
-def _viewpoint(viewpoint: Viewpoint) -> str:
+def _viewpoint(adaptation: Adaptation, viewpoint: Viewpoint) -> str:
+    if isinstance(adaptation, SelfTrainingAdaptation):
+        options = adaptation.options
+        own = f", {100 * options.own:g} % pseudo-poses themselves" if options.own > 0 else ""
+        return f"{_turned(viewpoint)}; {100 * options.transferred:g} % turned as pseudo-poses{own}"
+    return _turned(viewpoint)
+
+
+def _turned(viewpoint: Viewpoint) -> str:
     if isinstance(viewpoint, RandomViewpoint):
         (low, high), (left, right) = viewpoint.pitch_degrees, viewpoint.roll_degrees
         return f"random, pitch {low:g} to {high:g}°, roll {left:g} to {right:g}°"
@@ -122,6 +131,11 @@ def _changes(adaptation: Adaptation) -> str:
             adaptation.options.discriminator.critic
         ]
         generator = adaptation.options.generator
+        if isinstance(generator, ConditionalGeneratorConfig):
+            return (
+                f"learned from random: angles {generator.angle_spread:g}, lengths "
+                f"{generator.length_range:g}; random {generator.rotation.replace('_', ' ')} turns; {judge}"
+            )
         what = {
             "angles_and_lengths": ["bone angles and lengths"],
             "angles": ["bone angles"],
@@ -130,8 +144,9 @@ def _changes(adaptation: Adaptation) -> str:
         }[generator.bones]
         turns = [] if generator.rotation == "none" else [f"{generator.rotation.replace('_', ' ')} turns"]
         return f"learned: {', '.join([*what, *turns]) or 'nothing'}; {judge}"
-    if isinstance(adaptation, GlobalPositionAdaptation) and adaptation.augmentation is not None:
-        random = adaptation.augmentation
+    aligned = alignment_of(adaptation)
+    if aligned is not None and aligned.augmentation is not None:
+        random = aligned.augmentation
         return (
             f"random: angles {random.angle_spread:g}, lengths {random.length_range:g}, "
             f"{random.rotation.replace('_', ' ')} turns"

@@ -18,6 +18,7 @@ from poseshift.adaptation.config import (
     NoAdaptation,
     PoseDAAdaptation,
     Positions,
+    SelfTrainingAdaptation,
     looks_at_target,
 )
 from poseshift.adaptation.global_position import Copied, GlobalPositionConfig
@@ -33,7 +34,8 @@ from poseshift.adaptation.viewpoint import (
 )
 from poseshift.augmentation.bodies import BodyDiversity
 from poseshift.augmentation.collapse import CollapseConfig
-from poseshift.augmentation.config import AdversaryConfig, FeedbackConfig
+from poseshift.augmentation.conditional_generator import ConditionalGeneratorConfig
+from poseshift.augmentation.config import AdversaryConfig, FeedbackConfig, UsefulnessConfig
 from poseshift.augmentation.discriminator import Critic, DiscriminatorConfig
 from poseshift.augmentation.generator import BoneChanges, GeneratorConfig, Rotations
 from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
@@ -306,10 +308,81 @@ _add(
     rays=RaysSnap(),
 )
 _add(
+    "diverse_known_viewpoint",
+    "GPA, known gravity, all diversity",
+    "Reference for diverse_viewpoint: the same by the calibration of the target's cameras.",
+    adaptation=_diverse("target", KnownViewpoint()),
+    encoding="perspective",
+    rays=RaysSnap(),
+)
+_add(
+    "diverse_random_viewpoint",
+    "GPA, random viewpoints, all diversity",
+    "Control of diverse_viewpoint: random viewpoints within what cameras of people have.",
+    adaptation=_diverse("target", RandomViewpoint()),
+    encoding="perspective",
+    rays=RaysSnap(),
+)
+_add(
     "diverse_both",
     "Both positions, all diversity",
     "As no_target, half of the poses with the target's positions.",
     adaptation=_diverse("both"),
+    encoding="perspective",
+    rays=RaysSnap(),
+)
+
+
+def _diverse_learned(pretraining: float) -> PoseDAAdaptation:
+    """As diverse for a share of the run, and from then on with angles and lengths that are learned.
+
+    Of three settings the best on the development split (docs/poseda.md).
+    """
+    return PoseDAAdaptation(
+        options=PoseDAConfig(
+            pretraining=pretraining,
+            pretrain_on="augmented",
+            warmup=0.0,
+            global_position=GlobalPositionConfig(depth_from="bones"),
+            generator=ConditionalGeneratorConfig(largest_angle_shift=0.1, largest_length_shift=0.03),
+            discriminator=DiscriminatorConfig(keypoints="none"),
+            adversary=AdversaryConfig(
+                decay="constant",
+                learn_every=1,
+                discriminator_every=1,
+                weight_3d=1.0,
+                weight_range=30.0,
+                change_centre=0.04,
+                change_half_width=0.04,
+                critic_tolerance=0.25,
+            ),
+            feedback=UsefulnessConfig(aim=1.5),
+        ),
+        bodies=BodyDiversity(),
+    )
+
+
+_add(
+    "diverse_learned",
+    "GPA, all diversity, learned",
+    "As diverse, random angles and lengths give way to those of a generator that seeks hard poses.",
+    adaptation=_diverse_learned(0.75),
+    encoding="perspective",
+    rays=RaysSnap(),
+)
+_add(
+    "diverse_learned_frozen",
+    "GPA, all diversity, frozen generator",
+    "Control of diverse_learned: its generator stays as it begins, which is random augmentation.",
+    adaptation=_diverse_learned(1.0),
+    encoding="perspective",
+    rays=RaysSnap(),
+)
+_add(
+    "self_training",
+    "Self-training, all diversity",
+    "As diverse_both, and part of every batch learns from the lifter's own answers to target keypoints.",
+    adaptation=SelfTrainingAdaptation(alignment=_diverse("both")),
     encoding="perspective",
     rays=RaysSnap(),
 )

@@ -13,6 +13,7 @@ from poseshift.adaptation.config import (
     Adaptation,
     GlobalPositionAdaptation,
     PoseDAAdaptation,
+    SelfTrainingAdaptation,
     alignment_of,
     looks_at_target,
 )
@@ -20,6 +21,7 @@ from poseshift.adaptation.global_position import GlobalPositionAlignment, Target
 from poseshift.adaptation.gravity import CameraGravity, learn_camera_gravity
 from poseshift.adaptation.poseda import PoseDA
 from poseshift.adaptation.pseudo_labels import PseudoLabelAlignment
+from poseshift.adaptation.self_training import SelfTraining
 from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,
     NoViewpoint,
@@ -105,6 +107,13 @@ def plan(
     elif gravity is None:
         single = DevicePoses.from_columns(source, device, frames=1)
         gravity = learn_camera_gravity(single, keypoints, aligned.viewpoint.gravity, seed)
+    if isinstance(adaptation, SelfTrainingAdaptation):
+        if target is None:
+            raise ValueError("self-training answers for target keypoints; add `target:` to the recipe")
+        seen = GlobalPositionAlignment(aligned.options, TargetKeypoints.from_poses(target), device)
+        usual = _placed(aligned, keypoints, device, gravity)
+        learning = SelfTraining(adaptation.options, seen, usual, _varied(aligned, keypoints))
+        return AdaptationPlan((learning,), None, gravity)
     if not isinstance(adaptation, PoseDAAdaptation):
         return AdaptationPlan(_placed(aligned, keypoints, device, gravity), None, gravity)
     learner = PoseDA(adaptation.options, source, keypoints, seed=seed, device=device)
@@ -153,7 +162,8 @@ def finds_gravity_in_training(adaptation: Adaptation) -> bool:
 
 def learns_beside_lifter(adaptation: Adaptation) -> bool:
     """Whether something learns from the batches of a training, which must then be one process."""
-    return isinstance(adaptation, PoseDAAdaptation) or finds_gravity_in_training(adaptation)
+    learning = isinstance(adaptation, PoseDAAdaptation | SelfTrainingAdaptation)
+    return learning or finds_gravity_in_training(adaptation)
 
 
 def _keypoints(
@@ -173,6 +183,15 @@ def _bodies(aligned: GlobalPositionAdaptation, keypoints: TargetKeypoints) -> tu
     if aligned.bodies is None:
         return ()
     return (DiverseBodies(aligned.bodies, skeleton(keypoints.skeleton)),)
+
+
+def _varied(aligned: GlobalPositionAdaptation, keypoints: TargetKeypoints) -> tuple[BatchTransform, ...]:
+    """Vary poses without turning or placing them."""
+    bodies = _bodies(aligned, keypoints)
+    if aligned.augmentation is None:
+        return bodies
+    changes = aligned.augmentation.model_copy(update={"rotation": "none"})
+    return (*bodies, RandomAugmentation(changes, skeleton(keypoints.skeleton)))
 
 
 def _placed(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -18,17 +19,18 @@ from torch import Tensor
 
 from poseshift.adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
 from poseshift.adaptation.poseda_config import PairForm, PoseDAConfig
-from poseshift.augmentation.adversary import Adversary, Difficulty, Made, Place, Real
+from poseshift.augmentation.adversary import Adversary, Real
 from poseshift.augmentation.clips import middle, middle_root
 from poseshift.augmentation.collapse import Health, Watch
+from poseshift.augmentation.config import LearnedGenerator
 from poseshift.augmentation.draws import draw_rows, draw_uniform
-from poseshift.augmentation.generator import PoseGenerator
+from poseshift.augmentation.feedback import Difficulty, Made, Place
 from poseshift.augmentation.lengths import subject_lengths
 from poseshift.augmentation.losses import group_errors, joint_roles
 from poseshift.augmentation.transforms import turn_up, with_lengths
 from poseshift.geometry.camera import project, rays_of, to_screen
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import CameraPoses
+from poseshift.storage.columns import CameraPoses, sampling_hz
 from poseshift.training.batches import Batch, DevicePoses
 from poseshift.training.run_state import derive_seed
 from poseshift.training.transforms import TrainingRun
@@ -95,13 +97,14 @@ class PoseDA:
         self._lengths = torch.as_tensor(subject_lengths(source), dtype=torch.float32, device=device)
         pairs = config.discriminator.critic == "pairs"
         self._source = DevicePoses.from_columns(source, device, frames=1) if pairs else None
+        self._pair_rows = _rows_within(config.discriminator.pair_seconds, source)
         self._run: TrainingRun | None = None
         self._adversary: Adversary | None = None
         self._step = 0
         self._draws_anew = False
 
     @property
-    def generator(self) -> PoseGenerator:
+    def generator(self) -> LearnedGenerator:
         """The generator as it is now; there is one once a run has begun."""
         return self._in_run()[1].generator
 
@@ -145,17 +148,18 @@ class PoseDA:
         step = self._step
         self._step += 1
         pretraining = round(config.pretraining * total)
-        if step < pretraining:
+        if step < pretraining and config.pretrain_on != "augmented":
             return self._second(batch, config.pretrain_on, generator)
         batch = self._exchanged(batch, generator)
         warmup = round(config.warmup * total)
         since = step - pretraining - warmup
-        if since < 0:
+        learns = since >= 0 and since % config.adversary.learn_every == 0
+        if pretraining <= step < pretraining + warmup:
             self._contest(batch, generator, step, warming_up=True)
             return self._second(batch, config.beside, generator)
         # Rows come in random order, so the first ones are as good as any.
         count = min(len(batch), max(_LEAST, round(config.share * len(batch))))
-        augmented = self._augmented(batch[:count], generator, step, since)
+        augmented = self._augmented(batch[:count], generator, step, learns)
         if count == len(batch):
             return augmented
         return augmented.joined(self._second(batch[count:], config.beside, generator))
@@ -178,8 +182,8 @@ class PoseDA:
             return batch
         return self._alignment(batch, generator)
 
-    def _augmented(self, batch: Batch, generator: torch.Generator, step: int, since: int) -> Batch:
-        if since % self.config.adversary.learn_every == 0:
+    def _augmented(self, batch: Batch, generator: torch.Generator, step: int, learns: bool) -> Batch:
+        if learns:
             return self._taught(batch, self._contest(batch, generator, step, warming_up=False))
         adversary = self._in_run()[1]
         with torch.no_grad():
@@ -241,9 +245,12 @@ class PoseDA:
         return Real(poses, self._target_rays[draw_rows(len(self._target_rays), len(batch), generator)])
 
     def _pairs(self, source: DevicePoses, count: int, generator: torch.Generator) -> Tensor:
-        """Poses with another pose of the same recording that has some subject's bone lengths."""
+        """Poses with another of the same recording, near in time if so chosen, with a subject's lengths."""
         rows = draw_rows(len(source), count, generator)
         first, last = source.run_first[rows], source.run_last[rows]
+        if self._pair_rows is not None:
+            first = torch.maximum(first, rows - self._pair_rows)
+            last = torch.minimum(last, rows + self._pair_rows)
         share = draw_uniform((count,), 0, 1, self._lengths, generator)
         others = (first + (share * (last - first + 1)).long()).clamp(max=last)
         lengths = self._lengths[draw_rows(len(self._lengths), count, generator)]
@@ -293,3 +300,11 @@ class PoseDA:
             intrinsics=batch.intrinsics,
             up_camera=None if up is None or before is None else torch.where(inside[:, None], up, before),
         )
+
+
+def _rows_within(seconds: float | None, source: CameraPoses) -> int | None:
+    """Count the rows of one view that lie within a time, at least one; None for any."""
+    if seconds is None:
+        return None
+    rate = sampling_hz(source)
+    return max(1, round(seconds * rate)) if math.isfinite(rate) else 1

@@ -12,6 +12,7 @@ from poseshift.augmentation.discriminator import DiscriminatorConfig
 from poseshift.augmentation.generator import GeneratorConfig
 
 PairForm = Literal["aligned", "raw"]
+Pretraining = Literal["aligned", "raw", "augmented"]
 
 
 class PoseDAConfig(LearnedAugmentationConfig):
@@ -23,11 +24,15 @@ class PoseDAConfig(LearnedAugmentationConfig):
     """
 
     pretraining: float = Field(
-        default=0.1, ge=0, lt=1, description="Share of the run's steps in which nothing is augmented."
+        default=0.1, ge=0, le=1, description="Share of the run's steps before generator and critics learn."
     )
-    pretrain_on: PairForm = Field(
+    pretrain_on: Pretraining = Field(
         default="aligned",
-        description="What these steps teach: the source aligned with the target, or 'raw', as it is.",
+        description=(
+            "What these steps teach: the source aligned with the target; 'raw', as it is; or 'augmented', "
+            "with the generator's first weights, beside what stands beside augmented poses later. When they "
+            "are all of the run, it is the control of what the generator learns."
+        ),
     )
     warmup: float = Field(
         default=0.04,
@@ -64,7 +69,8 @@ class PoseDAConfig(LearnedAugmentationConfig):
 
     @model_validator(mode="after")
     def _leaves_time(self) -> PoseDAConfig:
-        if self.pretraining + self.warmup >= 1:
+        frozen = self.pretrain_on == "augmented" and self.pretraining == 1 and self.warmup == 0
+        if self.pretraining + self.warmup >= 1 and not frozen:
             raise ValueError(
                 f"pretraining ({self.pretraining}) and warmup ({self.warmup}) leave no step for augmented "
                 "poses; their sum must be below 1"

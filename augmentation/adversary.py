@@ -6,7 +6,7 @@ a function that is handed in, so that one step serves learned positions and glob
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,26 +16,22 @@ from torch import Tensor, nn
 from poseshift.augmentation import losses
 from poseshift.augmentation.clips import middle
 from poseshift.augmentation.collapse import Health, accuracy, neighbour_ratios, on_cpu, parameter_spreads
-from poseshift.augmentation.config import LearnedAugmentationConfig
+from poseshift.augmentation.config import LearnedAugmentationConfig, LearnedGenerator
+from poseshift.augmentation.dependence import dependence
 from poseshift.augmentation.discriminator import (
     KeypointDiscriminator,
     PairDiscriminator,
     PartDiscriminator,
     keypoint_form,
 )
-from poseshift.augmentation.generator import PoseGenerator, TranslationGenerator
+from poseshift.augmentation.feedback import Asked, Difficulty, Made, Place, steering
+from poseshift.augmentation.generator import GeneratorConfig, TranslationGenerator
 from poseshift.augmentation.pool import HistoryPool
-from poseshift.augmentation.transforms import Augmented, PoseParameters, apply
+from poseshift.augmentation.transforms import apply
 from poseshift.geometry.bones import bone_vectors
 from poseshift.geometry.camera import rays_of
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.training.batches import Batch
-
-Place = Callable[[Tensor], Batch]
-"""Puts clips (n, frames, joints, 3) in front of cameras; for one batch, all calls give the same positions."""
-
-Difficulty = Callable[[Batch], Tensor]
-"""The current lifter's errors on clips, (groups,); see :func:`poseshift.augmentation.losses.group_errors`."""
 
 
 @dataclass(frozen=True)
@@ -52,25 +48,6 @@ class Real:
 
     poses: Tensor
     rays: Tensor
-
-
-@dataclass(frozen=True)
-class Made:
-    """What the generator made of a batch.
-
-    Attributes
-    ----------
-    parameters : PoseParameters
-        One set per clip.
-    augmented : Augmented
-        The poses, still where the source's stand.
-    placed : Batch
-        The final poses in front of their cameras; gradients reach the generator.
-    """
-
-    parameters: PoseParameters
-    augmented: Augmented
-    placed: Batch
 
 
 class Adversary:
@@ -97,9 +74,9 @@ class Adversary:
         judged = config.discriminator
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.generator = PoseGenerator(config.generator, skeleton).to(device)
+            self.generator: LearnedGenerator = config.generator.build(skeleton).to(device)
             makers: dict[str, nn.Module] = {"pose": self.generator}
-            if config.placement == "learned":
+            if config.placement == "learned" and isinstance(config.generator, GeneratorConfig):
                 makers["position"] = TranslationGenerator(config.generator, skeleton).to(device)
             judges: dict[str, nn.Module] = {}
             if judged.critic == "parts":
@@ -159,7 +136,9 @@ class Adversary:
         difficulty : Difficulty or None
             The lifter's errors; None to leave the feedback out.
         """
-        rate = self.config.adversary.learning_rate * (1 - progress)
+        rate = self.config.adversary.learning_rate
+        if self.config.adversary.decay == "linear":
+            rate *= 1 - progress
         loss = self.maker_loss(clips, made, place, progress, difficulty)
         self._descend(self._maker_optimizer, self._makers.parameters(), loss, rate)
         if self._judge_optimizer is not None and self.steps % self.config.adversary.discriminator_every == 0:
@@ -172,22 +151,25 @@ class Adversary:
     ) -> Tensor:
         """Weigh what the generator learns from, a scalar; arguments as of :meth:`learn`.
 
-        ``w_range (change + gains) + w_3d L_3d + w_2d L_2d``, and the feedback's two terms: the ratio of the
-        lifter's errors after bone angles, in a range that rises over the run, and after everything.
+        ``w_range (change + gains) + w_3d L_3d + w_2d L_2d``, and the lifter's part: PoseAug's feedback (the
+        ratio of the errors after bone angles, in a range that rises over the run, and after everything), or
+        how useful the poses are.
         """
         weights = self.config.adversary
+        allowed = losses.Range(weights.change_centre, weights.change_half_width)
         loss = weights.weight_range * (
-            losses.change_penalty(middle(made.augmented.change)) + losses.gain_penalty(made.parameters.gains)
+            losses.change_penalty(middle(made.augmented.change), allowed)
+            + losses.gain_penalty(made.parameters.gains)
         )
         shown = self._of_made(clips, made)
         for name, weight in (("3d", weights.weight_3d), ("2d", weights.weight_2d)):
             if name in shown:
-                loss = loss + weight * losses.generator_loss(self._judges[name](shown[name]))
-        if difficulty is not None:
-            loss = loss + self.config.feedback.weight * self._feedback(
-                clips, made, place, progress, difficulty
-            )
-        return loss
+                told = losses.generator_loss(self._judges[name](shown[name]))
+                loss = loss + weight * losses.beyond(told, weights.critic_tolerance)
+        if difficulty is None:
+            return loss
+        lifter = Asked(clips, made, place, difficulty, self.skeleton)
+        return loss + self.config.feedback.weight * steering(self.config.feedback, lifter, progress)
 
     def judge_loss(self, clips: Batch, made: Made, real: Real, rng: torch.Generator) -> Tensor:
         """Sum the discriminators' losses, a scalar; made samples are mixed with those of the history."""
@@ -215,6 +197,9 @@ class Adversary:
             anchors = bone_vectors(middle(clips.positions_camera)[:samples], self.skeleton)
         diversity, distance = neighbour_ratios(on_cpu(bones), on_cpu(anchors))
         angles, gains, turns = parameter_spreads(made.parameters)
+        # A number of its own for the noise: a run that is looked at goes on as one that is not.
+        up = None if clips.up_camera is None else clips.up_camera[:samples]
+        follows = dependence(self.generator, middle(clips.positions_camera)[:samples], up, seed=step)
         return Health(
             step=step,
             accuracy_3d=scores.get("3d"),
@@ -224,6 +209,10 @@ class Adversary:
             turn_spread=None if self.config.generator.rotation == "none" else turns,
             diversity=diversity,
             distance=distance,
+            angles_by_pose=follows.angles.pose,
+            angles_common=follows.angles.common,
+            gains_by_pose=follows.gains.pose,
+            gains_common=follows.gains.common,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -247,21 +236,6 @@ class Adversary:
         for name, pool in self._pools.items():
             pool.load_state_dict(state["pools"][name], self.device)
         self.steps = state["steps"]
-
-    def _feedback(
-        self, clips: Batch, made: Made, place: Place, progress: float, difficulty: Difficulty
-    ) -> Tensor:
-        config = self.config.feedback
-        with torch.no_grad():
-            original = difficulty(place(clips.positions_camera))
-        centre = config.first_ratio + progress * (config.last_ratio - config.first_ratio)
-        after_angles = losses.Range(centre, config.half_width)
-        after_all = losses.Range(config.final_ratio, config.final_half_width)
-        angled = difficulty(place(made.augmented.angled))
-        final = difficulty(made.placed)
-        return config.weight_angles * losses.hardness_penalty(
-            angled, original, after_angles
-        ) + config.weight_final * losses.hardness_penalty(final, original, after_all)
 
     def _shown(self, clips: Batch, made: Made, real: Real) -> dict[str, tuple[Tensor, Tensor]]:
         """Collect what each discriminator is shown: real, made."""

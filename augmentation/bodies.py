@@ -127,6 +127,27 @@ def placed_anew(positions: Tensor, offsets: Tensor, skeleton: Skeleton) -> Tenso
     return moved
 
 
+def body_axes(poses: Tensor, skeleton: Skeleton) -> Tensor:
+    """Axes of bodies by their hips and trunks, as columns: to the body's left, up, forward.
+
+    Parameters
+    ----------
+    poses : Tensor
+        (..., joints, 3), metres.
+    skeleton : Skeleton
+        Names the joints.
+
+    Returns
+    -------
+    Tensor
+        (..., 3, 3), rotations.
+    """
+    (left, right), _ = _girdles(skeleton)
+    top = skeleton.bones[anatomy(skeleton).trunk[-1]][1]
+    along = poses[..., top, :] - poses[..., skeleton.root, :]
+    return _axes(along, poses[..., left, :] - poses[..., right, :])
+
+
 def _axes(along: Tensor, left: Tensor) -> Tensor:
     """Axes of a body as columns (..., 3, 3): to its left, up along the trunk, forward."""
     up = torch.nn.functional.normalize(along, dim=-1)

@@ -13,7 +13,7 @@ from pydantic import JsonValue, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from poseshift.augmentation.generator import GeneratorConfig, PoseGenerator
+from poseshift.augmentation.config import GeneratorChoice, LearnedGenerator
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
@@ -27,12 +27,12 @@ class GeneratorFile(FrozenModel):
 
     format: Literal["poseshift-generator"] = "poseshift-generator"
     format_version: Literal[1] = 1
-    generator: GeneratorConfig
+    generator: GeneratorChoice
     skeleton: str
     provenance: dict[str, JsonValue]
 
 
-def save_generator(folder: Path, generator: PoseGenerator, provenance: Mapping[str, JsonValue]) -> None:
+def save_generator(folder: Path, generator: LearnedGenerator, provenance: Mapping[str, JsonValue]) -> None:
     """Write a generator to a folder; the description comes last."""
     description = GeneratorFile(
         generator=generator.config, skeleton=generator.skeleton.name, provenance=dict(provenance)
@@ -42,7 +42,7 @@ def save_generator(folder: Path, generator: PoseGenerator, provenance: Mapping[s
     write_atomically(folder / DESCRIPTION_FILE, description.model_dump_json(indent=2) + "\n")
 
 
-def load_generator(folder: Path) -> PoseGenerator:
+def load_generator(folder: Path) -> LearnedGenerator:
     """Read a generator, in evaluation mode.
 
     Raises
@@ -59,7 +59,7 @@ def load_generator(folder: Path) -> PoseGenerator:
         description = GeneratorFile.model_validate_json((folder / DESCRIPTION_FILE).read_bytes())
     except ValidationError as error:
         raise ValueError(f"{folder / DESCRIPTION_FILE} does not describe a generator: {error}") from error
-    generator = PoseGenerator(description.generator, skeleton(description.skeleton))
+    generator = description.generator.build(skeleton(description.skeleton))
     try:
         generator.load_state_dict(load((folder / WEIGHTS_FILE).read_bytes()))
     except (RuntimeError, SafetensorError) as error:

@@ -82,6 +82,18 @@ class Health(FrozenModel):
         description="Nearest-neighbour distance among augmented over among source poses."
     )
     distance: float = Field(description="Nearest-neighbour distance to source poses, in the same unit.")
+    angles_by_pose: float | None = Field(
+        default=None, description="Share of the bone-angle offsets' mean square that follows the pose."
+    )
+    angles_common: float | None = Field(
+        default=None, description="Share of it that is the same for all poses; the rest is noise."
+    )
+    gains_by_pose: float | None = Field(
+        default=None, description="Share of the length changes' mean square that follows the pose."
+    )
+    gains_common: float | None = Field(
+        default=None, description="Share of it that is the same for all poses; the rest is noise."
+    )
 
     def signs(self, config: CollapseConfig) -> tuple[str, ...]:
         """Name what is wrong; empty when nothing is."""

@@ -18,7 +18,7 @@ from torch.nn.utils import parametrizations
 from poseshift.augmentation.anatomy import anatomy
 from poseshift.geometry.bones import bone_directions, bone_vectors
 from poseshift.geometry.skeleton import Skeleton
-from poseshift.storage.model import FrozenModel
+from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.training.constants import indices
 
 Critic = Literal["parts", "pairs", "none"]
@@ -44,6 +44,15 @@ class DiscriminatorConfig(FrozenModel):
             "What judges 2D, against the target's keypoints: 'centred' sees rays relative to the root's and "
             "divided by the person's size, which is what a generator can change; 'raw' sees them as they "
             "are; 'none' leaves it out."
+        ),
+    )
+    pair_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        exclude_if=is_left_out,
+        description=(
+            "Largest time between the two frames of a real pair; any two of a recording when left out, which "
+            "differ by far more than the range penalties allow made pairs to."
         ),
     )
     width: int = Field(default=256, ge=1, description="Hidden width of the discriminators of 3D.")

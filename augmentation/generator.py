@@ -2,7 +2,8 @@
 
 Sizes follow PoseAug's released code (Gong et al., CVPR 2021). Every network sees the original pose and noise
 of its own; what they give is applied one after the other by :mod:`poseshift.augmentation.transforms`. Beside
-the learned generator stands one that draws at random, as a control and for use without training.
+the learned generator stands one that draws at random, as a control and for use without training. The learned
+one that begins as the random one is :mod:`poseshift.augmentation.conditional_generator`.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from poseshift.augmentation.draws import draw_directions, draw_normal, draw_unif
 from poseshift.augmentation.transforms import PoseParameters, length_gains, rotation_vector
 from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.skeleton import Skeleton
-from poseshift.storage.model import FrozenModel
+from poseshift.storage.model import FrozenModel, is_still
 from poseshift.training.constants import constant
 
 Rotations = Literal["free", "upright", "viewing_axis", "none"]
+RandomRotations = Literal["free", "upright", "viewing_axis", "mixed", "none"]
 BoneChanges = Literal["angles_and_lengths", "angles", "lengths", "none"]
 
 
 _FORWARD = (0.0, 0.0, 1.0)
+_ABOUT_VIEW = 0.5
 
 
 class ParameterSource(Protocol):
@@ -64,6 +67,11 @@ UP_ADVICE = (
 class GeneratorConfig(FrozenModel):
     """Sizes of the parameter generators, and which turns they may make."""
 
+    kind: Literal["network"] = Field(
+        default="network",
+        exclude_if=is_still("network"),
+        description="Networks give angles, gains and turns from pose and noise, as in PoseAug.",
+    )
     width: int = Field(default=256, ge=1, description="Hidden width of every generator.")
     noise: int = Field(default=48, ge=1, description="Normal random numbers that each generator is given.")
     stages: int = Field(
@@ -91,6 +99,10 @@ class GeneratorConfig(FrozenModel):
         description="What is changed of the bones; less than both is for ablations.",
     )
 
+    def build(self, skeleton: Skeleton) -> PoseGenerator:
+        """Build the generator with first weights."""
+        return PoseGenerator(self, skeleton)
+
 
 class RandomChanges(FrozenModel):
     """Random changes of poses, and how large they are: in training and in stores of augmented poses alike."""
@@ -101,11 +113,12 @@ class RandomChanges(FrozenModel):
     length_range: float = Field(
         default=0.1, ge=0, lt=1, description="Largest relative change of a bone's length, drawn uniformly."
     )
-    rotation: Rotations = Field(
+    rotation: RandomRotations = Field(
         default="upright",
         description=(
             "Turns by a uniform angle: 'upright' about gravity, which takes a source whose cameras have "
-            "extrinsics, 'viewing_axis' about the camera's optical axis, 'free' about any axis, or 'none'."
+            "extrinsics, 'viewing_axis' about the camera's optical axis, 'free' about any axis, 'mixed' "
+            "about the optical axis or any axis, as often each, or 'none'."
         ),
     )
 
@@ -140,6 +153,10 @@ class PoseGenerator(nn.Module):
         """Whether turns are upright."""
         return self.config.rotation == "upright"
 
+    def axes_of(self, poses: Tensor) -> Tensor:
+        """Axes (n, 3, 3) in which the offsets are made: the camera's."""
+        return torch.eye(3, dtype=poses.dtype, device=poses.device).expand(len(poses), 3, 3)
+
     def forward(self, poses: Tensor, rng: torch.Generator, up: Tensor | None = None) -> PoseParameters:
         """Draw noise and give the parameters of each pose.
 
@@ -159,7 +176,7 @@ class PoseGenerator(nn.Module):
             When turns are upright and ``up`` is None.
         """
         n = len(poses)
-        pose = _centred(poses, self.skeleton).flatten(1)
+        pose = centred(poses, self.skeleton).flatten(1)
         lengths: Tensor = bone_lengths(poses, self.skeleton)
 
         def noise() -> Tensor:
@@ -193,7 +210,7 @@ class TranslationGenerator(nn.Module):
     def forward(self, poses: Tensor, rng: torch.Generator) -> Tensor:
         """Position of each pose's root, (n, 3) metres in camera axes."""
         noise = draw_normal((len(poses), self.config.noise), poses, rng)
-        outputs = self.position(torch.cat([_centred(poses, self.skeleton).flatten(1), noise], dim=1))
+        outputs = self.position(torch.cat([centred(poses, self.skeleton).flatten(1), noise], dim=1))
         return torch.cat([outputs[:, :2], outputs[:, 2:].square()], dim=1)
 
 
@@ -222,16 +239,31 @@ class RandomParameters:
         n, bones, groups = len(poses), len(self.skeleton.bones), anatomy(self.skeleton).groups
         angles = self.changes.angle_spread * draw_normal((n, bones, 3), poses, rng)
         gains = self.changes.length_range * draw_uniform((n, groups), -1, 1, poses, rng)
-        if self.changes.rotation == "none":
-            return PoseParameters(angles, gains, poses.new_zeros(n, 3))
-        half_turns = torch.pi * draw_uniform((n, 1), -1, 1, poses, rng)
-        if self.changes.rotation == "free":
-            axis = draw_directions(n, poses, rng)
-        elif self.changes.rotation == "viewing_axis":
-            axis = constant(_FORWARD, poses).expand(n, 3)
-        else:
-            axis = _known(up)
-        return PoseParameters(angles, gains, half_turns * axis)
+        return PoseParameters(angles, gains, draw_turns(self.changes.rotation, n, poses, rng, up))
+
+
+def draw_turns(
+    rotation: RandomRotations, count: int, like: Tensor, rng: torch.Generator, up: Tensor | None
+) -> Tensor:
+    """Draw turns by uniform angles of up to half a turn, (count, 3) axis-angle vectors in radians.
+
+    Raises
+    ------
+    ValueError
+        When turns are upright and ``up`` is None.
+    """
+    if rotation == "none":
+        return like.new_zeros(count, 3)
+    half_turns = torch.pi * draw_uniform((count, 1), -1, 1, like, rng)
+    if rotation == "viewing_axis":
+        return half_turns * constant(_FORWARD, like)
+    if rotation in ("free", "mixed"):
+        axis = draw_directions(count, like, rng)
+        if rotation == "mixed":
+            about_view = draw_uniform((count, 1), 0, 1, like, rng) < _ABOUT_VIEW
+            axis = torch.where(about_view, constant(_FORWARD, like), axis)
+        return half_turns * axis
+    return half_turns * _known(up)
 
 
 def network(inputs: int, outputs: int, config: GeneratorConfig) -> nn.Sequential:
@@ -246,7 +278,7 @@ def network(inputs: int, outputs: int, config: GeneratorConfig) -> nn.Sequential
     return nn.Sequential(*layers)
 
 
-def _centred(poses: Tensor, skeleton: Skeleton) -> Tensor:
+def centred(poses: Tensor, skeleton: Skeleton) -> Tensor:
     """Poses (..., joints, 3) minus their roots."""
     return poses - poses[..., skeleton.root, None, :]
 

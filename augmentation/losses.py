@@ -6,6 +6,7 @@ ICCV 2023) none are public. Scores are (n, parts) or (n, 1), 1 for real and 0 fo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -51,6 +52,11 @@ def range_penalty(values: Tensor, allowed: Range) -> Tensor:
 def change_penalty(change: Tensor, allowed: Range = CHANGE_RANGE) -> Tensor:
     """Range penalty of each pose's mean change; (..., bones), the trunk counted with its zeros."""
     return range_penalty(change.mean(dim=-1), allowed).mean()
+
+
+def beyond(loss: Tensor, tolerance: float) -> Tensor:
+    """Part of a loss that exceeds a tolerance; the loss itself for a tolerance of 0."""
+    return (loss - tolerance).relu()
 
 
 def gain_penalty(gains: Tensor, bound: float = GAIN_BOUND) -> Tensor:
@@ -151,3 +157,18 @@ def hardness_penalty(augmented: Tensor, original: Tensor, allowed: Range) -> Ten
     """
     floor = torch.finfo(original.dtype).eps
     return range_penalty(augmented / original.clamp(min=floor), allowed).mean()
+
+
+def usefulness_loss(augmented: Tensor, plain: Tensor, aim: float) -> Tensor:
+    """Logarithm of an aim over the ratio of a lifter's errors, averaged over groups; 0 beyond the aim.
+
+    Parameters
+    ----------
+    augmented, plain : Tensor
+        (groups,), from :func:`group_errors`.
+    aim : float
+        Ratio that is enough.
+    """
+    floor = torch.finfo(plain.dtype).eps
+    ratio = augmented.clamp(min=floor).log() - plain.clamp(min=floor).log()
+    return (math.log(aim) - ratio).relu().mean()

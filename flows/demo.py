@@ -134,4 +134,7 @@ _restage_task = task(name="restage motion")(restage_motion)
 def demo(options: DemoOptions) -> Summary:
     """Restage free motion, then run the demonstration's recipe."""
     _restage_task(options)
-    return run_recipe(demo_recipe(options))
+    summary = run_recipe(demo_recipe(options))
+    if not isinstance(summary, Summary):
+        raise TypeError("the demonstration's recipe has a test; its run gave criteria alone")
+    return summary

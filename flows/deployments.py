@@ -83,7 +83,7 @@ def of_recipe(recipe: Recipe, timetable: Timetable) -> tuple[RunnerDeployment, .
             if (request := prepare_request(data)) is not None
         ),
         *(_training(recipe, method) for method in recipe.methods),
-        *(_evaluation(recipe, method) for method in recipe.methods),
+        *(_evaluation(recipe, method) for method in recipe.methods if recipe.test is not None),
         _deployment("run", name, whole),
         _deployment(
             "watch",
@@ -112,7 +112,7 @@ def _evaluation(recipe: Recipe, method: str) -> RunnerDeployment:
         f"{recipe.name}-{method}",
         {
             "lifter": folder.lifter(method, seed),
-            "test": recipe.test,
+            "test": recipe.required_test,
             "folder": folder.evaluation(method, seed),
             "device": recipe.device,
         },

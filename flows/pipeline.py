@@ -18,6 +18,11 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from poseshift.flows.evaluate import evaluate_on
 from poseshift.flows.experiment.evaluate import EvaluationRecord
 from poseshift.flows.experiment.folder import RunFolder, Trained, job, stores
+from poseshift.flows.experiment.label_free import (
+    LabelFreeSummary,
+    TrainedUntested,
+    summarise_label_free,
+)
 from poseshift.flows.experiment.launch import Launch
 from poseshift.flows.experiment.origins import find_origins
 from poseshift.flows.experiment.progress import Step, report_progress
@@ -26,7 +31,8 @@ from poseshift.flows.experiment.results import Summary, summarise
 from poseshift.flows.experiment.train import TrainingRecord, require_shareable
 from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, failure_of, prepare_store
 from poseshift.flows.prepare import show as show_ingest
-from poseshift.flows.report.gather import gather
+from poseshift.flows.report.gather import gather, placement_of
+from poseshift.flows.report.label_free import label_free_view
 from poseshift.flows.report.page import write_page
 from poseshift.flows.report.view import build_view
 from poseshift.flows.runtime.environment import describe_environment
@@ -102,14 +108,26 @@ def evaluate_method(recipe: Recipe, method: str, seed: int) -> EvaluationRecord:
     folder = RunFolder(recipe.run_dir)
     outcome = evaluate_on(
         folder.lifter(method, seed),
-        recipe.test,
+        recipe.required_test,
         folder.evaluation(method, seed),
         "cpu" if recipe.dask else recipe.device,
         recipe.dask,
     )
-    headline = outcome.result.under(recipe.test.protocols[0])
+    headline = outcome.result.under(recipe.required_test.protocols[0])
     report_progress(Step(name, 1, 1, f"{headline.mpjpe_mm.value:.1f} mm"))
     return outcome.result
+
+
+def publish_untested(recipe: Recipe, trained: tuple[TrainedUntested, ...]) -> LabelFreeSummary:
+    """Write summary and report of an experiment without a test into its folder."""
+    report_progress(Step("report", 0, 1))
+    folder = RunFolder(recipe.run_dir)
+    snapshots = {name: snapshot for one in trained for name, snapshot in one.training.snapshots.items()}
+    summary = summarise_label_free(recipe, trained, find_origins(recipe), snapshots)
+    write_atomically(folder.summary, summary.model_dump_json(indent=2) + "\n")
+    write_page(label_free_view(recipe, summary, placement_of(recipe, folder)), folder.report)
+    report_progress(Step("report", 1, 1, str(folder.report)))
+    return summary
 
 
 def publish(recipe: Recipe, trained: tuple[Trained, ...]) -> Summary:
@@ -121,13 +139,13 @@ def publish(recipe: Recipe, trained: tuple[Trained, ...]) -> Summary:
             method: [one.evaluation.under(name) for one in trained if one.method == method]
             for method in recipe.methods
         }
-        for name in recipe.test.protocols
+        for name in recipe.required_test.protocols
     }
     snapshots = {name: snapshot for one in trained for name, snapshot in one.training.snapshots.items()}
     summary = summarise(
         recipe,
         results,
-        snapshots={**snapshots, recipe.test.data.dataset: trained[0].evaluation.snapshot},
+        snapshots={**snapshots, recipe.required_test.data.dataset: trained[0].evaluation.snapshot},
         origins=find_origins(recipe),
     )
     write_atomically(folder.summary, summary.model_dump_json(indent=2) + "\n")
@@ -140,10 +158,11 @@ _prepare_task = patient_task(prepare_data, "prepare store", "prepare {data.datas
 _train_task = patient_task(train_method, "train lifter", "train {method} seed {seed}")
 _evaluate_task = patient_task(evaluate_method, "evaluate lifter", "evaluate {method} seed {seed}")
 _publish_task = patient_task(publish, "publish")
+_publish_untested_task = patient_task(publish_untested, "publish untested")
 
 
 @flow(name="run", flow_run_name="run {recipe.name}", timeout_seconds=72 * 3600)
-def run_recipe(recipe: Recipe) -> Summary:
+def run_recipe(recipe: Recipe) -> Summary | LabelFreeSummary:
     """Do everything that a recipe names, skipping what is there already for the same inputs."""
     for method in recipe.methods:  # before hours of work, of which the last part would be refused
         require_shareable(job(recipe, method, recipe.seeds[0]), Launch.here())
@@ -179,16 +198,49 @@ def prepare_stores(recipe: Recipe) -> tuple[IngestReport, ...]:
     return tuple(reports)
 
 
-def learn(recipe: Recipe) -> Summary:
+def learn(recipe: Recipe) -> Summary | LabelFreeSummary:
     """Inside a flow: train, evaluate and report on a recipe's stores as they are."""
+    return learn_untested(recipe) if recipe.test is None else learn_tested(recipe)
+
+
+def learn_untested(recipe: Recipe) -> LabelFreeSummary:
+    """Inside a flow: train a recipe's lifters, and report what can be said of them without a test."""
+    trained = tuple(
+        TrainedUntested(method, seed, _train_task(recipe, method, seed))
+        for seed in recipe.seeds
+        for method in recipe.methods
+    )
+    summary: LabelFreeSummary = _publish_untested_task(recipe, trained)
+    _show_untested(recipe, summary)
+    return summary
+
+
+def learn_tested(recipe: Recipe) -> Summary:
+    """Inside a flow: train, evaluate and report on the stores of a recipe that has a test."""
     trained = []
     for seed in recipe.seeds:
         for method in recipe.methods:
             training = _train_task(recipe, method, seed)
             trained.append(Trained(method, seed, training, _evaluate_task(recipe, method, seed)))
-    summary = _publish_task(recipe, tuple(trained))
+    summary: Summary = _publish_task(recipe, tuple(trained))
     show(recipe, summary)
     return summary
+
+
+def _show_untested(recipe: Recipe, summary: LabelFreeSummary) -> None:
+    """Put the criteria of the kept lifters into the Prefect UI, with what they do not say."""
+    key = artifact_key(recipe)
+    create_table_artifact(
+        key=f"{key}-criteria",
+        table=[
+            {"lifter": row.label, "seed": row.seed, "mean rank": row.rank, **row.kept_criteria.values}
+            for row in summary.rows
+        ],
+        description=summary.truth,
+    )
+    create_link_artifact(
+        key=f"{key}-report", link=RunFolder(recipe.run_dir).report.resolve().as_uri(), link_text="Report"
+    )
 
 
 def artifact_key(recipe: Recipe) -> str:
@@ -220,7 +272,12 @@ def show(recipe: Recipe, summary: Summary) -> None:
                 f"Recipe digest `{summary.recipe_digest}`, checkpoint selection `{summary.selection}`.",
                 *(
                     f"**Note:** {note}"
-                    for note in (summary.restaging, summary.transduction, summary.calibration)
+                    for note in (
+                        summary.restaging,
+                        summary.transduction,
+                        summary.tested_elsewhere,
+                        summary.calibration,
+                    )
                     if note
                 ),
                 *(f"- snapshot of {name}: `{snapshot}`" for name, snapshot in summary.snapshots.items()),

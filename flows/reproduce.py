@@ -19,6 +19,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from poseshift.flows.experiment.evaluate import EvaluationInputs, EvaluationRecord
 from poseshift.flows.experiment.folder import RunFolder
+from poseshift.flows.experiment.label_free import LabelFreeSummary
 from poseshift.flows.experiment.recipe import Recipe, StoredData, load_recipe
 from poseshift.flows.experiment.results import ProtocolFigures, Summary
 from poseshift.flows.experiment.stage import DONE, INPUTS, InputsRecord
@@ -82,8 +83,8 @@ class RecordedRun:
         Where it lies.
     recipe : Recipe
         As it was run.
-    summary : Summary
-        Its figures.
+    summary : Summary or LabelFreeSummary
+        Its figures; criteria alone of a run without a test.
     environment : Environment or None
         Its circumstances; None for runs that did not keep them.
     trained : Mapping[tuple[str, int], RecordedLifter]
@@ -92,7 +93,7 @@ class RecordedRun:
 
     folder: RunFolder
     recipe: Recipe
-    summary: Summary
+    summary: Summary | LabelFreeSummary
     environment: Environment | None
     trained: Mapping[tuple[str, int], RecordedLifter]
 
@@ -107,9 +108,9 @@ class RecordedLifter:
         Inputs of its training.
     training : TrainingRecord
         Record of its training.
-    tested : EvaluationInputs
-        Inputs of its evaluation, among them the digest of the weights.
-    evaluation : EvaluationRecord
+    tested : EvaluationInputs or None
+        Inputs of its evaluation, among them the digest of the weights; None in a run without a test.
+    evaluation : EvaluationRecord or None
         Its results.
     weights_sha256 : str
         Digest of the weights as they lie in the folder.
@@ -117,8 +118,8 @@ class RecordedLifter:
 
     read: TrainingInputs
     training: TrainingRecord
-    tested: EvaluationInputs
-    evaluation: EvaluationRecord
+    tested: EvaluationInputs | None
+    evaluation: EvaluationRecord | None
     weights_sha256: str
 
 
@@ -138,11 +139,14 @@ def read_run(path: Path) -> RecordedRun:
     recipe = load_recipe(folder.recipe)
     environment = _read(folder.environment, Environment) if folder.environment.is_file() else None
     trained = {
-        (method, seed): _read_lifter(folder, method, seed)
+        (method, seed): _read_lifter(folder, method, seed, tested=recipe.test is not None)
         for seed in recipe.seeds
         for method in recipe.methods
     }
-    return RecordedRun(folder, recipe, _read(folder.summary, Summary), environment, trained)
+    summary: Summary | LabelFreeSummary = (
+        _read(folder.summary, LabelFreeSummary) if recipe.test is None else _read(folder.summary, Summary)
+    )
+    return RecordedRun(folder, recipe, summary, environment, trained)
 
 
 def pinned(run: RecordedRun, into: Path) -> Recipe:
@@ -164,9 +168,9 @@ def pinned(run: RecordedRun, into: Path) -> Recipe:
             "target": recipe.target
             if recipe.target is None or target is None
             else _at(recipe.target, target),
-            "test": recipe.test.model_copy(
-                update={"data": _at(recipe.test.data, first.tested.test.snapshot)}
-            ),
+            "test": None
+            if recipe.test is None or first.tested is None
+            else recipe.test.model_copy(update={"data": _at(recipe.test.data, first.tested.test.snapshot)}),
             "dask": None,  # the cluster of that time changes no result, and may be gone
         }
     )
@@ -235,14 +239,25 @@ def _results(run: RecordedRun) -> Iterator[tuple[str, JsonValue]]:
         yield f"{name}: snapshots", dict(lifter.training.snapshots)
         for point in lifter.training.curve:
             yield f"{name}: loss of epoch {point.epoch}", point.loss
-        yield f"{name}: test snapshot", lifter.evaluation.snapshot
-        for result in lifter.evaluation.results:
-            yield from _leaves(f"{name}: {result.protocol}", result.model_dump(mode="json"))
-    for figures in (run.summary, *run.summary.details):
-        content = figures.model_dump(mode="json", include=set(ProtocolFigures.model_fields))
-        yield from _leaves(f"summary: {figures.protocol}", content)
+        for found in lifter.training.candidates:
+            yield f"{name}: criteria of epoch {found.epoch}", found.criteria.model_dump(mode="json")
+        if lifter.evaluation is not None:
+            yield f"{name}: test snapshot", lifter.evaluation.snapshot
+            for result in lifter.evaluation.results:
+                yield from _leaves(f"{name}: {result.protocol}", result.model_dump(mode="json"))
+    yield from _figures(run.summary)
     yield "summary: seeds", list(run.summary.seeds)
     yield "summary: snapshots", dict(run.summary.snapshots)
+
+
+def _figures(summary: Summary | LabelFreeSummary) -> Iterator[tuple[str, JsonValue]]:
+    if isinstance(summary, LabelFreeSummary):
+        for row in summary.rows:
+            yield from _leaves(f"summary: {row.method}, seed {row.seed}", row.model_dump(mode="json"))
+        return
+    for figures in (summary, *summary.details):
+        content = figures.model_dump(mode="json", include=set(ProtocolFigures.model_fields))
+        yield from _leaves(f"summary: {figures.protocol}", content)
 
 
 def _contradictions(run: RecordedRun) -> Iterator[Difference]:
@@ -254,7 +269,7 @@ def _contradictions(run: RecordedRun) -> Iterator[Difference]:
             repeated=run.recipe.digest,
         )
     for (method, seed), lifter in run.trained.items():
-        if lifter.tested.weights_sha256 != lifter.weights_sha256:
+        if lifter.tested is not None and lifter.tested.weights_sha256 != lifter.weights_sha256:
             yield Difference(
                 what=f"{method}, seed {seed}: the weights are not those that were evaluated (SHA-256)",
                 recorded=lifter.tested.weights_sha256,
@@ -298,8 +313,7 @@ def _snapshots_learned_from(run: RecordedRun) -> tuple[str | None, str | None]:
     for (method, seed), lifter in run.trained.items():
         labelled = target if run.recipe.entry(method).labels == "target" else source
         labelled.add(lifter.read.labelled.snapshot)
-        if lifter.read.target is not None:
-            target.add(lifter.read.target.snapshot)
+        target |= {seen.snapshot for seen in (lifter.read.target, lifter.read.watched) if seen is not None}
         if max(len(source), len(target)) > 1:
             raise ReproductionError(
                 f"{run.folder.path}: {method}, seed {seed} read another snapshot than the lifters before it; "
@@ -312,7 +326,7 @@ def _at(data: _Data, snapshot: str) -> _Data:
     return data.model_copy(update={"raw": None, "snapshot": snapshot})
 
 
-def _read_lifter(folder: RunFolder, method: str, seed: int) -> RecordedLifter:
+def _read_lifter(folder: RunFolder, method: str, seed: int, *, tested: bool) -> RecordedLifter:
     training, evaluation = folder.training(method, seed), folder.evaluation(method, seed)
     weights = folder.lifter(method, seed) / WEIGHTS_FILE
     if not weights.is_file():
@@ -320,8 +334,8 @@ def _read_lifter(folder: RunFolder, method: str, seed: int) -> RecordedLifter:
     return RecordedLifter(
         read=_read(training / INPUTS, InputsRecord[TrainingInputs]).inputs,
         training=_read(training / DONE, TrainingRecord),
-        tested=_read(evaluation / INPUTS, InputsRecord[EvaluationInputs]).inputs,
-        evaluation=_read(evaluation / DONE, EvaluationRecord),
+        tested=_read(evaluation / INPUTS, InputsRecord[EvaluationInputs]).inputs if tested else None,
+        evaluation=_read(evaluation / DONE, EvaluationRecord) if tested else None,
         weights_sha256=digest_file(weights, weights.parent).sha256,
     )
 

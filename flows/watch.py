@@ -15,10 +15,11 @@ from typing import Any, Literal
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from poseshift.flows.experiment.evaluate import EvaluationRecord, evaluation_inputs
 from poseshift.flows.experiment.folder import RunFolder, job
+from poseshift.flows.experiment.label_free import LabelFreeSummary
 from poseshift.flows.experiment.recipe import Recipe
 from poseshift.flows.experiment.results import Summary
 from poseshift.flows.experiment.stage import is_done, recorded_inputs
@@ -140,7 +141,9 @@ def _reasons_of_lifter(recipe: Recipe, folder: RunFolder, method: str, seed: int
         part = training.relative_to(folder.path).as_posix()
         yield Reason(action="train", part=part, why=_why(training, wanted))
         return
-    tested = evaluation_inputs(folder.lifter(method, seed), recipe.test)
+    if recipe.test is None:
+        return
+    tested = evaluation_inputs(folder.lifter(method, seed), recipe.required_test)
     if not is_done(evaluation, tested, EvaluationRecord):
         part = evaluation.relative_to(folder.path).as_posix()
         yield Reason(action="evaluate", part=part, why=_why(evaluation, tested))
@@ -171,7 +174,8 @@ def _short(value: object) -> str:
 
 def _recipe_of_summary(path: Path) -> str | None:
     try:
-        return Summary.model_validate_json(path.read_text(encoding="utf-8")).recipe_digest
+        content = path.read_text(encoding="utf-8")
+        return TypeAdapter(Summary | LabelFreeSummary).validate_json(content).recipe_digest
     except (OSError, ValueError):
         return None
 
@@ -206,7 +210,10 @@ def in_words(decision: Decision) -> str:
     return f"{decision.action}: " + "; ".join(f"{', '.join(names)} ({why})" for why, names in parts.items())
 
 
-def _headline(summary: Summary) -> str:
+def _headline(summary: Summary | LabelFreeSummary) -> str:
+    if isinstance(summary, LabelFreeSummary):
+        ranks = (f"{row.method} seed {row.seed} rank {row.rank:.1f}" for row in summary.rows)
+        return "no test, label-free: " + ", ".join(ranks)
     figures = (f"{row.method} {row.figures.mpjpe_mm} mm" for row in summary.rows)
     return f"{summary.protocol}: " + ", ".join(figures)
 

@@ -2,8 +2,9 @@
 
 ``X_camera = R X_world + t`` in metres; camera axes x right, y down, z forward; pixels x right, y down.
 Distortion is a named model: ``human36m`` is the toolkit's own formula (not OpenCV's, which doubles the
-tangential cross terms), ``none`` is a pinhole. Points behind the camera are not caught here: a caller who
-may have them looks at the sign of z.
+tangential cross terms), ``none`` is a pinhole; the lenses of :mod:`poseshift.geometry.lens` are removed when
+keypoints are read into columns, so that nothing here meets them. Points behind the camera are not caught
+here: a caller who may have them looks at the sign of z.
 
 Shapes: ``Intrinsics`` with leading dimensions (*rows) act on points (*rows, ..., joints, 3), for example
 rows (n,) on clips (n, frames, joints, 3); without leading dimensions they act on everything. Results have
@@ -12,8 +13,9 @@ the library, dtype and device of the points.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -23,14 +25,46 @@ from poseshift.geometry.arrays import Array as Array
 from poseshift.geometry.arrays import align_leading, like
 from poseshift.geometry.rotation import rotate, rotate_back
 
+LensModel = Literal["none", "human36m", "opencv", "fisheye"]
+
+_COEFFICIENTS: Mapping[LensModel, frozenset[tuple[int, int]]] = MappingProxyType(
+    {
+        "none": frozenset({(3, 2)}),
+        "human36m": frozenset({(3, 2)}),
+        "opencv": frozenset({(3, 2), (6, 2), (6, 6)}),
+        "fisheye": frozenset({(4, 0)}),
+    }
+)
+"""How many radial and tangential coefficients a lens model has."""
+
 
 @dataclass(frozen=True)
 class Distortion:
-    """Lens distortion: ``human36m`` with radial (k1, k2, k3) and tangential (p1, p2), or ``none``."""
+    """Lens distortion: a named model and its coefficients.
 
-    model: Literal["none", "human36m"] = "none"
-    radial: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    tangential: tuple[float, float] = (0.0, 0.0)
+    Attributes
+    ----------
+    model : LensModel
+        ``none``; ``human36m``, the toolkit's own formula; ``opencv``, with 5, 8 or 12 coefficients;
+        ``fisheye``, OpenCV's with four.
+    radial : tuple[float, ...]
+        K1 k2 k3; of ``opencv`` k4 k5 k6 as well, where there are; of ``fisheye`` k1 k2 k3 k4.
+    tangential : tuple[float, ...]
+        P1 p2; of ``opencv`` s1 s2 s3 s4 of the thin prism as well, where there are; of ``fisheye`` none.
+    """
+
+    model: LensModel = "none"
+    radial: tuple[float, ...] = (0.0, 0.0, 0.0)
+    tangential: tuple[float, ...] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        found = (len(self.radial), len(self.tangential))
+        if found not in _COEFFICIENTS[self.model]:
+            known = " or ".join(f"{a} and {b}" for a, b in sorted(_COEFFICIENTS[self.model]))
+            raise ValueError(
+                f"lens model {self.model!r} with {found[0]} radial and {found[1]} other coefficients; "
+                f"expected {known}"
+            )
 
 
 _IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
@@ -70,7 +104,18 @@ class Camera:
 
     @property
     def intrinsics(self) -> Intrinsics:
-        """Intrinsics of this camera as float64 NumPy arrays without leading dimensions."""
+        """Intrinsics of this camera as float64 NumPy arrays without leading dimensions.
+
+        Raises
+        ------
+        ValueError
+            The lens is one that must be removed from keypoints first.
+        """
+        if self.distortion.model not in ("none", "human36m"):
+            raise ValueError(
+                f"camera {self.name} has the lens model {self.distortion.model!r}, which batches do not "
+                "compute with; read its keypoints by `read_camera_poses`, which removes the lens"
+            )
         return Intrinsics(
             focal_px=np.asarray(self.focal_px, dtype=np.float64),
             centre_px=np.asarray(self.centre_px, dtype=np.float64),
@@ -78,6 +123,16 @@ class Camera:
             radial=np.asarray(self.distortion.radial, dtype=np.float64),
             tangential=np.asarray(self.distortion.tangential, dtype=np.float64),
         )
+
+    @property
+    def pinhole(self) -> Camera:
+        """A copy without lens: what keypoints are seen by once they are freed of distortion."""
+        return replace(self, distortion=Distortion())
+
+    @property
+    def unplaced(self) -> Camera:
+        """A copy that is its own world: what is known of a camera when nothing says where up is."""
+        return replace(self, rotation=_IDENTITY, translation=_ORIGIN)
 
     @property
     def placed(self) -> bool:

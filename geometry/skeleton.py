@@ -7,106 +7,11 @@ Follows the joint tables of the Human3.6M toolkit's ``metadata.xml`` and of MPI-
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from array_api_compat import array_namespace
-
-from poseshift.geometry.arrays import Array
-
-
-@dataclass(frozen=True)
-class Skeleton:
-    """A named set of joints with its tree and its left/right pairs.
-
-    Attributes
-    ----------
-    name : str
-        Registry name, such as ``"human36m_17"``.
-    joint_names : tuple[str, ...]
-        One name per joint, in storage order.
-    parents : tuple[int, ...]
-        Index of each joint's parent, -1 for the root. Parents need not precede their children.
-    left, right : tuple[int, ...]
-        Indices of paired joints; ``left[i]`` mirrors ``right[i]``.
-    """
-
-    name: str
-    joint_names: tuple[str, ...]
-    parents: tuple[int, ...]
-    left: tuple[int, ...]
-    right: tuple[int, ...]
-
-    @property
-    def joints(self) -> int:
-        """Number of joints."""
-        return len(self.joint_names)
-
-    @property
-    def root(self) -> int:
-        """Index of the joint without a parent."""
-        return self.parents.index(-1)
-
-    @property
-    def bones(self) -> tuple[tuple[int, int], ...]:
-        """(parent, child) of every bone, ordered by child."""
-        return tuple((parent, child) for child, parent in enumerate(self.parents) if parent >= 0)
-
-    @property
-    def mirrored(self) -> tuple[int, ...]:
-        """Joint order after exchanging left and right: ``x[..., mirrored, :]``."""
-        order = list(range(self.joints))
-        for left, right in zip(self.left, self.right, strict=True):
-            order[left], order[right] = right, left
-        return tuple(order)
-
-
-@dataclass(frozen=True)
-class JointMapping:
-    """How the joints of one skeleton are made of the joints of another.
-
-    Attributes
-    ----------
-    source, target : Skeleton
-        The two skeletons.
-    weights : tuple[tuple[tuple[int, float], ...], ...]
-        Per target joint, the (source joint, weight) pairs whose weighted sum it is; weights sum to one.
-    """
-
-    source: Skeleton
-    target: Skeleton
-    weights: tuple[tuple[tuple[int, float], ...], ...]
-
-    def apply(self, points: Array) -> Array:
-        """Map joints, keypoints or one-channel confidences.
-
-        Source joints that a target does not use do not touch it, so missing (NaN) joints stay where they are.
-
-        Parameters
-        ----------
-        points : array of shape (..., joints of the source, d)
-
-        Returns
-        -------
-        array (..., joints of the target, d).
-
-        Raises
-        ------
-        ValueError : the number of joints is not the source's.
-        """
-        if points.ndim < 2 or points.shape[-2] != self.source.joints:
-            raise ValueError(
-                f"points of shape {tuple(points.shape)} cannot be {self.source.name}: expected "
-                f"(..., {self.source.joints}, d)"
-            )
-        xp = array_namespace(points)
-        joints = []
-        for parts in self.weights:
-            terms = [
-                points[..., joint, :] if weight == 1 else weight * points[..., joint, :]
-                for joint, weight in parts
-            ]
-            joints.append(sum(terms[1:], start=terms[0]))
-        return xp.stack(joints, axis=-2)
+from poseshift.geometry.detectors import BODY_25, DETECTORS_TO_HUMAN36M_17, HALPE_26, MEDIAPIPE_33
+from poseshift.geometry.detectors import COCO_17 as COCO_17
+from poseshift.geometry.joint_set import JointMapping as JointMapping
+from poseshift.geometry.joint_set import Skeleton as Skeleton
 
 
 def skeleton(name: str) -> Skeleton:
@@ -129,11 +34,8 @@ def skeleton(name: str) -> Skeleton:
 def mapping(source: str, target: str) -> JointMapping:
     """Look up the mapping between two skeletons by their names; a skeleton maps to itself.
 
-    ``coco_17`` to ``human36m_17`` is an approximation, since COCO marks faces and no trunk: pelvis = middle
-    of the hips, thorax = middle of the shoulders (the true joint is the base of the neck), spine = middle of
-    those two, nose = nose, head = middle of the eyes (the true joint is the top of the head). The twelve limb
-    joints are COCO's own, placed by eye and not by markers. All other mappings choose joints and compute
-    nothing.
+    Keypoints of detectors become ``human36m_17`` by the constructions of
+    :mod:`poseshift.geometry.detectors`; all other mappings choose joints and compute nothing.
 
     ``mpi_inf_3dhp_28`` and ``_17`` to ``human36m_17`` take neck for thorax, head for nose and head_top for
     head: the nearest joints of another marker model.
@@ -224,22 +126,12 @@ POSEAUG_16 = Skeleton(
 )
 """The 16 joints of SemGCN and PoseAug: Human3.6M's 17 without the nose."""
 
-COCO_17 = Skeleton(
-    name="coco_17",
-    joint_names=(
-        *("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder"),
-        *("left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip"),
-        *("left_knee", "right_knee", "left_ankle", "right_ankle"),
-    ),
-    parents=(-1, 0, 0, 1, 2, 0, 0, 5, 6, 7, 8, 5, 6, 11, 12, 13, 14),
-    left=(1, 3, 5, 7, 9, 11, 13, 15),
-    right=(2, 4, 6, 8, 10, 12, 14, 16),
-)
-"""Keypoints of COCO person detectors. COCO names no root: the tree here hangs on the nose."""
-
 SKELETONS = {
     entry.name: entry
-    for entry in (HUMAN36M_17, HUMAN36M_32, MPI_INF_3DHP_28, MPI_INF_3DHP_17, POSEAUG_16, COCO_17)
+    for entry in (
+        *(HUMAN36M_17, HUMAN36M_32, MPI_INF_3DHP_28, MPI_INF_3DHP_17, POSEAUG_16),
+        *(COCO_17, MEDIAPIPE_33, BODY_25, HALPE_26),
+    )
 }
 """Every skeleton by name."""
 
@@ -264,16 +156,6 @@ _HUMAN36M_17_FROM = {
     "mpi_inf_3dhp_17": (14, 8, 9, 10, 11, 12, 13, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4),
 }
 
-_COCO_TO_HUMAN36M_17: _Weights = (
-    ((11, 0.5), (12, 0.5)),
-    *_choose((12, 14, 16, 11, 13, 15)),
-    ((5, 0.25), (6, 0.25), (11, 0.25), (12, 0.25)),
-    ((5, 0.5), (6, 0.5)),
-    ((0, 1.0),),
-    ((1, 0.5), (2, 0.5)),
-    *_choose((5, 7, 9, 6, 8, 10)),
-)
-
 _WEIGHTS: dict[tuple[str, str], _Weights] = {
     **{(source, "human36m_17"): _choose(chosen) for source, chosen in _HUMAN36M_17_FROM.items()},
     **{(source, "poseaug_16"): _without_nose(chosen) for source, chosen in _HUMAN36M_17_FROM.items()},
@@ -281,5 +163,5 @@ _WEIGHTS: dict[tuple[str, str], _Weights] = {
         (7, 5, 14, 15, 16, 9, 10, 11, 23, 24, 25, 18, 19, 20, 4, 3, 6)
     ),
     ("human36m_17", "mpi_inf_3dhp_17"): _choose((10, 8, 14, 15, 16, 11, 12, 13, 1, 2, 3, 4, 5, 6, 0, 7, 9)),
-    ("coco_17", "human36m_17"): _COCO_TO_HUMAN36M_17,
+    **{(source, "human36m_17"): weights for source, weights in DETECTORS_TO_HUMAN36M_17.items()},
 }

@@ -69,12 +69,12 @@ def accepted(trial: Trial, skeleton: Skeleton, detector: str | None = None) -> T
             "ground truth can be projected from it beside a detector's 2D; import annotated 3D"
         )
     projected = replace(trial, keypoints_2d=projected_px(trial).astype(np.float32))
-    return assess(attach_detections(projected, detector, list(trial.keypoints_2d)), skeleton)
+    return assess(attach_detections(projected, detector, list(trial.labelled[1])), skeleton)
 
 
 def require_positions(trial: Trial, skeleton: Skeleton) -> None:
     """Raise :class:`UnfitTrialError` unless the 3D is a person in metres, on these joints, in a place."""
-    lengths = np.asarray(bone_lengths(trial.positions_world.astype(np.float64), skeleton))
+    lengths = np.asarray(bone_lengths(trial.labelled[0].astype(np.float64), skeleton))
     body = float(np.median(lengths.sum(axis=1)))
     where = f"trial {trial.key.path!r}"
     if not BODY_M[0] <= body <= BODY_M[1]:
@@ -86,7 +86,7 @@ def require_positions(trial: Trial, skeleton: Skeleton) -> None:
             f"person; {guess}convert it to metres"
         )
     _require_joint_order(where, lengths.mean(axis=0), skeleton)
-    if float(np.abs(trial.positions_world[:, skeleton.root]).max()) < ROOT_AT_ORIGIN_M:
+    if float(np.abs(trial.labelled[0][:, skeleton.root]).max()) < ROOT_AT_ORIGIN_M:
         raise UnfitTrialError(
             f"{where}: the {skeleton.joint_names[skeleton.root]} is at the origin in every frame; "
             "root-relative 3D says nothing of where people stand. Import positions in the world or camera"
@@ -95,7 +95,7 @@ def require_positions(trial: Trial, skeleton: Skeleton) -> None:
 
 def require_pixels(trial: Trial) -> None:
     """Raise :class:`UnfitTrialError` when the 2D is normalised, that is, not in pixels."""
-    largest = float(np.abs(trial.keypoints_2d).max())
+    largest = float(np.abs(trial.labelled[1]).max())
     if largest <= NORMALISED_PX < min(trial.cameras[0].size_px):
         raise UnfitTrialError(
             f"trial {trial.key.path!r}: no 2D coordinate is larger than {largest:.3g}, in images of "
@@ -127,8 +127,8 @@ def _valid_part(trial: Trial) -> Trial:
         return trial
     return replace(
         trial,
-        positions_world=trial.positions_world[trial.valid],
-        keypoints_2d=trial.keypoints_2d[:, trial.valid],
+        positions_world=trial.labelled[0][trial.valid],
+        keypoints_2d=trial.labelled[1][:, trial.valid],
     )
 
 

@@ -59,7 +59,10 @@ def assess(trial: Trial, skeleton: Skeleton) -> Trial:
     against ``keypoints_2d``, all cameras); ``bone_length_variation_max`` (largest standard deviation over
     mean of a bone); ``bone_asymmetry_max_mm`` (largest difference of mean length between paired bones);
     ``height_over_floor_min_m`` (lowest joint, world z), where the trial has a world apart from its camera.
+    Of a trial without 3D, ``frames`` alone.
     """
+    if trial.positions_world is None:
+        return replace(trial, quality={"frames": float(trial.frames), **trial.quality})
     errors_px = reprojection_errors_px(trial)
     lengths = np.asarray(bone_lengths(trial.positions_world.astype(np.float64), skeleton))
     means = lengths.mean(axis=0)
@@ -77,13 +80,15 @@ def assess(trial: Trial, skeleton: Skeleton) -> Trial:
 
 def reprojection_errors_px(trial: Trial) -> NDArray[np.float64]:
     """Distance in pixels between projected 3D and annotated 2D, (cameras, frames, joints)."""
-    distances: NDArray[np.float64] = np.linalg.norm(projected_px(trial) - trial.keypoints_2d, axis=-1)
+    _, keypoints = trial.labelled
+    distances: NDArray[np.float64] = np.linalg.norm(projected_px(trial) - keypoints, axis=-1)
     return distances
 
 
 def projected_px(trial: Trial) -> NDArray[np.float64]:
     """Where the 3D of a trial is seen, (cameras, frames, joints, 2)."""
-    positions = trial.positions_world.astype(np.float64)
+    world, _ = trial.labelled
+    positions = world.astype(np.float64)
     return np.stack([_project_world(positions, camera) for camera in trial.cameras])
 
 

@@ -159,8 +159,8 @@ def read_trial(root: zarr.Group, key: TrialKey) -> Trial:
         subaction=attributes.subaction,
         fps=attributes.fps,
         cameras=attributes.cameras,
-        positions_world=arrays["positions_world"],
-        keypoints_2d=arrays["keypoints_2d"],
+        positions_world=arrays.get("positions_world"),
+        keypoints_2d=arrays.get("keypoints_2d"),
         positions_universal=arrays.get("positions_universal"),
         positions_kind=attributes.positions_kind,
         intrinsics=attributes.intrinsics,
@@ -171,12 +171,14 @@ def read_trial(root: zarr.Group, key: TrialKey) -> Trial:
         quality=attributes.quality,
         options=attributes.options,
         sources=attributes.sources,
+        up=attributes.up,
     )
 
 
 def count_frames(group: zarr.Group) -> int:
-    """Count a trial's frames from its metadata."""
-    stored = group["positions_world"]
+    """Count a trial's frames from the metadata of its positions or, without 3D, of any array."""
+    name = "positions_world" if "positions_world" in group else min(group.array_keys())
+    stored = group[name]
     if not isinstance(stored, zarr.Array):
-        raise TypeError(f"{group.path}/positions_world is a group; expected an array")
-    return int(stored.shape[0])
+        raise TypeError(f"{group.path}/{name} is a group; expected an array")
+    return int(stored.shape[array_spec(name).dimensions.index("frame")])

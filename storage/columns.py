@@ -14,21 +14,28 @@ import zarr
 from numpy.typing import NDArray
 
 from poseshift.geometry.camera import Camera, Intrinsics, stack_intrinsics, world_to_camera
+from poseshift.geometry.lens import pinhole_px
 from poseshift.geometry.skeleton import mapping
 from poseshift.storage.arrays import DETECTION_PREFIX, count_frames, read_array, read_attributes, trial_group
-from poseshift.storage.schema import Float32, PositionsKind, TrialAttributes, TrialKey
+from poseshift.storage.schema import (
+    Float32,
+    NoPositionsError,
+    PositionsKind,
+    TrialAttributes,
+    TrialKey,
+)
 from poseshift.storage.store import PoseStore
 
 
 @dataclass(frozen=True)
 class TrialInfo:
-    """What the columns need to know of a trial; ``positions`` is the kind of 3D that its rows hold."""
+    """What the columns need to know of a trial; ``positions`` is the kind of 3D of its rows, None without."""
 
     key: TrialKey
     action: str
     subaction: str
     fps: float
-    positions: PositionsKind = "annotated"
+    positions: PositionsKind | None = "annotated"
 
 
 @dataclass(frozen=True)
@@ -196,7 +203,7 @@ def sampling_hz(poses: CameraPoses) -> float:
 
 
 def read_camera_poses(store: PoseStore, selection: Selection = _EVERYTHING) -> CameraPoses:
-    """Read the selected frames of every selected camera, poses turned into camera axes.
+    """Read the selected frames of every selected camera with their 3D, poses turned into camera axes.
 
     Parameters
     ----------
@@ -210,15 +217,31 @@ def read_camera_poses(store: PoseStore, selection: Selection = _EVERYTHING) -> C
     CameraPoses
         Rows sorted by trial, then camera (in the trial's own order), then frame. The tables hold the trials
         and cameras that have rows; equal calibrations share one row of the camera table. A joint that the
-        detector did not see (confidence 0) has NaN keypoints, wherever the detector has put it.
+        detector did not see (confidence 0) has NaN keypoints, wherever the detector has put it. Keypoints of
+        cameras whose lens batches do not compute with are freed of it, and their cameras are pinholes.
 
     Raises
     ------
     PositionsMissingError
         When a selected trial has not the kind of 3D that is selected.
+    NoPositionsError
+        When a selected trial has no 3D at all.
     ValueError
         When nothing is selected, or a selected trial has no such detections.
     """
+    poses = _read(store, selection)
+    for trial in poses.trials:
+        if trial.positions is None:
+            raise NoPositionsError(trial.key)
+    return poses
+
+
+def read_keypoints(store: PoseStore, selection: Selection = _EVERYTHING) -> CameraPoses:
+    """Read as :func:`read_camera_poses` with NaN in place of 3D, so that trials need not have any."""
+    return _read(store, selection).unlabelled()
+
+
+def _read(store: PoseStore, selection: Selection) -> CameraPoses:
     root = store.root
     runs = [run for key in store.keys() for run in _read_runs(root, key, selection)]
     if not runs:
@@ -227,7 +250,7 @@ def read_camera_poses(store: PoseStore, selection: Selection = _EVERYTHING) -> C
 
 
 def positions_held(store: PoseStore) -> frozenset[PositionsKind]:
-    """Find which kinds of 3D every trial of a store has, from its metadata alone."""
+    """Find which kinds of 3D every trial of a store has, from its metadata alone; none where one has none."""
     kinds: tuple[PositionsKind, ...] = ("annotated", "universal")
     trials = [store.trial_attributes(key) for key in store.keys()]
     return frozenset(kind for kind in kinds if all(_holding(trial, kind) for trial in trials))
@@ -289,16 +312,12 @@ def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterato
     ]
     if not _wanted(attributes.action, selection.actions) or not cameras:
         return
-    wanted = selection.positions or attributes.positions_kind
-    positions_name = _holding(attributes, wanted)
-    if positions_name is None:
-        raise PositionsMissingError(key, attributes.positions_kind, wanted)
-    ground_truth = selection.keypoints == "ground_truth"
-    keypoints_name = "keypoints_2d" if ground_truth else DETECTION_PREFIX + selection.keypoints
-    if keypoints_name not in attributes.digests:
-        raise ValueError(
-            f"trial {key.path!r} has no {keypoints_name}; it has {', '.join(sorted(attributes.digests))}"
-        )
+    held = attributes.positions_kind
+    wanted = None if held is None else selection.positions or held
+    positions_name = None if wanted is None else _holding(attributes, wanted)
+    if held is not None and wanted is not None and positions_name is None:
+        raise PositionsMissingError(key, held, wanted)
+    keypoints_name = _keypoints_named(attributes, selection.keypoints, key)
     frames = np.arange(0, count_frames(group), selection.frame_step)
     if selection.valid_only and "valid" in attributes.digests:
         frames = frames[read_array(group, "valid")[frames]]
@@ -306,17 +325,57 @@ def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterato
         return
     has_activity = "activity" in attributes.digests
     activity = read_array(group, "activity")[frames] if has_activity else np.zeros(len(frames), dtype=np.int8)
-    positions = read_array(group, positions_name)[frames].astype(np.float64)
+    positions = None
+    if positions_name is not None:
+        positions = read_array(group, positions_name)[frames].astype(np.float64)
     for number, camera in cameras:
-        moved = world_to_camera(positions, np.asarray(camera.rotation), np.asarray(camera.translation))
+        keypoints = _seen(read_array(group, keypoints_name, number)[frames])
         yield PoseRun(
             info=TrialInfo(key, attributes.action, attributes.subaction, attributes.fps, wanted),
-            camera=camera,
-            positions_camera=moved.astype(np.float32),
-            keypoints_px=_seen(read_array(group, keypoints_name, number)[frames]),
+            camera=_as_learned(camera, attributes),
+            positions_camera=np.full((*keypoints.shape[:2], 3), np.nan, dtype=np.float32)
+            if positions is None
+            else _before(positions, camera),
+            keypoints_px=_without_lens(keypoints, camera),
             frames=frames,
             activity=activity,
         )
+
+
+def _keypoints_named(attributes: TrialAttributes, wanted: str, key: TrialKey) -> str:
+    """Name the array of the keypoints that are wanted; ValueError with those there are, as recipes say it."""
+    name = "keypoints_2d" if wanted == "ground_truth" else DETECTION_PREFIX + wanted
+    if name not in attributes.digests:
+        arrays = [one for one in attributes.digests if one.startswith(DETECTION_PREFIX)]
+        detectors = sorted(one.removeprefix(DETECTION_PREFIX) for one in arrays)
+        known = [*(["ground_truth"] if "keypoints_2d" in attributes.digests else []), *detectors]
+        raise ValueError(
+            f"trial {key.path!r} has no {name}; say `keypoints: {' | '.join(known)}` of these data (or "
+            "--keypoints)"
+        )
+    return name
+
+
+def _before(positions: NDArray[np.float64], camera: Camera) -> Float32:
+    moved = world_to_camera(positions, np.asarray(camera.rotation), np.asarray(camera.translation))
+    return np.asarray(moved, dtype=np.float32)
+
+
+def _as_learned(camera: Camera, attributes: TrialAttributes) -> Camera:
+    """Give the camera that the columns' keypoints are seen by, which knows of up what the trial knows."""
+    seen_by = camera.pinhole if _has_other_lens(camera) else camera
+    return seen_by if attributes.up == "z" else seen_by.unplaced
+
+
+def _without_lens(keypoints: Float32, camera: Camera) -> Float32:
+    if not _has_other_lens(camera):
+        return keypoints
+    return pinhole_px(keypoints.astype(np.float64), camera).astype(np.float32)
+
+
+def _has_other_lens(camera: Camera) -> bool:
+    """Whether the lens is one that batches do not compute with."""
+    return camera.distortion.model in ("opencv", "fisheye")
 
 
 def _seen(keypoints: Float32) -> Float32:

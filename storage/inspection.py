@@ -41,7 +41,7 @@ class TrialSummary(FrozenModel):
     frames: int
     cameras: tuple[str, ...]
     arrays: tuple[str, ...]
-    positions_kind: PositionsKind
+    positions_kind: PositionsKind | None
     intrinsics: IntrinsicsOrigin | None
     source_files: int
     options: dict[str, str]
@@ -118,6 +118,12 @@ def intrinsics_told(trials: Sequence[TrialIntrinsics]) -> str | None:
         sentences.append(
             f"Intrinsics of {', '.join(fitted)} are fitted to their own 3D and 2D annotations: a lifter "
             "that is tested there is shown something of the answers."
+        )
+    assumed = [one.trial for one in trials if one.origin == "assumed"]
+    if assumed:
+        sentences.append(
+            f"Intrinsics of {', '.join(assumed)} are assumed, not calibrated: where people stand and how "
+            "tall they are, and what is adapted to it, is as wrong as they are."
         )
     for one in trials:
         if one.contradicted:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator
 
 
 class FrozenModel(BaseModel):
@@ -40,3 +41,23 @@ def is_left_out(value: object) -> bool:
     its digest.
     """
     return value is None
+
+
+def is_still(default: object) -> Callable[[object], bool]:
+    """Make the test of whether a later field says nothing yet: then it is not written, see `is_left_out`."""
+    return lambda value: value == default
+
+
+def told_by_kind(default: str) -> Discriminator:
+    """Tell the members of a union apart by their field ``kind``; without one, it is the first that there was.
+
+    Parameters
+    ----------
+    default : str
+        The kind of what was written before there were others.
+    """
+
+    def kind(value: object) -> object:
+        return value.get("kind", default) if isinstance(value, dict) else getattr(value, "kind", None)
+
+    return Discriminator(kind)

@@ -30,9 +30,27 @@ Dataset = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 PositionsKind = Literal["annotated", "universal"]
 """Which 3D: every person in the true size, or all of them brought to one size by the data set."""
 
-IntrinsicsOrigin = Literal["calibration file", "built-in", "fitted"]
+IntrinsicsOrigin = Literal["calibration file", "built-in", "fitted", "stated", "assumed"]
 """Where a camera's intrinsics come from: a file of the release, a table of the reader's for a release that
-lacks its file, or a fit to the trial's own 3D and 2D annotations."""
+lacks its file, a fit to the trial's own 3D and 2D annotations, what the user stated (a matrix, a field of
+view), or a default that nothing is known to support."""
+
+Up = Literal["z", "unknown"]
+"""Where up is in the world that extrinsics place cameras in: along its z, or not known."""
+
+
+class NoPositionsError(ValueError):
+    """A trial without 3D, of which 3D is asked."""
+
+    def __init__(self, trial: TrialKey) -> None:
+        super().__init__(
+            f"trial {trial.path!r} has no 3D: it can be a target to adapt to, but not be learned from by its "
+            "labels, and nothing can be measured on it"
+        )
+        self.trial = trial
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.trial,))
 
 
 @dataclass(frozen=True, order=True)
@@ -61,6 +79,8 @@ class SourceFile:
 class Trial:
     """One trial on the 17 joints of Human3.6M, seen by several cameras.
 
+    A trial has 3D and its 2D keypoints, or is one of a domain without labels: then it has detections alone.
+
     Attributes
     ----------
     key : TrialKey
@@ -71,14 +91,16 @@ class Trial:
         Frames per second.
     cameras : tuple[Camera, ...]
         Calibrated cameras, in the order of ``keypoints_2d``.
-    positions_world : array of float32 of shape (frames, joints, 3)
+    positions_world : Float32 or None of shape (frames, joints, 3)
         Metres, world z up, origin on the floor; in camera axes where the only camera is not placed.
-    keypoints_2d : array of float32 of shape (cameras, frames, joints, 2)
+    keypoints_2d : Float32 or None of shape (cameras, frames, joints, 2)
         Pixels, x right, y down.
     positions_universal : Float32 or None of shape (frames, joints, 3)
         Metres, height-normalised about the same pelvis; 3DHP only, and beside annotated positions only.
-    positions_kind : PositionsKind
-        Which 3D ``positions_world`` holds.
+    positions_kind : PositionsKind or None
+        Which 3D ``positions_world`` holds; None where there is none.
+    up : Up
+        Where up is in the world of the cameras' extrinsics.
     intrinsics : IntrinsicsOrigin or None
         Where the cameras' intrinsics come from; None where the reader does not say.
     detections : Mapping[str, Float32]
@@ -102,10 +124,10 @@ class Trial:
     subaction: str
     fps: float
     cameras: tuple[Camera, ...]
-    positions_world: Float32
-    keypoints_2d: Float32
+    positions_world: Float32 | None
+    keypoints_2d: Float32 | None
     positions_universal: Float32 | None = None
-    positions_kind: PositionsKind = "annotated"
+    positions_kind: PositionsKind | None = "annotated"
     intrinsics: IntrinsicsOrigin | None = None
     detections: Mapping[str, Float32] = field(default_factory=dict)
     valid: NDArray[np.bool_] | None = None
@@ -114,11 +136,22 @@ class Trial:
     quality: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[SourceFile, ...] = ()
+    up: Up = "z"
 
     @property
     def frames(self) -> int:
-        """Number of frames."""
-        return int(self.positions_world.shape[0])
+        """Number of frames; 0 of a trial that holds nothing, which no store takes."""
+        if self.positions_world is not None:
+            return int(self.positions_world.shape[0])
+        seen = (self.keypoints_2d, *self.detections.values())
+        return next((int(array.shape[1]) for array in seen if array is not None), 0)
+
+    @property
+    def labelled(self) -> tuple[Float32, Float32]:
+        """Positions and keypoints of a trial that has both; :class:`NoPositionsError` where it has not."""
+        if self.positions_world is None or self.keypoints_2d is None:
+            raise NoPositionsError(self.key)
+        return self.positions_world, self.keypoints_2d
 
 
 class StoreAttributes(FrozenModel):
@@ -151,8 +184,14 @@ class TrialAttributes(FrozenModel):
     subaction: str = Field(description="The data set's name of the repetition.")
     fps: float = Field(gt=0, description="Frames per second.")
     cameras: tuple[Camera, ...] = Field(description="Calibrations, in the order of the camera axis.")
-    positions_kind: PositionsKind = Field(
-        default="annotated", description="Which 3D the positions in the world are: annotated or universal."
+    positions_kind: PositionsKind | None = Field(
+        default="annotated",
+        description="Which 3D the positions in the world are: annotated or universal; null without 3D.",
+    )
+    up: Up = Field(
+        default="z",
+        exclude_if=lambda value: value == "z",
+        description="Where up is in the world of the cameras: z, or unknown; not written where it is z.",
     )
     intrinsics: IntrinsicsOrigin | None = Field(
         default=None,
@@ -195,6 +234,7 @@ class TrialAttributes(FrozenModel):
             fps=trial.fps,
             cameras=trial.cameras,
             positions_kind=trial.positions_kind,
+            up=trial.up,
             intrinsics=trial.intrinsics,
             sources=trial.sources,
             quality=dict(trial.quality),

@@ -36,6 +36,7 @@ def require_valid(trial: Trial, skeleton_name: str) -> None:
         for name in (trial.key.subject, trial.key.trial):
             _require_group_name(name)
         _require_cameras(trial)
+        _require_labels_or_detections(trial)
         sizes = {
             "frame": max(trial.frames, 1),
             "camera": len(trial.cameras),
@@ -60,6 +61,21 @@ def _require_group_name(name: str) -> None:
     """Zarr format 3, "Node names": not empty, no slash, not dots alone, no leading double underscore."""
     if not name or "/" in name or not name.strip(".") or name.startswith("__") or name == "zarr.json":
         raise ValueError(f"{name!r} cannot name a Zarr node; use a name without '/', other than dots")
+
+
+def _require_labels_or_detections(trial: Trial) -> None:
+    """3D comes with its 2D keypoints, and nothing else is called by the kind of 3D that it is."""
+    if (trial.positions_world is None) != (trial.positions_kind is None):
+        raise ValueError(
+            f"positions_kind is {trial.positions_kind!r} and positions_world is "
+            f"{'not there' if trial.positions_world is None else 'there'}; give both or neither"
+        )
+    if trial.positions_world is not None and trial.keypoints_2d is None:
+        raise ValueError("positions_world without keypoints_2d; give both")
+    if trial.positions_world is None and trial.positions_universal is not None:
+        raise ValueError("positions_universal without positions_world")
+    if trial.positions_world is None and trial.keypoints_2d is None and not trial.detections:
+        raise ValueError("neither positions, keypoints nor detections; expected one of them")
 
 
 def _require_cameras(trial: Trial) -> None:

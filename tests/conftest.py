@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 # Two threads each of two test processes on two cores make torch fifty times slower, not faster.
@@ -114,3 +115,120 @@ def make_columns() -> MakeColumns:
         )
 
     return make
+
+
+@dataclass(frozen=True)
+class OwnRig:
+    """Four portrait cameras around a person, as OpenCV and Qualisys would describe them; millimetres.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the cameras.
+    rotations, translations : array of shape (4, 3, 3) and (4, 3)
+        World to camera, z up, millimetres.
+    focal, centre : float and tuple of float
+        Of all cameras, pixels.
+    lens : tuple of float
+        k1 k2 p1 p2 k3 of OpenCV.
+    size : tuple of int
+        Width and height of the images.
+    landmarks : array of shape (frames, 33, 3)
+        MediaPipe's landmarks of a moving person in the world, millimetres.
+    """
+
+    names: tuple[str, ...]
+    rotations: NDArray[np.float64]
+    translations: NDArray[np.float64]
+    focal: float
+    centre: tuple[float, float]
+    lens: tuple[float, float, float, float, float]
+    size: tuple[int, int]
+    landmarks: NDArray[np.float64]
+
+    def seen(self, camera: int, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Pixels (..., 2) of world points, by OpenCV's formulae as its manual prints them."""
+        x, y, z = np.moveaxis(points @ self.rotations[camera].T + self.translations[camera], -1, 0)
+        x, y = x / z, y / z
+        k1, k2, p1, p2, k3 = self.lens
+        r2 = x**2 + y**2
+        radial = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3
+        u = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x**2)
+        v = y * radial + p1 * (r2 + 2 * y**2) + 2 * p2 * x * y
+        return np.stack([self.focal * u + self.centre[0], self.focal * v + self.centre[1]], axis=-1)
+
+    def write_mediapipe(self, path: Path, noise_px: float = 1.0) -> Path:
+        """An npz of detections, as a user of MediaPipe would keep them."""
+        rng = np.random.default_rng(5)
+        content: dict[str, NDArray[np.generic]] = {}
+        for number, name in enumerate(self.names):
+            pixels = self.seen(number, self.landmarks)
+            pixels += rng.normal(scale=noise_px, size=pixels.shape)
+            visible = rng.uniform(0.5, 1.0, size=(*pixels.shape[:2], 1))
+            content[name] = np.concatenate([pixels, visible], axis=-1).astype(np.float32)
+            content[f"{name}_size"] = np.array(self.size)
+        np.savez(path, **content)
+        return path
+
+    def write_qualisys(
+        self, path: Path, *, transposed: bool = False, backwards: bool = True, centre: bool = True
+    ) -> Path:
+        """A calibration of Qualisys's layout, with extrinsics written in one of the ways that there are."""
+        text = ["<?xml version='1.0' encoding='ASCII'?>", "<calibration type='regular'><cameras>"]
+        for name, rotation, translation in zip(self.names, self.rotations, self.translations, strict=True):
+            turned = np.diag([1.0, -1.0, -1.0]) if backwards else np.eye(3)
+            matrix = turned @ rotation
+            vector = -rotation.T @ translation if centre else turned @ translation
+            matrix = matrix.T if transposed else matrix
+            elements = " ".join(f'r{i + 1}{j + 1}="{matrix[i, j]!r}"' for i in range(3) for j in range(3))
+            k1, k2, p1, p2, k3 = self.lens
+            text += [
+                f'<camera active="1" serial="{name}" viewrotation="0">',
+                f'<fov_video left="0" top="0" right="{self.size[0] - 1}" bottom="{self.size[1] - 1}"/>',
+                f'<transform {elements} x="{vector[0]!r}" y="{vector[1]!r}" z="{vector[2]!r}"/>',
+                f'<intrinsic focalLengthU="{64 * self.focal!r}" focalLengthV="{64 * self.focal!r}" '
+                f'centerPointU="{64 * self.centre[0]!r}" centerPointV="{64 * self.centre[1]!r}" '
+                f'radialDistortion1="{k1}" radialDistortion2="{k2}" radialDistortion3="{k3}" '
+                f'tangentalDistortion1="{p1}" tangentalDistortion2="{p2}"/></camera>',
+            ]
+        path.write_text(
+            "\n".join([*text, "</cameras></calibration>"]).replace("np.float64(", "").replace(')"', '"')
+        )
+        return path
+
+
+@pytest.fixture(scope="session")
+def own_rig() -> OwnRig:
+    """Cameras and a person of one's own; both made here, by other code than the project's."""
+    rotations, translations = [], []
+    for angle, height, distance in (
+        (0.3, 1900, 3600),
+        (1.9, 1500, 3300),
+        (3.4, 2200, 3900),
+        (4.9, 1700, 3500),
+    ):
+        place = np.array([distance * np.cos(angle), distance * np.sin(angle), height])
+        forward = np.array([0.0, 0.0, 900.0]) - place
+        forward /= np.linalg.norm(forward)
+        right = np.cross(forward, [0.0, 0.0, 1.0])
+        right /= np.linalg.norm(right)
+        rotation = np.stack([right, np.cross(forward, right), forward])
+        rotations.append(rotation)
+        translations.append(-rotation @ place)
+    motion = next(iter(generate(seed=3, clips_per_subject=1, frames_per_clip=60))).positions * 1000
+    rng = np.random.default_rng(1)
+    landmarks = np.repeat(motion[:, [9]], 33, axis=1) + rng.normal(scale=60.0, size=(1, 33, 3))
+    limbs = {11: 11, 12: 14, 13: 12, 14: 15, 15: 13, 16: 16, 23: 4, 24: 1, 25: 5, 26: 2, 27: 6, 28: 3}
+    for landmark, joint in limbs.items():
+        landmarks[:, landmark] = motion[:, joint]
+    landmarks[..., :2] -= landmarks[..., :2].mean(axis=(0, 1))
+    return OwnRig(
+        names=("cam01", "cam02", "cam03", "cam04"),
+        rotations=np.array(rotations),
+        translations=np.array(translations),
+        focal=1650.0,
+        centre=(545.0, 955.0),
+        lens=(-0.05, 0.13, 0.0006, -0.0005, 0.01),
+        size=(1080, 1920),
+        landmarks=landmarks,
+    )

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Literal
 
 from pydantic import Field
 
-from poseshift.storage.model import FrozenModel
+from poseshift.storage.model import FrozenModel, is_still
 from poseshift.training.losses import LossName
 from poseshift.training.repeatability import Repeatability
-
-
-def _is(default: object) -> Callable[[object], bool]:
-    """Leave a later field out of the JSON while it says nothing: earlier runs keep their digests."""
-    return lambda value: value == default
 
 
 class Schedule(FrozenModel):
@@ -30,7 +24,7 @@ class Schedule(FrozenModel):
     optimizer: Literal["adamw", "adam"] = Field(
         default="adamw",
         description="AdamW, or Adam as published runs have it, whose weight decay is part of the gradient.",
-        exclude_if=_is("adamw"),
+        exclude_if=is_still("adamw"),
     )
     learning_rate: float = Field(default=1e-3, gt=0, description="The optimiser's peak learning rate.")
     weight_decay: float = Field(
@@ -46,14 +40,14 @@ class Schedule(FrozenModel):
     )
     final_rate: float = Field(default=0.01, gt=0, le=1, description="Last learning rate over the peak.")
     step_epochs: int = Field(
-        default=1, ge=1, description="Epochs between two falls of the decay `step`.", exclude_if=_is(1)
+        default=1, ge=1, description="Epochs between two falls of the decay `step`.", exclude_if=is_still(1)
     )
     step_factor: float = Field(
         default=0.95,
         gt=0,
         le=1,
         description="Rate after a fall of the decay `step` over the rate before it.",
-        exclude_if=_is(0.95),
+        exclude_if=is_still(0.95),
     )
     ema_decay: float | None = Field(
         default=None,

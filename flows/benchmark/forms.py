@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from poseshift.augmentation.anatomy import anatomy
 from poseshift.augmentation.bodies import placed_anew
 from poseshift.augmentation.transforms import scale_bones
+from poseshift.flows.benchmark.content import UPRIGHT_DEGREES, trunk_degrees
 from poseshift.geometry.camera import project
 from poseshift.geometry.rotation import axis_angle_to_matrix
 from poseshift.geometry.skeleton import Skeleton, skeleton
@@ -45,9 +46,6 @@ hundred leans by more than 60 degrees."""
 
 LIMB_DEGREES = 12.0
 """Deviation of the turn of every whole arm and leg about its first joint, on each axis, per segment."""
-
-UPRIGHT_DEGREES = 35.0
-"""A trunk that leans no farther than this from the vertical is upright."""
 
 _FACTORS: Mapping[str, float] = MappingProxyType(
     {"hip": 1.0, "knee": 1.04, "ankle": 1.05, "shoulder": 1.06, "elbow": 0.94, "wrist": 0.93}
@@ -82,6 +80,9 @@ class Form:
         One sentence.
     detected : bool
         Whether keypoints of target and test have a detector's errors.
+    assembled : bool
+        Whether the keypoints of trunk and head are put together from hips, shoulders and nose, as those of
+        detectors are that know COCO's joints alone.
     skeleton : bool
         Whether target and test have other bone lengths and joint definitions than the source.
     postures : bool
@@ -92,6 +93,7 @@ class Form:
     name: FormName
     description: str
     detected: bool = False
+    assembled: bool = False
     skeleton: bool = False
     postures: bool = False
 
@@ -111,7 +113,8 @@ class Form:
         """
         acted = in_other_postures(poses, seed) if self.postures else poses
         measured = in_other_skeleton(acted) if self.skeleton else acted
-        return as_detected(measured, seed) if self.detected else measured
+        seen = as_detected(measured, seed) if self.detected else measured
+        return with_assembled_trunk(seen) if self.assembled else seen
 
 
 FORMS: Mapping[FormName, Form] = MappingProxyType(
@@ -119,7 +122,13 @@ FORMS: Mapping[FormName, Form] = MappingProxyType(
         form.name: form
         for form in (
             Form("exact", "Exact keypoints, the source's skeleton."),
-            Form("detected", "Target and test keypoints have a detector's errors.", detected=True),
+            Form(
+                "detected",
+                "Target and test keypoints have a detector's errors, and trunk and head are put together "
+                "from hips, shoulders and nose.",
+                detected=True,
+                assembled=True,
+            ),
             Form("skeleton", "Target and test have other bodies and joint definitions.", skeleton=True),
             Form(
                 "laboratory",
@@ -142,12 +151,7 @@ FORMS: Mapping[FormName, Form] = MappingProxyType(
 
 def is_upright(poses: CameraPoses) -> NDArray[np.bool_]:
     """Whether a trunk is upright, (n,); known by 3D and by the cameras' places."""
-    joint_set = skeleton(poses.skeleton)
-    names = joint_set.joint_names
-    trunk = poses.positions_camera[:, names.index("thorax")] - poses.positions_camera[:, joint_set.root]
-    up = np.array([camera.up for camera in poses.cameras], dtype=np.float64)[poses.camera]
-    cosine = (trunk * up).sum(axis=1) / np.linalg.norm(trunk, axis=1)
-    return np.asarray(cosine > np.cos(np.radians(UPRIGHT_DEGREES)))
+    return np.asarray(trunk_degrees(poses) < UPRIGHT_DEGREES)
 
 
 def in_other_skeleton(poses: CameraPoses) -> CameraPoses:
@@ -251,6 +255,33 @@ def as_detected(poses: CameraPoses, seed: int) -> CameraPoses:
     return replace(poses, keypoints_px=np.where(lost[..., None], anywhere, seen).astype(np.float32))
 
 
+def with_assembled_trunk(poses: CameraPoses) -> CameraPoses:
+    """Put the keypoints of trunk and head where they are guessed from those that COCO's detectors find.
+
+    Pelvis and thorax in the middle of hips and shoulders, the spine half-way between, the head's top beyond
+    the nose by two fifths of its distance from the thorax.
+    """
+    names = skeleton(poses.skeleton).joint_names
+    keypoints = poses.keypoints_px.astype(np.float64)
+
+    def seen(joint: str) -> NDArray[np.float64]:
+        return keypoints[:, names.index(joint)]
+
+    pelvis = (seen("left_hip") + seen("right_hip")) / 2
+    thorax = (seen("left_shoulder") + seen("right_shoulder")) / 2
+    guessed = {
+        "pelvis": pelvis,
+        "spine": (pelvis + thorax) / 2,
+        "thorax": thorax,
+        "head": thorax + _HEAD_OVER_NOSE * (seen("nose") - thorax),
+    }
+    assembled = keypoints.copy()
+    for joint, place in guessed.items():
+        assembled[:, names.index(joint)] = place
+    return replace(poses, keypoints_px=assembled.astype(np.float32))
+
+
+_HEAD_OVER_NOSE = 1.4
 _CHUNK = 20_000
 
 

@@ -16,14 +16,16 @@ from pydantic import Field, JsonValue, ValidationError
 from poseshift.adaptation.config import Adaptation
 from poseshift.adaptation.method_parts import Labels
 from poseshift.adaptation.selection import Criteria, SelectionConfig
+from poseshift.augmentation.collapse import Health
+from poseshift.flows.benchmark.content import Content
 from poseshift.flows.benchmark.domains import DOMAINS, DomainName, TargetDomain
 from poseshift.flows.benchmark.forms import FormName
 from poseshift.flows.experiment.fitting import Teaching
-from poseshift.storage.model import FrozenModel
+from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.storage.provenance import digest_json
 from poseshift.training.answer import Rays, RaysOff
 from poseshift.training.encoding import EncodingName
-from poseshift.training.evaluation.results import EvaluationResult
+from poseshift.training.evaluation.results import Errors, EvaluationResult
 from poseshift.training.lifters.config import LifterConfig
 from poseshift.training.schedule import Schedule
 
@@ -171,10 +173,14 @@ class RunLine(FrozenModel):
     """Who plays each subject of the test, so that splits know a person again; none: subjects are people."""
     by_rays: dict[RaysKind, EvaluationResult] = Field(default_factory=dict)
     """Results of the last epoch's lifter with its joints off their rays, on them, and between."""
+    by_content: dict[Content, Errors] = Field(default_factory=dict)
+    """Errors of the last epoch's lifter by what people do, every frame alike."""
     rank_correlation: float | None
     """Spearman's correlation over the epochs of the label-free rank with the true error."""
     collapses: tuple[CollapseEvent, ...]
     """Times that the augmentation collapsed."""
+    augmentation: Health | None = Field(default=None, exclude_if=is_left_out)
+    """Last check of learned augmentation, which says whether its generator follows the poses."""
     given_up: str | None = None
     """Why the run was given up; None for a run that reached its end."""
     seconds: float

@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
 import torch
 from filelock import FileLock
+from numpy.typing import NDArray
 
 from poseshift.adaptation.candidates import Candidate, candidates, restore
 from poseshift.adaptation.config import alignment_of
@@ -23,6 +25,7 @@ from poseshift.adaptation.rollback import read_rollbacks
 from poseshift.adaptation.selection import choose, rank_correlation
 from poseshift.adaptation.viewpoint import AlignedViewpoint
 from poseshift.augmentation.collapse import CollapseError
+from poseshift.flows.benchmark.content import Content, errors_by_content
 from poseshift.flows.benchmark.data import BenchmarkData
 from poseshift.flows.benchmark.forms import FORMS
 from poseshift.flows.benchmark.lines import Choice, CollapseEvent, EpochRecord, Job, RaysKind, RunLine
@@ -36,7 +39,7 @@ from poseshift.training.answer import Answer, Rays, RaysBlend, RaysOff, RaysSnap
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.encoding import encoding
 from poseshift.training.evaluation.evaluate import evaluate, predict, rows_within
-from poseshift.training.evaluation.results import EvaluationResult
+from poseshift.training.evaluation.results import Errors, EvaluationResult
 from poseshift.training.lifters.registry import build
 
 DETECTOR_SEEDS = (1, 2)
@@ -102,7 +105,7 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
         except CollapseError as collapse:
             given_up = str(collapse)
         recorded: tuple[Candidate, ...] = ()
-        measured = _Measured((), {})
+        measured = _Measured((), {}, {})
         if taught is not None:
             recorded = candidates(place / CANDIDATES)
             measured = _measure(job, data, taught.answer, recorded, place / CANDIDATES, device)
@@ -124,11 +127,13 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
         results=tuple(result for one, result in zip(recorded, results, strict=True) if one.epoch in kept),
         people=data.stores.people,
         by_rays=measured.by_rays,
+        by_content=measured.by_content,
         rank_correlation=_correlation(recorded, errors),
         collapses=tuple(
             CollapseEvent(step=entry.health.step, signs=entry.signs, to_epoch=entry.to_epoch)
             for entry in read_rollbacks(place / TRAINING)
         ),
+        augmentation=None if taught is None or not taught.fitted.health else taught.fitted.health[-1],
         given_up=given_up,
         seconds=perf_counter() - started,
         device=_name_of(device),
@@ -180,10 +185,11 @@ def _gravity_file(job: Job, place: Path, shared: Path) -> Path:
 
 @dataclass(frozen=True)
 class _Measured:
-    """Results of every epoch's lifter, and of the last one's by what is done with rays."""
+    """Results of every epoch's lifter, and of the last one's by what is done with rays and what people do."""
 
     by_epoch: tuple[EvaluationResult, ...]
     by_rays: dict[RaysKind, EvaluationResult]
+    by_content: dict[Content, Errors]
 
 
 def _measure(
@@ -208,9 +214,11 @@ def _measure(
     seen = FORMS[job.form].target(seen, DETECTOR_SEEDS[1])
     poses = seen.take(rows)
 
+    def answered(by: TrainedLifter) -> NDArray[np.floating]:
+        return predict(by, seen, test_time=measured_by.test_time)[rows]
+
     def measured(by: TrainedLifter) -> EvaluationResult:
-        predicted = predict(by, seen, test_time=measured_by.test_time)
-        return evaluate(predicted[rows], poses, measured_by)
+        return evaluate(answered(by), poses, measured_by)
 
     by_epoch = []
     for one in recorded:
@@ -221,7 +229,8 @@ def _measure(
         rays.kind: measured(replace(trained, answer=answer.model_copy(update={"rays": rays})))
         for rays in kinds
     }
-    return _Measured(tuple(by_epoch), by_rays)
+    by_content = errors_by_content(answered(trained), poses, measured_by)
+    return _Measured(tuple(by_epoch), by_rays, by_content)
 
 
 def _choose(recorded: Sequence[Candidate], errors: Sequence[float]) -> dict[Choice, int]:

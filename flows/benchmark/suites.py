@@ -22,7 +22,12 @@ _CONTROLS: Mapping[str, str] = MappingProxyType(
         "everything": "everything_random_viewpoints",
         "diverse": "no_target",
         "diverse_viewpoint": "no_target",
+        "diverse_known_viewpoint": "diverse_random_viewpoint",
+        "diverse_random_viewpoint": "diverse",
+        "diverse_learned": "diverse",
+        "diverse_learned_frozen": "diverse",
         "diverse_both": "no_target",
+        "self_training": "diverse_both",
     }
 )
 

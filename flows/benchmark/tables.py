@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from poseshift.adaptation.methods import METHODS
+from poseshift.flows.benchmark.content import CONTENTS
 from poseshift.flows.benchmark.domains import DOMAINS
 from poseshift.flows.benchmark.forms import FORMS
 from poseshift.flows.benchmark.lines import Choice, JobLabel, RaysKind, RunLine
@@ -23,7 +24,7 @@ from poseshift.flows.benchmark.pooling import paired, pooled
 from poseshift.flows.benchmark.suites import control_of
 from poseshift.storage.files import write_atomically
 from poseshift.training.evaluation.intervals import Estimate
-from poseshift.training.evaluation.results import EvaluationResult, SeedEstimate
+from poseshift.training.evaluation.results import Errors, EvaluationResult, SeedEstimate
 from poseshift.training.schedule import Schedule
 
 COLUMNS = (
@@ -32,6 +33,8 @@ COLUMNS = (
 )
 
 OVERVIEW = "MPJPE of the last checkpoint, mm, mean ± standard deviation between runs (their number):"
+
+BY_CONTENT = "MPJPE of the last checkpoint by what people do, mm (frames of a run):"
 
 READING = (
     "Mean over test people and runs ± standard deviation between runs (splits and seeds) [95 % bootstrap "
@@ -210,7 +213,7 @@ def markdown(lines: Sequence[RunLine]) -> str:
         parts += [f"### {table.title}", "", heading(table), ""]
         parts += [OVERVIEW, "", *_overview(table), "", _markdown_row(COLUMNS)]
         parts += ["|" + "---|" * 2 + "---:|" * (len(COLUMNS) - 2)]
-        parts += [*map(_markdown_row, rows(table)), ""]
+        parts += [*map(_markdown_row, rows(table)), "", *_by_content(table)]
     used = {line.job.method for line in lines}
     named = "; ".join(
         f"`{name}`: {method.description.rstrip('.')} ({method.parts})"
@@ -231,6 +234,35 @@ def _overview(table: DomainTable) -> Iterator[str]:
     for (lifter, _), same in groupby(table.cells, key=lambda cell: (cell.job.lifter, cell.job.schedule)):
         shown = {cell.job.method: _brief(cell) for cell in same}
         yield _markdown_row((lifter, *(shown.get(name, "") for name in methods)))
+
+
+def _by_content(table: DomainTable) -> Iterator[str]:
+    """Give a row per method that was measured so, a column per content, under a line of explanation."""
+    measured = [cell for cell in table.cells if cell.lines and all(line.by_content for line in cell.lines)]
+    if not measured:
+        return
+    shown = [
+        one for one in CONTENTS if any(one in line.by_content for cell in measured for line in cell.lines)
+    ]
+    yield BY_CONTENT
+    yield ""
+    yield _markdown_row(("lifter", "method", "runs", *shown))
+    yield "|" + "---|" * 2 + "---:|" * (1 + len(shown))
+    for cell in measured:
+        errors = [[line.by_content[one] for line in cell.lines if one in line.by_content] for one in shown]
+        yield _markdown_row(
+            (cell.job.lifter, f"`{cell.job.method}`", str(len(cell.lines)), *map(_over_frames, errors))
+        )
+    yield ""
+
+
+def _over_frames(errors: Sequence[Errors]) -> str:
+    """MPJPE over the frames of all runs, and how many frames a run has in the mean."""
+    frames = np.array([one.frames for one in errors], dtype=np.float64)
+    if not frames.any():
+        return "—"
+    value = np.average([one.mpjpe_mm for one in errors], weights=frames)
+    return f"{value:.1f} ({frames.mean():,.0f})"
 
 
 def _brief(cell: Cell) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from poseshift.adaptation.global_position import GlobalPositionConfig, RootForm
-from poseshift.augmentation.generator import RandomChanges, Rotations
+from poseshift.augmentation.generator import RandomChanges, RandomRotations
 from poseshift.flows.augment import AugmentRequest, SynthesisMethod
 from poseshift.flows.augment import augment as augment_flow
 from poseshift.flows.commands.console import flow_shown, print_json, say, user_errors
@@ -47,7 +47,7 @@ def augment(
         float, typer.Option(min=0, help="Largest random change of a bone's length, as a share of it.")
     ] = _RANDOM.length_range,
     rotation: Annotated[
-        Rotations,
+        RandomRotations,
         typer.Option(help="Turns that random parameters make; upright ones need cameras with extrinsics."),
     ] = _RANDOM.rotation,
     root_form: Annotated[RootForm, typer.Option(help="How roots are placed in front of the target.")] = "ray",

@@ -18,8 +18,10 @@ from rich.console import Console, RenderableType
 
 from poseshift.flows.commands.steps import shown_on
 from poseshift.flows.experiment.progress import Step, report_progress
+from poseshift.storage.inspection import find_intrinsics, intrinsics_told
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.sentences import in_sentences
+from poseshift.storage.store import PoseStore
 
 console = Console(markup=False, emoji=False, highlight=False)
 """Results for people."""
@@ -140,6 +142,13 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error)
+
+
+def tell_intrinsics(store: PoseStore) -> None:
+    """Say so where a store's cameras are assumed, made of its annotations, or contradicted by them."""
+    told = intrinsics_told(find_intrinsics(store))
+    if told is not None:
+        say(told, "yellow")
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from poseshift.flows.commands.console import (
     print_json_text,
     say,
     show,
+    tell_intrinsics,
     user_errors,
     warn,
     work_shown,
@@ -34,7 +35,7 @@ from poseshift.preprocessing.motion.sources import load, title
 from poseshift.preprocessing.mpi_inf_3dhp.layout import CameraSet
 from poseshift.preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions, TestIntrinsics
 from poseshift.preprocessing.restaging.restage import restage as restage_motions
-from poseshift.storage.inspection import describe, intrinsics_told
+from poseshift.storage.inspection import describe
 from poseshift.storage.lock import StoreLockedError
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.store import Commit, PoseStore, StoreError
@@ -230,7 +231,8 @@ def restage(
 def inspect(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> None:
     """Show what a store holds: trials, frames, cameras, and where they came from."""
     with user_errors(StoreError):
-        description = describe(PoseStore.open(store, snapshot))
+        opened = PoseStore.open(store, snapshot)
+        description = describe(opened)
     if as_json:
         print_json(description)
         return
@@ -244,9 +246,7 @@ def inspect(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> N
     show(table)
     if description.restaged_from:
         say(f"Restaged motion, not the original recordings: {description.restaged_from}", "yellow")
-    told = intrinsics_told(description.intrinsics)
-    if told is not None:
-        say(told, "yellow")
+    tell_intrinsics(opened)
 
 
 @app.command()

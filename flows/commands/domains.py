@@ -10,9 +10,10 @@ from rich.table import Table
 
 from poseshift.adaptation.domain_gap import Compared, KeypointStage, LabelledStage
 from poseshift.adaptation.two_sample import TwoSample
-from poseshift.flows.commands.console import flow_shown, print_json, say, show, user_errors
+from poseshift.flows.commands.console import flow_shown, print_json, say, show, tell_intrinsics, user_errors
 from poseshift.flows.commands.options import Json
 from poseshift.flows.commands.recipes import given_recipe
+from poseshift.flows.experiment.data import open_store
 from poseshift.flows.experiment.recipe import RecipeError
 from poseshift.flows.report.gap import (
     GapReport,
@@ -47,6 +48,8 @@ def gap(
         print_json(report)
         return
     _print(report)
+    if loaded.target is not None:
+        tell_intrinsics(open_store(loaded.target))
     say(f"Figures and plots in {folder}")
 
 

@@ -8,11 +8,25 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from poseshift.adaptation.config import GlobalPositionAdaptation, NoAdaptation, PoseDAAdaptation
+from poseshift.adaptation.config import (
+    Adaptation,
+    GlobalPositionAdaptation,
+    NoAdaptation,
+    PoseDAAdaptation,
+    SelfTrainingAdaptation,
+)
 from poseshift.adaptation.global_position import RootForm
 from poseshift.adaptation.methods import METHODS, Method
 from poseshift.augmentation.collapse import CollapseError
-from poseshift.flows.commands.console import fail, flow_shown, print_json, say, show, user_errors
+from poseshift.flows.commands.console import (
+    fail,
+    flow_shown,
+    print_json,
+    say,
+    show,
+    tell_intrinsics,
+    user_errors,
+)
 from poseshift.flows.commands.options import (
     Cameras,
     Dask,
@@ -31,6 +45,7 @@ from poseshift.flows.demo import demo as demo_flow
 from poseshift.flows.evaluate import evaluate_once
 from poseshift.flows.experiment.evaluate import EvaluationRecord
 from poseshift.flows.experiment.folder import RunFolder
+from poseshift.flows.experiment.label_free import LabelFreeSummary
 from poseshift.flows.experiment.launch import LaunchError
 from poseshift.flows.experiment.recipe import (
     CheckpointChoice,
@@ -190,6 +205,8 @@ def adapt(
         with flow_shown():
             record = train_flow.with_options(name="adapt")(job, out)
     _print_training(record, out, as_json=as_json)
+    if not as_json:
+        tell_intrinsics(PoseStore.open(target))
 
 
 @app.command()
@@ -213,6 +230,8 @@ def evaluate(
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
         dataset = opened.dataset
+        if any(opened.trial_attributes(key).positions_kind is None for key in opened.keys()):
+            fail(f"{store} has no 3D, so nothing can be measured on it; it can be a target to adapt to")
         names = tuple(protocols) if protocols else names_for_store(opened)
         if not names:
             fail(
@@ -291,13 +310,20 @@ def _adapting(name: str, root_form: RootForm | None) -> Method:
         raise ValueError(f"method {name!r} does not adapt; `poseshift train` trains on labels as they are")
     if root_form is None:
         return entry
+    return entry.model_copy(update={"adaptation": _with_root_form(adaptation, root_form)})
+
+
+def _with_root_form(
+    adaptation: GlobalPositionAdaptation | PoseDAAdaptation | SelfTrainingAdaptation, root_form: RootForm
+) -> Adaptation:
+    if isinstance(adaptation, SelfTrainingAdaptation):
+        return adaptation.model_copy(update={"alignment": _with_root_form(adaptation.alignment, root_form)})
     if isinstance(adaptation, GlobalPositionAdaptation):
         moved = adaptation.options.model_copy(update={"root_form": root_form})
-        return entry.model_copy(update={"adaptation": adaptation.model_copy(update={"options": moved})})
-    moved = adaptation.options.global_position.model_copy(update={"root_form": root_form})
-    options = adaptation.options.model_copy(update={"global_position": moved})
-    changed = PoseDAAdaptation(options=options, viewpoint=adaptation.viewpoint)
-    return entry.model_copy(update={"adaptation": changed})
+        return adaptation.model_copy(update={"options": moved})
+    placed = adaptation.options.global_position.model_copy(update={"root_form": root_form})
+    options = adaptation.options.model_copy(update={"global_position": placed})
+    return adaptation.model_copy(update={"options": options})
 
 
 def _print_training(record: TrainingRecord, out: Path, *, as_json: bool) -> None:
@@ -339,9 +365,14 @@ def _figures(result: EvaluationResult | Figures) -> tuple[str, ...]:
     return tuple(str(estimate).replace(" [", "\n[") for estimate in estimates)
 
 
-def _print_summary(summary: Summary, folder: RunFolder, *, as_json: bool) -> None:
+def _print_summary(summary: Summary | LabelFreeSummary, folder: RunFolder, *, as_json: bool) -> None:
     if as_json:
         print_json(summary)
+        return
+    if isinstance(summary, LabelFreeSummary):
+        _print_label_free(summary)
+        say(f"Report: {folder.report}")
+        say(f"Figures: {folder.summary}")
         return
     table = Table(title=f"{summary.name}: {summary.protocol}, {summary.frames:,} test frames")
     table.add_column("method", no_wrap=True)
@@ -356,11 +387,30 @@ def _print_summary(summary: Summary, folder: RunFolder, *, as_json: bool) -> Non
         if row.gain_mm is not None:
             share = "" if row.gap_closed is None else f"; share of the gap closed: {_share(row.gap_closed)}"
             say(f"Gained by {row.label}: {row.gain_mm} mm MPJPE{share}")
-    for note in (summary.restaging, summary.transduction, summary.gaps, summary.calibration):
+    for note in (
+        summary.restaging,
+        summary.transduction,
+        summary.tested_elsewhere,
+        summary.gaps,
+        summary.calibration,
+    ):
         if note is not None:
             say(note, "yellow")
     say(f"Report: {folder.report}")
     say(f"Figures: {folder.summary}")
+
+
+def _print_label_free(summary: LabelFreeSummary) -> None:
+    table = Table(title=f"{summary.name}: no truth; criteria on keypoints of {summary.target}")
+    table.add_column("lifter")
+    for column in ("rank", *summary.rows[0].kept_criteria.values):
+        table.add_column(column.replace("_", " "), justify="right", min_width=6)
+    for row in summary.rows:
+        values = (f"{value:.3g}" for value in row.kept_criteria.values.values())
+        table.add_row(f"{row.label}, seed {row.seed}", f"{row.rank:.1f}", *values)
+    show(table)
+    for note in summary.notes:
+        say(note, "yellow")
 
 
 def _share(share: Estimate) -> str:

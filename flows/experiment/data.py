@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pydantic import Field
 
 from poseshift.flows.experiment.recipe import PoseData, StoredData
-from poseshift.storage.columns import CameraPoses, PositionsMissingError, read_camera_poses
+from poseshift.storage.columns import CameraPoses, PositionsMissingError, read_camera_poses, read_keypoints
 from poseshift.storage.model import FrozenModel, is_left_out
-from poseshift.storage.schema import Dataset, PositionsKind
+from poseshift.storage.schema import Dataset, NoPositionsError, PositionsKind
 from poseshift.storage.store import PoseStore
 
 
@@ -75,6 +75,8 @@ class OpenData:
         """
         try:
             return read_camera_poses(self.store, self.data.selection)
+        except NoPositionsError as error:
+            raise ValueError(f"{self.store.location}: {error}") from error
         except PositionsMissingError as error:
             raise ValueError(
                 f"{self.store.location}: {error}; prepare or import a store that has {error.wanted} 3D, or "
@@ -83,8 +85,8 @@ class OpenData:
 
     def unlabelled(self) -> CameraPoses:
         """Read the selected poses without their 3D: NaN in its place, so that use cannot go unnoticed."""
-        # Which 3D is hidden does not matter, so a store that lacks the kind of the recipe will do.
-        return read_camera_poses(self.store, replace(self.data.selection, positions=None)).unlabelled()
+        # Which 3D is hidden does not matter, so a store that lacks the kind of the recipe, or any, will do.
+        return read_keypoints(self.store, replace(self.data.selection, positions=None))
 
 
 class WrongDatasetError(ValueError):

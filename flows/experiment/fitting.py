@@ -72,10 +72,13 @@ class Watching:
         How the criteria are measured.
     bones : BoneStatistics
         Bone lengths that the criteria know, of the labelled source.
+    poses : CameraPoses or None
+        Poses whose keypoints are answered to; None for those of the target.
     """
 
     criteria: SelectionConfig
     bones: BoneStatistics
+    poses: CameraPoses | None = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ def teach(
     initial : Path or None
         Folder of a trained lifter of the same kind, whose weights are the first ones.
     watching : Watching or None
-        Measures and keeps every epoch's lifter; needs a target.
+        Measures and keeps every epoch's lifter; needs a target, or poses of its own.
     on_epoch : callable
         Called after each epoch.
 
@@ -162,7 +165,10 @@ def teach(
     if left_out:
         logger.warning("%d of %d labelled poses lack keypoints and are left out", left_out, given)
     poses = DevicePoses.from_columns(labelled, device, lifter.frames)
-    record = None if watching is None else _recorder(teaching, watching, target, lifter, folder, device)
+    record = None
+    if watching is not None:
+        watched = target if watching.poses is None else watching.poses.on_skeleton(lifter.skeleton)
+        record = _recorder(teaching, watching, watched, lifter, folder, device)
     adaptation = planned(teaching.adaptation, labelled, target, gravity_file, teaching.seed, device)
 
     def after_epoch(log: EpochLog) -> None:

@@ -97,6 +97,7 @@ def job(recipe: Recipe, method: str, seed: int) -> TrainingJob:
     return TrainingJob(
         labelled=_as_measured(labelled, recipe.test) if entry.labels == "target" else labelled,
         target=recipe.target if adapted else None,
+        watched=recipe.target if recipe.test is None else None,
         adaptation=entry.adaptation,
         lifter=recipe.network,
         encoding=entry.encoding,
@@ -109,18 +110,18 @@ def job(recipe: Recipe, method: str, seed: int) -> TrainingJob:
     )
 
 
-def _as_measured(target: PoseData, test: Test) -> PoseData:
+def _as_measured(target: PoseData, test: Test | None) -> PoseData:
     """Choose the kind of 3D that the first protocol measures, where the recipe chooses none.
 
     A reference that learns people in their true sizes and is measured by people of one size is charged for
     the difference between the two, which no method could have learned.
     """
-    if target.positions is not None:
+    if target.positions is not None or test is None:
         return target
     return target.model_copy(update={"positions": protocol(test.protocols[0]).positions})
 
 
 def stores(recipe: Recipe) -> tuple[StoredData, ...]:
     """List the data sets that a recipe reads, each store once."""
-    named = (recipe.source, recipe.target, recipe.test.data)
+    named = (recipe.source, recipe.target, None if recipe.test is None else recipe.test.data)
     return tuple({data.store: data for data in named if data is not None}.values())

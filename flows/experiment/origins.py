@@ -39,9 +39,11 @@ class Origins(FrozenModel):
     """Where an experiment's data come from."""
 
     parts: tuple[Origin, ...]
-    """Source, target where there is one, and test data."""
+    """Source, and target and test data where there are any."""
     target_frames_tested: int
     """Frames measured under the first protocol that are frames of the target as well."""
+    target_intrinsics: tuple[TrialIntrinsics, ...] = ()
+    """Where the intrinsics of the target's cameras come from, for every trial that says so."""
     test_intrinsics: tuple[TrialIntrinsics, ...] = ()
     """Where the intrinsics of the test's cameras come from, for every trial that says so."""
 
@@ -53,19 +55,22 @@ class Origins(FrozenModel):
 
 def find_origins(recipe: Recipe) -> Origins:
     """Look up where a recipe's data come from; raises what opening its stores raises."""
-    source, test = open_store(recipe.source), open_store(recipe.test.data)
+    source = open_store(recipe.source)
     target = None if recipe.target is None else open_poses(recipe.target)
+    test = None if recipe.test is None else open_store(recipe.test.data)
     opened: list[tuple[Part, PoseStore]] = [("source", source)]
     if target is not None:
         opened.append(("target", target.store))
-    opened.append(("test", test))
+    if test is not None:
+        opened.append(("test", test))
     return Origins(
         parts=tuple(
             Origin(part=part, dataset=store.dataset, restaged_from=store.attributes.restaged_from)
             for part, store in opened
         ),
-        test_intrinsics=find_intrinsics(test),
-        target_frames_tested=0 if target is None else _frames_tested(target, recipe, test),
+        test_intrinsics=() if test is None else find_intrinsics(test),
+        target_intrinsics=() if target is None else find_intrinsics(target.store),
+        target_frames_tested=0 if target is None or test is None else _frames_tested(target, recipe, test),
     )
 
 
@@ -126,12 +131,34 @@ def transduction_told(
     return text
 
 
+def elsewhere_told(origins: Origins, adapted: Sequence[str]) -> str | None:
+    """Say that figures are not of the target where other data are tested; None where they are of it.
+
+    Parameters
+    ----------
+    origins : Origins
+        Of the experiment's data.
+    adapted : sequence of str
+        Labels of the methods that see the target's keypoints.
+    """
+    datasets = {one.part: one.dataset for one in origins.parts}
+    target, test = datasets.get("target"), datasets.get("test")
+    if not adapted or target is None or test is None or target == test or origins.target_frames_tested:
+        return None
+    return (
+        f"{_listed(adapted)} adapted to {target}; the figures are measured on {test} and are not figures of "
+        f"{target}."
+    )
+
+
 def _frames_tested(target: OpenData, recipe: Recipe, test: PoseStore) -> int:
     """Count the frames of the first protocol that are among the target's."""
     # A copy of a store, or another path to it, has the same snapshot.
     if target.store.location != test.location and target.store.snapshot != test.snapshot:
         return 0
-    tested = _frames_by_view(protocol(recipe.test.protocols[0]).read(test, recipe.test.data.keypoints))
+    tested = _frames_by_view(
+        protocol(recipe.required_test.protocols[0]).read(test, recipe.required_test.data.keypoints)
+    )
     seen = _frames_by_view(target.unlabelled())
     return sum(int(np.isin(frames, seen[view]).sum()) for view, frames in tested.items() if view in seen)
 

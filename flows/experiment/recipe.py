@@ -139,8 +139,8 @@ class Recipe(FrozenModel):
     """Labelled poses to learn from."""
     target: PoseData | None = None
     """The domain to adapt to. Adaptation sees its 2D keypoints and intrinsics only, never its 3D."""
-    test: Test
-    """What the lifters are tested on."""
+    test: Test | None = None
+    """What the lifters are tested on; without it, the report has label-free criteria in place of errors."""
     lifter: LifterConfig
     """The network: a preset's name, or a full configuration (`poseshift models` lists both)."""
     skeleton: str | None = Field(default=None, exclude_if=_is_none)
@@ -215,11 +215,20 @@ class Recipe(FrozenModel):
         return self
 
     @model_validator(mode="after")
+    def _measured_by_something(self) -> Recipe:
+        if self.test is None and self.target is None:
+            raise ValueError(
+                "there is neither `test:` nor `target:`, so nothing could be said of the lifters; add one of "
+                "them, or use `poseshift train`"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _on_joints_that_are_measured(self) -> Recipe:
         if self.skeleton is not None and self.skeleton not in SKELETONS:
             raise ValueError(f"no skeleton {self.skeleton!r}; there are {', '.join(sorted(SKELETONS))}")
         joints = skeleton_of(self.network)
-        for name in self.test.protocols:
+        for name in () if self.test is None else self.test.protocols:
             protocol(name).require_measurable(joints)
         return self
 
@@ -256,6 +265,13 @@ class Recipe(FrozenModel):
         order: tuple[Role, ...] = ("baseline", "adapted", "reference")
         ordered = sorted((*self.compare, self.method), key=lambda method: order.index(method.role))
         return tuple(method.model_copy(update=override) for method in ordered)
+
+    @property
+    def required_test(self) -> Test:
+        """The test of a recipe that has one; ValueError of one that has none."""
+        if self.test is None:
+            raise ValueError(f"recipe {self.name} has no `test:`, and without 3D nothing can be measured")
+        return self.test
 
     @property
     def methods(self) -> tuple[str, ...]:

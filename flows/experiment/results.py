@@ -9,7 +9,12 @@ from pydantic import Field
 from poseshift.adaptation.method_parts import Parts
 from poseshift.adaptation.methods import Method, Role
 from poseshift.flows.experiment.compare import gain_mm, gap_closed
-from poseshift.flows.experiment.origins import Origins, restaging_told, transduction_told
+from poseshift.flows.experiment.origins import (
+    Origins,
+    elsewhere_told,
+    restaging_told,
+    transduction_told,
+)
 from poseshift.flows.experiment.recipe import CheckpointChoice, Recipe
 from poseshift.storage.inspection import intrinsics_told
 from poseshift.storage.model import FrozenModel
@@ -123,8 +128,19 @@ class Summary(ProtocolFigures):
 
     @property
     def calibration(self) -> str | None:
-        """Sentences on test cameras that are made of the answers, or contradict them; None where none do."""
-        return None if self.origins is None else intrinsics_told(self.origins.test_intrinsics)
+        """Sentences on cameras that are assumed, made of the answers, or contradict them; None where none."""
+        if self.origins is None:
+            return None
+        tested = self.origins.test_intrinsics
+        assumed = [one for one in self.origins.target_intrinsics if one.origin == "assumed"]
+        return intrinsics_told((*tested, *(one for one in assumed if one not in tested)))
+
+    @property
+    def tested_elsewhere(self) -> str | None:
+        """A sentence on figures that are not of the target; None where they are."""
+        if self.origins is None:
+            return None
+        return elsewhere_told(self.origins, [row.label for row in self.rows if row.role == "adapted"])
 
     @property
     def transduction(self) -> str | None:
@@ -200,7 +216,9 @@ def summarise(
     origins : Origins
         Where the data come from.
     """
-    headline, *details = (compare(name, recipe.entries, results[name]) for name in recipe.test.protocols)
+    headline, *details = (
+        compare(name, recipe.entries, results[name]) for name in recipe.required_test.protocols
+    )
     return Summary(
         **{name: getattr(headline, name) for name in ProtocolFigures.model_fields},
         name=recipe.name,

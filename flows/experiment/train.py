@@ -65,6 +65,8 @@ class TrainingJob(Teaching):
     """Poses whose 3D is learned."""
     target: PoseData | None
     """The domain that the adaptation looks at (2D keypoints and intrinsics only)."""
+    watched: PoseData | None = None
+    """Poses by whose keypoints every epoch's lifter is measured without labels, where nothing tests it."""
     selection: CheckpointChoice = "last"
     """Which epoch's lifter is kept; label-free needs a target."""
     initial: Path | None = None
@@ -85,6 +87,8 @@ class TrainingInputs(Teaching):
     """The labelled data."""
     target: DataInputs | None
     """The target's data."""
+    watched: DataInputs | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The data by which epochs are measured, where nothing tests the lifter."""
     selection: CheckpointChoice
     """Which epoch's lifter is kept."""
     initial: InitialWeights | None = Field(default=None, exclude_if=lambda value: value is None)
@@ -126,7 +130,7 @@ class TrainingRecord(FrozenModel):
     epoch: int
     """The epoch whose lifter was kept, from 1."""
     candidates: tuple[Candidate, ...] = ()
-    """Every epoch with its criteria, for a label-free choice."""
+    """Every epoch with its criteria, for a label-free choice or where nothing tests the lifter."""
     rollbacks: tuple[Rollback, ...] = ()
     """Times that adversarial augmentation collapsed and the run went back."""
     augmentation: tuple[Health, ...] = ()
@@ -187,7 +191,8 @@ def train_lifter(
     require_shareable(job, launch)
     labelled = open_poses(job.labelled)
     target = None if job.target is None else open_poses(job.target)
-    inputs = _inputs(job, labelled, target)
+    watched = None if job.watched is None else open_poses(job.watched)
+    inputs = _inputs(job, labelled, target, watched)
 
     def work(place: Path) -> TrainingRecord:
         named = resolve_device(job.device)
@@ -195,7 +200,7 @@ def train_lifter(
         with ExitStack() as held:
             for one in launch.devices(named):
                 held.enter_context(slot(one))
-            return _train(job, labelled, target, inputs, device, place, on_epoch, launch)
+            return _train(job, labelled, target, watched, inputs, device, place, on_epoch, launch)
 
     return run_stage(folder, inputs, TrainingRecord, work)
 
@@ -238,13 +243,15 @@ def require_shareable(job: TrainingJob, launch: Launch) -> None:
 
 def training_inputs(job: TrainingJob) -> TrainingInputs:
     """Describe what a job's lifter would depend on now; raises what :func:`train_lifter` raises."""
-    return _inputs(job, open_poses(job.labelled), None if job.target is None else open_poses(job.target))
+    target, watched = (None if data is None else open_poses(data) for data in (job.target, job.watched))
+    return _inputs(job, open_poses(job.labelled), target, watched)
 
 
 def _train(
     job: TrainingJob,
     labelled: OpenData,
     target: OpenData | None,
+    watched: OpenData | None,
     inputs: TrainingInputs,
     device: torch.device,
     place: Path,
@@ -252,18 +259,20 @@ def _train(
     launch: Launch,
 ) -> TrainingRecord:
     started = perf_counter()
+    # The smaller ones first: what is wrong with them is then told at once.
+    seen, answered = (None if data is None else data.unlabelled() for data in (target, watched))
     columns = labelled.labelled()
     watching = None
-    if job.selection == "label-free":
+    if job.selection == "label-free" or watched is not None:
         known = columns.on_skeleton(skeleton_of(job.lifter))
         bones = bone_statistics(known.positions_camera, skeleton(known.skeleton))
-        watching = Watching(SelectionConfig(), bones)
+        watching = Watching(SelectionConfig(), bones, answered)
     launch.announce(_shared(job, labelled, target, place).model_dump_json())
     try:
         taught = teach(
             job.teaching,
             columns,
-            None if target is None else target.unlabelled(),
+            seen,
             place,
             place / GRAVITY,
             device,
@@ -277,21 +286,23 @@ def _train(
         # Elsewhere such errors are waited out, but the other processes stand in the middle of a step.
         raise LaunchError(f"{error}; launch it again, and the training goes on from its state") from error
     history = taught.fitted.fit.history
-    chosen = restore_chosen(taught.lifter, place / CANDIDATES) if watching is not None else None
+    chosen = restore_chosen(taught.lifter, place / CANDIDATES) if job.selection == "label-free" else None
     rate = sampling_hz(columns)
     record = TrainingRecord(
-        snapshots={data.data.dataset: data.store.snapshot for data in (labelled, target) if data is not None},
+        snapshots={
+            data.data.dataset: data.store.snapshot for data in (labelled, target, watched) if data is not None
+        },
         poses=taught.poses,
         left_out=taught.left_out,
         target_left_out=taught.target_left_out,
-        positions=tuple(sorted({trial.positions for trial in columns.trials})),
+        positions=tuple(sorted({trial.positions for trial in columns.trials if trial.positions})),
         curve=tuple(CurvePoint(epoch=log.epoch, loss=log.loss) for log in history),
         seconds=perf_counter() - started,
         device=str(device),
         processes=launch.processes,
         selection=job.selection,
         epoch=history[-1].epoch if chosen is None else chosen.epoch,
-        candidates=() if chosen is None else candidates(place / CANDIDATES),
+        candidates=candidates(place / CANDIDATES),
         rollbacks=taught.fitted.rollbacks,
         augmentation=taught.fitted.health,
     )
@@ -335,7 +346,9 @@ def _shared(job: TrainingJob, labelled: OpenData, target: OpenData | None, place
     return SharedTraining(plugins=loaded_plugins(), job=shared, folder=place.absolute())
 
 
-def _inputs(job: TrainingJob, labelled: OpenData, target: OpenData | None) -> TrainingInputs:
+def _inputs(
+    job: TrainingJob, labelled: OpenData, target: OpenData | None, watched: OpenData | None
+) -> TrainingInputs:
     initial = None
     if job.initial is not None:
         initial = describe_initial(job.initial)
@@ -343,6 +356,7 @@ def _inputs(job: TrainingJob, labelled: OpenData, target: OpenData | None) -> Tr
     return TrainingInputs(
         labelled=labelled.inputs,
         target=None if target is None else target.inputs,
+        watched=None if watched is None else watched.inputs,
         selection=job.selection,
         initial=initial,
         **{name: getattr(job, name) for name in Teaching.model_fields},

@@ -130,13 +130,13 @@ def gather(recipe: Recipe, trained: Sequence[Trained]) -> Evidence:
     trained : sequence of Trained
         What became of its lifters.
     """
-    folder, headline = RunFolder(recipe.run_dir), recipe.test.protocols[0]
-    store = open_store(recipe.test.data)
+    folder, headline = RunFolder(recipe.run_dir), recipe.required_test.protocols[0]
+    store = open_store(recipe.required_test.data)
     joints = skeleton_of(recipe.network)
-    test = protocol(headline).read(store, recipe.test.data.keypoints).on_skeleton(joints)
+    test = protocol(headline).read(store, recipe.required_test.data.keypoints).on_skeleton(joints)
     return Evidence(
         skeleton=joints,
-        placement=_placement_of(recipe, folder),
+        placement=placement_of(recipe, folder),
         poses=sample_poses(
             {
                 method: read_predictions(
@@ -155,8 +155,8 @@ def gather(recipe: Recipe, trained: Sequence[Trained]) -> Evidence:
     )
 
 
-def _placement_of(recipe: Recipe, folder: RunFolder) -> Placement | None:
-    """Compare placements before and after the alignment of the recipe's own method, if it aligns."""
+def placement_of(recipe: Recipe, folder: RunFolder) -> Placement | None:
+    """Compare placements before and after the alignment of the recipe's own method; None if it aligns not."""
     method = recipe.entry(recipe.method.name)
     if recipe.target is None or method.role != "adapted":
         return None

@@ -6,7 +6,7 @@ with their unit, charts become SVG, and everything that a reader must know about
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,8 @@ from poseshift.adaptation.methods import Role
 from poseshift.flows.experiment.recipe import Recipe
 from poseshift.flows.experiment.results import Figures, ProtocolFigures, Row, Summary
 from poseshift.flows.report import charts
-from poseshift.flows.report.gather import Evidence, Placement
+from poseshift.flows.report.gather import Evidence
+from poseshift.flows.report.placements import Chart, PlacementRow, placement_charts, placement_rows
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.evaluation.intervals import Estimate
 from poseshift.training.evaluation.protocols import protocol
@@ -63,26 +64,6 @@ class ResultTable:
 
 
 @dataclass(frozen=True)
-class Chart:
-    """A drawing with its words."""
-
-    svg: str
-    caption: str
-
-
-@dataclass(frozen=True)
-class PlacementRow:
-    """How far a placement's distribution lies from the target's, before and after adaptation."""
-
-    quantity: str
-    before: str
-    after: str
-    target: str
-    distance_before: str
-    distance_after: str
-
-
-@dataclass(frozen=True)
 class Fact:
     """A line of the provenance."""
 
@@ -102,6 +83,8 @@ class ReportView:
         The notice about restaged data; None for real recordings.
     transductive : str or None
         The notice about lifters that have seen the frames of their test; None where none have.
+    tested_elsewhere : str or None
+        The notice that test data are not of the target; None where they are, or nothing adapts.
     gaps : str or None
         The notice about test frames that lack keypoints; None where none do.
     calibration : str or None
@@ -132,6 +115,7 @@ class ReportView:
     lead: str
     restaged: str | None
     transductive: str | None
+    tested_elsewhere: str | None
     gaps: str | None
     calibration: str | None
     headline: ResultTable
@@ -155,6 +139,7 @@ def build_view(recipe: Recipe, summary: Summary, evidence: Evidence) -> ReportVi
         lead=_lead(recipe, summary),
         restaged=summary.restaging,
         transductive=summary.transduction,
+        tested_elsewhere=summary.tested_elsewhere,
         gaps=summary.gaps,
         calibration=summary.calibration,
         headline=_table(summary),
@@ -162,13 +147,13 @@ def build_view(recipe: Recipe, summary: Summary, evidence: Evidence) -> ReportVi
         aligned_by=summary.headline.label,
         intervals=_interval_chart(summary),
         details=tuple(_table(figures) for figures in summary.details),
-        placement_charts=_placement_charts(evidence.placement),
-        placement_rows=_placement_rows(evidence.placement),
+        placement_charts=placement_charts(evidence.placement),
+        placement_rows=placement_rows(evidence.placement),
         poses=_pose_charts(recipe, evidence),
         curves=_curve_chart(recipe, evidence),
         facts=_facts(recipe, summary, evidence),
         versions=tuple(Fact(name, value) for name, value in sorted(summary.versions.items())),
-        notices=(CMU_NOTICE,) if _is_cmu(summary) else (),
+        notices=(CMU_NOTICE,) if is_cmu(() if summary.origins is None else summary.origins.motions) else (),
     )
 
 
@@ -250,58 +235,6 @@ def _interval_chart(summary: Summary) -> Chart:
     )
 
 
-_QUANTITIES = (
-    ("root_x", "root x", "projected root, horizontal"),
-    ("root_y", "root y", "projected root, vertical"),
-    ("scale", "scale s", "2D size of the person"),
-)
-
-
-def _placement_charts(placement: Placement | None) -> tuple[Chart, ...]:
-    if placement is None:
-        return ()
-    found = []
-    for name, symbol, words in _QUANTITIES:
-        before, after, target = (
-            getattr(one, name) for one in (placement.before, placement.after, placement.target)
-        )
-        together = np.concatenate([before, after, target])
-        low, high = np.percentile(together, [0.5, 99.5])
-        margin = 0.05 * (high - low) + 1e-6
-        svg = charts.histogram(
-            (
-                charts.Series("target_supervised", "target", target),
-                charts.Series("source_only", "source", before),
-                charts.Series("adapted", "source after alignment", after),
-            ),
-            bounds=(low - margin, high + margin),
-            axis=f"{symbol} ({words})",
-            title=f"Distribution of {words} in source, aligned source and target",
-        )
-        found.append(Chart(svg, f"{symbol}: {words}"))
-    return tuple(found)
-
-
-def _placement_rows(placement: Placement | None) -> tuple[PlacementRow, ...]:
-    if placement is None:
-        return ()
-    return tuple(
-        PlacementRow(
-            quantity=symbol,
-            before=_moments(getattr(placement.before, name)),
-            after=_moments(getattr(placement.after, name)),
-            target=_moments(getattr(placement.target, name)),
-            distance_before=f"{placement.distance_before[name]:.3f}",
-            distance_after=f"{placement.distance_after[name]:.3f}",
-        )
-        for name, symbol, _ in _QUANTITIES
-    )
-
-
-def _moments(values: charts.FloatArray) -> str:
-    return f"{values.mean():.2f} ± {values.std():.2f}"
-
-
 def _pose_charts(recipe: Recipe, evidence: Evidence) -> tuple[tuple[Chart, ...], ...]:
     joints = skeleton(evidence.skeleton)
     entries = {entry.name: entry for entry in recipe.entries}
@@ -367,7 +300,6 @@ def _facts(recipe: Recipe, summary: Summary, evidence: Evidence) -> tuple[Fact, 
     return tuple(facts)
 
 
-def _is_cmu(summary: Summary) -> bool:
+def is_cmu(motions: Sequence[str]) -> bool:
     """Whether any of the data, trained on or tested, is CMU's motion."""
-    motions = () if summary.origins is None else summary.origins.motions
     return any(name in motion.lower() for motion in motions for name in ("cmu", "asf/amc"))

@@ -73,7 +73,7 @@ def play(trial: Trial, clips: Sequence[slice], stage: Stage, seed: tuple[int, ..
 
 def positions_in_world(trial: Trial) -> NDArray[np.float64]:
     """Positions (frames, joints, 3) with z up; a test sequence, whose world is its camera, is turned back."""
-    positions = trial.positions_world.astype(np.float64)
+    positions = trial.labelled[0].astype(np.float64)
     if trial.key.subject not in _TEST_PEOPLE:
         return positions
     camera = camera_of_test_sequence(trial.key.subject)

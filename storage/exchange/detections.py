@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from poseshift.geometry.skeleton import COCO_17, mapping
+from poseshift.geometry.skeleton import COCO_17, HUMAN36M_17, mapping
 from poseshift.storage.exchange.npz import ExchangeError
 from poseshift.storage.schema import Float32, Trial
 from poseshift.storage.sentences import in_sentences
@@ -186,7 +186,7 @@ def attach_detections(trial: Trial, detector: str, keypoints: Sequence[NDArray[A
         raise ValueError(
             f"trial {trial.key.path!r} has {len(trial.cameras)} cameras; detections are of {len(keypoints)}"
         )
-    stacked = np.ones((len(keypoints), *trial.keypoints_2d.shape[1:3], 3), dtype=np.float32)
+    stacked = np.ones((len(keypoints), trial.frames, HUMAN36M_17.joints, 3), dtype=np.float32)
     for number, array in enumerate(keypoints):
         if len(array) < trial.frames:
             raise ValueError(

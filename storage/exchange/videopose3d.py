@@ -26,7 +26,7 @@ from poseshift.storage.exchange.npz import (
     require_member,
     require_numbers,
 )
-from poseshift.storage.schema import Float32, Trial, TrialKey
+from poseshift.storage.schema import Float32, NoPositionsError, Trial, TrialKey
 from poseshift.storage.store import PoseStore
 
 _FROM_32 = mapping("human36m_32", "human36m_17")
@@ -65,6 +65,8 @@ def export_positions(store: PoseStore, path: Path) -> None:
     """
     positions: dict[str, dict[str, Float32]] = {}
     for key in store.keys():
+        if store.trial_attributes(key).positions_kind is None:
+            raise NoPositionsError(key)
         world = store.read_array(key, "positions_world")
         positions.setdefault(key.subject, {})[key.trial] = np.ascontiguousarray(world[:, _source_rows()])
     np.savez_compressed(path, allow_pickle=True, positions_3d=np.array(positions, dtype=object))

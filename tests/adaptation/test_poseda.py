@@ -11,7 +11,8 @@ from poseshift.adaptation.poseda import PoseDA
 from poseshift.adaptation.poseda_config import PoseDAConfig, poseaug
 from poseshift.adaptation.rollback import fit_with_rollback, read_rollbacks
 from poseshift.augmentation.collapse import CollapseConfig, CollapseError
-from poseshift.augmentation.config import AdversaryConfig, FeedbackConfig
+from poseshift.augmentation.conditional_generator import ConditionalGeneratorConfig
+from poseshift.augmentation.config import AdversaryConfig, FeedbackConfig, UsefulnessConfig
 from poseshift.augmentation.discriminator import DiscriminatorConfig, PairDiscriminator
 from poseshift.augmentation.generator import GeneratorConfig
 from poseshift.geometry.bones import bone_directions, bone_lengths
@@ -36,6 +37,16 @@ SMALL = PoseDAConfig(
     bone_lengths="exchanged",
     generator=GeneratorConfig(width=8, noise=4, first_angles=1.0),
     adversary=AdversaryConfig(history=40, learning_rate=1e-3, learn_every=1),
+    collapse=CollapseConfig(check_every=2),
+)
+FROM_RANDOM = PoseDAConfig(
+    pretraining=0.4,
+    pretrain_on="augmented",
+    warmup=0.0,
+    generator=ConditionalGeneratorConfig(width=8),
+    discriminator=DiscriminatorConfig(width=8, keypoints="none"),
+    adversary=AdversaryConfig(history=40, learning_rate=1e-3, decay="constant", learn_every=1),
+    feedback=UsefulnessConfig(),
     collapse=CollapseConfig(check_every=2),
 )
 SCHEDULE = Schedule(epochs=5, steps_per_epoch=4, batch_size=16)
@@ -158,6 +169,70 @@ def test_the_adversary_learns_in_every_few_steps_and_augments_in_all(begin) -> N
         assert shape_changed(steps.next(), steps.batch)
         learned.append(not torch.equal(before, _weights(steps.transform.state_dict()["adversary"]["makers"])))
     assert learned == [True, False, False, True, False, False]
+
+
+def test_augmented_from_the_first_step_and_learned_from_later_on(begin, target) -> None:
+    """Of 20 steps, 8 augment with the first weights; then the generator learns in every one."""
+    steps = begin(FROM_RANDOM)
+    learned = []
+    for _ in range(12):
+        before = _weights(steps.transform.state_dict()["adversary"]["makers"])
+        batch = steps.next()
+        assert shapes_changed(batch, steps.batch).tolist() == [*[True] * 24, *[False] * 24]
+        assert at_target(batch, target)
+        learned.append(not torch.equal(before, _weights(steps.transform.state_dict()["adversary"]["makers"])))
+    assert learned == [*[False] * 8, *[True] * 4]
+
+
+def test_a_generator_that_never_learns_is_a_run_of_first_weights(begin) -> None:
+    steps = begin(changed(FROM_RANDOM, pretraining=1.0))
+    before = _weights(steps.transform.state_dict()["adversary"]["makers"])
+    assert all(shape_changed(steps.next(), steps.batch) for _ in range(20))
+    assert torch.equal(before, _weights(steps.transform.state_dict()["adversary"]["makers"]))
+    with pytest.raises(ValidationError, match="leave no step for augmented"):
+        changed(SMALL, pretraining=1.0, warmup=0.0)
+
+
+def test_the_checks_say_what_the_generator_follows(begin) -> None:
+    """At first nothing but noise; a layer that listens to the pose is seen in the next check."""
+    steps = begin(changed(FROM_RANDOM, pretraining=0.0))
+    for _ in range(3):
+        steps.next()
+    first = steps.transform.watch.history[-1]
+    assert first.angles_by_pose < 0.1
+    with torch.no_grad():
+        steps.transform.generator.network[-1].weight.normal_(std=10.0)
+    for _ in range(10):
+        steps.next()
+    later = steps.transform.watch.history[-1]
+    assert later.step > first.step
+    assert later.angles_by_pose > 5 * first.angles_by_pose
+    assert 0 <= later.angles_common <= 1
+
+
+def test_usefulness_makes_poses_harder(begin, source) -> None:
+    """A lifter that answers with one pose errs more on what the generator has learned than at first."""
+    config = changed(
+        FROM_RANDOM,
+        pretraining=0.0,
+        share=1.0,
+        discriminator={"critic": "none"},
+        adversary={"learning_rate": 1e-2, "decay": "constant", "learn_every": 1, "weight_range": 0.0},
+        feedback={"kind": "usefulness", "aim": 20.0},
+        generator={"kind": "conditional", "width": 32, "rotation": "none", "least_angle_spread": 0.0},
+        collapse={"check_every": 1000},
+    )
+    steps = begin(config, total=200)
+
+    def distance() -> float:
+        made = [bone_directions(steps.next().positions_camera, BODY) for _ in range(4)]
+        plain = bone_directions(steps.batch.positions_camera, BODY)
+        return sum(float((one - plain).norm(dim=-1).mean()) for one in made)
+
+    first = distance()
+    for _ in range(60):
+        steps.next()
+    assert distance() > 1.2 * first
 
 
 def test_taught_pairs_are_consistent(begin, target, wide_camera) -> None:
@@ -289,8 +364,14 @@ def _weights(state) -> torch.Tensor:
     return torch.cat(learned).clone() if learned else torch.zeros(0)
 
 
-def test_real_pairs_are_any_two_poses_of_one_recording(begin, source, monkeypatch) -> None:
-    """Recognised by their bones' directions, which an exchange of lengths keeps; every pose gets its turn."""
+@pytest.mark.parametrize(("seconds", "apart"), [(None, 23), (0.1, 5), (0.001, 1)])
+def test_real_pairs_are_poses_of_one_recording_near_in_time(
+    begin, source, monkeypatch, seconds, apart
+) -> None:
+    """Recognised by their bones' directions, which an exchange of lengths keeps; every pose gets its turn.
+
+    At 50 frames a second, a tenth of one is five frames; the two recordings have 24.
+    """
     shown = []
     score = PairDiscriminator.forward
 
@@ -299,7 +380,7 @@ def test_real_pairs_are_any_two_poses_of_one_recording(begin, source, monkeypatc
         return score(judge, pairs)
 
     monkeypatch.setattr(PairDiscriminator, "forward", watched)
-    discriminator = {"critic": "pairs", "keypoints": "none", "width": 8}
+    discriminator = {"critic": "pairs", "keypoints": "none", "width": 8, "pair_seconds": seconds}
     steps = begin(changed(SMALL, pretraining=0.0, warmup=0.0, share=1.0, discriminator=discriminator))
     for _ in range(20):
         steps.next()
@@ -310,6 +391,8 @@ def test_real_pairs_are_any_two_poses_of_one_recording(begin, source, monkeypatc
     trials = torch.as_tensor(source.trial)[real]
     assert torch.equal(trials[:, 0], trials[:, 1])
     assert set(real[:, 1].tolist()) == set(range(48))
+    assert int((real[:, 0] - real[:, 1]).abs().max()) <= apart
+    assert int((real[:, 0] - real[:, 1]).abs().max()) >= min(apart, 20)
 
 
 def test_the_range_penalty_alone_brings_change_into_its_range(begin) -> None:
@@ -374,6 +457,22 @@ def train(source, target, run_dir, config, **options):
         **options,
     )
     return result, transform
+
+
+def test_interrupted_while_it_departs_from_random_ends_like_undisturbed(source, target, tmp_path) -> None:
+    """As below, for the conditional generator with its running statistics."""
+    whole, kept = train(source, target, tmp_path / "whole", FROM_RANDOM)
+
+    def stop(log) -> None:
+        if log.epoch == 3:
+            raise InterruptionError
+
+    with pytest.raises(InterruptionError):
+        train(source, target, tmp_path / "broken", FROM_RANDOM, on_epoch=stop)
+    resumed, again = train(source, target, tmp_path / "broken", FROM_RANDOM)
+    _assert_same(kept.state_dict(), again.state_dict())
+    _assert_same(whole.lifter.state_dict(), resumed.lifter.state_dict())
+    assert len(kept.watch.history) >= 2
 
 
 @pytest.mark.parametrize("critic", ["parts", "pairs"])

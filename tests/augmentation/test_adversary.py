@@ -1,15 +1,23 @@
 """What generator and discriminators learn from, against sums worked out by hand."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
 import torch
 
 from poseshift.augmentation.adversary import Adversary, Real
-from poseshift.augmentation.config import AdversaryConfig, FeedbackConfig, LearnedAugmentationConfig
+from poseshift.augmentation.config import (
+    AdversaryConfig,
+    FeedbackChoice,
+    FeedbackConfig,
+    LearnedAugmentationConfig,
+    UsefulnessConfig,
+)
 from poseshift.augmentation.discriminator import DiscriminatorConfig, KeypointDiscriminator, PartDiscriminator
 from poseshift.augmentation.generator import GeneratorConfig
+from poseshift.augmentation.transforms import turn
 from poseshift.geometry.camera import rays_of
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import Batch, DevicePoses
@@ -56,23 +64,30 @@ class Contest:
 
     def difficulty(self, batch: Batch) -> torch.Tensor:
         """Errors 2 before, 20 after bone angles, 80 after everything: ratios 10 and 40."""
+        turned = turn(self.clips.positions_camera, self.made.parameters.axis_angle, BODY)
         known = (
             (self.clips.positions_camera, 2.0),
             (self.made.augmented.angled, 20.0),
             (self.made.placed.positions_camera, 80.0),
+            (turned, 4.0),
         )
         for positions, error in known:
-            if positions is batch.positions_camera:
+            if torch.equal(positions, batch.positions_camera):
                 return torch.full((3,), error)
         raise AssertionError("the lifter is asked about poses that are none of the three")
 
 
-def contest(clips: Batch, judges: DiscriminatorConfig = NO_JUDGES, **weights: float) -> Contest:
+def contest(
+    clips: Batch,
+    judges: DiscriminatorConfig = NO_JUDGES,
+    feedback: FeedbackChoice = FeedbackConfig(weight=0.5),  # noqa: B008
+    **weights: object,
+) -> Contest:
     config = LearnedAugmentationConfig(
         discriminator=judges,
         generator=GeneratorConfig(width=8, noise=4),
-        adversary=AdversaryConfig(**weights),
-        feedback=FeedbackConfig(weight=0.5),
+        adversary=AdversaryConfig.model_validate(weights),
+        feedback=feedback,
     )
     return Contest(clips, Adversary(config, BODY, 0, torch.device("cpu")))
 
@@ -82,6 +97,30 @@ def test_ranges_enter_with_their_weight(clips, weight) -> None:
     """A change of 0.5 is 0.295 from the middle of its range, a gain of 0.2 beyond its bound."""
     expected = weight * (0.295**2 + 0.2**2)
     assert contest(clips, weight_range=weight).maker_loss() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("half_width", "expected"), [(0.05, 0.4**2), (0.5, 0.0)])
+def test_the_range_of_change_is_an_option(clips, half_width, expected) -> None:
+    """A change of 0.5 is 0.4 from a centre of 0.1; the gains of 0.2 are beyond their bound in both."""
+    one = contest(clips, weight_range=1.0, change_centre=0.1, change_half_width=half_width)
+    assert one.maker_loss() == pytest.approx(expected + 0.2**2, abs=1e-6)
+
+
+@pytest.mark.parametrize(("tolerance", "expected"), [(0.0, 0.25), (0.1, 0.05), (0.2, 0.0)])
+def test_discriminators_can_restrain_alone(clips, monkeypatch, tolerance, expected) -> None:
+    """Scores of 0.5 cost the generator 0.125 each in 3D; what is tolerated of it costs nothing."""
+    monkeypatch.setattr(PartDiscriminator, "forward", lambda _, poses: torch.full((len(poses), 5), 0.5))
+    judges = DiscriminatorConfig(width=8, keypoints="none")
+    one = contest(clips, judges, weight_range=0.0, weight_3d=2.0, critic_tolerance=tolerance)
+    assert one.maker_loss() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("aim", "expected"), [(40.0, math.log(2)), (20.0, 0.0), (10.0, 0.0)])
+def test_usefulness_compares_with_the_plain_pose_turned_alike(clips, aim, expected) -> None:
+    """Errors 80 after everything over 4 on the turned plain pose: half of log(aim / 20), up to the aim."""
+    one = contest(clips, feedback=UsefulnessConfig(weight=0.5, aim=aim), weight_range=0.0)
+    assert one.maker_loss(0.5, one.difficulty) == pytest.approx(0.5 * expected, abs=1e-6)
+    assert one.maker_loss() == 0
 
 
 @pytest.mark.parametrize(("weight_3d", "weight_2d"), [(6.0, 1.0), (0.5, 3.0)])
@@ -137,10 +176,12 @@ def test_the_gradient_penalty_enters_with_its_weight(clips, monkeypatch, weight)
     assert steep.judge_loss() == pytest.approx(scores + weight * 51 / 4, rel=1e-5)
 
 
-@pytest.mark.parametrize(("progress", "rate"), [(0.0, 1e-3), (0.75, 2.5e-4)])
-def test_rates_fall_linearly_over_the_run(clips, progress, rate) -> None:
+@pytest.mark.parametrize(
+    ("progress", "decay", "rate"), [(0.0, "linear", 1e-3), (0.75, "linear", 2.5e-4), (0.75, "constant", 1e-3)]
+)
+def test_rates_fall_linearly_over_the_run_or_stay(clips, progress, decay, rate) -> None:
     """Adam's first step moves a weight that has a slope by the rate, whatever the slope."""
-    one = contest(clips, DiscriminatorConfig(width=8), learning_rate=1e-3)
+    one = contest(clips, DiscriminatorConfig(width=8), learning_rate=1e-3, decay=decay)
     before = one.adversary.state_dict()
     learned = {side: {name: w.clone() for name, w in before[side].items()} for side in ("makers", "judges")}
     one.adversary.learn(

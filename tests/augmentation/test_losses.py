@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -5,6 +7,7 @@ from poseshift.augmentation.losses import (
     CHANGE_RANGE,
     JointRoles,
     Range,
+    beyond,
     change_penalty,
     discriminator_loss,
     gain_penalty,
@@ -14,6 +17,7 @@ from poseshift.augmentation.losses import (
     hardness_penalty,
     joint_roles,
     range_penalty,
+    usefulness_loss,
 )
 from poseshift.geometry.skeleton import COCO_17, HUMAN36M_17, HUMAN36M_32, POSEAUG_16
 
@@ -113,3 +117,25 @@ def test_hardness_wants_harder_poses_when_they_are_too_easy() -> None:
     augmented = torch.tensor([0.5], requires_grad=True)
     hardness_penalty(augmented, torch.tensor([1.0]), Range(3, 2)).backward()
     assert float(augmented.grad) == pytest.approx(-5)
+
+
+def test_usefulness_by_hand() -> None:
+    """Ratios 3 and 6, of an aim of 4: log(4 / 3) for the first, nothing for the second."""
+    loss = usefulness_loss(torch.tensor([3.0, 12.0]), torch.tensor([1.0, 2.0]), aim=4)
+    assert float(loss) == pytest.approx(math.log(4 / 3) / 2)
+
+
+def test_usefulness_wants_harder_poses_up_to_the_aim() -> None:
+    augmented = torch.tensor([2.0, 9.0], requires_grad=True)
+    usefulness_loss(augmented, torch.tensor([1.0, 1.0]), aim=4).backward()
+    assert augmented.grad.tolist() == pytest.approx([-0.25, 0.0])
+
+
+def test_usefulness_of_errors_that_are_zero_is_a_number() -> None:
+    assert math.isfinite(usefulness_loss(torch.zeros(3), torch.zeros(3), aim=4))
+
+
+def test_what_is_tolerated_costs_nothing() -> None:
+    losses = torch.tensor([0.1, 0.25, 0.5])
+    assert beyond(losses, 0.25).tolist() == pytest.approx([0.0, 0.0, 0.25])
+    assert torch.equal(beyond(losses, 0.0), losses)

@@ -13,6 +13,7 @@ from poseshift.flows.experiment.origins import (
     Origin,
     Origins,
     Part,
+    elsewhere_told,
     find_origins,
     restaging_told,
     transduction_told,
@@ -168,3 +169,15 @@ def test_the_command_says_so(transductive: Recipe, tmp_path: Path, monkeypatch: 
     assert done.exit_code == 0, done.output
     assert "The source is restaged" in done.stdout
     assert "so the protocol is transductive" in done.stdout
+
+
+def test_figures_on_other_data_than_the_target_are_told() -> None:
+    elsewhere = origins_of(None, None, None)
+    assert elsewhere_told(elsewhere, ["GPA"]) == (
+        "GPA adapted to mpi_inf_3dhp_train; the figures are measured on mpi_inf_3dhp_test and are not "
+        "figures of mpi_inf_3dhp_train."
+    )
+    assert elsewhere_told(elsewhere, []) is None
+    assert elsewhere_told(elsewhere.model_copy(update={"target_frames_tested": 5}), ["GPA"]) is None
+    only_test = elsewhere.model_copy(update={"parts": (elsewhere.parts[0], elsewhere.parts[2])})
+    assert elsewhere_told(only_test, ["GPA"]) is None

@@ -15,7 +15,8 @@ from poseshift.adaptation.config import Adaptation, GlobalPositionAdaptation, No
 from poseshift.adaptation.poseda_config import PoseDAConfig
 from poseshift.adaptation.viewpoint import RandomViewpoint
 from poseshift.augmentation.bodies import BodyDiversity
-from poseshift.augmentation.config import FeedbackConfig
+from poseshift.augmentation.conditional_generator import ConditionalGeneratorConfig
+from poseshift.augmentation.config import AdversaryConfig, FeedbackConfig, UsefulnessConfig
 from poseshift.augmentation.discriminator import DiscriminatorConfig
 from poseshift.augmentation.generator import GeneratorConfig, Rotations
 from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
@@ -104,6 +105,20 @@ def poseda(rotation: Rotations = "upright", **options: Any) -> PoseDAAdaptation:
     return PoseDAAdaptation(options=config)
 
 
+def from_random(rotation: Rotations) -> PoseDAAdaptation:
+    return PoseDAAdaptation(
+        options=PoseDAConfig(
+            pretraining=0.25,  # the optimisers begin in the first epoch
+            pretrain_on="augmented",
+            warmup=0.0,
+            generator=ConditionalGeneratorConfig(width=8, rotation=rotation),
+            adversary=AdversaryConfig(learn_every=1, critic_tolerance=0.2, change_centre=0.04),
+            feedback=UsefulnessConfig(),
+        ),
+        bodies=BodyDiversity(),
+    )
+
+
 @pytest.mark.parametrize(
     ("adaptation", "loss"),
     [
@@ -122,6 +137,13 @@ def poseda(rotation: Rotations = "upright", **options: Any) -> PoseDAAdaptation:
         pytest.param(poseda(feedback=FeedbackConfig(weight=1.0)), "mpjpe", id="poseda, feedback"),
         pytest.param(poseda("viewing_axis"), "mpjpe", id="poseda, viewing axis"),
         pytest.param(poseda(discriminator=DiscriminatorConfig(critic="pairs")), "mpjpe", id="poseda, pairs"),
+        pytest.param(
+            poseda(discriminator=DiscriminatorConfig(critic="pairs", pair_seconds=0.1)),
+            "mpjpe",
+            id="poseda, pairs near in time",
+        ),
+        pytest.param(from_random("free"), "mpjpe", id="learned from random"),
+        pytest.param(from_random("upright"), "mpjpe", id="learned from random, upright"),
     ],
 )
 def test_no_step_but_the_first_makes_a_tensor_from_the_hosts_numbers(

@@ -77,7 +77,7 @@ def test_recipe_and_benchmark_give_the_same_weights(
         schedule=schedule,
     ).jobs({0: data})
     measured = measured.model_copy(update={"adaptation": method.adaptation})
-    run_job(measured, data, tmp_path, torch.device("cpu"))
+    line = run_job(measured, data, tmp_path, torch.device("cpu"))
     theirs = load_file(tmp_path / measured.digest[:16] / CANDIDATES / "epoch-0002.safetensors")
 
     recipe = Recipe(
@@ -100,10 +100,13 @@ def test_recipe_and_benchmark_give_the_same_weights(
         schedule=schedule,
         device="cpu",
     )
-    train_lifter(job(recipe, name, 0), tmp_path / "stage")
+    checks = train_lifter(job(recipe, name, 0), tmp_path / "stage").result.augmentation
     ours = load_lifter(tmp_path / "stage" / "lifter").lifter.state_dict()
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert bool(checks) == isinstance(method.adaptation, PoseDAAdaptation)
+    assert line.augmentation == (checks[-1] if checks else None)
+    assert all(0 <= one.angles_by_pose + one.angles_common <= 1 for one in checks)
 
 
 def test_the_shipped_recipe_has_a_row_for_every_part(prepared: Recipe, tmp_path: Path) -> None:

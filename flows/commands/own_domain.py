@@ -1,0 +1,173 @@
+"""The commands ``poseshift domain``: cameras and keypoints of one's own as a store."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from poseshift.flows.commands.console import console, print_json, user_errors
+from poseshift.flows.commands.options import Json, Plugins
+from poseshift.flows.own_domain import DomainReport, add_clip, check_domain, mend_domain
+from poseshift.preprocessing.domain.assemble import ClipRequest, KeypointSource
+from poseshift.preprocessing.domain.keypoints.formats import People
+from poseshift.preprocessing.domain.rig import WorldUp
+from poseshift.preprocessing.domain.stated import StatedIntrinsics
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.storage.lock import StoreLockedError
+from poseshift.storage.store import StoreError
+
+app = typer.Typer()
+domain_app = typer.Typer(
+    help="Your own cameras: a store without 3D, to adapt lifters to.", no_args_is_help=True
+)
+app.add_typer(domain_app, name="domain")
+
+_MENDABLE = (RawDataError, StoreError, StoreLockedError, ValueError)
+_UNITS_M = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+
+Store = Annotated[str, typer.Option(help="The store: a folder, or s3://bucket/prefix.")]
+
+
+@domain_app.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="Name of the domain: small letters, digits, underscores.")],
+    store: Store,
+    keypoints: Annotated[
+        list[str],
+        typer.Option(help="File or folder of keypoints, as PATH or CAMERA=PATH; repeat for more cameras."),
+    ],
+    fps: Annotated[float, typer.Option(help="Frames per second of the videos.")],
+    cameras: Annotated[
+        list[Path] | None, typer.Option(help="Calibration file; repeat for more. Without: see --fov.")
+    ] = None,
+    clip: Annotated[str | None, typer.Option(help="Name of the clip. Default: the file's.")] = None,
+    detector: Annotated[
+        str, typer.Option(help="Name of the keypoints in the store; recipes say `keypoints: NAME`.")
+    ] = "detected",
+    keypoint_format: Annotated[
+        str | None, typer.Option("--format", help="Layout of the keypoints. Default: recognised.")
+    ] = None,
+    people: Annotated[
+        People, typer.Option(help="Everybody by track id, or the most certain person of each image.")
+    ] = "tracked",
+    size: Annotated[
+        str | None, typer.Option(help="WIDTHxHEIGHT of the images, where no file says it.")
+    ] = None,
+    camera_matrix: Annotated[
+        str | None, typer.Option(help="fx,fy,cx,cy in pixels, for cameras without a calibration file.")
+    ] = None,
+    fov: Annotated[
+        float | None,
+        typer.Option(help="Field of view of the longer side, degrees, for cameras without a file."),
+    ] = None,
+    reading: Annotated[
+        str | None,
+        typer.Option(help="How extrinsics are meant, such as columns,-z,centre. Default: found by views."),
+    ] = None,
+    length_unit: Annotated[
+        str | None, typer.Option(help="Unit of the extrinsics: m, cm or mm. Default: found by legs.")
+    ] = None,
+    world_up: Annotated[
+        WorldUp | None, typer.Option(help="Axis of the calibration's world that points up.")
+    ] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Add a clip to a domain without 3D: keypoints of any detector, and the cameras that saw them."""
+    with user_errors(*_MENDABLE):
+        if length_unit is not None and length_unit not in _UNITS_M:
+            raise ValueError(f"--length-unit {length_unit!r}: use m, cm or mm")
+        request = ClipRequest(
+            clip=clip,
+            keypoints=tuple(_source(one) for one in keypoints),
+            cameras=tuple(cameras or ()),
+            fps=fps,
+            detector=detector,
+            keypoint_format=keypoint_format,
+            people=people,
+            size_px=None if size is None else _size(size),
+            stated=StatedIntrinsics(
+                camera_matrix=None if camera_matrix is None else _four(camera_matrix), fov_degrees=fov
+            ),
+            reading=reading,
+            metres_per_unit=None if length_unit is None else _UNITS_M[length_unit],
+            world_up=world_up,
+        )
+        added = add_clip(name, store, request)
+    for sentence in added.told:
+        console.print(sentence, soft_wrap=True)
+    again = f" ({len(added.replaced)} replaced)" if added.replaced else ""
+    console.print(
+        f"{name}: {len(added.trials)} trials with {added.frames:,} frames written{again}; snapshot "
+        f"{added.snapshot}",
+        soft_wrap=True,
+    )
+    console.print(
+        f"Look at it: poseshift domain check {store}\n"
+        f"In a recipe: target: {{dataset: {name}, store: {store}, keypoints: {detector}}}",
+        soft_wrap=True,
+    )
+
+
+@domain_app.command("check")
+def check(
+    store: Annotated[str, typer.Argument(help="A store that `poseshift domain add` made.")],
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Exchange legs and arms back where they have changed sides.")
+    ] = False,
+    detector: Annotated[
+        str | None, typer.Option(help="Whose keypoints, where the store holds several detectors'.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is wrong with keypoints and cameras before anything is trained; exit code 1 with problems."""
+    with user_errors(*_MENDABLE):
+        report = (mend_domain if mend else check_domain)(store, detector=detector)
+    if as_json:
+        print_json(report)
+    else:
+        _print_report(report)
+    if report.problems:
+        raise typer.Exit(code=1)
+
+
+def _print_report(report: DomainReport) -> None:
+    for trial in report.mended:
+        console.print(f"Sides exchanged back in {trial}", soft_wrap=True)
+    colours = {"problem": "red", "warning": "yellow", "note": "dim"}
+    for one in report.findings:
+        where = one.trial if one.camera is None else f"{one.trial}, {one.camera}"
+        console.print(
+            f"{one.level}: {where}: {one.text}",
+            style=colours[one.level],
+            soft_wrap=True,
+        )
+    console.print(
+        f"{report.dataset}: {report.trials} trials, {report.frames:,} frames; {report.problems} problems; "
+        f"snapshot {report.snapshot}",
+        soft_wrap=True,
+    )
+
+
+def _source(text: str) -> KeypointSource:
+    camera, separator, path = text.partition("=")
+    if separator and not Path(text).exists():
+        return KeypointSource(camera=camera, path=Path(path))
+    return KeypointSource(path=Path(text))
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)x(\d+)", text)
+    if found is None:
+        raise ValueError(f"--size {text!r}: give WIDTHxHEIGHT, such as 1080x1920")
+    return int(found.group(1)), int(found.group(2))
+
+
+def _four(text: str) -> tuple[float, float, float, float]:
+    try:
+        fx, fy, cx, cy = (float(one) for one in text.split(","))
+    except ValueError:
+        raise ValueError(f"--camera-matrix {text!r}: give fx,fy,cx,cy in pixels") from None
+    return fx, fy, cx, cy

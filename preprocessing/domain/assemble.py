@@ -1,0 +1,280 @@
+"""One clip of a domain of one's own: files of keypoints and calibrations into trials, one per person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from poseshift.geometry.camera import Camera
+from poseshift.preprocessing.domain.calibrations.registry import read_rig
+from poseshift.preprocessing.domain.keypoints.formats import KEYPOINT_FORMATS, People
+from poseshift.preprocessing.domain.keypoints.registry import recognise
+from poseshift.preprocessing.domain.readings import Settled, settle
+from poseshift.preprocessing.domain.rig import Rig, WorldUp, moved, reading_named
+from poseshift.preprocessing.domain.stated import StatedIntrinsics
+from poseshift.preprocessing.domain.tracks import View, missing_as_nan, on_human36m
+from poseshift.preprocessing.errors import RawDataError
+from poseshift.storage.model import FrozenModel
+from poseshift.storage.provenance import digest_file
+from poseshift.storage.schema import Float32, IntrinsicsOrigin, SourceFile, Trial, TrialKey
+
+CALIBRATED_SIZE = "calibrated_size."
+"""Begin of the options that say for which image size a camera was calibrated."""
+
+REPROJECTION = "extrinsics_reprojection_median_px"
+"""Quality figure of a trial whose extrinsics were settled by several views."""
+
+
+class KeypointSource(FrozenModel):
+    """A file or folder of keypoints."""
+
+    path: Path
+    """Where it lies."""
+    camera: str | None = None
+    """Which camera it is of, where the file does not say."""
+
+
+class ClipRequest(FrozenModel):
+    """Everything that a clip is made of."""
+
+    clip: str | None = None
+    """Name of the clip; by default that of the first file of keypoints."""
+    keypoints: tuple[KeypointSource, ...] = Field(min_length=1)
+    """Files of one moment: equal frame numbers were taken at once."""
+    cameras: tuple[Path, ...] = ()
+    """Calibration files; without any, the intrinsics are stated or assumed."""
+    fps: float = Field(gt=0)
+    """Frames per second."""
+    detector: str = Field(default="detected", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    """Name of the keypoints in the store, which recipes give as `keypoints:`."""
+    keypoint_format: str | None = None
+    """Layout of the keypoints; recognised where left out."""
+    people: People = "tracked"
+    """Everybody by track id, or the most certain person of each image."""
+    size_px: tuple[int, int] | None = None
+    """Width and height of the images, where no file says them."""
+    stated: StatedIntrinsics = StatedIntrinsics()
+    """Intrinsics of cameras without a calibration file."""
+    reading: str | None = None
+    """How extrinsics are meant, where views cannot tell, such as columns,-z,centre."""
+    metres_per_unit: float | None = Field(default=None, gt=0)
+    """Unit of the extrinsics, where neither format nor views can tell."""
+    world_up: WorldUp | None = None
+    """Axis of the calibration's world that points up, where the format does not say."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What became of a request.
+
+    Attributes
+    ----------
+    trials : tuple[Trial, ...]
+        One per person, of the cameras that saw the person.
+    told : tuple[str, ...]
+        Sentences on what was decided.
+    """
+
+    trials: tuple[Trial, ...]
+    told: tuple[str, ...]
+
+
+def assemble(request: ClipRequest) -> Clip:
+    """Read a clip.
+
+    Raises
+    ------
+    RawDataError
+        A file is not what it should be, or files contradict each other; the message says what to do.
+    """
+    views = _views(request)
+    rigs = tuple(read_rig(path) for path in request.cameras)
+    rig = _joined(rigs)
+    sizes = {name: _size(request, rig, name, view) for name, view in views.items()}
+    people = _people(views)
+    told = [f"{len(people)} {'person' if len(people) == 1 else 'people'}, cameras {', '.join(views)}"]
+    origin: IntrinsicsOrigin = "calibration file"
+    settled: Settled | None = None
+    if rig is None:
+        origin = request.stated.origin
+        stated = {name: request.stated.camera(name, sizes[name]) for name in views}
+        cameras = {name: one.placed(None, sizes[name], 1.0) for name, one in stated.items()}
+        if origin == "assumed":
+            told.append(
+                "no calibration: a field of view of 60 degrees is ASSUMED; positions and sizes that are "
+                "learned of these cameras are as wrong as it is"
+            )
+    else:
+        settled = _settled(request, rig, people, sizes)
+        cameras = {name: _camera(request, rig, name, sizes[name], settled) for name in views}
+        told.append("no extrinsics" if settled is None else str(settled))
+    up = "unknown" if settled is None or _up(request, rig) == "unknown" else "z"
+    if settled is not None and up == "unknown":
+        told.append("where up is in the calibration's world is not known; say it with --world-up")
+    sources = _sources(request, rig)
+    clip = request.clip or request.keypoints[0].path.stem
+    trials = tuple(
+        Trial(
+            key=TrialKey(f"person-{person}", clip),
+            action=clip,
+            subaction="1",
+            fps=request.fps,
+            cameras=tuple(cameras[name] for name in seen),
+            positions_world=None,
+            keypoints_2d=None,
+            positions_kind=None,
+            intrinsics=origin,
+            detections={request.detector: np.stack(list(seen.values()))},
+            quality={} if settled is None or settled.error_px is None else {REPROJECTION: settled.error_px},
+            options=_options(request, rig, seen, settled),
+            sources=sources,
+            up="z" if up == "z" else "unknown",
+        )
+        for person, seen in people.items()
+    )
+    return Clip(trials, tuple(told))
+
+
+def _views(request: ClipRequest) -> dict[str, View]:
+    """Read every view, by the name of its camera, all with the same first frame."""
+    found: dict[str, View] = {}
+    for source in request.keypoints:
+        layout = (
+            recognise(source.path)
+            if request.keypoint_format is None
+            else KEYPOINT_FORMATS[request.keypoint_format]
+        )
+        for view in layout.read(source.path, request.people):
+            name = source.camera or view.camera or source.path.stem
+            if name in found:
+                raise RawDataError(
+                    source.path,
+                    found=f"a second view of camera {name!r}",
+                    expected="one view per camera in a clip",
+                    remedy="Give another clip by a call of its own, or name the camera: CAMERA=PATH.",
+                )
+            found[name] = view
+    return found
+
+
+def _people(views: Mapping[str, View]) -> dict[str, dict[str, Float32]]:
+    """Per person and camera that saw the person, (frames, 17, 3) keypoints of the clip's frames."""
+    first = min(view.first_frame for view in views.values())
+    frames = max(view.first_frame + view.frames for view in views.values()) - first
+    people: dict[str, dict[str, Float32]] = {}
+    for name, view in views.items():
+        for track in view.tracks:
+            keypoints = np.zeros((frames, 17, 3), dtype=np.float32)
+            begin = view.first_frame - first
+            made = on_human36m(track.keypoints, view.skeleton)
+            keypoints[begin : begin + len(made)] = made
+            people.setdefault(track.person, {})[name] = keypoints
+    return {person: people[person] for person in sorted(people)}
+
+
+def _joined(rigs: Sequence[Rig]) -> Rig | None:
+    """Make one rig of several files, such as one per camera."""
+    if not rigs:
+        return None
+    first = rigs[0]
+    if any((one.readings, one.world_up) != (first.readings, first.world_up) for one in rigs):
+        raise RawDataError(
+            rigs[1].files[0],
+            found="another layout of calibrations than the file before it",
+            expected="calibration files of one layout",
+            remedy="Calibrate all cameras by one program.",
+        )
+    return replace(
+        first,
+        files=tuple(file for one in rigs for file in one.files),
+        cameras=tuple(camera for one in rigs for camera in one.cameras),
+    )
+
+
+def _size(request: ClipRequest, rig: Rig | None, name: str, view: View) -> tuple[int, int]:
+    size = view.size_px or request.size_px or (None if rig is None else rig.camera(name).size_px)
+    if size is None or min(size) < 1:
+        raise RawDataError(
+            request.keypoints[0].path,
+            found=f"no image size of camera {name!r}" if size is None else f"an image of {size}",
+            expected="width and height in pixels",
+            remedy="Give them with --size WIDTHxHEIGHT.",
+        )
+    return size
+
+
+def _settled(
+    request: ClipRequest,
+    rig: Rig,
+    people: Mapping[str, Mapping[str, Float32]],
+    sizes: Mapping[str, tuple[int, int]],
+) -> Settled | None:
+    """Settle the extrinsics by everybody who is seen by several cameras; None where there are none."""
+    placed = [name for name in sizes if rig.camera(name).matrix is not None]
+    if not placed:
+        return None
+    if len(placed) < len(sizes):
+        raise RawDataError(
+            rig.files[0],
+            found=f"extrinsics of {', '.join(placed)} alone",
+            expected=f"extrinsics of all cameras with keypoints: {', '.join(sizes)}",
+            remedy="Calibrate all of them, or leave out the extrinsics.",
+        )
+    seen = [
+        (tuple(views), np.stack([missing_as_nan(one) for one in views.values()])) for views in people.values()
+    ]
+    stated = None if request.reading is None else reading_named(request.reading)
+    return settle(rig, seen, sizes, stated, request.metres_per_unit)
+
+
+def _up(request: ClipRequest, rig: Rig | None) -> WorldUp:
+    return request.world_up or ("unknown" if rig is None else rig.world_up)
+
+
+def _camera(
+    request: ClipRequest, rig: Rig, name: str, size_px: tuple[int, int], settled: Settled | None
+) -> Camera:
+    """Make a camera of the store, its world turned so that z points up where up is known."""
+    one = rig.camera(name)
+    if settled is None:
+        return one.placed(None, size_px, 1.0)
+    camera = one.placed(settled.reading, size_px, settled.metres_per_unit)
+    turned = np.asarray(camera.rotation) @ _from_z_up(_up(request, rig))
+    return moved(camera, turned, np.asarray(camera.translation))
+
+
+def _from_z_up(up: WorldUp) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """Rotation from a world with z up to one in which another axis points up."""
+    if up in ("z", "unknown"):
+        return np.eye(3)
+    axis = "xyz".index(up[-1])
+    z = np.zeros(3)
+    z[axis] = -1.0 if up.startswith("-") else 1.0
+    x = np.eye(3)[(axis + 1) % 3]
+    return np.stack([x, np.cross(z, x), z], axis=1)
+
+
+def _options(
+    request: ClipRequest, rig: Rig | None, seen: Mapping[str, Float32], settled: Settled | None
+) -> dict[str, str]:
+    options: dict[str, str] = {"people": request.people}
+    if settled is not None:
+        options |= {"reading": str(settled.reading), "metres_per_unit": f"{settled.metres_per_unit:g}"}
+    if rig is not None:
+        for name in seen:
+            size = rig.camera(name).size_px
+            if size is not None:
+                options[f"{CALIBRATED_SIZE}{name}"] = f"{size[0]}x{size[1]}"
+    return options
+
+
+def _sources(request: ClipRequest, rig: Rig | None) -> tuple[SourceFile, ...]:
+    files = [] if rig is None else list(rig.files)
+    for source in request.keypoints:
+        path = source.path
+        files += sorted(one for one in path.rglob("*.json")) if path.is_dir() else [path]
+    return tuple(digest_file(path, path.parent) for path in files)

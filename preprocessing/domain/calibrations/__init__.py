@@ -1,0 +1,1 @@
+"""Readers of what calibration programs write, one small file per layout."""

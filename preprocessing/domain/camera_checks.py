@@ -1,0 +1,156 @@
+"""Checks of a trial's cameras: image sizes, principal points, and whether the views of a person meet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from poseshift.geometry.camera import Camera
+from poseshift.preprocessing.domain.assemble import CALIBRATED_SIZE
+from poseshift.preprocessing.domain.findings import Finding, finding, graded
+from poseshift.preprocessing.domain.readings import LARGEST_SHARE, typical_size
+from poseshift.preprocessing.domain.tracks import missing_as_nan
+from poseshift.preprocessing.domain.views import exchanged, meet, some_frames
+from poseshift.storage.schema import Float32, Trial
+
+OFF_CENTRE = (0.1, 0.25)
+"""Shares of the image above which the place of the principal point is a warning, and a problem."""
+
+_SAME_SIZE = 0.02
+_WORST_OF_VIEWS = 2.0
+_MOST_FRAMES = 0.5
+
+
+def intrinsics(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
+    """Tell that intrinsics are assumed."""
+    del keypoints
+    if trial.intrinsics == "assumed":
+        yield finding(
+            trial,
+            None,
+            "intrinsics",
+            "warning",
+            0,
+            "intrinsics are assumed (60 degrees over the longer side): calibrate, or state --fov",
+        )
+
+
+def upright(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
+    """Tell that up is not known."""
+    del keypoints
+    if trial.up == "unknown" or not any(camera.placed for camera in trial.cameras):
+        yield finding(
+            trial,
+            None,
+            "up",
+            "note",
+            0,
+            "where up is before the cameras is not known: choose a method that learns gravity, or needs none",
+        )
+
+
+def sizes(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
+    """Tell that cameras differ in image size."""
+    del keypoints
+    sizes = {camera.size_px for camera in trial.cameras}
+    if len(sizes) > 1:
+        listed = ", ".join(f"{one.name} {one.size_px[0]}x{one.size_px[1]}" for one in trial.cameras)
+        yield finding(trial, None, "image sizes", "note", 0, f"cameras differ in image size: {listed}")
+
+
+def views(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
+    """Let the views of a person judge the calibration."""
+    if len(trial.cameras) < 2 or not any(camera.placed for camera in trial.cameras):
+        return
+    pixels = missing_as_nan(keypoints)
+    meeting = meet(pixels[:, some_frames(trial.frames)], trial.cameras)
+    if math.isnan(meeting.median_px):
+        yield finding(trial, None, "views", "warning", 0, "no two cameras see a joint at once")
+        return
+    bad = not meeting.median_px <= LARGEST_SHARE * typical_size(list(pixels))
+    each = ", ".join(f"{name} {error:.1f}" for name, error in meeting.by_camera)
+    yield finding(
+        trial,
+        None,
+        "views",
+        "problem" if bad else "note",
+        0,
+        f"re-projection of pairs of views {meeting.median_px:.1f} px (median; {each})"
+        + (": calibration, moments or track ids do not belong together" if bad else ""),
+    )
+    usual = float(np.median([error for _, error in meeting.by_camera]))
+    for camera, (_, error) in zip(trial.cameras, meeting.by_camera, strict=True):
+        if not bad and error > _WORST_OF_VIEWS * usual:
+            yield finding(
+                trial,
+                camera,
+                "views",
+                "warning",
+                0,
+                f"re-projection of {error:.1f} px where the others have {usual:.1f}: moved after "
+                "calibration, out of step, or a worse detector",
+            )
+
+
+def mirrored_views(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
+    """Find cameras whose left is the others' right, which no single view can show."""
+    if len(trial.cameras) < 3 or not any(camera.placed for camera in trial.cameras):
+        return
+    pixels = missing_as_nan(keypoints)[:, some_frames(trial.frames)]
+    for camera, frames in zip(trial.cameras, exchanged(pixels, trial.cameras), strict=True):
+        if frames.mean() > _MOST_FRAMES:
+            yield finding(
+                trial,
+                camera,
+                "mirrored view",
+                "problem",
+                int(frames.sum()),
+                f"left and right are exchanged against the other views in {frames.mean():.0%} of the frames "
+                "looked at: a mirrored video, or a detector that took the front for the back",
+            )
+
+
+def resolution(trial: Trial, camera: Camera, keypoints: Float32) -> Iterator[Finding]:
+    """Compare the image size of the keypoints with that of the calibration."""
+    del keypoints
+    text = trial.options.get(f"{CALIBRATED_SIZE}{camera.name}")
+    if text is None:
+        return
+    calibrated = tuple(int(one) for one in text.split("x"))
+    ratios = [have / wanted for have, wanted in zip(camera.size_px, calibrated, strict=True)]
+    if all(ratio == 1 for ratio in ratios):
+        return
+    far = max(abs(ratio - 1) for ratio in ratios) > _SAME_SIZE
+    width, height = camera.size_px
+    yield finding(
+        trial,
+        camera,
+        "resolution",
+        "problem" if far else "warning",
+        0,
+        f"calibrated for images of {text}, keypoints of {width}x{height}: "
+        + (
+            "scale the keypoints, or calibrate at their resolution"
+            if far
+            else "cropped or padded by a few pixels, and the principal point may be off by them"
+        ),
+    )
+
+
+def off_centre(trial: Trial, camera: Camera, keypoints: Float32) -> Iterator[Finding]:
+    """Measure how far the principal point lies from the middle of the image."""
+    del keypoints
+    size, centre = np.asarray(camera.size_px), np.asarray(camera.centre_px)
+    share = float((np.abs(centre / size - 0.5)).max())
+    if share > OFF_CENTRE[0]:
+        yield finding(
+            trial,
+            camera,
+            "principal point",
+            graded(share, OFF_CENTRE),
+            0,
+            f"the principal point ({centre[0]:.0f}, {centre[1]:.0f}) lies {share:.0%} of the image's size "
+            f"from the middle of {size[0]}x{size[1]}: a cropped, turned or scaled image?",
+        )

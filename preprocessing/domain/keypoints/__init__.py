@@ -1,0 +1,1 @@
+"""Readers of what person detectors write, one small file per layout."""

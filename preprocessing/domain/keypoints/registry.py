@@ -1,0 +1,13 @@
+"""The layouts of keypoints that come with the project; importing this adds them to their list."""
+
+from __future__ import annotations
+
+from poseshift.preprocessing.domain.keypoints.coco import COCO
+from poseshift.preprocessing.domain.keypoints.formats import KEYPOINT_FORMATS as KEYPOINT_FORMATS
+from poseshift.preprocessing.domain.keypoints.formats import recognise as recognise
+from poseshift.preprocessing.domain.keypoints.mediapipe import MEDIAPIPE
+from poseshift.preprocessing.domain.keypoints.mmpose import MMPOSE
+from poseshift.preprocessing.domain.keypoints.openpose import OPENPOSE
+
+for _layout in (MEDIAPIPE, COCO, OPENPOSE, MMPOSE):
+    KEYPOINT_FORMATS.add(_layout.name, _layout)
