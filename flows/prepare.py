@@ -6,6 +6,7 @@ finds the cluster, and shows the result in Prefect.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
@@ -23,10 +24,14 @@ from poseshift.flows.runtime.logs import recorded
 from poseshift.flows.runtime.retries import is_passing, patient_task
 from poseshift.preprocessing import quality
 from poseshift.preprocessing.datasets import RawTree, ReaderOptions, planners
-from poseshift.preprocessing.ingest import IngestPolicy, IngestReport, Progress, ingest
+from poseshift.preprocessing.ingest import Failure, IngestPolicy, IngestReport, Progress, ingest
 from poseshift.preprocessing.raw import RawPlan
+from poseshift.preprocessing.unread import IncompleteReleaseError, told
 from poseshift.storage.location import Location
+from poseshift.storage.model import UserPath
 from poseshift.storage.store import PoseStore, StoreError
+
+logger = logging.getLogger(__name__)
 
 
 def _list_kinds(schema: dict[str, Any]) -> None:
@@ -42,9 +47,11 @@ class PrepareRequest(ReaderOptions):
         "that a plugin adds.",
         json_schema_extra=_list_kinds,
     )
-    raw: Path = Field(description="The raw tree as downloaded (for Human3.6M also a folder of its archives).")
+    raw: UserPath = Field(
+        description="The raw tree as downloaded (for Human3.6M also a folder of its archives)."
+    )
     store: str = Field(description="Folder or Icechunk location (s3://bucket/prefix) of the store.")
-    unpack_into: Path | None = Field(
+    unpack_into: UserPath | None = Field(
         default=None,
         description="Where archives of a raw folder are unpacked; by default beside a local store.",
     )
@@ -53,6 +60,11 @@ class PrepareRequest(ReaderOptions):
     )
     on_vanished: Literal["keep", "prune"] = Field(
         default="keep", description="What happens to stored trials that the raw tree no longer has."
+    )
+    on_unread: Literal["tell", "refuse"] = Field(
+        default="tell",
+        description="With files that look like a part of the release and are not read, or parts that are "
+        "missing: say which, or prepare nothing.",
     )
     dask: str | None = Field(
         default=None, description="Address of a Dask scheduler; by default local threads."
@@ -67,13 +79,30 @@ class PrepareRequest(ReaderOptions):
         return kind
 
 
+TOLD_FAILURES = 20
+"""Bad files that an error spells out."""
+
+
+def in_lines(failure: Failure) -> str:
+    """Describe a bad file: its whole path on a line of its own, then what is wrong with it."""
+    return (
+        f"  {failure.path}\n    found: {failure.found}\n    expected: {failure.expected}\n"
+        f"    what to do: {failure.remedy}"
+    )
+
+
 class PrepareFailedError(RuntimeError):
     """Some raw files were bad; the report names each with its reason."""
 
     def __init__(self, report: IngestReport) -> None:
         self.report = report
         kept = "the good ones were committed" if report.committed else "nothing was committed"
-        super().__init__(f"{len(report.failures)} raw files of {report.dataset} are bad; {kept}")
+        count = len(report.failures)
+        bad = f"{count} raw file{'s are' if count > 1 else ' is'} bad in {report.dataset}"
+        told = [in_lines(failure) for failure in report.failures[:TOLD_FAILURES]]
+        if count > len(told):
+            told.append(f"and {count - len(told)} more; the log names all of them")
+        super().__init__("\n".join((f"{bad}; {kept}", *told)))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Rebuild from the report: Prefect pickles the exceptions of its tasks."""
@@ -107,11 +136,26 @@ def prepare_store(
 ) -> IngestReport:
     """Bring one store up to date with one raw tree. Bad files are in the report, not raised."""
     plan = read_plan(request)
+    leftovers = told(plan.unread, plan.missing)
+    if leftovers is not None and request.on_unread == "refuse":
+        raise IncompleteReleaseError(
+            request.raw,
+            found=leftovers,
+            expected="the whole release, and nothing beside it that looks like a part of it",
+            remedy="; ".join(f"{one.path}: {one.reason}. {one.remedy}" for one in plan.unread)
+            or "Add what is missing, or leave out --strict.",
+        )
+    if leftovers is not None:
+        logger.warning("%s: %s", plan.dataset, leftovers)
+    for one in plan.unread:
+        logger.warning("not read: %s: %s. %s", one.path, one.reason, one.remedy)
     store = _open_or_create(request.store, plan)
     policy = IngestPolicy(on_failure=request.on_failure, on_vanished=request.on_vanished)
     started = perf_counter()
     with dask_client(request.dask) as client:
         report = ingest(plan, store, client, policy, on_progress)
+    for failure in report.failures:
+        logger.error("bad file %s: found %s; expected %s", failure.path, failure.found, failure.expected)
     log_stage(
         f"prepare {report.dataset}",
         perf_counter() - started,

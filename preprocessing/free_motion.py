@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from poseshift.preprocessing.motion.motion import Motion
 from poseshift.preprocessing.motion.sources import load, title
 from poseshift.preprocessing.raw import PlannedTrial, RawPlan
 from poseshift.preprocessing.restaging.placement import draw_placement, ring_stage, to_camera
+from poseshift.preprocessing.unread import Unread, files_below, is_archive, is_unfinished
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import Float32, Trial, TrialKey
 
@@ -56,7 +57,11 @@ def plan_free_motion(source: Path, options: FreeMotionOptions) -> RawPlan:
     """
     source = source.resolve()
     motions = _motions(source, _stamp(source))
-    files = (source,) if source.is_file() else tuple(sorted(source.rglob("*.a[sm][fc]")))
+    files = (
+        (source,)
+        if source.is_file()
+        else tuple(sorted(path for suffix in (".asf", ".amc") for path in files_below(source, suffix)))
+    )
     trials = {}
     for motion in motions:
         key = TrialKey(motion.subject, motion.name.partition("/")[2].replace("/", "."))
@@ -76,7 +81,21 @@ def plan_free_motion(source: Path, options: FreeMotionOptions) -> RawPlan:
         problems=(),
         options={name: str(value) for name, value in options.model_dump().items()},
         restaged_from=title(source),
+        unread=() if source.is_file() else tuple(_unread_in(source)),
     )
+
+
+def _unread_in(folder: Path) -> Iterator[Unread]:
+    """Name what looks like motion and is not read: other spellings, archives, other formats."""
+    for path in files_below(folder, ""):
+        if not path.is_file() or path.suffix in (".asf", ".amc"):
+            continue
+        if path.suffix.lower() in (".asf", ".amc"):
+            yield Unread(path, "a suffix not in small letters", "Write the suffix small.")
+        elif path.suffix.lower() in (".bvh", ".c3d", ".npz") or is_archive(path.name):
+            yield Unread(path, "only ASF and AMC files of a folder are read", "Convert or unpack it.")
+        elif is_unfinished(path.name):
+            yield Unread(path, "a download that has not finished", "Download it again.")
 
 
 @dataclass(frozen=True)

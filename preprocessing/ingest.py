@@ -75,6 +75,14 @@ class Failure(FrozenModel):
     """The system's error number when it could not read the file: that may pass, a damaged file does not."""
 
 
+class UnreadPart(FrozenModel):
+    """A file or folder that looks like a part of the release and was not read."""
+
+    path: str
+    reason: str
+    remedy: str
+
+
 class TrialQuality(FrozenModel):
     """The quality figures of one written trial."""
 
@@ -96,6 +104,10 @@ class IngestReport(FrozenModel):
     pruned: tuple[str, ...]
     failures: tuple[Failure, ...]
     quality: tuple[TrialQuality, ...]
+    unread: tuple[UnreadPart, ...] = ()
+    """What lies in the folder, looks like a part of the release and was not read."""
+    missing: tuple[str, ...] = ()
+    """Parts of the release that the folder lacks, in words."""
 
     @property
     def frames(self) -> int:
@@ -194,6 +206,10 @@ def ingest(
         pruned=tuple(key.path for key in pruned) if committed else (),
         failures=tuple(sorted(failures, key=lambda failure: failure.path)),
         quality=tuple(sorted(quality, key=lambda figures: figures.trial)) if committed else (),
+        unread=tuple(
+            UnreadPart(path=str(one.path), reason=one.reason, remedy=one.remedy) for one in plan.unread
+        ),
+        missing=plan.missing,
     )
 
 

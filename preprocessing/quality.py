@@ -80,11 +80,16 @@ def assess(trial: Trial, skeleton: Skeleton) -> Trial:
 
 def reprojection_errors_px(trial: Trial) -> NDArray[np.float64]:
     """Distance in pixels between projected 3D and annotated 2D, (cameras, frames, joints)."""
-    world, keypoints = trial.labelled
-    positions = world.astype(np.float64)
-    projected = np.stack([_project_world(positions, camera) for camera in trial.cameras])
-    distances: NDArray[np.float64] = np.linalg.norm(projected - keypoints, axis=-1)
+    _, keypoints = trial.labelled
+    distances: NDArray[np.float64] = np.linalg.norm(projected_px(trial) - keypoints, axis=-1)
     return distances
+
+
+def projected_px(trial: Trial) -> NDArray[np.float64]:
+    """Where the 3D of a trial is seen, (cameras, frames, joints, 2)."""
+    world, _ = trial.labelled
+    positions = world.astype(np.float64)
+    return np.stack([_project_world(positions, camera) for camera in trial.cameras])
 
 
 def warnings(trial_name: str, quality: dict[str, float]) -> tuple[QualityWarning, ...]:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.unread import Unread
 from poseshift.storage.schema import Dataset, Trial, TrialKey
+from poseshift.storage.text import read_text
 
 RESTAGED_MARKER = "RESTAGED.json"
 """A file at the root of a raw tree of :mod:`poseshift.preprocessing.restaging`: it names the motion."""
@@ -33,7 +35,7 @@ def restaged_motion(root: Path) -> str | None:
     """
     marker = root / RESTAGED_MARKER
     try:
-        return str(json.loads(marker.read_text(encoding="utf-8"))["motion"])
+        return str(json.loads(read_text(marker))["motion"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -82,6 +84,10 @@ class RawPlan:
         Reader options that change what is written, recorded in the store and part of the change digest.
     restaged_from : str or None
         Description of the motion when the tree was restaged, else None.
+    unread : tuple[Unread, ...]
+        What lies in the folder, looks like a part of the release and is in no trial.
+    missing : tuple[str, ...]
+        Parts of the release that the folder lacks, in words; of restaged trees nothing is expected.
     """
 
     dataset: Dataset
@@ -90,3 +96,5 @@ class RawPlan:
     problems: tuple[RawDataError, ...]
     options: dict[str, str]
     restaged_from: str | None = None
+    unread: tuple[Unread, ...] = ()
+    missing: tuple[str, ...] = ()

@@ -42,3 +42,34 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def problem_of_writing(folder: Path) -> str | None:
+    """Say why no file can be written into a folder, which is made when it is missing; None when one can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def has_hard_links(folder: Path) -> bool:
+    """Whether the file system of a folder, which is made when it is missing, knows hard links."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".links-") as place:
+        first = Path(place) / "a"
+        first.touch()
+        try:
+            (Path(place) / "b").hardlink_to(first)
+        except OSError:
+            return False
+        return True
+
+
+def owner_of(path: Path) -> str:
+    """Name the user to whom a file belongs, by number when the system knows no name."""
+    try:
+        return path.owner()
+    except (KeyError, NotImplementedError):
+        return f"user {path.stat().st_uid}"

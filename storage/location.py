@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import icechunk
 
+from poseshift.storage.files import has_hard_links
+
 Scheme = Literal["file", "s3", "gs"]
 
 if "ICECHUNK_LOG" not in os.environ:
@@ -73,6 +75,21 @@ class Location:
         folder = Path(self.path)
         # Beside the folder: Icechunk creates a repository only where there is nothing yet.
         return folder.with_name(f"{folder.name}.lock") if self.scheme == "file" else None
+
+    def new_repository_config(self) -> icechunk.RepositoryConfig:
+        """How a new repository is to write here; kept in the repository.
+
+        On a local disk Icechunk makes a file appear only where there is none by a hard link. exFAT and some
+        network mounts know none; there files are renamed into place, and the lock alone keeps a second writer
+        away.
+        """
+        if self.scheme != "file" or has_hard_links(Path(self.path).parent):
+            return icechunk.RepositoryConfig.default()
+        return icechunk.RepositoryConfig(
+            storage=icechunk.StorageSettings(
+                unsafe_use_conditional_create=False, unsafe_use_conditional_update=False
+            )
+        )
 
     def icechunk_storage(self) -> icechunk.Storage:
         """Icechunk's handle of this place; object stores read their credentials from the environment."""

@@ -366,7 +366,10 @@ def _create_folder(place: Location, attributes: StoreAttributes) -> None:
         shutil.rmtree(building, ignore_errors=True)
         _create_repository(Location.parse(building), attributes)
         building.rename(folder)
-    except OSError as error:
+    except BaseException as error:
+        shutil.rmtree(building, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
         raise StoreError(
             f"{place}: no store can be made here ({error.strerror or error}); "
             "choose a place where nothing lies yet"
@@ -378,7 +381,7 @@ def _create_repository(place: Location, attributes: StoreAttributes) -> None:
     if icechunk.Repository.exists(storage):  # of a creation that was interrupted before its commit
         repository = icechunk.Repository.open(storage)
     else:
-        repository = icechunk.Repository.create(storage)
+        repository = icechunk.Repository.create(storage, config=place.new_repository_config())
     session = repository.writable_session(BRANCH)
     zarr.create_group(session.store, zarr_format=3, attributes=zarr_attributes(attributes))
     session.commit(f"Create store for {attributes.dataset}")

@@ -11,7 +11,7 @@ from poseshift.adaptation.global_position import GlobalPositionConfig, RootForm
 from poseshift.augmentation.generator import RandomChanges, RandomRotations
 from poseshift.flows.augment import AugmentRequest, SynthesisMethod
 from poseshift.flows.augment import augment as augment_flow
-from poseshift.flows.commands.console import console, print_json, steps_shown, user_errors
+from poseshift.flows.commands.console import flow_shown, print_json, say, user_errors
 from poseshift.flows.commands.options import Cameras, Dask, FrameStep, Json, Seed, Subjects
 from poseshift.flows.commands.selected_poses import selected
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
@@ -84,11 +84,11 @@ def augment(
             npz=npz,
             dask=dask,
         )
-        with steps_shown():
+        with flow_shown():
             record = augment_flow(request)
     if as_json:
         print_json(record)
         return
-    console.print(f"{record.poses:,} poses in {record.trials} trials in [bold]{record.store}[/]")
+    say(f"{record.poses:,} poses in {record.trials} trials in {record.store}")
     if record.restaged_from:
-        console.print(f"[yellow]Restaged motion, not the original recordings:[/] {record.restaged_from}")
+        say(f"Restaged motion, not the original recordings: {record.restaged_from}", "yellow")

@@ -23,7 +23,7 @@ from poseshift.flows.benchmark.tables import (
     rows,
     tables,
 )
-from poseshift.flows.commands.console import console, error_console, fail, steps_shown, user_errors
+from poseshift.flows.commands.console import fail, flow_shown, say, show, user_errors, warn
 from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.storage.files import write_atomically
@@ -74,7 +74,7 @@ def adaptation(
     """Train every lifter by every method for every target; continue where an earlier call stopped."""
     with user_errors(RawDataError, LinesError, BenchmarkBusyError, ValueError):
         plan = _plan(PLANS[suite, effort], lifters, methods, cameras, forms, splits, seeds, epochs, steps)
-        with steps_shown():
+        with flow_shown():
             ready = {
                 split: prepare_benchmark(motion, data or out / "data", restage_seed, split)
                 for split in plan.splits
@@ -83,7 +83,7 @@ def adaptation(
     if executed.lines:
         _publish(executed.lines, out)
     for failure in executed.failures:
-        error_console.print(f"[red]{failure.job.title}[/]: {failure.message}", highlight=False)
+        warn(f"{failure.job.title}: {failure.message}")
     if executed.failures:
         fail(f"{len(executed.failures)} runs were not finished; the same command tries them again")
 
@@ -150,7 +150,7 @@ def _publish(lines: tuple[RunLine, ...], out: Path) -> None:
         shown = Table(*(COLUMNS[column] for column in _SHOWN), title=one.title, caption=heading(one))
         for row in rows(one):
             shown.add_row(*(row[column] for column in _SHOWN))
-        console.print(shown)
+        show(shown)
     write_atomically(out / TABLE_FILE, markdown(lines))
     write_plots(made, out / PLOTS)
-    console.print(f"{len(lines)} runs; table: {out / TABLE_FILE}, plots: {out / PLOTS}", soft_wrap=True)
+    say(f"{len(lines)} runs\nTable: {out / TABLE_FILE}\nPlots: {out / PLOTS}")

@@ -1,37 +1,127 @@
-"""How the command line speaks: results on standard output (tables, or JSON for scripts), errors beside it."""
+"""How the command line speaks: results on standard output (tables, or JSON for scripts), errors beside it.
+
+Nothing that is printed is read as markup: paths, names and messages come from outside and may hold brackets.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import NoReturn
 
 import typer
-from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
-from pydantic import BaseModel
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from pydantic import BaseModel, ValidationError
+from rich.console import Console, RenderableType
 
-from poseshift.flows.experiment.progress import Step, progress_to
+from poseshift.flows.commands.steps import shown_on
+from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.storage.inspection import find_intrinsics, intrinsics_told
+from poseshift.storage.model import FrozenModel
+from poseshift.storage.sentences import in_sentences
 from poseshift.storage.store import PoseStore
 
-console = Console()
+console = Console(markup=False, emoji=False, highlight=False)
 """Results for people."""
 
-error_console = Console(stderr=True)
+error_console = Console(stderr=True, markup=False, emoji=False, highlight=False)
 """Errors and progress, which must not mix with a result that is piped on."""
 
 
+@dataclass
+class _Answer:
+    """Whether the caller wants one JSON document, and whether it has it already."""
+
+    in_json: bool = False
+    given: bool = False
+
+
+_answer: ContextVar[_Answer | None] = ContextVar("answer", default=None)
+
+
+@contextmanager
+def one_answer(*, in_json: bool) -> Iterator[None]:
+    """Answer the command that runs inside this block with one JSON document, or with text."""
+    token = _answer.set(_Answer(in_json))
+    try:
+        yield
+    finally:
+        _answer.reset(token)
+
+
+def say(text: str, style: str | None = None) -> None:
+    """Print a line of a result, however long: a path that is cut or folded cannot be copied."""
+    console.print(text, style=style, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Print a line about what is being done, beside the result."""
+    error_console.print(text, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Print what deserves a second look, beside the result."""
+    error_console.print(text, style="yellow", soft_wrap=True)
+
+
+def show(table: RenderableType) -> None:
+    """Print a table, folded to the width of the terminal."""
+    console.print(table)
+
+
+class AnsweredError(FrozenModel):
+    """An error in a JSON document."""
+
+    code: str
+    """Its kind, see :func:`error_code`."""
+    message: str
+    """What is wrong, and what to do."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> AnsweredError:
+        """Describe an error."""
+        return cls(code=error_code(error), message=message_of(error))
+
+
+class ErrorAnswer(FrozenModel):
+    """What a command with ``--json`` answers with when it has no result."""
+
+    error: AnsweredError
+
+
 def print_json(model: BaseModel) -> None:
-    """Write one JSON document to standard output, undecorated."""
-    typer.echo(model.model_dump_json(indent=2))
+    """Write the one JSON document of a command to standard output, undecorated."""
+    print_json_text(model.model_dump_json(indent=2))
 
 
-def fail(message: str) -> NoReturn:
+def print_json_text(document: str) -> None:
+    """Write the one JSON document of a command, given as text."""
+    answer = _answer.get()
+    if answer is not None:
+        answer.given = True
+    typer.echo(document)
+
+
+def error_code(error: BaseException) -> str:
+    """Name an error's kind for scripts: its class in lower case, such as ``raw_data`` or ``store_locked``."""
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(error).__name__).lower()
+    return name.removesuffix("_error")
+
+
+def fail(message: str, code: str = "refused") -> NoReturn:
     """Say what is wrong and leave with exit code 1."""
-    error_console.print(f"[bold red]Error:[/] {message}", highlight=False, soft_wrap=True)
+    tell_error(message, code)
     raise typer.Exit(code=1)
+
+
+def tell_error(message: str, code: str) -> None:
+    """Print an error and, where one JSON document is wanted and not there yet, answer with it."""
+    error_console.print(f"Error: {message}", style="bold red", soft_wrap=True)
+    answer = _answer.get()
+    if answer is not None and answer.in_json and not answer.given:
+        print_json(ErrorAnswer(error=AnsweredError(code=code, message=message)))
 
 
 @contextmanager
@@ -40,35 +130,51 @@ def user_errors(*kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        fail(str(error))
+        fail(message_of(error), error_code(error))
+
+
+def message_of(error: BaseException) -> str:
+    """Say what an error says: pydantic's in sentences, the system's with the file first."""
+    if isinstance(error, ValidationError):
+        return in_sentences(error)
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def tell_intrinsics(store: PoseStore) -> None:
     """Say so where a store's cameras are assumed, made of its annotations, or contradicted by them."""
     told = intrinsics_told(find_intrinsics(store))
     if told is not None:
-        console.print(told, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        say(told, "yellow")
 
 
 @contextmanager
-def steps_shown() -> Iterator[None]:
-    """Show the steps of what runs inside this block as they go, one line each, on standard error."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[remark]}"),
+def flow_shown() -> Iterator[None]:
+    """Show the steps of the Prefect flow that runs inside this block; leave when Prefect cannot work here."""
+    from poseshift.flows.runtime.guest import (  # imports Prefect
+        PrefectNotReadyError,
+        flow_page,
+        require_ready,
     )
-    if PREFECT_API_URL.value():
-        error_console.print(f"Prefect: {PREFECT_UI_URL.value()}/runs", highlight=False, soft_wrap=True)
-    with Progress(*columns, console=error_console) as bars:
-        rows: dict[str, TaskID] = {}
 
-        def show(step: Step) -> None:
-            if step.name not in rows:
-                rows[step.name] = bars.add_task(step.name, total=step.total, remark="")
-            bars.update(rows[step.name], completed=step.done, total=step.total, remark=step.remark)
+    try:
+        require_ready()
+    except PrefectNotReadyError as error:
+        fail(str(error), error_code(error))
+    page = flow_page()
+    if page is not None:
+        error_console.print(f"Prefect: {page}", soft_wrap=True)
+    with shown_on(error_console):
+        yield
 
-        with progress_to(show):
-            yield
+
+@contextmanager
+def work_shown(name: str) -> Iterator[None]:
+    """Show work in one step, which may take long."""
+    with shown_on(error_console):
+        report_progress(Step(name, 0, 1))
+        yield
+        report_progress(Step(name, 1, 1))

@@ -10,13 +10,19 @@ from pydantic import TypeAdapter
 from rich.table import Table
 
 from poseshift.flows.commands.console import (
-    console,
-    error_console,
+    AnsweredError,
+    error_code,
     fail,
+    flow_shown,
+    message_of,
     print_json,
-    steps_shown,
+    print_json_text,
+    say,
+    show,
     tell_intrinsics,
     user_errors,
+    warn,
+    work_shown,
 )
 from poseshift.flows.commands.options import Json, Plugins
 from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, prepare, quality_warnings
@@ -31,6 +37,7 @@ from poseshift.preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions, TestInt
 from poseshift.preprocessing.restaging.restage import restage as restage_motions
 from poseshift.storage.inspection import describe
 from poseshift.storage.lock import StoreLockedError
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.store import Commit, PoseStore, StoreError
 
 app = typer.Typer()
@@ -49,6 +56,10 @@ Dask = Annotated[
 ]
 KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Commit the good files when some are bad.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Remove stored trials that the raw tree no longer has.")]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Prepare nothing when a part is missing, or lies there and is not read."),
+]
 Raw = Annotated[Path, typer.Argument(help="The raw tree, as downloaded.", exists=True, file_okay=False)]
 
 
@@ -78,6 +89,7 @@ def prepare_human36m(
     dask: Dask = None,
     keep_going: KeepGoing = False,
     prune: Prune = False,
+    strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Human3.6M: the official tree, the flattened one of h36m-fetch, or a folder of official archives."""
@@ -91,6 +103,7 @@ def prepare_human36m(
         unpack_into=unpack_into,
         on_failure="keep-going" if keep_going else "abort",
         on_vanished="prune" if prune else "keep",
+        on_unread="refuse" if strict else "tell",
         dask=dask,
     )
     _prepare([request], as_json=as_json)
@@ -106,6 +119,7 @@ def prepare_free_motion(
     dask: Dask = None,
     keep_going: KeepGoing = False,
     prune: Prune = False,
+    strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Free motion: every clip, with all of its people, before Human3.6M's four cameras."""
@@ -116,6 +130,7 @@ def prepare_free_motion(
         free_motion=FreeMotionOptions(seed=seed),
         on_failure="keep-going" if keep_going else "abort",
         on_vanished="prune" if prune else "keep",
+        on_unread="refuse" if strict else "tell",
         dask=dask,
     )
     _prepare([request], as_json=as_json)
@@ -129,6 +144,7 @@ def prepare_other(
     dask: Dask = None,
     keep_going: KeepGoing = False,
     prune: Prune = False,
+    strict: Strict = False,
     plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
@@ -140,6 +156,7 @@ def prepare_other(
             store=store,
             on_failure="keep-going" if keep_going else "abort",
             on_vanished="prune" if prune else "keep",
+            on_unread="refuse" if strict else "tell",
             dask=dask,
         )
     _prepare([request], as_json=as_json)
@@ -167,6 +184,7 @@ def prepare_mpi_inf_3dhp(
     dask: Dask = None,
     keep_going: KeepGoing = False,
     prune: Prune = False,
+    strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """MPI-INF-3DHP: training sequences S1 to S8 and test sequences TS1 to TS6, in two stores."""
@@ -181,6 +199,7 @@ def prepare_mpi_inf_3dhp(
             ),
             on_failure="keep-going" if keep_going else "abort",
             on_vanished="prune" if prune else "keep",
+            on_unread="refuse" if strict else "tell",
             dask=dask,
         )
         for name in parts
@@ -200,12 +219,12 @@ def restage(
     as_json: Json = False,
 ) -> None:
     """Put free motion before the true cameras of both data sets and write raw trees in the true layouts."""
-    with user_errors(RawDataError, FileExistsError):
+    with user_errors(RawDataError, FileExistsError), work_shown(f"restage {motion}"):
         report = restage_motions(load(motion), out, seed, motion=title(motion))
     if as_json:
         print_json(report)
         return
-    console.print(f"Restaged [bold]{motion}[/] to {out}: human36m and mpi_inf_3dhp.")
+    say(f"Restaged {motion} to {out}: human36m and mpi_inf_3dhp.")
 
 
 @app.command()
@@ -224,9 +243,9 @@ def inspect(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> N
         table.add_row(
             subject.subject, str(len(subject.trials)), f"{subject.frames:,}", str(len(subject.cameras))
         )
-    console.print(table)
+    show(table)
     if description.restaged_from:
-        console.print(f"[yellow]Restaged motion, not the original recordings:[/] {description.restaged_from}")
+        say(f"Restaged motion, not the original recordings: {description.restaged_from}", "yellow")
     tell_intrinsics(opened)
 
 
@@ -234,15 +253,15 @@ def inspect(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> N
 def verify(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> None:
     """Read every array again and compare it with the digest that was stored when it was written."""
     with user_errors(StoreError):
-        report = PoseStore.open(store, snapshot).verify()
+        opened = PoseStore.open(store, snapshot)
+        with work_shown(f"verify {store}"):
+            report = opened.verify()
     if as_json:
         print_json(report)
     elif report.succeeded:
-        console.print(
-            f"[green]All {report.arrays} arrays of {report.trials} trials are as they were written.[/]"
-        )
+        say(f"All {report.arrays} arrays of {report.trials} trials are as they were written.", "green")
     if not report.succeeded:
-        fail("; ".join(report.problems) + ". Prepare the store again from its raw tree.")
+        fail("; ".join(report.problems) + ". Prepare the store again from its raw tree.", "damaged_store")
 
 
 @app.command()
@@ -251,53 +270,76 @@ def history(store: Store, as_json: Json = False) -> None:
     with user_errors(StoreError):
         commits = PoseStore.open(store).history()
     if as_json:
-        typer.echo(TypeAdapter(tuple[Commit, ...]).dump_json(commits, indent=2).decode())
+        print_json_text(TypeAdapter(tuple[Commit, ...]).dump_json(commits, indent=2).decode())
         return
     table = Table("snapshot", "written", "message")
     for commit in commits:
         table.add_row(commit.id, f"{commit.written_at:%Y-%m-%d %H:%M:%S}", commit.message)
-    console.print(table)
+    show(table)
+
+
+class PrepareAnswer(FrozenModel):
+    """What `prepare --json` answers with."""
+
+    stores: tuple[IngestReport, ...]
+    """One report per store, in the order in which they were prepared."""
+    error: AnsweredError | None = None
+    """Why not everything was prepared; None when it was."""
 
 
 def _prepare(requests: list[PrepareRequest], *, as_json: bool) -> None:
-    failed = False
-    for request in requests:
-        with (
-            user_errors(RawDataError, StoreError, StoreLockedError, ClusterUnreachableError),
-            steps_shown(),
-        ):
+    """Prepare one store after the other; the first error ends it, and what was done before is told."""
+    reports: list[IngestReport] = []
+    failure: Exception | None = None
+    with flow_shown():
+        for request in requests:
             try:
-                report = prepare(request)
+                reports.append(prepare(request))
             except PrepareFailedError as error:
-                report, failed = error.report, True
-        if as_json:
-            print_json(report)
-        else:
+                reports.append(error.report)
+                failure = failure or error
+            except (RawDataError, StoreError, StoreLockedError, ClusterUnreachableError) as error:
+                failure = error
+                break
+    if as_json:
+        told = None if failure is None else AnsweredError.of(failure)
+        print_json(PrepareAnswer(stores=tuple(reports), error=told))
+    else:
+        for report in reports:
             _print_report(report)
-    if failed:
-        raise typer.Exit(code=1)
+    if failure is not None:
+        fail(message_of(failure), error_code(failure))
 
 
 def _print_report(report: IngestReport) -> None:
-    if report.failures:
-        table = Table("file", "found", "expected", "what to do", title="Bad files")
-        for failure in report.failures:
-            table.add_row(failure.path, failure.found, failure.expected, failure.remedy)
-        error_console.print(table)
     for warning in quality_warnings(report):
-        error_console.print(f"[yellow]Look at[/] {warning}")
+        warn(f"Look at {warning}")
     for trial in report.vanished:
         if trial not in report.pruned:
-            error_console.print(f"[yellow]No longer in the raw tree, kept:[/] {trial} (--prune removes it)")
+            warn(f"No longer in the raw tree, kept: {trial} (--prune removes it)")
     if report.committed:
-        console.print(
-            f"[green]{report.dataset}[/]: {len(report.written)} trials with {report.frames:,} frames "
+        say(
+            f"{report.dataset}: {len(report.written)} trials with {report.frames:,} frames "
             f"written, {len(report.unchanged)} unchanged, {len(report.pruned)} removed; "
-            f"snapshot {report.snapshot}"
+            f"snapshot {report.snapshot}",
+            "green",
         )
     elif report.failures:
-        console.print(f"[red]{report.dataset}[/]: nothing was committed; the store is as it was.")
+        say(f"{report.dataset}: nothing was committed; the store is as it was.", "red")
     else:
-        console.print(f"[green]{report.dataset}[/]: nothing changed ({len(report.unchanged)} trials).")
+        say(f"{report.dataset}: nothing changed ({len(report.unchanged)} trials).", "green")
+    _print_leftovers(report)
     if report.restaged_from:
-        console.print(f"Restaged motion, not the original recordings: {report.restaged_from}")
+        say(f"Restaged motion, not the original recordings: {report.restaged_from}")
+
+
+def _print_leftovers(report: IngestReport) -> None:
+    """Say in one line what of the release is not there, and name each file that is not read on a line."""
+    offered = len(report.written) + len(report.unchanged)
+    parts = [f"{offered} trials read", f"{len(report.unread)} in the folder not read"]
+    if report.missing:
+        parts.append(f"missing: {', '.join(report.missing)}")
+    if report.unread or report.missing:
+        warn(f"{report.dataset}: {'; '.join(parts)} (--strict makes this an error)")
+    for one in report.unread:
+        warn(f"  {one.path}\n    not read: {one.reason}. {one.remedy}")

@@ -10,10 +10,11 @@ from rich.table import Table
 
 from poseshift.adaptation.domain_gap import Compared, KeypointStage, LabelledStage
 from poseshift.adaptation.two_sample import TwoSample
-from poseshift.flows.commands.console import console, print_json, steps_shown, tell_intrinsics, user_errors
+from poseshift.flows.commands.console import flow_shown, print_json, say, show, tell_intrinsics, user_errors
 from poseshift.flows.commands.options import Json
+from poseshift.flows.commands.recipes import given_recipe
 from poseshift.flows.experiment.data import open_store
-from poseshift.flows.experiment.recipe import RecipeError, load_recipe
+from poseshift.flows.experiment.recipe import RecipeError
 from poseshift.flows.report.gap import (
     GapReport,
     GapRequest,
@@ -39,9 +40,9 @@ def gap(
 ) -> None:
     """Show what differs between source and target, before and after each step of the adaptation."""
     with user_errors(RecipeError, ValueError, FileNotFoundError, StoreError):
-        loaded = load_recipe(recipe)
+        loaded = given_recipe(recipe)
         folder = out or loaded.run_dir / "gap"
-        with steps_shown():
+        with flow_shown():
             report = measure_gap(GapRequest(recipe=loaded, labelled=labels), folder)
     if as_json:
         print_json(report)
@@ -49,7 +50,7 @@ def gap(
     _print(report)
     if loaded.target is not None:
         tell_intrinsics(open_store(loaded.target))
-    console.print(f"Figures and plots in {folder}", soft_wrap=True)
+    say(f"Figures and plots in {folder}")
 
 
 def _print(report: GapReport) -> None:
@@ -64,7 +65,7 @@ def _print(report: GapReport) -> None:
         depth, pitch, *_bones = labelled_quantities(known)
         _add(table, known, (depth, pitch))
         _add_distance(table, "3D pose", known.gap.pose_distance)
-    console.print(table)
+    show(table)
 
 
 def _add(table: Table, stage: KeypointStage | LabelledStage, quantities: tuple[Compared, ...]) -> None:

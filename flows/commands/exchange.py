@@ -15,10 +15,12 @@ from typing import Annotated
 
 import typer
 
-from poseshift.flows.commands.console import console, user_errors
+from poseshift.flows.commands.console import say, user_errors, warn, work_shown
 from poseshift.flows.commands.options import Plugins
 from poseshift.flows.experiment.predictions import export_for_3dhp_scripts
 from poseshift.geometry.camera import Camera
+from poseshift.geometry.skeleton import SKELETONS
+from poseshift.preprocessing.acceptance import accepted
 from poseshift.preprocessing.human36m.calibration import builtin_calibration
 from poseshift.preprocessing.mpi_inf_3dhp.layout import TEST_CAMERAS, TRAINING_CAMERAS
 from poseshift.storage.columns import Selection, read_camera_poses
@@ -56,6 +58,12 @@ TrustPickle = Annotated[
     ),
 ]
 FromTrial = Annotated[float, typer.Option(min=0.1, help="Frames per second, which the file does not say.")]
+Detector = Annotated[
+    str | None,
+    typer.Option(
+        help="The file's 2D is this detector's: it is kept under the name, and ground truth is projected."
+    ),
+]
 Positions = Annotated[
     PositionsKind,
     typer.Option(help="3D at the data set's common height (P-STMO's own files), or as annotated (D3DP's)."),
@@ -67,27 +75,37 @@ def import_videopose3d(
     positions: Annotated[Path, typer.Argument(help="data_3d_h36m.npz", exists=True, dir_okay=False)],
     keypoints: Annotated[Path, typer.Argument(help="data_2d_h36m_gt.npz", exists=True, dir_okay=False)],
     store: NewStore,
+    detector: Detector = None,
     trust_pickle: TrustPickle = False,
 ) -> None:
     """VideoPose3D's pair of Human3.6M files, with the release's own calibration of the four cameras."""
     with user_errors(*_MENDABLE):
         sources = tuple(digest_file(path, path.parent) for path in (positions, keypoints))
-        trials = videopose3d.import_trials(
-            positions, keypoints, builtin_calibration().cameras, object_arrays=_object_arrays(trust_pickle)
-        )
-        _write(store, "human36m", "VideoPose3D", (replace(trial, sources=sources) for trial in trials))
+        cameras, arrays = builtin_calibration().cameras, _object_arrays(trust_pickle)
+        trials = videopose3d.import_trials(positions, keypoints, cameras, object_arrays=arrays)
+        sourced = (replace(trial, sources=sources) for trial in trials)
+        _write(store, "human36m", "VideoPose3D", sourced, detector=detector)
+        for subject, count in videopose3d.left_out(positions, cameras, arrays).items():
+            warn(
+                f"{positions}\n  left out: {count} trials of {subject}, of whom no camera is known; "
+                f"there are cameras of {', '.join(sorted(cameras))}"
+            )
 
 
 @import_app.command("pstmo-train")
 def import_pstmo_train(
-    file: InFile, store: NewStore, positions: Positions = "universal", trust_pickle: TrustPickle = False
+    file: InFile,
+    store: NewStore,
+    positions: Positions = "universal",
+    detector: Detector = None,
+    trust_pickle: TrustPickle = False,
 ) -> None:
     """P-STMO's data_train_3dhp.npz; every camera's view becomes a trial of its own, in camera axes."""
     with user_errors(*_MENDABLE):
         cameras = {camera.name: camera for camera in TRAINING_CAMERAS}
         poses = pstmo.import_train(file, cameras, _object_arrays(trust_pickle), positions)
         trials = trials_of(poses, digest_file(file, file.parent))
-        _write(store, "mpi_inf_3dhp_train", "P-STMO", trials)
+        _write(store, "mpi_inf_3dhp_train", "P-STMO", trials, detector=detector)
 
 
 @import_app.command("pstmo-test")
@@ -96,13 +114,14 @@ def import_pstmo_test(
     store: NewStore,
     positions: Positions = "universal",
     fps: FromTrial = 25.0,
+    detector: Detector = None,
     trust_pickle: TrustPickle = False,
 ) -> None:
     """P-STMO's data_test_3dhp.npz; frames that it marks as invalid are kept with their mark."""
     with user_errors(*_MENDABLE):
         found = pstmo.import_test(file, dict(TEST_CAMERAS), fps, _object_arrays(trust_pickle), positions)
         trials = trials_of(found.poses, digest_file(file, file.parent), found.valid)
-        _write(store, "mpi_inf_3dhp_test", "P-STMO", trials)
+        _write(store, "mpi_inf_3dhp_test", "P-STMO", trials, detector=detector)
 
 
 @import_app.command("mmpose")
@@ -111,11 +130,13 @@ def import_mmpose(
     store: NewStore,
     images: Annotated[ImageNaming, typer.Option(help="Data set whose images the file names.")] = "human36m",
     fps: FromTrial = 50.0,
+    detector: Detector = None,
 ) -> None:
     """Annotation files of mmpose, which hold no pickle; every camera's view becomes a trial of its own."""
     with user_errors(*_MENDABLE):
         poses = mmpose.import_annotations(file, images, _camera_of(images), fps)
-        _write(store, images, "mmpose", trials_of(poses, digest_file(file, file.parent)))
+        trials = trials_of(poses, digest_file(file, file.parent))
+        _write(store, images, "mmpose", trials, detector=detector)
 
 
 @import_app.command("other")
@@ -123,6 +144,7 @@ def import_other(
     name: Annotated[str, typer.Argument(help="The format, as its module names it.")],
     file: Annotated[Path, typer.Argument(help="The file or folder.", exists=True)],
     store: NewStore,
+    detector: Detector = None,
     plugin: Plugins = None,
 ) -> None:
     """Read a format that a module of your own adds; name the module with --plugin."""
@@ -131,7 +153,7 @@ def import_other(
         if read is None:
             raise ValueError(f"format {name!r} is not read without options; see `poseshift import --help`")
         found = read(file)
-        _write(store, found.dataset, name, found.trials, found.skeleton)
+        _write(store, found.dataset, name, found.trials, found.skeleton, detector=detector)
 
 
 @export_app.command("other")
@@ -193,7 +215,7 @@ def export_poseaug(store: Store, file: OutFile) -> None:
             read_camera_poses(opened, Selection(positions="universal")), _parent_made(file)
         )
     _print_written(opened, file)
-    console.print(f"{rows:,} rows; the file names no sequence, frame or camera.")
+    say(f"{rows:,} rows; the file names no sequence, frame or camera.")
 
 
 @export_app.command("mmpose")
@@ -224,7 +246,7 @@ def export_predictions(
     with user_errors(*_MENDABLE):
         written = export_for_3dhp_scripts(evaluation, protocol, file)
     frames = ", ".join(f"{name} {count:,}" for name, count in written.items())
-    console.print(f"{file}: frames of {frames}", highlight=False, soft_wrap=True)
+    say(f"{file}: frames of {frames}")
 
 
 def _object_arrays(trust_pickle: bool) -> ObjectArrays:
@@ -237,17 +259,20 @@ def _write(
     layout: str,
     trials: Iterable[Trial],
     skeleton: str = "human36m_17",
+    *,
+    detector: str | None = None,
 ) -> None:
     """Make a store of imported trials, in one transaction; nothing is made when the file is refused."""
-    read = list(trials)
+    with work_shown(f"read {layout}"):
+        read = [accepted(trial, SKELETONS[skeleton], detector) for trial in trials]
+    if not read:
+        raise ValueError(f"nothing in the file can be imported as {dataset}: it holds none of its subjects")
     store = PoseStore.create(location, dataset, skeleton, options={"imported_from": layout})
     with store.transaction(f"Import {layout}") as transaction:
         for trial in read:
             transaction.write(trial)
     frames = sum(trial.frames for trial in read)
-    console.print(
-        f"[green]{dataset}[/]: {len(read)} trials with {frames:,} frames imported; snapshot {store.snapshot}"
-    )
+    say(f"{dataset}: {len(read)} trials with {frames:,} frames imported; snapshot {store.snapshot}")
 
 
 def _camera_of(images: ImageNaming) -> Callable[[ImageName], Camera]:
@@ -269,4 +294,4 @@ def _parent_made(file: Path) -> Path:
 
 def _print_written(store: PoseStore, *files: Path) -> None:
     for file in files:
-        console.print(f"{file} of snapshot {store.snapshot}", highlight=False, soft_wrap=True)
+        say(f"{file}\n  of snapshot {store.snapshot}")

@@ -19,10 +19,11 @@ from poseshift.adaptation.global_position import RootForm
 from poseshift.adaptation.methods import METHODS, Method
 from poseshift.augmentation.collapse import CollapseError
 from poseshift.flows.commands.console import (
-    console,
     fail,
+    flow_shown,
     print_json,
-    steps_shown,
+    say,
+    show,
     tell_intrinsics,
     user_errors,
 )
@@ -37,6 +38,7 @@ from poseshift.flows.commands.options import (
     Seed,
     Subjects,
 )
+from poseshift.flows.commands.recipes import given_recipe
 from poseshift.flows.commands.selected_poses import selected
 from poseshift.flows.demo import DemoOptions
 from poseshift.flows.demo import demo as demo_flow
@@ -50,7 +52,6 @@ from poseshift.flows.experiment.recipe import (
     RecipeError,
     StoredData,
     Test,
-    load_recipe,
 )
 from poseshift.flows.experiment.results import Figures, Summary
 from poseshift.flows.experiment.train import CHECKPOINT, TrainingJob, TrainingRecord
@@ -138,7 +139,7 @@ def train(
             seed=seed,
             device=device,
         )
-        with steps_shown():
+        with flow_shown():
             record = train_flow(job, out)
     _print_training(record, out, as_json=as_json)
 
@@ -201,7 +202,7 @@ def adapt(
             seed=seed,
             device=device,
         )
-        with steps_shown():
+        with flow_shown():
             record = train_flow.with_options(name="adapt")(job, out)
     _print_training(record, out, as_json=as_json)
     if not as_json:
@@ -244,7 +245,7 @@ def evaluate(
         print_json(record)
         return
     _print_evaluation(record)
-    console.print(f"Results in {folder}")
+    say(f"Results in {folder}")
 
 
 @app.command()
@@ -259,12 +260,12 @@ def run(
 ) -> None:
     """Do everything that a recipe names: prepare, train, adapt, evaluate, report."""
     with user_errors(RecipeError, *_MENDABLE):
-        loaded = load_recipe(recipe)
+        loaded = given_recipe(recipe)
         if device is not None:
             loaded = loaded.model_copy(update={"device": device})
         if dask is not None:
             loaded = loaded.model_copy(update={"dask": dask})
-        with steps_shown():
+        with flow_shown():
             summary = run_recipe(loaded)
     _print_summary(summary, RunFolder(loaded.run_dir), as_json=as_json)
 
@@ -290,7 +291,7 @@ def demo(
     target.
     """
     options = DemoOptions(motion=motion, effort="quick" if quick else "full", seeds=seeds, out=out)
-    with user_errors(*_MENDABLE), steps_shown():
+    with user_errors(*_MENDABLE), flow_shown():
         summary = demo_flow(options)
     _print_summary(summary, RunFolder(out), as_json=as_json)
 
@@ -329,13 +330,14 @@ def _print_training(record: TrainingRecord, out: Path, *, as_json: bool) -> None
     if as_json:
         print_json(record)
         return
-    console.print(
+    say(
         f"Trained on {record.poses:,} poses in {record.seconds:.0f} s on {record.device}; "
-        f"last loss {record.curve[-1].loss:.4f}. Lifter in [bold]{out / CHECKPOINT}[/]"
+        f"last loss {record.curve[-1].loss:.4f}"
     )
+    say(f"Lifter in {out / CHECKPOINT}")
     for whose, count in (("labelled", record.left_out), ("target", record.target_left_out)):
         if count:
-            console.print(f"{count:,} {whose} poses lack keypoints and were left out", style="yellow")
+            say(f"{count:,} {whose} poses lack keypoints and were left out", "yellow")
 
 
 def _print_evaluation(record: EvaluationRecord) -> None:
@@ -345,18 +347,16 @@ def _print_evaluation(record: EvaluationRecord) -> None:
         table.add_column(column, justify="right")
     for result in record.results:
         table.add_row(result.protocol, f"{result.frames:,}", *(_figures(result)))
-    console.print(table)
+    show(table)
     for result in record.results:
         gaps = gaps_told(result.interpolated, result.frames)
         if gaps is not None:
-            console.print(
-                f"{result.protocol}: {gaps}", style="yellow", markup=False, highlight=False, soft_wrap=True
-            )
+            say(f"{result.protocol}: {gaps}", "yellow")
     if record.restaged_from:
-        console.print(f"[yellow]Restaged motion, not the original recordings:[/] {record.restaged_from}")
+        say(f"Restaged motion, not the original recordings: {record.restaged_from}", "yellow")
     told = intrinsics_told(record.intrinsics)
     if told is not None:
-        console.print(told, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        say(told, "yellow")
 
 
 def _figures(result: EvaluationResult | Figures) -> tuple[str, ...]:
@@ -371,7 +371,8 @@ def _print_summary(summary: Summary | LabelFreeSummary, folder: RunFolder, *, as
         return
     if isinstance(summary, LabelFreeSummary):
         _print_label_free(summary)
-        console.print(f"Report: [bold]{folder.report}[/]   Figures: {folder.summary}", soft_wrap=True)
+        say(f"Report: {folder.report}")
+        say(f"Figures: {folder.summary}")
         return
     table = Table(title=f"{summary.name}: {summary.protocol}, {summary.frames:,} test frames")
     table.add_column("method", no_wrap=True)
@@ -379,13 +380,13 @@ def _print_summary(summary: Summary | LabelFreeSummary, folder: RunFolder, *, as
         table.add_column(column, justify="right")
     for row in summary.rows:
         table.add_row(row.label, *_figures(row.figures))
-    console.print(table)
+    show(table)
     for row in summary.rows:
-        console.print(f"{row.label}: {row.parts}", highlight=False)
+        say(f"{row.label}: {row.parts}")
     for row in summary.rows:
         if row.gain_mm is not None:
             share = "" if row.gap_closed is None else f"; share of the gap closed: {_share(row.gap_closed)}"
-            console.print(f"Gained by {row.label}: [bold]{row.gain_mm}[/] mm MPJPE{share}", highlight=False)
+            say(f"Gained by {row.label}: {row.gain_mm} mm MPJPE{share}")
     for note in (
         summary.restaging,
         summary.transduction,
@@ -394,8 +395,9 @@ def _print_summary(summary: Summary | LabelFreeSummary, folder: RunFolder, *, as
         summary.calibration,
     ):
         if note is not None:
-            console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"Report: [bold]{folder.report}[/]   Figures: {folder.summary}", soft_wrap=True)
+            say(note, "yellow")
+    say(f"Report: {folder.report}")
+    say(f"Figures: {folder.summary}")
 
 
 def _print_label_free(summary: LabelFreeSummary) -> None:
@@ -406,11 +408,11 @@ def _print_label_free(summary: LabelFreeSummary) -> None:
     for row in summary.rows:
         values = (f"{value:.3g}" for value in row.kept_criteria.values.values())
         table.add_row(f"{row.label}, seed {row.seed}", f"{row.rank:.1f}", *values)
-    console.print(table)
+    show(table)
     for note in summary.notes:
-        console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        say(note, "yellow")
 
 
 def _share(share: Estimate) -> str:
     bounds = "" if share.low is None or share.high is None else f" [{share.low:.0%}, {share.high:.0%}]"
-    return f"[bold]{share.value:.0%}[/]" + bounds.replace("[", r"\[")
+    return f"{share.value:.0%}{bounds}"

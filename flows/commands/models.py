@@ -9,7 +9,7 @@ from rich.table import Table
 
 from poseshift.adaptation.method_parts import Labels, Parts
 from poseshift.adaptation.methods import METHODS
-from poseshift.flows.commands.console import console, print_json
+from poseshift.flows.commands.console import print_json, show
 from poseshift.flows.commands.options import Json, Plugins
 from poseshift.storage.model import FrozenModel
 from poseshift.training.evaluation.protocols import PROTOCOLS
@@ -75,7 +75,7 @@ def models(
     if as_json:
         print_json(listing)
     else:
-        console.print(table)
+        show(table)
 
 
 def _lifter_listing() -> tuple[Listing, Table]:

@@ -11,13 +11,14 @@ from prefect import serve as serve_deployments
 from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 
-from poseshift.flows.commands.console import console, fail, print_json, steps_shown, user_errors
+from poseshift.flows.commands.console import fail, flow_shown, print_json, say, user_errors
 from poseshift.flows.commands.options import Json
+from poseshift.flows.commands.recipes import given_recipe
 from poseshift.flows.deployments import Timetable, of_recipe, on_demand
-from poseshift.flows.experiment.recipe import load_recipe
 from poseshift.flows.prepare import PrepareFailedError
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
 from poseshift.flows.runtime.events import SETTLING_TIME
+from poseshift.flows.runtime.guest import PrefectNotReadyError, require_ready, require_runner_storage
 from poseshift.flows.watch import WATCH_LOG, in_words
 from poseshift.flows.watch import watch as watch_flow
 from poseshift.preprocessing.errors import RawDataError
@@ -46,15 +47,17 @@ def serve(
 ) -> None:
     """Offer the flows to the Prefect server: on a timetable, on new data, by a click. Runs until stopped."""
     if not PREFECT_API_URL.value():
-        fail(NO_SERVER)
-    with user_errors(ValueError):
+        fail(NO_SERVER, "no_server")
+    with user_errors(ValueError, PrefectNotReadyError):
+        require_ready()
+        require_runner_storage()
         timetable = Timetable(Cron(cron, timezone=timezone), timedelta(seconds=settle))
         offered = on_demand()
         if recipe is not None:
-            offered += of_recipe(load_recipe(recipe), timetable)
-    console.print(f"Prefect: {PREFECT_UI_URL.value()}/deployments", soft_wrap=True)
+            offered += of_recipe(given_recipe(recipe), timetable)
+    say(f"Prefect: {PREFECT_UI_URL.value()}/deployments")
     for deployment in offered:
-        console.print(f"  {deployment.full_name}", highlight=False)
+        say(f"  {deployment.full_name}")
     serve_deployments(*offered, limit=at_once, print_starting_message=False)
 
 
@@ -74,8 +77,8 @@ def watch(
         PrepareFailedError,
     )
     with user_errors(*mendable):
-        loaded = load_recipe(recipe)
-        with steps_shown():
+        loaded = given_recipe(recipe)
+        with flow_shown():
             decision = watch_flow(loaded)
     if as_json:
         print_json(decision)
@@ -83,6 +86,6 @@ def watch(
     for store in decision.stores:
         written = f"{len(store.written)} trials written, {len(store.pruned)} removed"
         changed = written if store.written or store.pruned else "unchanged"
-        console.print(f"{store.dataset}: {changed}; snapshot {store.snapshot}", highlight=False)
-    console.print(in_words(decision), highlight=False)
-    console.print(f"Log: {loaded.run_dir / WATCH_LOG}", highlight=False, soft_wrap=True)
+        say(f"{store.dataset}: {changed}; snapshot {store.snapshot}")
+    say(in_words(decision))
+    say(f"Log: {loaded.run_dir / WATCH_LOG}")

@@ -97,18 +97,16 @@ def add(
         )
         added = add_clip(name, store, request)
     for sentence in added.told:
-        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        console.print(sentence, soft_wrap=True)
     again = f" ({len(added.replaced)} replaced)" if added.replaced else ""
     console.print(
-        f"[green]{name}[/]: {len(added.trials)} trials with {added.frames:,} frames written{again}; snapshot "
+        f"{name}: {len(added.trials)} trials with {added.frames:,} frames written{again}; snapshot "
         f"{added.snapshot}",
         soft_wrap=True,
     )
     console.print(
         f"Look at it: poseshift domain check {store}\n"
         f"In a recipe: target: {{dataset: {name}, store: {store}, keypoints: {detector}}}",
-        markup=False,
-        highlight=False,
         soft_wrap=True,
     )
 
@@ -137,22 +135,18 @@ def check(
 
 def _print_report(report: DomainReport) -> None:
     for trial in report.mended:
-        console.print(f"Sides exchanged back in {trial}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"Sides exchanged back in {trial}", soft_wrap=True)
     colours = {"problem": "red", "warning": "yellow", "note": "dim"}
     for one in report.findings:
         where = one.trial if one.camera is None else f"{one.trial}, {one.camera}"
         console.print(
             f"{one.level}: {where}: {one.text}",
             style=colours[one.level],
-            markup=False,
-            highlight=False,
             soft_wrap=True,
         )
     console.print(
         f"{report.dataset}: {report.trials} trials, {report.frames:,} frames; {report.problems} problems; "
         f"snapshot {report.snapshot}",
-        markup=False,
-        highlight=False,
         soft_wrap=True,
     )
 

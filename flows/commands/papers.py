@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from poseshift.augmentation.collapse import CollapseError
-from poseshift.flows.commands.console import console, print_json, steps_shown, user_errors
+from poseshift.flows.commands.console import flow_shown, print_json, say, show, user_errors
 from poseshift.flows.commands.options import Device, Json
 from poseshift.flows.papers.outcome import PaperOutcome, rows, told
 from poseshift.flows.papers.poseda import REPORT, TABLE, PaperRequest, Shortened, reproduce_poseda
@@ -43,7 +43,7 @@ def reproduce_paper(
     outside of its expected band.
     """
     del paper  # there is one so far
-    with user_errors(ValueError, StoreError, FileNotFoundError, CollapseError), steps_shown():
+    with user_errors(ValueError, StoreError, FileNotFoundError, CollapseError), flow_shown():
         outcome = reproduce_poseda(
             PaperRequest(
                 human36m=human36m,
@@ -69,13 +69,13 @@ def _print(outcome: PaperOutcome, out: Path) -> None:
     for column in ("stage", "published", "expected", "last epoch", "best on test\n(oracle)", "verdict"):
         table.add_column(column, no_wrap=column in ("stage", "expected"))
     for stage, *cells in rows(outcome):  # the first columns alone: with all of them, 80 characters are few
-        table.add_row(stage, *(cell.replace(" [", "\n\\[").replace(" (", "\n(") for cell in cells[:5]))
-    console.print(table)
+        table.add_row(stage, *(cell.replace(" [", "\n[").replace(" (", "\n(") for cell in cells[:5]))
+    show(table)
     if outcome.not_comparable:
-        console.print("The figures are not comparable with published ones:", style="yellow")
+        say("The figures are not comparable with published ones:", "yellow")
         for reason in outcome.not_comparable:
-            console.print(f"- {reason}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-    console.print(told(outcome), markup=False, highlight=False, soft_wrap=True)
+            say(f"- {reason}", "yellow")
+    say(told(outcome))
     for note in outcome.notes:
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"PCK, AUC, settings and sources: {out / TABLE}   Figures: {out / REPORT}", soft_wrap=True)
+        say(note)
+    say(f"PCK, AUC, settings and sources: {out / TABLE}\nFigures: {out / REPORT}")

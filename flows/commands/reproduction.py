@@ -9,7 +9,7 @@ import typer
 from pydantic import JsonValue
 from rich.table import Table
 
-from poseshift.flows.commands.console import console, print_json, steps_shown, user_errors
+from poseshift.flows.commands.console import flow_shown, print_json, say, show, user_errors
 from poseshift.flows.commands.options import (
     Json,
 )
@@ -38,7 +38,7 @@ def reproduce(
     is 1 when any result differs.
     """
     into = out or run.with_name(f"{run.name}-repeated")
-    with user_errors(ValueError, RecipeError, StoreError, FileNotFoundError), steps_shown():
+    with user_errors(ValueError, RecipeError, StoreError, FileNotFoundError), flow_shown():
         result = reproduce_flow(run, into)
     if as_json:
         print_json(result)
@@ -50,15 +50,13 @@ def reproduce(
 
 def _print(result: Reproduction) -> None:
     if result.differences:
-        console.print(_table("What came out differently", result.differences))
-        console.print(
-            f"[red]Not reproduced:[/] {len(result.differences)} of {result.compared} results differ."
-        )
+        show(_table("What came out differently", result.differences))
+        say(f"Not reproduced: {len(result.differences)} of {result.compared} results differ.", "red")
     else:
-        console.print(f"[green]Reproduced:[/] all {result.compared} results are equal, bit for bit.")
+        say(f"Reproduced: all {result.compared} results are equal, bit for bit.", "green")
     if result.circumstances:
-        console.print(_table("What was different beforehand", result.circumstances))
-    console.print(f"Report: {result.repeated_in / REPORT}", highlight=False, soft_wrap=True)
+        show(_table("What was different beforehand", result.circumstances))
+    say(f"Report: {result.repeated_in / REPORT}")
 
 
 def _table(title: str, differences: tuple[Difference, ...]) -> Table:

@@ -19,10 +19,11 @@ from pydantic_core import ErrorDetails
 from poseshift.adaptation.methods import METHODS, Method, MethodChoice, Role
 from poseshift.geometry.skeleton import SKELETONS
 from poseshift.storage.columns import Selection
-from poseshift.storage.model import FrozenModel, is_left_out
+from poseshift.storage.model import FrozenModel, Name, UserPath, home_written_out, is_left_out
 from poseshift.storage.provenance import digest_json
 from poseshift.storage.registry import load_plugins
 from poseshift.storage.schema import Dataset, PositionsKind
+from poseshift.storage.text import TextEncodingError, read_text
 from poseshift.training.answer import Rays
 from poseshift.training.encoding import EncodingName
 from poseshift.training.evaluation.protocols import names_for, protocol
@@ -50,7 +51,7 @@ class StoredData(FrozenModel):
     """Which release this is, such as human36m, mpi_inf_3dhp_train or mpi_inf_3dhp_test."""
     store: str
     """Folder or Icechunk location (s3://bucket/prefix); brought up to date from `raw` when that is given."""
-    raw: Path | None = None
+    raw: UserPath | None = None
     """Root of the raw release tree; leave it out to use the store as it is."""
     keypoints: str = "ground_truth"
     """2D keypoints to use: ground_truth, or the name of a detector whose results the store holds."""
@@ -70,9 +71,9 @@ class StoredData(FrozenModel):
 class PoseData(StoredData):
     """Poses of a data set to learn from."""
 
-    subjects: tuple[str, ...] | None = None
+    subjects: tuple[Name, ...] | None = None
     """Subjects to use, such as [S1, S5]; all of them when left out."""
-    cameras: tuple[str, ...] | None = None
+    cameras: tuple[Name, ...] | None = None
     """Cameras to use, by the data set's own names; all of them when left out."""
     frame_step: int = Field(default=1, ge=1)
     """Use every n-th frame, counted from each trial's first."""
@@ -132,7 +133,7 @@ class Recipe(FrozenModel):
     """Modules of your own that add lifters, methods, metrics and more, such as [my_lab.lifters]."""
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """Name of the experiment; letters, digits, dot, dash and underscore."""
-    run_dir: Path
+    run_dir: UserPath
     """Folder for everything that the experiment writes."""
     source: PoseData
     """Labelled poses to learn from."""
@@ -173,6 +174,13 @@ class Recipe(FrozenModel):
         if isinstance(named, (list, tuple)):
             load_plugins(str(module) for module in named)
         return content
+
+    @field_validator("initial")
+    @classmethod
+    def _at_home(cls, folder: str | None) -> str | None:
+        if folder is None or not folder.startswith("~"):
+            return folder
+        return str(home_written_out(Path(folder)))
 
     @field_validator("lifter", mode="before")
     @classmethod
@@ -299,11 +307,13 @@ def load_recipe(path: Path) -> Recipe:
         The file is missing, is not YAML, or holds fields that do not fit; the message lists all of them.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_text(path))
     except OSError as error:
         raise RecipeError(
             f"{path}: cannot be read ({error.strerror}); give the path of a YAML recipe"
         ) from error
+    except TextEncodingError as error:
+        raise RecipeError(str(error)) from error
     except yaml.YAMLError as error:
         raise RecipeError(f"{path}: is not valid YAML: {error}") from error
     if not isinstance(content, dict):

@@ -21,6 +21,7 @@ from poseshift.preprocessing.human36m.layout import (
     parse_stem,
     pose_filename,
 )
+from poseshift.preprocessing.human36m.leftovers import missing_in, unread_in
 from poseshift.preprocessing.human36m.metadata import Metadata, builtin_metadata, read_metadata
 from poseshift.preprocessing.human36m.options import Human36MOptions
 from poseshift.preprocessing.human36m.sequences import Sequence
@@ -76,13 +77,16 @@ def plan_human36m(
                 problems.append(entry)
             else:
                 trials.append(entry)
+    restaged = restaged_motion(Path(root))  # such a tree has as many trials as there is motion
     return RawPlan(
         dataset="human36m",
         root=tree.root,
         trials=tuple(trials),
         problems=tuple(problems),
         options={name: str(value) for name, value in options.model_dump().items()},
-        restaged_from=restaged_motion(Path(root)),
+        restaged_from=restaged,
+        unread=tuple({one.path: one for one in unread_in(Path(root), tree)}.values()),
+        missing=tuple(missing_in(tree, {trial.key for trial in trials})) if restaged is None else (),
     )
 
 

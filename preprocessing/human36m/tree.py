@@ -26,11 +26,15 @@ from poseshift.preprocessing.human36m.layout import (
     parse_stem,
 )
 from poseshift.preprocessing.human36m.metadata import METADATA_FILENAME
+from poseshift.preprocessing.unread import files_below, is_dropping
 
 logger = logging.getLogger(__name__)
 
-_SUBJECT = re.compile("S([1-9]|10|11)")
-_ARCHIVE = re.compile(rf"Poses_({'|'.join(POSE_KINDS)})_[A-Za-z0-9_]+\.tgz")
+SUBJECT = re.compile("S([1-9]|10|11)")
+"""Name of a subject's folder."""
+ARCHIVE = re.compile(rf"Poses_(?P<kind>{'|'.join(POSE_KINDS)})_(?P<subject>[A-Za-z0-9_]+)\.tgz")
+"""Name of an archive of poses."""
+
 _MEMBER = re.compile(rf"S([1-9]|10|11)/MyPoseFeatures/({'|'.join(POSE_KINDS)})/[^/]+\.cdf")
 _METADATA_PLACES = (METADATA_FILENAME, f"Release-v1.2/{METADATA_FILENAME}", f"extracted/{METADATA_FILENAME}")
 
@@ -70,11 +74,14 @@ class PoseTree:
         (subject, kind) to folder.
     metadata : Path or None
         The tree's metadata.xml, or None.
+    archives : tuple[Path, ...]
+        The archives that the pose files were unpacked from; empty for a tree.
     """
 
     root: Path
     folders: Mapping[tuple[str, PoseKind], Path]
     metadata: Path | None
+    archives: tuple[Path, ...] = ()
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -107,7 +114,7 @@ def find_tree(root: Path, unpack_into: Path | None) -> PoseTree:
         folders = _folders(base)
         if folders:
             return PoseTree(root, folders, metadata)
-    archives = sorted(path for path in root.rglob("*.tgz") if _ARCHIVE.fullmatch(path.name))
+    archives = sorted(path for path in files_below(root, ".tgz") if ARCHIVE.fullmatch(path.name))
     if not archives:
         raise RawDataError(
             root,
@@ -133,7 +140,10 @@ def find_tree(root: Path, unpack_into: Path | None) -> PoseTree:
             remedy="Download the archives again from the data set's own site.",
         )
     return PoseTree(
-        unpack_into.absolute(), folders, None if metadata is None else _copied(metadata, unpack_into)
+        unpack_into.absolute(),
+        folders,
+        None if metadata is None else _copied(metadata, unpack_into),
+        tuple(archives),
     )
 
 
@@ -142,7 +152,7 @@ def list_folder(path: Path, subject: str, kind: PoseKind) -> PoseFolder:
     files: dict[str, dict[str | None, Path]] = {}
     problems = []
     for file in sorted(path.iterdir()):
-        if file.name.startswith("."):
+        if is_dropping(file.name):
             continue
         name = parse_stem(file.name)
         if name is None or (name.camera is not None) != is_per_camera(kind):
@@ -155,14 +165,22 @@ def list_folder(path: Path, subject: str, kind: PoseKind) -> PoseFolder:
 def _folders(base: Path) -> dict[tuple[str, PoseKind], Path]:
     if not base.is_dir():
         return {}
-    subjects = [entry.name for entry in base.iterdir() if _SUBJECT.fullmatch(entry.name) and entry.is_dir()]
+    subjects = [entry.name for entry in base.iterdir() if SUBJECT.fullmatch(entry.name) and entry.is_dir()]
     found: dict[tuple[str, PoseKind], Path] = {}
     for subject in subjects:
-        for kind in POSE_KINDS:
-            for folder in (official_folder(base, subject, kind), base / subject / f"Poses_{kind}"):
-                if folder.is_dir():
-                    found.setdefault((subject, kind), folder)
+        for kind, folder in pose_folders(base, subject):
+            found.setdefault((subject, kind), folder)
     return found
+
+
+def pose_folders(base: Path, subject: str) -> list[tuple[PoseKind, Path]]:
+    """List a subject's folders of poses in either layout, with their kinds."""
+    return [
+        (kind, folder)
+        for kind in POSE_KINDS
+        for folder in (official_folder(base, subject, kind), base / subject / f"Poses_{kind}")
+        if folder.is_dir()
+    ]
 
 
 def _copied(metadata: Path, into: Path) -> Path:

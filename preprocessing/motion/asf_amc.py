@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from poseshift.preprocessing.errors import RawDataError
+from poseshift.storage.text import read_text
 
 Array = npt.NDArray[np.float64]
 
@@ -234,7 +235,7 @@ def _blocks(lines: Iterable[list[str]]) -> Iterator[list[list[str]]]:
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Numbered lines as words, without comments and empty ones."""
     try:
-        text = path.read_text(encoding="latin-1")
+        text = read_text(path, otherwise="latin-1")
     except OSError as error:
         raise _error(path, str(error), "a readable text file") from error
     for number, line in enumerate(text.splitlines(), start=1):

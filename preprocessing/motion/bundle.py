@@ -15,6 +15,7 @@ import numpy as np
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.motion.motion import FRAME_RATE_HZ, Motion
 from poseshift.storage.exchange.npz import ExchangeError, read_npz
+from poseshift.storage.text import read_text
 
 
 def read_bundle(path: Path) -> tuple[Motion, ...]:
@@ -93,7 +94,7 @@ def _description(path: Path) -> dict[str, Any]:
     if not beside.exists():
         return {}
     try:
-        content = json.loads(beside.read_text(encoding="utf-8"))
+        content = json.loads(read_text(beside))
     except (OSError, ValueError) as error:
         raise RawDataError(
             beside, found=str(error), expected="a JSON object", remedy="Mend the description or remove it."

@@ -18,6 +18,8 @@ from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.motion.asf_amc import AsfSkeleton, read_amc, read_asf
 from poseshift.preprocessing.motion.asf_kinematics import bone_ends
 from poseshift.preprocessing.motion.motion import FRAME_RATE_HZ, Motion
+from poseshift.preprocessing.unread import files_below
+from poseshift.storage.text import read_text
 
 CMU_FPS = 120.0
 """AMC files state no rate; CMU recorded at 120 Hz."""
@@ -54,7 +56,7 @@ def read_folder(folder: Path) -> tuple[Motion, ...]:
     ------
     RawDataError : no motion, one without its skeleton, a skeleton without CMU's bones, or a damaged file.
     """
-    paths = sorted(folder.rglob("*.amc"))
+    paths = files_below(folder, ".amc")
     if not paths:
         raise RawDataError(
             folder,
@@ -116,7 +118,7 @@ def _descriptions(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         content = error
     if not isinstance(content, dict) or not all(isinstance(text, str) for text in content.values()):

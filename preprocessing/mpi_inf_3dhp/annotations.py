@@ -1,34 +1,32 @@
 """``annot.mat`` and ``annot_data.mat``: the annotation files, opened, checked and handed on as arrays.
 
-The training file is MATLAB v5, the test file MATLAB v7.3 (HDF5). Values stay as the files hold them:
+The release's training file is MATLAB v5, its test file MATLAB v7.3 (HDF5); either is read in both, because
+MATLAB saves what it has loaded in whatever format is set. Values stay as the files hold them:
 millimetres in camera axes and pixels, on the files' own joints. What they mean is the business of
 :mod:`.read`.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.mpi_inf_3dhp import layout
 from poseshift.preprocessing.mpi_inf_3dhp.mat5 import Mat5Error, read_mat5
+from poseshift.preprocessing.mpi_inf_3dhp.mat73 import Mat73Error, read_mat73
+from poseshift.preprocessing.mpi_inf_3dhp.matlab import matlab_format
 from poseshift.preprocessing.mpi_inf_3dhp.world import Float64
 
 TRAINING_JOINTS = 28
 TEST_JOINTS = 17
 ACTIVITIES = 7
 
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_USER_BLOCK_BYTES = 512
 _MOST_FRAMES = 100_000  # the longest test sequence has 6,151
 _DOWNLOAD_AGAIN = "Download this sequence's annotations again."
 
@@ -81,7 +79,7 @@ class SingleViewAnnotations:
 
 
 def read_training_annotations(path: Path, max_frames: int | None = None) -> MultiViewAnnotations:
-    """Read ``annot.mat`` (MATLAB v5).
+    """Read ``annot.mat`` (MATLAB v5 in the release).
 
     Parameters
     ----------
@@ -93,22 +91,12 @@ def read_training_annotations(path: Path, max_frames: int | None = None) -> Mult
     Raises
     ------
     RawDataError
-        When the file is not MATLAB v5 or damaged, a key is missing, there are not fourteen cells, cells
+        When the file is no MATLAB file or damaged, a key is missing, there are not fourteen cells, cells
         differ in rows or have other than 84 and 56 columns, values are missing (NaN), or cameras are not 0 to
         13 in order.
     """
-    _require_format(path, "MATLAB v5")
     keys = ("annot2", "annot3", "univ_annot3", "cameras", "frames")
-    try:
-        content = read_mat5(path, keys)
-    except Mat5Error as error:
-        raise RawDataError(
-            path,
-            found=f"a damaged file ({error})",
-            expected="a whole MATLAB v5 file, its variables numbers and cells of numbers",
-            remedy=_DOWNLOAD_AGAIN,
-        ) from error
-    _require_keys(path, keys, content)
+    content = _variables(path, keys)
 
     cells = {
         "annot2": _cells(path, "annot2", content["annot2"], TRAINING_JOINTS * 2),
@@ -148,26 +136,18 @@ def read_training_annotations(path: Path, max_frames: int | None = None) -> Mult
 
 
 def read_test_annotations(path: Path) -> SingleViewAnnotations:
-    """Read ``annot_data.mat`` (MATLAB v7.3).
+    """Read ``annot_data.mat`` (MATLAB v7.3 in the release).
 
     Missing values (NaN) are an error in valid rows and left as they are in others.
 
     Raises
     ------
     RawDataError
-        When the file is not MATLAB v7.3 or damaged, a key is missing, shapes differ from (N, 1, 17, 2 or 3)
+        When the file is no MATLAB file or damaged, a key is missing, shapes differ from (N, 1, 17, 2 or 3)
         and (N, 1), or flags, activities or values of valid rows are out of range.
     """
-    _require_format(path, "MATLAB v7.3")
     keys = ("annot2", "annot3", "univ_annot3", "valid_frame", "activity_annotation")
-    try:
-        with h5py.File(path, "r") as file:
-            _require_keys(path, keys, file)
-            content = {key: _read_dataset(path, file, key) for key in keys}
-    except RawDataError:
-        raise
-    except Exception as error:  # h5py raises OSError, RuntimeError, TypeError ... for damaged files
-        raise _damaged(path, error) from error
+    content = {key: _frames_first(path, key, array) for key, array in _variables(path, keys).items()}
 
     frames = content["annot2"].shape[0] if content["annot2"].ndim else 0
     shapes = {
@@ -198,41 +178,36 @@ def read_test_annotations(path: Path) -> SingleViewAnnotations:
     )
 
 
-def matlab_format(path: Path) -> Literal["MATLAB v5", "MATLAB v7.3", "no MATLAB file"]:
-    """Tell the two kinds of MATLAB file apart by their first bytes."""
-    with path.open("rb") as file:
-        head = file.read(_USER_BLOCK_BYTES + len(_HDF5_SIGNATURE))
-    # HDF5 with or without the user block: h5py reads both, and only some tools write the block.
-    if head.startswith(_HDF5_SIGNATURE) or head[_USER_BLOCK_BYTES:] == _HDF5_SIGNATURE:
-        return "MATLAB v7.3"
-    # The version is a 16-bit number whose byte order the two letters behind it tell.
-    if head[124:128] in (b"\x00\x01IM", b"\x01\x00MI"):
-        return "MATLAB v5"
-    return "no MATLAB file"
+def _variables(path: Path, keys: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Read variables in MATLAB's shapes, from either format."""
+    found = matlab_format(path) if path.is_file() else "no file"
+    try:
+        if found == "MATLAB v5":
+            content = read_mat5(path, keys)
+        elif found == "MATLAB v7.3":
+            content = read_mat73(path, keys, most_values=_MOST_FRAMES * TRAINING_JOINTS * 3)
+        else:
+            raise RawDataError(
+                path, found=found, expected="a MATLAB file, v5 or v7.3", remedy=_DOWNLOAD_AGAIN
+            )
+    except (Mat5Error, Mat73Error) as error:
+        raise RawDataError(
+            path,
+            found=f"a damaged file ({error})",
+            expected=f"a whole {found} file, its variables numbers and cells of numbers",
+            remedy=_DOWNLOAD_AGAIN,
+        ) from error
+    _require_keys(path, keys, content)
+    return content
 
 
-def _require_format(path: Path, expected: Literal["MATLAB v5", "MATLAB v7.3"]) -> None:
-    if not path.is_file():
-        raise RawDataError(path, found="no file", expected=expected, remedy=_DOWNLOAD_AGAIN)
-    found = matlab_format(path)
-    if found == expected:
-        return
-    option = {"MATLAB v5": "-v7", "MATLAB v7.3": "-v7.3"}[expected]
-    remedy = (
-        _DOWNLOAD_AGAIN
-        if found == "no MATLAB file"
-        else f"Restore the original file, or load it in MATLAB and save it with '{option}'."
-    )
-    raise RawDataError(path, found=found, expected=expected, remedy=remedy)
-
-
-def _damaged(path: Path, error: Exception) -> RawDataError:
-    return RawDataError(
-        path,
-        found=f"a damaged file ({type(error).__name__}: {error})",
-        expected=f"a whole {matlab_format(path)} file",
-        remedy=_DOWNLOAD_AGAIN,
-    )
+def _frames_first(path: Path, key: str, array: NDArray[Any]) -> Float64:
+    """Turn an array of numbers, whose frames are MATLAB's last axis, to have them first."""
+    if array.dtype == object:
+        raise RawDataError(
+            path, found=f"'{key}' with cells", expected="an array of numbers", remedy=_DOWNLOAD_AGAIN
+        )
+    return np.asarray(array.T, dtype=np.float64)
 
 
 def _require_keys(path: Path, keys: Sequence[str], content: Any) -> None:
@@ -244,49 +219,6 @@ def _require_keys(path: Path, keys: Sequence[str], content: Any) -> None:
             expected=f"the variables {', '.join(keys)}",
             remedy="Restore the original file; files of other projects with this name hold other variables.",
         )
-
-
-def _read_dataset(path: Path, file: h5py.File, key: str) -> Float64:
-    """Read numbers that lie in this file, and no more of them than a sequence can have.
-
-    HDF5 lets a name stand for a part of another file, and a few bytes claim any number of rows.
-    """
-    own = isinstance(file.get(key, getlink=True), h5py.HardLink)
-    dataset = file[key] if own else None
-    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
-        found = f"'{key}' that is no array of this file"
-    elif dataset.dtype.kind not in "fiu" or dataset.shape is None:
-        found = f"'{key}' of type {dataset.dtype}"
-    elif max(dataset.size, prod(dataset.chunks or ())) > _MOST_FRAMES * TEST_JOINTS * 3:
-        found = f"'{key}' of shape {dataset.shape} in chunks of {dataset.chunks}"
-    elif _inflates_beyond_its_shape(dataset):
-        found = f"'{key}' with compressed values that are more than its shape"
-    else:
-        return np.asarray(dataset[()], dtype=np.float64)
-    raise RawDataError(
-        path, found=found, expected=f"an array of at most {_MOST_FRAMES} frames", remedy=_DOWNLOAD_AGAIN
-    )
-
-
-def _inflates_beyond_its_shape(dataset: h5py.Dataset) -> bool:
-    """Whether a chunk holds more than it says; HDF5 would inflate a small one to many gigabytes."""
-    if dataset.compression is None:
-        return False
-    if dataset.compression != "gzip":
-        return True  # MATLAB knows no other, and its bounds are unknown here
-    chunk_bytes = prod(dataset.chunks) * dataset.dtype.itemsize
-    for number in range(dataset.id.get_num_chunks()):
-        chunk = dataset.id.get_chunk_info(number)
-        if chunk.size > 2 * chunk_bytes + 64:  # deflate adds next to nothing to what it cannot compress
-            return True
-        skipped_filters, deflated = dataset.id.read_direct_chunk(chunk.chunk_offset)
-        if skipped_filters == 0 and _inflated_bytes(deflated, chunk_bytes + 1) > chunk_bytes:
-            return True
-    return False
-
-
-def _inflated_bytes(deflated: bytes, limit: int) -> int:
-    return len(zlib.decompressobj().decompress(deflated, limit))
 
 
 def _cells(path: Path, key: str, value: NDArray[Any], columns: int) -> list[NDArray[Any]]:

@@ -16,6 +16,7 @@ from poseshift.geometry.camera import Camera
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.mpi_inf_3dhp import layout
 from poseshift.preprocessing.mpi_inf_3dhp.world import Float64, camera_from_3dhp, extrinsics_to_3dhp
+from poseshift.storage.text import TextEncodingError, read_text
 
 HEADER = "Skeletool Camera Calibration File V1.0"
 
@@ -40,8 +41,8 @@ def read_calibration(path: Path) -> tuple[Camera, ...]:
         rotations that are none, lens distortion (the original has none).
     """
     try:
-        text = path.read_text(encoding="ascii")
-    except UnicodeDecodeError as error:
+        text = read_text(path, otherwise="ascii")
+    except TextEncodingError as error:
         raise _error(path, "bytes that are not ASCII text", "a calibration text") from error
     return parse_calibration(text, path)
 

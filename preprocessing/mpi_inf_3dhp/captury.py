@@ -17,6 +17,7 @@ import numpy as np
 from poseshift.geometry.camera import Camera
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.mpi_inf_3dhp.world import camera_from_3dhp
+from poseshift.storage.text import TextEncodingError, read_text
 
 HEADER = "tc camera calibration v0.3"
 
@@ -114,8 +115,8 @@ def read_captury(path: Path) -> tuple[CapturyCamera, ...]:
         When the header, a field or a number is missing or malformed, or a camera changes over time.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
+        text = read_text(path)
+    except TextEncodingError as error:
         raise _error(path, "bytes that are not text", HEADER) from error
     return parse_captury(text, path)
 

@@ -20,8 +20,10 @@ import numpy as np
 
 from poseshift.geometry.camera import Camera
 from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.mpi_inf_3dhp import leftovers
 from poseshift.preprocessing.mpi_inf_3dhp.world import camera_from_3dhp
 from poseshift.preprocessing.raw import RESTAGED_MARKER, restaged_motion
+from poseshift.preprocessing.unread import Unread
 from poseshift.storage.schema import TrialKey
 
 CAMERAS = 14
@@ -163,10 +165,16 @@ class Inventory:
         Where each sequence lies; its annotation file exists.
     problems : tuple[RawDataError, ...]
         Folders that look like sequences and are none.
+    unread : tuple[Unread, ...]
+        What looks like a part of the release by its name and is not read.
+    missing : tuple[str, ...]
+        Sequences of the release that the tree lacks.
     """
 
     folders: Mapping[TrialKey, Path]
     problems: tuple[RawDataError, ...]
+    unread: tuple[Unread, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def find_training_sequences(root: Path) -> Inventory:
@@ -195,7 +203,9 @@ def find_training_sequences(root: Path) -> Inventory:
             expected=f"folders such as S1/Seq1 with {ANNOTATION_FILE}",
             remedy="Give the folder that the data set's get_dataset.sh downloads into.",
         )
-    return Inventory(MappingProxyType(found), tuple(problems))
+    missing = tuple(key.path for key in TRAINING_SEQUENCES if key not in found)
+    unread = tuple(leftovers.unread_for_training(root, [key.subject for key in found]))
+    return Inventory(MappingProxyType(found), tuple(problems), unread, missing)
 
 
 def find_test_sequences(root: Path) -> Inventory:
@@ -227,7 +237,9 @@ def find_test_sequences(root: Path) -> Inventory:
             expected=f"TS1 to TS6 with {TEST_ANNOTATION_FILE}, there or in {nested_test_set(Path())}",
             remedy="Unpack mpi_inf_3dhp_test_set.zip there, or give the folder that holds TS1 to TS6.",
         )
-    return Inventory(MappingProxyType(found), tuple(problems))
+    missing = tuple(name for name in TEST_SCENES if TrialKey(name, name) not in found)
+    unread = tuple(leftovers.unread_for_test(places, place, complete=not missing))
+    return Inventory(MappingProxyType(found), tuple(problems), unread, missing)
 
 
 def restaged_from(root: Path) -> str | None:

@@ -87,6 +87,7 @@ def plan_train(root: Path, options: MpiInf3dhpOptions) -> RawPlan:
         When there are none.
     """
     inventory = layout.find_training_sequences(root)
+    restaged = layout.restaged_from(root)
     return RawPlan(
         dataset="mpi_inf_3dhp_train",
         root=root,
@@ -100,7 +101,9 @@ def plan_train(root: Path, options: MpiInf3dhpOptions) -> RawPlan:
         ),
         problems=inventory.problems,
         options={"training_cameras": options.training_cameras},
-        restaged_from=layout.restaged_from(root),
+        restaged_from=restaged,
+        unread=inventory.unread,
+        missing=inventory.missing if restaged is None else (),
     )
 
 
@@ -113,6 +116,7 @@ def plan_test(root: Path, options: MpiInf3dhpOptions) -> RawPlan:
         When there are none.
     """
     inventory = layout.find_test_sequences(root)
+    restaged = layout.restaged_from(root)
     return RawPlan(
         dataset="mpi_inf_3dhp_test",
         root=root,
@@ -128,7 +132,9 @@ def plan_test(root: Path, options: MpiInf3dhpOptions) -> RawPlan:
         ),
         problems=inventory.problems,
         options={"test_fps": f"{options.test_fps:g}", "test_intrinsics": options.test_intrinsics},
-        restaged_from=layout.restaged_from(root),
+        restaged_from=restaged,
+        unread=inventory.unread,
+        missing=inventory.missing if restaged is None else (),
     )
 
 

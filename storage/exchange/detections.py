@@ -7,6 +7,7 @@ most detectors write, and the dictionary with ``images`` and ``annotations``. On
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,21 +16,49 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from poseshift.geometry.skeleton import COCO_17, HUMAN36M_17, mapping
 from poseshift.storage.exchange.npz import ExchangeError
 from poseshift.storage.schema import Float32, Trial
+from poseshift.storage.sentences import in_sentences
+from poseshift.storage.text import TextEncodingError, decode
+
+logger = logging.getLogger(__name__)
+
+
+_LAYOUTS = {17: "COCO", 26: "Halpe-26", 133: "COCO-WholeBody", 136: "Halpe-136"}
+"""Keypoints of a person in the layouts that begin with COCO's 17; of the others those 17 are read."""
 
 
 class Detection(BaseModel):
-    """One person in one image, as COCO's results have it; further fields are ignored."""
+    """One person in one image, as COCO's results have it; further fields are ignored.
+
+    ``track_id`` (AlphaPose: ``idx``) tells people apart over the images of a video.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     image_id: int | str
-    keypoints: list[float] = Field(min_length=51, max_length=51)
+    keypoints: list[float]
     score: float = 1.0
+    track_id: int | str | None = Field(default=None, validation_alias=AliasChoices("track_id", "idx"))
+
+    @field_validator("track_id", mode="before")
+    @classmethod
+    def _only_ids(cls, value: Any) -> Any:
+        return int(value) if isinstance(value, float) else value if isinstance(value, int | str) else None
+
+    @field_validator("keypoints")
+    @classmethod
+    def _first_of_coco(cls, keypoints: list[float]) -> list[float]:
+        count, rest = divmod(len(keypoints), 3)
+        if rest or count not in _LAYOUTS:
+            known = ", ".join(f"{number} ({name})" for number, name in _LAYOUTS.items())
+            raise ValueError(
+                f"{len(keypoints)} numbers are {len(keypoints) / 3:g} keypoints; expected those of {known}"
+            )
+        return keypoints[: 3 * COCO_17.joints]
 
 
 class _Image(BaseModel):
@@ -46,14 +75,16 @@ class _Annotated(BaseModel):
     annotations: list[Detection]
 
 
-_FILE: TypeAdapter[_Annotated | list[Detection]] = TypeAdapter(_Annotated | list[Detection])
+_DETECTIONS = TypeAdapter(list[Detection])
 
 
 def read_coco_detections(path: Path, frames: int, first_frame: int = 0) -> Float32:
     """Read the detections of one video, as the 17 joints of Human3.6M.
 
-    Where an image shows several people, the one with the highest score is taken. An image without anybody
-    keeps zeros with confidence zero. A joint made of several keypoints has the least of their confidences.
+    Where the file tells people apart by track, one person is followed: the one whose scores sum to most.
+    Otherwise the one with the highest score of each image is taken. An image without anybody keeps zeros with
+    confidence zero. A joint made of several keypoints has the least of their confidences. COCO's visibility
+    flags (0, 1 and 2) are no confidences: a joint that is labelled, hidden or not, has confidence 1.
 
     Parameters
     ----------
@@ -74,18 +105,11 @@ def read_coco_detections(path: Path, frames: int, first_frame: int = 0) -> Float
     ExchangeError
         When the file is not such JSON, or an image lies outside the trial.
     """
-    try:
-        content = _FILE.validate_python(json.loads(path.read_bytes()))
-    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
-        raise ExchangeError(path, f"not COCO-style detections with 17 keypoints each ({error})") from error
-    detections, names = (
-        (content.annotations, {image.id: image.file_name for image in content.images})
-        if isinstance(content, _Annotated)
-        else (content, {})
-    )
+    detections, names = _content(path)
     best: dict[int, Detection] = {}
-    for detection in detections:
-        frame = _frame_number(path, names.get(detection.image_id, detection.image_id)) - first_frame
+    for detection in _of_one_person(path, detections):
+        name = names.get(str(detection.image_id), detection.image_id)
+        frame = _frame_number(path, name) - first_frame
         if not 0 <= frame < frames:
             raise ExchangeError(
                 path,
@@ -97,7 +121,46 @@ def read_coco_detections(path: Path, frames: int, first_frame: int = 0) -> Float
     coco = np.zeros((frames, COCO_17.joints, 3))
     for frame, detection in best.items():
         coco[frame] = np.reshape(detection.keypoints, (COCO_17.joints, 3))
+    if _are_flags(coco[..., 2]):
+        coco[..., 2] = np.minimum(coco[..., 2], 1)
     return _human36m_from_coco(coco)
+
+
+def _content(path: Path) -> tuple[list[Detection], dict[str, str]]:
+    """Read the detections, and the file names of images that the file lists: ids may be text or integers."""
+    try:
+        content = json.loads(decode(path.read_bytes(), path))
+        if isinstance(content, dict):
+            annotated = _Annotated.model_validate(content)
+            return annotated.annotations, {str(image.id): image.file_name for image in annotated.images}
+        return _DETECTIONS.validate_python(content), {}
+    except ValidationError as error:
+        raise ExchangeError(path, f"not COCO-style detections of people: {in_sentences(error)}") from error
+    except (json.JSONDecodeError, TextEncodingError) as error:
+        raise ExchangeError(path, f"not COCO-style detections of people, no JSON at all ({error})") from error
+
+
+def _of_one_person(path: Path, detections: list[Detection]) -> list[Detection]:
+    """Follow one track, so that frames do not alternate between people; all of them without tracks."""
+    scores: dict[str, float] = {}
+    for detection in detections:
+        if detection.track_id is not None:
+            track = str(detection.track_id)
+            scores[track] = scores.get(track, 0.0) + detection.score
+    if len(scores) < 2:
+        return detections
+    chosen = max(scores, key=lambda track: scores[track])
+    followed = [one for one in detections if one.track_id is not None and str(one.track_id) == chosen]
+    logger.warning(
+        "%s: %d people by track; the one of track %s is followed, in %d of %d detections",
+        *(path, len(scores), chosen, len(followed), len(detections)),
+    )
+    return followed
+
+
+def _are_flags(confidences: NDArray[np.float64]) -> bool:
+    """Whether what stands for confidences are COCO's visibility flags, of which 2 is the usual one."""
+    return bool(np.isin(confidences, (0, 1, 2)).all() and (confidences == 2).any())
 
 
 def attach_detections(trial: Trial, detector: str, keypoints: Sequence[NDArray[Any]]) -> Trial:

@@ -156,6 +156,18 @@ def import_trials(
             )
 
 
+def left_out(
+    path: Path, cameras: Mapping[str, tuple[Camera, ...]], object_arrays: ObjectArrays = "refuse"
+) -> dict[str, int]:
+    """Count the trials of the subjects in a 3D file that :func:`import_trials` leaves out."""
+    subjects = _subjects(path, "positions_3d", object_arrays)
+    return {
+        name: len(require_mapping(path, name, subjects[name]))
+        for name in sorted(subjects)
+        if name not in cameras
+    }
+
+
 def import_keypoints(
     path: Path, object_arrays: ObjectArrays = "refuse"
 ) -> dict[TrialKey, tuple[Float32, ...]]:

@@ -13,6 +13,9 @@ from typer.testing import CliRunner
 from poseshift.flows.cli import app
 from poseshift.flows.experiment.folder import RunFolder, Trained
 from poseshift.flows.experiment.recipe import Recipe
+from poseshift.geometry.camera import project
+from poseshift.geometry.skeleton import mapping
+from poseshift.preprocessing.mpi_inf_3dhp.layout import TEST_CAMERAS
 from poseshift.storage.columns import Selection, read_camera_poses
 from poseshift.storage.exchange.poseaug import import_test
 from poseshift.storage.schema import TrialKey
@@ -88,18 +91,26 @@ def test_universal_figures_do_not_pass_for_annotated_ones(
     assert abs(prepared["3dhp-annot3"] - prepared["3dhp-official"]) > 0.1, "the two kinds differ"
 
 
-def test_pstmo_frames_around_an_invalid_one_are_no_neighbours(poseshift, tmp_path: Path) -> None:
+def test_pstmo_frames_around_an_invalid_one_are_no_neighbours(
+    poseshift, prepared: Recipe, tmp_path: Path
+) -> None:
     """Velocities and clips would run over the frames left out, were the others counted anew."""
     file, store = tmp_path / "data_test_3dhp.npz", tmp_path / "store"
     frames, valid = np.arange(7.0), np.array([1, 1, 1, 0, 0, 1, 1])
-    place = frames[:, None, None] * [10.0, 0.0, 0.0] + [0.0, 0.0, 4000.0]
-    view = {"data_3d": place + np.zeros((7, 17, 3)), "data_2d": place[..., :2] + np.zeros((7, 17, 2))}
+    stored = PoseStore.open(prepared.test.data.store).read(TrialKey("TS1", "TS1"))
+    person = stored.positions_world[:1]
+    world = person + frames[:, None, None] * [0.01, 0.0, 0.0]
+    order = mapping("human36m_17", "mpi_inf_3dhp_17")
+    seen = project(world, TEST_CAMERAS["TS1"].intrinsics)
+    view = {"data_3d": order.apply(world) * 1000, "data_2d": order.apply(np.asarray(seen))}
     np.savez(file, data=np.array({"TS1": {**view, "valid": valid}}, dtype=object))
     imported = poseshift("import", "pstmo-test", file, store, "--trust-pickle")
     assert imported.exit_code == 0, imported.stderr
     poses = read_camera_poses(PoseStore.open(store))
     assert poses.frame.tolist() == [0, 1, 2, 5, 6]
-    np.testing.assert_allclose(poses.positions_camera[:, 0, 0], 0.01 * poses.frame, atol=1e-6)
+    np.testing.assert_allclose(
+        poses.positions_camera[:, 0, 0], person[0, 0, 0] + 0.01 * poses.frame, atol=1e-6
+    )
     trial = PoseStore.open(store).read(TrialKey("TS1", "TS1"))
     assert trial.valid is not None
     assert trial.valid.tolist() == valid.astype(bool).tolist()

@@ -57,7 +57,7 @@ def test_a_newcomers_path_through_the_data_commands(
     tree = str(restaged / "human36m")
     prepared = poseshift("prepare", "human36m", tree, store, "--json", environment=home)
     assert prepared.returncode == 0, prepared.stderr
-    report = json.loads(prepared.stdout)
+    (report,) = json.loads(prepared.stdout)["stores"]
     assert report["committed"]
     assert report["restaged_from"] == "procedural motion of the tests"
 

@@ -138,3 +138,42 @@ def test_recipes_cannot_be_changed() -> None:
     assert isinstance(recipe, BaseModel)
     with pytest.raises(ValueError, match="frozen"):
         recipe.name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_recipes_of_other_editors_are_the_same_recipe(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes((SHIPPED / "human36m_to_3dhp.yaml").read_text(encoding="utf-8").encode(encoding))
+    assert load_recipe(path).digest == Recipe.model_validate(shipped()).digest
+
+
+def test_another_encoding_is_named_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes("name: Grüße".encode("latin-1"))
+    with pytest.raises(RecipeError, match=r"mine\.yaml: is not text in UTF-8"):
+        load_recipe(path)
+
+
+def test_the_home_folder_may_be_written_short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    content = {**shipped(), "run_dir": "~/runs", "initial": "~/lifters/seed-{seed}/lifter"}
+    content["source"] = {**content["source"], "raw": "~/raw"}
+    recipe = Recipe.model_validate(content)
+    assert recipe.run_dir == tmp_path / "runs"
+    assert recipe.source.raw == tmp_path / "raw"
+    assert recipe.initial == f"{tmp_path}/lifters/seed-{{seed}}/lifter"
+
+
+def test_a_home_of_nobody_is_refused(tmp_path: Path) -> None:
+    told = refusal({**shipped(), "run_dir": "~no-such-user-here/runs"}, tmp_path)
+    assert "run_dir: ~no-such-user-here/runs" in told
+
+
+def test_names_that_look_like_numbers_are_names(tmp_path: Path) -> None:
+    content = shipped()
+    content["source"] = {**content["source"], "cameras": [54138969, "55011271"], "subjects": [1]}
+    recipe = Recipe.model_validate(content)
+    assert recipe.source.cameras == ("54138969", "55011271")
+    assert recipe.source.subjects == ("1",)
+    content["source"] = {**content["source"], "cameras": [True]}
+    assert "source.cameras.0" in refusal(content, tmp_path)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.free_motion import FreeMotionOptions, plan_free_motion
 from poseshift.preprocessing.motion.asf_amc import read_amc, read_asf
 from poseshift.preprocessing.motion.asf_kinematics import bone_ends
 from poseshift.preprocessing.motion.cmu import read_folder
@@ -250,3 +251,19 @@ def test_folders_without_what_they_need_are_named(folder):
     asf.unlink()
     with pytest.raises(RawDataError, match=r"07\.asf"):
         read_folder(folder)
+
+
+def test_droppings_are_no_motion_and_other_spellings_are_named(folder):
+    home = folder / "subjects" / "07"
+    before = plan_free_motion(folder, FreeMotionOptions())
+    for name in ("._07_01.amc", "07_02.amc:Zone.Identifier", "Thumbs.db", ".DS_Store"):
+        (home / name).write_text("no motion")
+    (folder / "__MACOSX").mkdir()
+    (folder / "__MACOSX" / "07_03.amc").write_text("no motion")
+    after = plan_free_motion(folder, FreeMotionOptions())
+    assert [trial.sources for trial in after.trials] == [trial.sources for trial in before.trials]
+    assert after.unread == ()
+    for name in ("07_04.AMC", "walk.bvh", "more.zip", "08.asf.part"):
+        (home / name).write_text("")
+    named = {one.path.name for one in plan_free_motion(folder, FreeMotionOptions()).unread}
+    assert named == {"07_04.AMC", "walk.bvh", "more.zip", "08.asf.part"}

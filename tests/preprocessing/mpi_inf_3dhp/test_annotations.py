@@ -12,10 +12,10 @@ import scipy.io
 
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.mpi_inf_3dhp.annotations import (
-    matlab_format,
     read_test_annotations,
     read_training_annotations,
 )
+from poseshift.preprocessing.mpi_inf_3dhp.matlab import matlab_format
 
 
 def rewrite_v5(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -120,10 +120,68 @@ def test_a_cut_test_file_is_damaged_or_none(own_tree, length):
         read_test_annotations(path)
 
 
+def save_as_v73(path):
+    """Save a training file as MATLAB does with -v7.3: axes in reverse, cells as references to arrays."""
+    content = scipy.io.loadmat(path)
+    path.unlink()
+    with h5py.File(path, "w", userblock_size=512) as file:
+        cells = file.create_group("#refs#")
+        for key in ("annot2", "annot3", "univ_annot3"):
+            array = file.create_dataset(key, content[key].shape[::-1], dtype=h5py.ref_dtype)
+            for row, cell in enumerate(content[key].ravel()):
+                stored = cells.create_dataset(f"{key}{row}", data=cell.T, compression="gzip")
+                array[0, row] = stored.ref
+        for key in ("cameras", "frames"):
+            file[key] = content[key].T
+
+
+def test_a_training_file_that_was_saved_as_v73_is_read(own_tree):
+    path = own_tree.root / "S1" / "Seq1" / "annot.mat"
+    before = read_training_annotations(path)
+    save_as_v73(path)
+    assert matlab_format(path) == "MATLAB v7.3"
+    after = read_training_annotations(path)
+    for name in ("keypoints_px", "positions_camera_mm", "universal_camera_mm", "frame_numbers"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
+
+
+def test_a_test_file_that_was_saved_as_v5_is_read(own_tree):
+    path = own_tree.test_set / "TS1" / "annot_data.mat"
+    before = read_test_annotations(path)
+    keys = ("annot2", "annot3", "univ_annot3", "valid_frame", "activity_annotation")
+    with h5py.File(path, "r") as file:
+        content = {key: file[key][()].T for key in keys}
+    scipy.io.savemat(path, content, format="5", do_compression=True)
+    assert matlab_format(path) == "MATLAB v5"
+    after = read_test_annotations(path)
+    for name in ("keypoints_px", "positions_camera_mm", "universal_camera_mm", "valid", "activity"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
+
+
+@pytest.mark.parametrize("target", ["outside", "group", "nothing", "text"])
+def test_cells_that_are_no_arrays_of_the_file_are_refused(own_tree, target):
+    path = own_tree.root / "S1" / "Seq1" / "annot.mat"
+    save_as_v73(path)
+    with h5py.File(path, "r+") as file:
+        cells = file["#refs#"]
+        if target == "outside":
+            outside = h5py.VirtualLayout((4, 4), "f8")
+            outside[:] = h5py.VirtualSource("/etc/passwd", "x", (4, 4))
+            file["annot2"][0, 3] = cells.create_virtual_dataset("out", outside).ref
+        elif target == "group":
+            file["annot2"][0, 3] = cells.create_group("g").ref
+        elif target == "text":
+            file["annot2"][0, 3] = cells.create_dataset("t", data=np.bytes_("text")).ref
+        else:
+            file["annot2"][0, 3] = h5py.Reference()
+    with pytest.raises(RawDataError, match=r"annot\.mat.*annot2"):
+        read_training_annotations(path)
+
+
 def test_each_kind_of_matlab_file_in_the_place_of_the_other(tree):
-    with pytest.raises(RawDataError, match=r"found MATLAB v7\.3; expected MATLAB v5.*'-v7'"):
+    with pytest.raises(RawDataError, match=r"found no cameras, frames"):
         read_training_annotations(tree.test_set / "TS1" / "annot_data.mat")
-    with pytest.raises(RawDataError, match=r"found MATLAB v5; expected MATLAB v7\.3.*'-v7\.3'"):
+    with pytest.raises(RawDataError, match=r"found no valid_frame, activity_annotation"):
         read_test_annotations(tree.root / "S1" / "Seq1" / "annot.mat")
     with pytest.raises(RawDataError, match="found no file"):
         read_training_annotations(tree.root / "S2" / "Seq1" / "annot.mat")

@@ -99,3 +99,59 @@ def test_attached_detections_are_stored(store: PoseStore, make_trial: MakeTrial,
         attach_detections(trial, "cpn", pixels[:1])
     with pytest.raises(ValueError, match="camera 60457274: detections of 2 frames; expected at least 4"):
         attach_detections(trial, "cpn", [pixels[0], pixels[1][:2]])
+
+
+@pytest.mark.parametrize("count", [26, 133, 136])
+def test_layouts_that_begin_with_coco_are_read_as_coco(tmp_path: Path, count: int) -> None:
+    entry = person(0)
+    wide = {**entry, "keypoints": [*entry["keypoints"], *[9.0] * 3 * (count - 17)]}
+    np.testing.assert_array_equal(
+        read_coco_detections(save(tmp_path / "wide.json", [wide]), 1),
+        read_coco_detections(save(tmp_path / "coco.json", [entry]), 1),
+    )
+
+
+def test_other_layouts_are_refused_in_a_line_that_counts(tmp_path: Path) -> None:
+    people = [{"image_id": frame, "keypoints": [1.0] * 75} for frame in range(400)]
+    with pytest.raises(ExchangeError, match=r"75 numbers are 25 keypoints; expected .*26") as refusal:
+        read_coco_detections(save(tmp_path / "d.json", people), 400)
+    assert "and 397 more problems" in str(refusal.value)
+    assert len(str(refusal.value)) < 1000
+    assert "\n" not in str(refusal.value)
+
+
+def test_visibility_flags_are_no_confidences(tmp_path: Path) -> None:
+    entry = person(0)
+    flags = np.full(17, 2.0)
+    flags[[9, 10]] = (0, 1)  # the left wrist is not labelled, the right one hidden
+    pixels = np.reshape(entry["keypoints"], (17, 3))[:, :2]
+    entry["keypoints"] = np.column_stack([pixels, flags]).ravel().tolist()
+    found = read_coco_detections(save(tmp_path / "d.json", [entry]), 1)
+    assert found[0, :, 2].tolist() == [1.0] * 13 + [0.0] + [1.0] * 3
+
+
+@pytest.mark.parametrize("field", ["track_id", "idx"])
+def test_one_of_two_people_is_followed_by_track(
+    tmp_path: Path, field: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The other has the higher score in one image, where he must not be taken."""
+    first = [{**person(frame, 10 + frame, 0.8), field: 7} for frame in range(3)]
+    second = [{**person(1, 99, 0.95), field: 3.0}]
+    with caplog.at_level("WARNING"):
+        both = read_coco_detections(save(tmp_path / "both.json", [*second, *first]), 3)
+    np.testing.assert_array_equal(both, read_coco_detections(save(tmp_path / "one.json", first), 3))
+    assert "2 people by track; the one of track 7 is followed, in 3 of 4 detections" in caplog.text
+
+
+def test_ids_may_be_text_in_one_list_and_numbers_in_the_other(tmp_path: Path) -> None:
+    images = [{"id": 5, "file_name": "v/000002.png"}, {"id": "6", "file_name": "v/000001.png"}]
+    table = {"images": images, "annotations": [person("5", 1), person(6, 2)]}
+    found = read_coco_detections(save(tmp_path / "t.json", table), 2, first_frame=1)
+    expected = read_coco_detections(save(tmp_path / "n.json", [person(1, 1), person(0, 2)]), 2)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_detections_in_other_encodings_are_read(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "d.json").write_bytes(json.dumps([person(0)]).encode(encoding))
+    assert read_coco_detections(tmp_path / "d.json", 1).any()
