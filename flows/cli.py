@@ -35,6 +35,7 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "adapt": "learning",
         "augment": "augmentation",
         "evaluate": "learning",
+        "predict": "prediction",
         "domain": "own_domain",
         "gap": "domains",
         "models": "models",

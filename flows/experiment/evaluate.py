@@ -153,13 +153,13 @@ def _inputs(lifter: Path, test: Test, store: PoseStore) -> EvaluationInputs:
     )
 
 
-def _check_rate(trained: TrainedLifter, poses: CameraPoses, lifter: Path) -> None:
+def check_rate(trained: TrainedLifter, poses: CameraPoses, lifter: Path) -> None:
     """Say so when a lifter of clips is shown motion at another rate than it has learned."""
     learned, shown = trained.provenance.get("sampling_hz"), sampling_hz(poses)
     if isinstance(learned, float) and abs(shown / learned - 1) > _RATE_TOLERANCE:
         logger.warning(
-            "%s has learned clips of %d frames at %.1f Hz and is tested at %.1f Hz, where they span another "
-            "time; train it with the `frame_step` that gives the test's rate",
+            "%s has learned clips of %d frames at %.1f Hz and is shown motion at %.1f Hz, where they span "
+            "another time; train it with the `frame_step` that gives this rate",
             lifter,
             trained.lifter.frames,
             learned,
@@ -184,5 +184,5 @@ def _predict(
         return predict(trained, poses, test_time=chosen.test_time, over=over)
     context = read_camera_poses(store, chosen.context(keypoints)).on_skeleton(trained.lifter.skeleton)
     if trained.lifter.frames > 1:
-        _check_rate(trained, context, lifter)
+        check_rate(trained, context, lifter)
     return predict(trained, context, test_time=chosen.test_time, over=over)[rows_within(poses, context)]

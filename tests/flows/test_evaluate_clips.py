@@ -60,4 +60,4 @@ def test_clips_of_another_rate_than_the_tests_are_told(
     save_lifter(tmp_path / "lifter", config, "screen", lifter, {"sampling_hz": learned_hz})
     with caplog.at_level(logging.WARNING, logger="poseshift.flows.experiment.evaluate"):
         evaluate_lifter(tmp_path / "lifter", prepared.test, tmp_path / "results", "cpu")
-    assert ("is tested at 25.0 Hz" in caplog.text) == warned
+    assert ("is shown motion at 25.0 Hz" in caplog.text) == warned

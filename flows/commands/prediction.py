@@ -1,0 +1,109 @@
+"""The command that lifts a store's keypoints and writes 3D for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from poseshift.flows.commands.console import console, print_json, user_errors
+from poseshift.flows.commands.options import Cameras, Device, Json, Keypoints, Plugins, Subjects
+from poseshift.flows.experiment.predict import RECORD, PredictionOptions, PredictionOutcome
+from poseshift.flows.predict import predict_once
+from poseshift.storage.store import PoseStore, StoreError
+from poseshift.training.prediction.smoothing import SmoothingName, smoothing_named
+
+app = typer.Typer()
+
+_SHOWN = 20
+"""Rows of the table; the record has all."""
+
+
+@app.command()
+def predict(
+    lifter: Annotated[Path, typer.Argument(help="A trained lifter: the `lifter` folder that `train` wrote.")],
+    store: Annotated[str, typer.Argument(help="The store whose 2D keypoints are lifted; it needs no 3D.")],
+    out: Annotated[Path, typer.Option(help="New folder for the files and their record.")],
+    formats: Annotated[
+        str, typer.Option("--format", help="Formats, parted by commas; docs/formats.md describes each.")
+    ] = "npz",
+    height: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Body height in metres: 1.78 for everybody, or S1=1.78; repeat for more. Default: the mean "
+            "body of the lifter's source."
+        ),
+    ] = None,
+    smooth: Annotated[SmoothingName, typer.Option(help="Smoothing in time.")] = "savgol",
+    keypoints: Keypoints = "ground_truth",
+    subject: Subjects = None,
+    camera: Cameras = None,
+    device: Device = "auto",
+    plugin: Plugins = None,
+    as_json: Json = False,
+) -> None:
+    """Lift a store's 2D keypoints and write the 3D motion of every trial, camera and calibrated rig."""
+    with user_errors(ValueError, OSError, StoreError, ModuleNotFoundError):
+        people = tuple(dict.fromkeys(key.subject for key in PoseStore.open(store).keys()))
+        options = PredictionOptions(
+            keypoints=keypoints,
+            subjects=tuple(subject) if subject else None,
+            cameras=tuple(camera) if camera else None,
+            heights_m=_heights(height or [], tuple(subject) if subject else people),
+            smoothing=smoothing_named(smooth),
+            formats=tuple(dict.fromkeys(name.strip() for name in formats.split(",") if name.strip())),
+        )
+        outcome = predict_once(lifter, store, options, out, device)
+    if as_json:
+        print_json(outcome.record)
+        return
+    _print(outcome, out)
+
+
+def _heights(given: list[str], people: tuple[str, ...]) -> dict[str, float]:
+    """Read ``1.78`` (everybody) and ``S1=1.78`` (one person, who goes before everybody)."""
+    everybody: dict[str, float] = {}
+    single: dict[str, float] = {}
+    for text in given:
+        person, equals, number = text.rpartition("=")
+        try:
+            metres = float(number)
+        except ValueError:
+            raise ValueError(f"--height {text}: expected metres, such as 1.78 or S1=1.78") from None
+        if not 0.4 <= metres <= 2.8:
+            raise ValueError(f"--height {text}: {metres:g} m is no body height; heights are in metres")
+        if equals:
+            single[person] = metres
+        else:
+            everybody = dict.fromkeys(people, metres)
+    return {**everybody, **single}
+
+
+def _print(outcome: PredictionOutcome, out: Path) -> None:
+    record = outcome.record
+    table = Table(title=f"{len(record.motions)} motions by {record.lifter}")
+    for column in ("subject", "trial", "camera", "axes"):
+        table.add_column(column, no_wrap=True)
+    for column in ("frames", "interpolated", "error estimate mm"):
+        table.add_column(column, justify="right")
+    for one in record.motions[:_SHOWN]:
+        table.add_row(
+            one.subject,
+            one.trial,
+            one.camera,
+            one.axes,
+            f"{one.frames:,}",
+            f"{one.interpolated_frames:,}",
+            f"{one.median_error_mm:.1f}",
+        )
+    console.print(table)
+    if len(record.motions) > _SHOWN:
+        console.print(f"... and {len(record.motions) - _SHOWN} more in {out / RECORD}", highlight=False)
+    for sentence in record.assumptions:
+        console.print(sentence, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if record.restaged_from:
+        console.print(f"[yellow]Restaged motion, not the original recordings:[/] {record.restaged_from}")
+    there = "There already for the same inputs: " if outcome.reused else "Written to "
+    console.print(f"{there}[bold]{out}[/]", highlight=False, soft_wrap=True)

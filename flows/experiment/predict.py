@@ -1,0 +1,328 @@
+"""Lifting the keypoints of a store by a trained lifter, and writing 3D that other programs read.
+
+All of a run's files appear at once: they are written into a folder of their own, which is then given the name
+that was asked for. ``prediction.json`` beside them says what they were made from and what is assumed.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from poseshift.flows.experiment.data import StoreInputs
+from poseshift.flows.experiment.evaluate import check_rate
+from poseshift.flows.experiment.fitting import resolve_device
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import Selection, read_keypoints
+from poseshift.storage.files import write_atomically
+from poseshift.storage.model import FrozenModel
+from poseshift.storage.motion_files.motion import Axes, Motion
+from poseshift.storage.motion_files.registry import MOTION_FORMATS, MotionFormat
+from poseshift.storage.provenance import digest_file, git_commit, software_versions
+from poseshift.storage.store import PoseStore
+from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, load_lifter
+from poseshift.training.prediction.motions import Made, Maker
+from poseshift.training.prediction.smoothing import SavitzkyGolay, Smoothing
+from poseshift.training.prediction.views import lift_views
+
+logger = logging.getLogger(__name__)
+
+RECORD = "prediction.json"
+
+
+class PredictionOptions(FrozenModel):
+    """What to lift, and how its 3D is written."""
+
+    keypoints: str = "ground_truth"
+    """Kind of the 2D keypoints."""
+    subjects: tuple[str, ...] | None = None
+    """Subjects kept; None for all."""
+    cameras: tuple[str, ...] | None = None
+    """Cameras kept; None for all."""
+    heights_m: dict[str, float] = Field(default_factory=dict)
+    """Body heights by subject, metres; who is not named keeps the size that the lifter answers."""
+    smoothing: Smoothing = SavitzkyGolay()
+    """What is done to the motion in time."""
+    formats: tuple[str, ...] = Field(default=("npz",), min_length=1)
+    """Names of motion formats."""
+
+
+class PredictionInputs(FrozenModel):
+    """What the files depend on, in content."""
+
+    weights_sha256: str
+    """Digest of the lifter's weights."""
+    description_sha256: str
+    """Digest of the lifter's configuration and encoding."""
+    store: StoreInputs
+    """The keypoints' store."""
+    options: PredictionOptions
+    """What was asked for."""
+
+
+class MotionRecord(FrozenModel):
+    """One motion: what is in its files."""
+
+    subject: str
+    """The person."""
+    trial: str
+    """The trial."""
+    camera: str
+    """The camera, or `fused`."""
+    cameras: tuple[str, ...]
+    """The cameras that it is made of."""
+    frames: int
+    """Number of frames."""
+    fps: float
+    """Frames per second."""
+    axes: Axes
+    """`world`: z up, floor at zero. `camera`: x right, y down, z forward, up unknown."""
+    floor_m: float | None
+    """Height in the cameras' world of what is z = 0 in the files; null in camera axes."""
+    scale_factor: float
+    """By which the lifter's poses were multiplied."""
+    lifted_height_m: float | None
+    """The person's height in the lifter's answers; null where no height was given."""
+    height_from: Literal["upright frames", "all frames"] | None
+    """What that height was measured on."""
+    interpolated_frames: int
+    """Frames that lack a keypoint, which is interpolated in time."""
+    median_error_mm: float
+    """Median of the error estimates over joints and frames."""
+    error_kind: str
+    """What an error estimate is."""
+    files: dict[str, str]
+    """Format to file, relative to the folder."""
+
+
+class PredictionRecord(FrozenModel):
+    """What `prediction.json` holds."""
+
+    lifter: str
+    """Folder of the lifter."""
+    store: str
+    """Location of the store."""
+    restaged_from: str | None
+    """The motion behind a restaged store; null for recordings."""
+    inputs: PredictionInputs
+    """What the files depend on."""
+    skeleton: str
+    """Joint set of the files."""
+    assumptions: tuple[str, ...]
+    """What is assumed about scale, floor, up, smoothing and errors."""
+    motions: tuple[MotionRecord, ...]
+    """What was written."""
+    device: str
+    """Where the lifter ran."""
+    git_commit: str | None
+    """Commit of the program, when it ran from a checkout."""
+    versions: dict[str, str]
+    """Versions of the software."""
+
+
+@dataclass(frozen=True)
+class PredictionOutcome:
+    """A prediction's record, and whether its files were there already."""
+
+    record: PredictionRecord
+    reused: bool
+
+
+def predict_store(
+    lifter: Path, location: str, options: PredictionOptions, folder: Path, device: str = "auto"
+) -> PredictionOutcome:
+    """Lift a store's keypoints and write the motions, unless they are there for the same inputs.
+
+    Parameters
+    ----------
+    lifter : Path
+        Folder that :func:`poseshift.training.checkpoint.save_lifter` wrote.
+    location : str
+        Of the store; its trials need no 3D.
+    options : PredictionOptions
+        What is wanted.
+    folder : Path
+        To be made.
+    device : str
+        Where to lift.
+
+    Raises
+    ------
+    FileExistsError
+        The folder holds something else.
+    FileNotFoundError, ValueError
+        There is no lifter, or nothing that is selected, or an option does not fit the data.
+    ModuleNotFoundError
+        A format needs a library that is not installed.
+    """
+    formats = tuple(MOTION_FORMATS[name] for name in options.formats)
+    for one in formats:
+        one.require()
+    on = resolve_device(device)
+    trained = load_lifter(lifter, on)
+    store = PoseStore.open(location)
+    inputs = PredictionInputs(
+        weights_sha256=digest_file(lifter / WEIGHTS_FILE, lifter).sha256,
+        description_sha256=digest_file(lifter / DESCRIPTION_FILE, lifter).sha256,
+        store=StoreInputs(dataset=store.dataset, snapshot=store.snapshot, keypoints=options.keypoints),
+        options=options,
+    )
+    there = _found(folder, inputs)
+    if there is not None:
+        logger.info("%s is there already for the same inputs", folder)
+        return PredictionOutcome(there, reused=True)
+
+    selection = Selection(
+        subjects=options.subjects, cameras=options.cameras, valid_only=False, keypoints=options.keypoints
+    )
+    poses = read_keypoints(store, selection).on_skeleton(trained.lifter.skeleton)
+    if trained.lifter.frames > 1:
+        check_rate(trained, poses, lifter)
+    maker = Maker(skeleton(poses.skeleton), options.smoothing, options.heights_m)
+    made = tuple(maker.make(lift_views(trained, poses)))
+    names = _file_names([one.motion for one in made])
+    record = PredictionRecord(
+        lifter=str(lifter),
+        store=location,
+        restaged_from=store.attributes.restaged_from,
+        inputs=inputs,
+        skeleton=poses.skeleton,
+        assumptions=_assumptions(made, options),
+        motions=tuple(_recorded(one, name, formats) for one, name in zip(made, names, strict=True)),
+        device=str(on),
+        git_commit=git_commit(),
+        versions=software_versions(),
+    )
+    _write(folder, record, made, names, formats)
+    return PredictionOutcome(record, reused=False)
+
+
+def _found(folder: Path, inputs: PredictionInputs) -> PredictionRecord | None:
+    """Read the record of the same prediction; None where the folder may be made."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return None
+    try:
+        record = PredictionRecord.model_validate_json((folder / RECORD).read_bytes())
+    except (OSError, ValidationError):
+        raise FileExistsError(
+            f"{folder} holds other files; give --out a folder that is new or empty"
+        ) from None
+    if record.inputs != inputs:
+        raise FileExistsError(
+            f"{folder} holds another prediction (lifter {record.lifter}, store {record.store}, or other "
+            "options); nothing was changed: give --out another folder, or move that one away"
+        )
+    missing = [
+        file for motion in record.motions for file in motion.files.values() if not (folder / file).is_file()
+    ]
+    if missing:
+        raise FileExistsError(
+            f"{folder} lacks {len(missing)} of the files that its {RECORD} names (first: {missing[0]}); "
+            "move it away and predict again"
+        )
+    return record
+
+
+def _file_names(motions: Sequence[Motion]) -> tuple[str, ...]:
+    """Name the file of every motion, without suffix: ``<subject>/<trial>/<camera>``."""
+    names = tuple(
+        "/".join(_part(part) for part in (motion.key.subject, motion.key.trial, motion.camera))
+        for motion in motions
+    )
+    if len({name.casefold() for name in names}) < len(names):
+        twice = next(name for name in names if names.count(name) > 1 or name.casefold() != name)
+        raise ValueError(f"two motions would be written to {twice}; their names differ in signs alone")
+    return names
+
+
+def _part(name: str) -> str:
+    """Make a name of a store fit for a file: letters, digits, blanks and ``._-``, no leading full stop."""
+    return re.sub(r"[^\w .-]", "_", name).strip().lstrip(".") or "_"
+
+
+def _recorded(made: Made, name: str, formats: Sequence[MotionFormat]) -> MotionRecord:
+    motion, measured = made.motion, made.size.measured
+    height_from: Literal["upright frames", "all frames"] | None = None
+    if measured is not None:
+        height_from = "upright frames" if measured.upright else "all frames"
+    return MotionRecord(
+        subject=motion.key.subject,
+        trial=motion.key.trial,
+        camera=motion.camera,
+        cameras=made.cameras,
+        frames=len(motion.frame),
+        fps=motion.fps,
+        axes=motion.axes,
+        floor_m=made.floor_m,
+        scale_factor=made.size.factor,
+        lifted_height_m=None if measured is None else measured.metres,
+        height_from=height_from,
+        interpolated_frames=int(motion.interpolated.any(axis=1).sum()),
+        median_error_mm=float(np.median(1000 * motion.error_m)),
+        error_kind=motion.error_kind,
+        files={one.name: name + one.suffix for one in formats},
+    )
+
+
+def _assumptions(made: Sequence[Made], options: PredictionOptions) -> tuple[str, ...]:
+    """Say in sentences what the files take for granted."""
+    told = []
+    unscaled = sorted({one.motion.key.subject for one in made if one.size.measured is None})
+    if unscaled:
+        told.append(
+            f"Scale of {', '.join(unscaled)}: the mean body of the lifter's source; "
+            "give --height for true size."
+        )
+    if options.heights_m:
+        given = ", ".join(f"{subject} {height:g} m" for subject, height in sorted(options.heights_m.items()))
+        told.append(f"Scale by body height: {given}; pose and root are multiplied by one factor per person.")
+    bent = sorted(
+        {one.motion.key.subject for one in made if one.size.measured and not one.size.measured.upright}
+    )
+    if bent:
+        told.append(f"No upright frame of {', '.join(bent)}: the height was measured on all frames.")
+    if any(one.motion.axes == "world" for one in made):
+        told.append(
+            "World axes: z up by the cameras' extrinsics; the lower ankle's 2nd percentile over a trial is "
+            "at z = 0 (floor_m says how far that is from the cameras' own z = 0)."
+        )
+    if any(one.motion.axes == "camera" for one in made):
+        told.append(
+            "Up is unknown where a camera has no extrinsics: camera axes (x right, y down, z forward); "
+            "formats with y up get y = minus the camera's y, which is up as far as the camera is level."
+        )
+    if any(one.motion.to_camera is None for one in made):
+        told.append("Fused motions: the root is in the metres of the calibration, the pose in those above.")
+    told.append(f"Smoothing: {options.smoothing.model_dump_json()}; error estimates are of unsmoothed poses.")
+    told.extend(f"Error estimate: {kind}." for kind in sorted({one.motion.error_kind for one in made}))
+    return tuple(told)
+
+
+def _write(
+    folder: Path,
+    record: PredictionRecord,
+    made: Sequence[Made],
+    names: Sequence[str],
+    formats: Sequence[MotionFormat],
+) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        for one, name in zip(made, names, strict=True):
+            for chosen in formats:
+                write_atomically(place / (name + chosen.suffix), chosen.encode(one.motion))
+        write_atomically(place / RECORD, record.model_dump_json(indent=2) + "\n")
+        place.chmod(0o755)
+        place.replace(folder)  # fails where another run has filled the folder meanwhile
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise

@@ -1,0 +1,123 @@
+"""Lifting a store's keypoints: for each trial and camera the pose, its root before the camera, and its error.
+
+The root is where the pose projects onto its keypoints (:mod:`poseshift.geometry.rays`). The error estimate
+is the disagreement of the answer to the keypoints and the answer to their mirror image. It shows where the
+lifter contradicts itself and misses what both answers have wrong alike: it is no interval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseshift.geometry.alignment import root_relative
+from poseshift.geometry.arrays import norm
+from poseshift.geometry.camera import Camera, normalise
+from poseshift.geometry.rays import absolute_on_rays
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import CameraPoses, TrialInfo
+from poseshift.storage.gaps import interpolated
+from poseshift.training.checkpoint import TrainedLifter
+from poseshift.training.evaluation.evaluate import predict
+
+Float64 = NDArray[np.float64]
+
+MIRROR_DISAGREEMENT = (
+    "half the distance between the answers to the keypoints and to their mirror image; not a calibrated "
+    "interval"
+)
+"""What the error estimate of one view is."""
+
+_FEWEST_JOINTS = 4
+"""Joints that must have been seen to place a pose by them alone; below, interpolated ones count too."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One trial before one camera, lifted.
+
+    Attributes
+    ----------
+    trial, camera : TrialInfo or Camera
+        What was seen, and by whom.
+    frame : array of int32 of shape (n,)
+        Frame numbers in the trial, rising.
+    relative : array of float64 of shape (n, joints, 3)
+        Metres, relative to the root, camera axes; the mean of the plain and the mirrored answer.
+    root : array of float64 of shape (n, 3)
+        Metres, camera axes.
+    rays : array of float64 of shape (n, joints, 2)
+        Undistorted ray coordinates of the keypoints, gaps filled.
+    missing : array of bool of shape (n, joints)
+        Keypoints that were not seen and are interpolated in time.
+    error_m : array of float64 of shape (n, joints)
+        See :data:`MIRROR_DISAGREEMENT`; metres.
+    """
+
+    trial: TrialInfo
+    camera: Camera
+    frame: NDArray[np.int32]
+    relative: Float64
+    root: Float64
+    rays: Float64
+    missing: NDArray[np.bool_]
+    error_m: Float64
+
+
+def lift_views(trained: TrainedLifter, poses: CameraPoses) -> tuple[View, ...]:
+    """Lift all rows and part them by trial and camera.
+
+    Parameters
+    ----------
+    trained : TrainedLifter
+        The lifter.
+    poses : CameraPoses
+        All frames of the views, on the skeleton of the lifter; NaN where a keypoint was not seen. No 3D is
+        looked at.
+
+    Raises
+    ------
+    ValueError
+        Poses and lifter have different skeletons, or an answer is not finite.
+    poseshift.storage.gaps.NeverDetectedError
+        A joint was seen in no frame of a view.
+    """
+    root = skeleton(poses.skeleton).root
+    plain = predict(trained, poses)
+    averaged = predict(trained, poses, test_time="flip")
+    finite = np.asarray(np.isfinite(averaged).all(axis=(1, 2)))
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise ValueError(
+            f"the lifter gave no finite pose for {int((~finite).sum())} of {len(finite)} rows (first: trial "
+            f"{poses.trials[poses.trial[row]].key.path!r}, frame {poses.frame[row]}); its training diverged"
+        )
+    relative = root_relative(averaged.astype(np.float64), root)
+    disagreement = norm(relative - root_relative(plain.astype(np.float64), root))
+    filled = interpolated(poses).keypoints_px.astype(np.float64)
+    rays = normalise(filled, poses.intrinsics[poses.camera])
+    missing = np.asarray(~np.isfinite(poses.keypoints_px).all(axis=-1))
+    roots = _roots(relative, rays, missing, root)
+    return tuple(
+        View(
+            trial=poses.trials[poses.trial[rows[0]]],
+            camera=poses.cameras[poses.camera[rows[0]]],
+            frame=poses.frame[rows],
+            relative=relative[rows],
+            root=roots[rows],
+            rays=rays[rows],
+            missing=missing[rows],
+            error_m=disagreement[rows],
+        )
+        for rows in np.split(np.arange(len(poses)), np.flatnonzero(~poses.same_view) + 1)
+    )
+
+
+def _roots(relative: Float64, rays: Float64, missing: NDArray[np.bool_], root: int) -> Float64:
+    """Place poses by the joints that were seen, and by interpolated ones too where these are too few."""
+    seen = ~missing
+    enough = seen.sum(axis=1, keepdims=True) >= _FEWEST_JOINTS
+    weights = np.where(enough, seen, True).astype(np.float64)
+    return np.asarray(absolute_on_rays(relative, rays, weights)[:, root])
