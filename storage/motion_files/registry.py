@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from poseshift.storage.motion_files import arrays, trc
+from poseshift.storage.motion_files import arrays, bvh, c3d, gltf, table, trc
 from poseshift.storage.motion_files.motion import Motion
 from poseshift.storage.registry import Registry
 
@@ -46,9 +46,24 @@ MOTION_FORMATS = Registry[MotionFormat]("motion format")
 """Every motion format by name."""
 
 for _format in (
-    MotionFormat("npz", ".npz", "NumPy arrays, metres, z up; nothing is lost.", arrays.encode),
+    MotionFormat("npz", ".npz", "NumPy arrays; metres, z up; nothing is lost.", arrays.encode),
     MotionFormat(
-        "trc", ".trc", "OpenSim's markers, millimetres, y up; without errors and marks of gaps.", trc.encode
+        "csv",
+        ".csv",
+        "A table of positions and errors; metres, z up; without the joints' tree.",
+        table.encode,
     ),
+    MotionFormat(
+        "trc", ".trc", "OpenSim's markers; millimetres, y up; without errors and marks of gaps.", trc.encode
+    ),
+    MotionFormat(
+        "c3d",
+        ".c3d",
+        "Laboratories' markers; millimetres, z up; without errors and marks of gaps.",
+        c3d.encode,
+        c3d.require,
+    ),
+    MotionFormat("bvh", ".bvh", "Joint rotations; centimetres, y up; bones keep one length.", bvh.encode),
+    MotionFormat("gltf", ".glb", "An animated skeleton; metres, y up; bones keep one length.", gltf.encode),
 ):
     MOTION_FORMATS.add(_format.name, _format)
