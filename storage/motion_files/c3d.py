@@ -19,8 +19,8 @@ def require() -> None:
     """Raise ModuleNotFoundError, with what to install, where ezc3d is missing."""
     if find_spec("ezc3d") is None:
         raise ModuleNotFoundError(
-            "C3D files need the library ezc3d, which is not installed: pip install 'poseshift[c3d]', or leave "
-            "c3d out of --format"
+            "C3D files need the library ezc3d, which is not installed: pip install 'poseshift[c3d]', or "
+            "leave c3d out of --format"
         )
 
 
