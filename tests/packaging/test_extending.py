@@ -22,6 +22,7 @@ EXAMPLE = re.compile(r"^```python\n# (my_lab/\w+\.py)\n(.*?)^```$", re.MULTILINE
         ("criteria", "poseshift.adaptation.selection.CRITERIA", "depth_spread"),
         ("recordings", "poseshift.preprocessing.datasets.DATASETS", "my_lab"),
         ("plain", "poseshift.storage.exchange.registry.FORMATS", "plain"),
+        ("xyz", "poseshift.storage.motion_files.registry.MOTION_FORMATS", "xyz"),
         ("markers", "poseshift.preprocessing.domain.keypoints.formats.KEYPOINT_FORMATS", "markers"),
     ],
 )
