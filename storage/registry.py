@@ -1,8 +1,8 @@
 """Open lists: things known by a name, to which a user's own modules may add.
 
 Lifters, methods, protocols, metrics, criteria, data sets, exchange and motion formats are each one list. An
-entry is one file and one call of :meth:`Registry.add`; the project's own entries are added in the module of their
-list, a user's in a module that a recipe names under ``plugins``.
+entry is one file and one call of :meth:`Registry.add`; the project's own entries are added in the module of
+their list, a user's in a module that a recipe names under ``plugins``.
 """
 
 from __future__ import annotations

@@ -84,19 +84,19 @@ def _heights(given: list[str], people: tuple[str, ...]) -> dict[str, float]:
 def _print(outcome: PredictionOutcome, out: Path) -> None:
     record = outcome.record
     table = Table(title=f"{len(record.motions)} motions by {record.lifter}")
-    for column in ("subject", "trial", "camera", "axes"):
-        table.add_column(column, no_wrap=True)
-    for column in ("frames", "interpolated", "error estimate mm"):
-        table.add_column(column, justify="right")
+    table.add_column("trial", overflow="fold")
+    table.add_column("camera", no_wrap=True)
+    table.add_column("axes", no_wrap=True)
+    for column in ("frames", "with gaps", "error\nestimate"):
+        table.add_column(column, justify="right", no_wrap=True)
     for one in record.motions[:_SHOWN]:
         table.add_row(
-            one.subject,
-            one.trial,
+            f"{one.subject}/{one.trial}",
             one.camera,
             one.axes,
             f"{one.frames:,}",
             f"{one.interpolated_frames:,}",
-            f"{one.median_error_mm:.1f}",
+            f"{one.median_error_mm:.0f} mm",
         )
     console.print(table)
     if len(record.motions) > _SHOWN:

@@ -303,8 +303,13 @@ def _assumptions(made: Sequence[Made], options: PredictionOptions) -> tuple[str,
     if any(one.motion.to_camera is None for one in made):
         told.append("Fused motions: the root is in the metres of the calibration, the pose in those above.")
     told.append(f"Smoothing: {options.smoothing.model_dump_json()}; error estimates are of unsmoothed poses.")
-    told.extend(f"Error estimate: {kind}." for kind in sorted({one.motion.error_kind for one in made}))
+    kinds = {(_whose(one.motion), one.motion.error_kind) for one in made}
+    told.extend(f"Error estimate of {whose}: {kind}." for whose, kind in sorted(kinds, reverse=True))
     return tuple(told)
+
+
+def _whose(motion: Motion) -> str:
+    return "a fused motion" if motion.to_camera is None else "one camera"
 
 
 def _write(
