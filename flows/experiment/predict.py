@@ -24,6 +24,7 @@ from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import Selection, read_keypoints
 from poseshift.storage.files import write_atomically
+from poseshift.storage.inspection import TrialIntrinsics, find_intrinsics, intrinsics_told
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.motion_files.motion import Axes, Motion
 from poseshift.storage.motion_files.registry import MOTION_FORMATS, MotionFormat
@@ -115,6 +116,8 @@ class PredictionRecord(FrozenModel):
     """The motion behind a restaged store; null for recordings."""
     inputs: PredictionInputs
     """What the files depend on."""
+    intrinsics: tuple[TrialIntrinsics, ...] = ()
+    """Where the intrinsics of the cameras come from, for every lifted trial that says so."""
     skeleton: str
     """Joint set of the files."""
     assumptions: tuple[str, ...]
@@ -190,13 +193,16 @@ def predict_store(
     maker = Maker(skeleton(poses.skeleton), options.smoothing, options.heights_m)
     made = tuple(maker.make(lift_views(trained, poses)))
     names = _file_names([one.motion for one in made])
+    lifted = {one.motion.key.path for one in made}
+    intrinsics = tuple(one for one in find_intrinsics(store) if one.trial in lifted)
     record = PredictionRecord(
         lifter=str(lifter),
         store=location,
         restaged_from=store.attributes.restaged_from,
         inputs=inputs,
+        intrinsics=intrinsics,
         skeleton=poses.skeleton,
-        assumptions=_assumptions(made, options),
+        assumptions=_assumptions(made, options, intrinsics),
         motions=tuple(_recorded(one, name, formats) for one, name in zip(made, names, strict=True)),
         device=str(on),
         git_commit=git_commit(),
@@ -273,9 +279,12 @@ def _recorded(made: Made, name: str, formats: Sequence[MotionFormat]) -> MotionR
     )
 
 
-def _assumptions(made: Sequence[Made], options: PredictionOptions) -> tuple[str, ...]:
+def _assumptions(
+    made: Sequence[Made], options: PredictionOptions, intrinsics: Sequence[TrialIntrinsics]
+) -> tuple[str, ...]:
     """Say in sentences what the files take for granted."""
-    told = []
+    cameras = intrinsics_told(intrinsics)
+    told = [] if cameras is None else [cameras]
     unscaled = sorted({one.motion.key.subject for one in made if one.size.measured is None})
     if unscaled:
         told.append(

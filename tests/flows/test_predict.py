@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -23,6 +24,9 @@ from poseshift.training.encoding import encoding
 from poseshift.training.lifters.registry import build
 from poseshift.training.lifters.simple_baseline import SimpleBaselineConfig
 from poseshift.training.prediction.smoothing import NoSmoothing
+
+if TYPE_CHECKING:
+    from tests.conftest import OwnRig
 
 UNSMOOTHED = PredictionOptions(subjects=("S1",), smoothing=NoSmoothing(), formats=("npz", "trc"))
 
@@ -132,6 +136,26 @@ def test_what_was_not_seen_is_marked(prepared: Recipe, lifter: Path, tmp_path: P
     assert marks[3:5, 16].all()
     assert marks[8].all()
     assert marks.sum() == 2 + 17
+
+
+def test_a_rig_of_ones_own_needs_no_3d(own_rig: "OwnRig", lifter: Path, tmp_path: Path) -> None:
+    keypoints = own_rig.write_mediapipe(tmp_path / "walk.npz")
+    calibration = own_rig.write_qualisys(tmp_path / "rig.qca.txt")
+    for store, cameras in (("placed", ["--cameras", str(calibration)]), ("assumed", [])):
+        added = ["domain", "add", "my_rig", "--store", str(tmp_path / store), "--fps", "60"]
+        done = CliRunner().invoke(app, [*added, "--keypoints", str(keypoints), *cameras])
+        assert done.exit_code == 0, done.output
+    options = PredictionOptions(keypoints="detected", formats=("npz", "gltf"))
+    placed = predict_store(lifter, str(tmp_path / "placed"), options, tmp_path / "a", "cpu").record
+    assert [one.camera for one in placed.motions] == [*own_rig.names, "fused"]
+    assert {one.axes for one in placed.motions} == {"world"}
+    assert {one.frames for one in placed.motions} == {60}
+    assumed = predict_store(lifter, str(tmp_path / "assumed"), options, tmp_path / "b", "cpu").record
+    assert {one.axes for one in assumed.motions} == {"camera"}
+    assert [one.origin for one in assumed.intrinsics] == ["assumed"]
+    assert "Intrinsics of person-1/walk are assumed, not calibrated" in assumed.assumptions[0]
+    with pytest.raises(ValueError, match="keypoints: detected"):
+        predict_store(lifter, str(tmp_path / "placed"), PredictionOptions(), tmp_path / "c", "cpu")
 
 
 def test_nothing_is_overwritten_and_the_same_is_not_done_twice(
