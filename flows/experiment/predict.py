@@ -10,6 +10,7 @@ import logging
 import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -244,9 +245,13 @@ def _file_names(motions: Sequence[Motion]) -> tuple[str, ...]:
         "/".join(_part(part) for part in (motion.key.subject, motion.key.trial, motion.camera))
         for motion in motions
     )
-    if len({name.casefold() for name in names}) < len(names):
-        twice = next(name for name in names if names.count(name) > 1 or name.casefold() != name)
-        raise ValueError(f"two motions would be written to {twice}; their names differ in signs alone")
+    counts = Counter(name.casefold() for name in names)  # some disks do not tell case
+    clashing = [name for name in names if counts[name.casefold()] > 1]
+    if clashing:
+        raise ValueError(
+            f"motions would be written over each other: {', '.join(clashing)}; their names differ in case or "
+            "in special characters alone: rename them in the store"
+        )
     return names
 
 

@@ -14,6 +14,9 @@ import numpy as np
 
 from poseshift.storage.motion_files.motion import Motion
 
+_MOST_FRAMES = 65_535
+"""Frame numbers are two bytes in a file's header, and readers go by it."""
+
 
 def require() -> None:
     """Raise ModuleNotFoundError, with what to install, where ezc3d is missing."""
@@ -25,8 +28,21 @@ def require() -> None:
 
 
 def encode(motion: Motion) -> bytes:
-    """Write a motion as C3D; ModuleNotFoundError without ezc3d."""
+    """Write a motion as C3D.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Without ezc3d.
+    ValueError
+        The motion has more frames than the format counts.
+    """
     require()
+    if int(motion.frame[-1]) + 1 > _MOST_FRAMES:
+        raise ValueError(
+            f"trial {motion.key.path!r} has {len(motion.frame):,} frames, but C3D counts {_MOST_FRAMES:,} at "
+            "most; leave c3d out of --format"
+        )
     import ezc3d  # optional, and its library is large
 
     file = ezc3d.c3d()

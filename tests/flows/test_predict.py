@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -209,6 +210,20 @@ def test_what_cannot_be_done_is_refused_by_name(prepared: Recipe, lifter: Path, 
     with pytest.raises(FileNotFoundError, match=f"{WEIGHTS_FILE}|lifter.json"):
         predict_store(tmp_path, store, PredictionOptions(), out, "cpu")
     assert not out.exists()
+
+
+def test_names_that_clash_as_files_are_refused(prepared: Recipe, lifter: Path, tmp_path: Path) -> None:
+    place = tmp_path / "store"
+    shutil.copytree(prepared.test.data.store, place)
+    store = PoseStore.open(str(place))
+    trial = store.read(next(key for key in store.keys() if key.subject == "TS1"))
+    with store.transaction("add twins") as transaction:
+        for name in ("a*b", "A?B", "..c"):
+            transaction.write(replace(trial, key=TrialKey("twin", name)))
+    options = PredictionOptions(subjects=("twin",))
+    with pytest.raises(ValueError, match="written over each other: twin/A_B/TS1, twin/a_b/TS1; their"):
+        predict_store(lifter, str(place), options, tmp_path / "out", "cpu")
+    assert not (tmp_path / "out").exists()
 
 
 def test_heights_are_read() -> None:

@@ -1,6 +1,7 @@
 """C3D, read by a small reader that was written from the format's user guide (Intel numbers, real data)."""
 
 import struct
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,3 +78,9 @@ def test_a_missing_library_is_named_before_anything_is_lifted(
     monkeypatch.setattr(c3d, "find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'poseshift\[c3d\]'"):
         MOTION_FORMATS["c3d"].require()
+
+
+def test_more_frames_than_c3d_counts_are_refused(changing: Motion) -> None:
+    late = replace(changing, frame=changing.frame + 65_535)
+    with pytest.raises(ValueError, match="C3D counts 65,535 at most"):
+        MOTION_FORMATS["c3d"].encode(late)
