@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from poseshift.flows.commands.console import console, print_json, user_errors
+from poseshift.flows.commands.console import flow_shown, print_json, say, show, user_errors
 from poseshift.flows.commands.options import Cameras, Device, Json, Keypoints, Plugins, Subjects
 from poseshift.flows.experiment.predict import RECORD, PredictionOptions, PredictionOutcome
 from poseshift.flows.predict import predict_once
@@ -55,7 +55,8 @@ def predict(
             smoothing=smoothing_named(smooth),
             formats=tuple(dict.fromkeys(name.strip() for name in formats.split(",") if name.strip())),
         )
-        outcome = predict_once(lifter, store, options, out, device)
+        with flow_shown():
+            outcome = predict_once(lifter, store, options, out, device)
     if as_json:
         print_json(outcome.record)
         return
@@ -98,12 +99,11 @@ def _print(outcome: PredictionOutcome, out: Path) -> None:
             f"{one.interpolated_frames:,}",
             f"{one.median_error_mm:.0f} mm",
         )
-    console.print(table)
+    show(table)
     if len(record.motions) > _SHOWN:
-        console.print(f"... and {len(record.motions) - _SHOWN} more in {out / RECORD}", highlight=False)
+        say(f"... and {len(record.motions) - _SHOWN} more in {out / RECORD}")
     for sentence in record.assumptions:
-        console.print(sentence, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        say(sentence, "yellow")
     if record.restaged_from:
-        console.print(f"[yellow]Restaged motion, not the original recordings:[/] {record.restaged_from}")
-    there = "There already for the same inputs: " if outcome.reused else "Written to "
-    console.print(f"{there}[bold]{out}[/]", highlight=False, soft_wrap=True)
+        say(f"Restaged motion, not the original recordings: {record.restaged_from}", "yellow")
+    say(f"There already for the same inputs: {out}" if outcome.reused else f"Written to {out}")

@@ -22,6 +22,7 @@ from pydantic import Field, ValidationError
 from poseshift.flows.experiment.data import StoreInputs
 from poseshift.flows.experiment.evaluate import check_rate
 from poseshift.flows.experiment.fitting import resolve_device
+from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import Selection, read_keypoints
 from poseshift.storage.files import write_atomically
@@ -192,7 +193,9 @@ def predict_store(
     if trained.lifter.frames > 1:
         check_rate(trained, poses, lifter)
     maker = Maker(skeleton(poses.skeleton), options.smoothing, options.heights_m)
+    report_progress(Step("lift", 0, 1))
     made = tuple(maker.make(lift_views(trained, poses)))
+    report_progress(Step("lift", 1, 1))
     names = _file_names([one.motion for one in made])
     lifted = {one.motion.key.path for one in made}
     intrinsics = tuple(one for one in find_intrinsics(store) if one.trial in lifted)
@@ -336,9 +339,11 @@ def _write(
     folder.parent.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        for one, name in zip(made, names, strict=True):
+        for number, (one, name) in enumerate(zip(made, names, strict=True)):
+            report_progress(Step("write", number, len(made)))
             for chosen in formats:
                 write_atomically(place / (name + chosen.suffix), chosen.encode(one.motion))
+        report_progress(Step("write", len(made), len(made)))
         write_atomically(place / RECORD, record.model_dump_json(indent=2) + "\n")
         place.chmod(0o755)
         place.replace(folder)  # fails where another run has filled the folder meanwhile
