@@ -8,37 +8,28 @@ seen. The controls of the method are options of the same transform; PoseDA's lea
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
 import torch
 from array_api_compat import array_namespace
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from poseshift.adaptation.target_keypoints import TargetKeypoints, TargetViews, on_device, pixels_of, sides
 from poseshift.augmentation.clips import middle, middle_root
 from poseshift.augmentation.draws import draw_rows, draw_uniform
 from poseshift.geometry.arrays import Array, like
 from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.camera import (
-    Camera,
     Intrinsics,
-    distort,
     normalise,
     project,
-    rays_to_px,
     stack_intrinsics,
 )
 from poseshift.geometry.skeleton import Skeleton, skeleton
-from poseshift.storage.columns import CameraPoses
 from poseshift.storage.model import FrozenModel
-from poseshift.storage.schema import Float32
 from poseshift.training.batches import Batch
-
-_LOG = logging.getLogger(__name__)
 
 RootForm = Literal["ray", "wide"]
 DepthFrom = Literal["extent", "bones"]
@@ -81,100 +72,6 @@ class GlobalPositionConfig(FrozenModel):
             "their ray, which leaves the root's pixel as it is."
         ),
     )
-
-
-@dataclass(frozen=True)
-class TargetKeypoints:
-    """All that adaptation may know of the target: where keypoints are seen, and by which cameras.
-
-    There is no field for 3D, so nothing built on this type can use it.
-
-    Attributes
-    ----------
-    rays : Float32
-        (n, joints, 2), undistorted ray coordinates (x/z, y/z) of the keypoints.
-    camera : array
-        (n,), row of ``cameras``.
-    cameras : tuple of Camera
-        The target's cameras; nothing but known viewpoints uses their extrinsics.
-    skeleton : str
-        Name of the joint set.
-    dropped : int
-        Poses left out because a keypoint was missing or all fell on one point.
-    """
-
-    rays: Float32
-    camera: NDArray[np.int32]
-    cameras: tuple[Camera, ...]
-    skeleton: str
-    dropped: int
-
-    @classmethod
-    def from_poses(cls, poses: CameraPoses) -> TargetKeypoints:
-        """Keep the keypoints of a selection and forget its 3D.
-
-        Raises
-        ------
-        ValueError
-            When no pose has a size: every one lacks a keypoint or is a single point.
-        """
-        intrinsics = stack_intrinsics(poses.cameras)
-        rays = normalise(poses.keypoints_px.astype(np.float64), intrinsics[poses.camera])
-        with np.errstate(invalid="ignore"):
-            usable = np.isfinite(rays).all(axis=(1, 2)) & (_extent(rays).sum(axis=-1) > 0)
-        dropped = int((~usable).sum())
-        if not usable.any():
-            raise ValueError(
-                f"none of the {len(poses)} target poses can be used: their keypoints are missing or all on "
-                "one point; select other frames or another detector"
-            )
-        if dropped:
-            _LOG.warning(
-                "%d of %d target poses have no usable keypoints and are left out", dropped, len(poses)
-            )
-        return cls(
-            rays=rays[usable].astype(np.float32),
-            camera=poses.camera[usable],
-            cameras=poses.cameras,
-            skeleton=poses.skeleton,
-            dropped=dropped,
-        )
-
-    def __len__(self) -> int:
-        return int(self.rays.shape[0])
-
-    def joined(self, others: TargetKeypoints) -> TargetKeypoints:
-        """Put other keypoints of the same joint set after these, the fewer repeated until both are as many.
-
-        Half of what is drawn then stands where these stand, and half where the others do.
-        """
-        wanted = max(len(self), len(others))
-        first, second = (np.resize(np.arange(len(one)), wanted) for one in (self, others))
-        return TargetKeypoints(
-            rays=np.concatenate([self.rays[first], others.rays[second]]),
-            camera=np.concatenate([self.camera[first], others.camera[second] + len(self.cameras)]).astype(
-                np.int32
-            ),
-            cameras=(*self.cameras, *others.cameras),
-            skeleton=self.skeleton,
-            dropped=self.dropped + others.dropped,
-        )
-
-
-@dataclass(frozen=True)
-class TargetViews:
-    """Target poses as their cameras see them.
-
-    Attributes
-    ----------
-    keypoints_px : Tensor
-        (n, joints, 2), pixels.
-    intrinsics : Intrinsics
-        Leading dimension (n,).
-    """
-
-    keypoints_px: Tensor
-    intrinsics: Intrinsics
 
 
 @dataclass(frozen=True)
@@ -267,8 +164,8 @@ def match(
     xp = array_namespace(positions_camera)
     focal = like(target_intrinsics.focal_px, positions_camera)
     width = like(target_intrinsics.size_px, positions_camera)[..., 0:1]
-    size_px = xp.sum(focal * _extent(target_rays), axis=-1)
-    depth = xp.sum(focal * _extent(positions_camera[..., :2]), axis=-1) / size_px
+    size_px = xp.sum(focal * sides(target_rays), axis=-1)
+    depth = xp.sum(focal * sides(positions_camera[..., :2]), axis=-1) / size_px
     ray = target_rays[:, root, :]
     return Placement(direction=ray if root_form == "ray" else ray * (2 * focal / width), depth=depth)
 
@@ -442,32 +339,3 @@ def _controlled(
 def _uniform_like(values: Tensor, generator: torch.Generator) -> Tensor:
     """Draw (n, ...) uniformly between the smallest and the largest of the values along the first axis."""
     return draw_uniform(values.shape, values.amin(dim=0), values.amax(dim=0), values, generator)
-
-
-def _extent(points: Array) -> Array:
-    """Largest minus smallest coordinate over the joints: (..., joints, d) -> (..., d)."""
-    xp = array_namespace(points)
-    return xp.max(points, axis=-2) - xp.min(points, axis=-2)
-
-
-def pixels_of(rays: Array, intrinsics: Intrinsics) -> Array:
-    """Pixels of undistorted rays, lens distortion included.
-
-    Parameters
-    ----------
-    rays : Array
-        (*rows, ..., joints, 2), ray coordinates (x/z, y/z).
-    intrinsics : Intrinsics
-        Leading dimensions (*rows).
-
-    Returns
-    -------
-    Array
-        (*rows, ..., joints, 2), pixels.
-    """
-    return rays_to_px(distort(rays, intrinsics), intrinsics)
-
-
-def on_device(intrinsics: Intrinsics, reference: Tensor) -> Intrinsics:
-    """Give intrinsics the dtype and device of a tensor."""
-    return intrinsics.map(lambda field: like(field, reference))

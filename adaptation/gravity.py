@@ -19,14 +19,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from poseshift.adaptation.global_position import (
-    GlobalPositionAlignment,
-    GlobalPositionConfig,
-    TargetKeypoints,
-    on_device,
-    pixels_of,
-)
+from poseshift.adaptation.global_position import GlobalPositionAlignment, GlobalPositionConfig
 from poseshift.adaptation.orientation import turn_upright
+from poseshift.adaptation.target_keypoints import TargetKeypoints, on_device, pixels_of
 from poseshift.augmentation.draws import draw_directions, draw_rows
 from poseshift.geometry.camera import stack_intrinsics
 from poseshift.geometry.rotation import rotate, rotate_back

@@ -16,11 +16,12 @@ from poseshift.adaptation.config import (
     SelfTrainingAdaptation,
     alignment_of,
 )
-from poseshift.adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
+from poseshift.adaptation.global_position import GlobalPositionAlignment
 from poseshift.adaptation.gravity import CameraGravity, learn_camera_gravity
 from poseshift.adaptation.poseda import PoseDA
 from poseshift.adaptation.pseudo_labels import PseudoLabelAlignment
 from poseshift.adaptation.self_training import SelfTraining
+from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.adaptation.tuning import TargetLoss
 from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,

@@ -17,8 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from poseshift.adaptation.global_position import GlobalPositionAlignment, TargetKeypoints
+from poseshift.adaptation.global_position import GlobalPositionAlignment
 from poseshift.adaptation.poseda_config import PairForm, PoseDAConfig
+from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.augmentation.adversary import Adversary, Real
 from poseshift.augmentation.clips import middle, middle_root
 from poseshift.augmentation.collapse import Health, Watch

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from poseshift.adaptation.global_position import GlobalPositionConfig, TargetKeypoints, on_device, place
+from poseshift.adaptation.global_position import GlobalPositionConfig, place
+from poseshift.adaptation.target_keypoints import TargetKeypoints, on_device
 from poseshift.augmentation.draws import draw_rows
 from poseshift.augmentation.synthesis import Staged
 from poseshift.geometry.camera import Camera, stack_intrinsics

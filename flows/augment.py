@@ -13,8 +13,9 @@ from typing import Literal
 from prefect import flow
 from pydantic import model_validator
 
-from poseshift.adaptation.global_position import GlobalPositionConfig, TargetKeypoints
+from poseshift.adaptation.global_position import GlobalPositionConfig
 from poseshift.adaptation.staging import TargetStage
+from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.augmentation.checkpoint import WEIGHTS_FILE, load_generator
 from poseshift.augmentation.generator import ParameterSource, RandomChanges, RandomParameters
 from poseshift.augmentation.synthesis import Stage, SynthesisOptions, stay, write_augmented_store

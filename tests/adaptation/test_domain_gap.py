@@ -13,12 +13,9 @@ from poseshift.adaptation.domain_gap import (
     labelled_gap,
     line_of_sight_pitch,
 )
-from poseshift.adaptation.global_position import (
-    GlobalPositionAlignment,
-    GlobalPositionConfig,
-    TargetKeypoints,
-)
+from poseshift.adaptation.global_position import GlobalPositionAlignment, GlobalPositionConfig
 from poseshift.adaptation.orientation import up_from_angles
+from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.adaptation.two_sample import two_sample
 from poseshift.geometry.camera import Camera, stack_intrinsics
 from poseshift.training.batches import Batch, DevicePoses

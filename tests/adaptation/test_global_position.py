@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from poseshift.adaptation.global_position import (
     GlobalPositionAlignment,
     GlobalPositionConfig,
-    TargetKeypoints,
     align,
     depth_by_bones,
     match,
     place,
 )
+from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.geometry.bones import from_bones
 from poseshift.geometry.camera import Camera, Distortion, normalise, project, stack_intrinsics
 from poseshift.geometry.skeleton import skeleton

@@ -6,10 +6,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from poseshift.adaptation.global_position import TargetKeypoints
 from poseshift.adaptation.poseda import PoseDA
 from poseshift.adaptation.poseda_config import PoseDAConfig, poseaug
 from poseshift.adaptation.rollback import fit_with_rollback, read_rollbacks
+from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.augmentation.collapse import CollapseConfig, CollapseError
 from poseshift.augmentation.conditional_generator import ConditionalGeneratorConfig
 from poseshift.augmentation.config import AdversaryConfig, FeedbackConfig, UsefulnessConfig

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from poseshift.adaptation.global_position import GlobalPositionConfig, TargetKeypoints
+from poseshift.adaptation.global_position import GlobalPositionConfig
 from poseshift.adaptation.staging import TargetStage
+from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.augmentation.synthesis import SynthesisOptions, synthesise, write_augmented_store
 from poseshift.geometry.camera import Camera, normalise, project, rays_of, world_to_camera
 from poseshift.storage.columns import Selection, read_camera_poses

@@ -8,11 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from poseshift.adaptation.global_position import (
-    GlobalPositionAlignment,
-    GlobalPositionConfig,
-    TargetKeypoints,
-)
+from poseshift.adaptation.global_position import GlobalPositionAlignment, GlobalPositionConfig
 from poseshift.adaptation.gravity import (
     CameraGravity,
     GravityConfig,
@@ -28,6 +24,7 @@ from poseshift.adaptation.orientation import (
     up_from_angles,
 )
 from poseshift.adaptation.pseudo_labels import PseudoLabelAlignment, PseudoLabelConfig, long_axes, pooled_axis
+from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,
     NoViewpoint,

@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from poseshift.adaptation.global_position import TargetKeypoints, match
+from poseshift.adaptation.global_position import match
+from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.flows.cli import app
 from poseshift.flows.experiment.evaluate import evaluate_lifter
 from poseshift.flows.experiment.folder import RunFolder, Trained, job

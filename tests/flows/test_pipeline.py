@@ -10,8 +10,8 @@ import torch
 from click.testing import Result
 from typer.testing import CliRunner
 
-from poseshift.adaptation.global_position import TargetKeypoints
 from poseshift.adaptation.plan import plan
+from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.flows.cli import app
 from poseshift.flows.experiment.data import WrongDatasetError, open_poses, open_store
 from poseshift.flows.experiment.evaluate import evaluate_lifter

@@ -25,7 +25,7 @@ import numpy as np
 from torch import nn
 
 from poseshift.adaptation.config import GlobalPositionAdaptation
-from poseshift.adaptation.global_position import GlobalPositionConfig
+from poseshift.adaptation.global_position import (GlobalPositionConfig)
 from poseshift.adaptation.methods import METHODS, Method
 from poseshift.adaptation.selection import CRITERIA
 from poseshift.training.evaluation.metric_list import METRICS, Metric

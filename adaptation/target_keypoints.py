@@ -1,0 +1,152 @@
+"""All that adaptation may know of a target: where keypoints are seen, and by which cameras."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+from torch import Tensor
+
+from poseshift.geometry.arrays import Array, like
+from poseshift.geometry.camera import Camera, Intrinsics, distort, normalise, rays_to_px, stack_intrinsics
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.schema import Float32
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TargetKeypoints:
+    """All that adaptation may know of the target: where keypoints are seen, and by which cameras.
+
+    There is no field for 3D, so nothing built on this type can use it.
+
+    Attributes
+    ----------
+    rays : Float32
+        (n, joints, 2), undistorted ray coordinates (x/z, y/z) of the keypoints.
+    camera : array
+        (n,), row of ``cameras``.
+    cameras : tuple of Camera
+        The target's cameras; nothing but known viewpoints uses their extrinsics.
+    skeleton : str
+        Name of the joint set.
+    dropped : int
+        Poses left out because a keypoint was missing or all fell on one point.
+    """
+
+    rays: Float32
+    camera: NDArray[np.int32]
+    cameras: tuple[Camera, ...]
+    skeleton: str
+    dropped: int
+
+    @classmethod
+    def from_poses(cls, poses: CameraPoses) -> TargetKeypoints:
+        """Keep the keypoints of a selection and forget its 3D.
+
+        Raises
+        ------
+        ValueError
+            When no pose has a size: every one lacks a keypoint or is a single point.
+        """
+        intrinsics = stack_intrinsics(poses.cameras)
+        rays = normalise(poses.keypoints_px.astype(np.float64), intrinsics[poses.camera])
+        with np.errstate(invalid="ignore"):
+            usable = np.isfinite(rays).all(axis=(1, 2)) & (sides(rays).sum(axis=-1) > 0)
+        dropped = int((~usable).sum())
+        if not usable.any():
+            raise ValueError(
+                f"none of the {len(poses)} target poses can be used: their keypoints are missing or all on "
+                "one point; select other frames or another detector"
+            )
+        if dropped:
+            _LOG.warning(
+                "%d of %d target poses have no usable keypoints and are left out", dropped, len(poses)
+            )
+        return cls(
+            rays=rays[usable].astype(np.float32),
+            camera=poses.camera[usable],
+            cameras=poses.cameras,
+            skeleton=poses.skeleton,
+            dropped=dropped,
+        )
+
+    def __len__(self) -> int:
+        return int(self.rays.shape[0])
+
+    def joined(self, others: TargetKeypoints) -> TargetKeypoints:
+        """Put other keypoints of the same joint set after these, the fewer repeated until both are as many.
+
+        Half of what is drawn then stands where these stand, and half where the others do.
+        """
+        wanted = max(len(self), len(others))
+        first, second = (np.resize(np.arange(len(one)), wanted) for one in (self, others))
+        return TargetKeypoints(
+            rays=np.concatenate([self.rays[first], others.rays[second]]),
+            camera=np.concatenate([self.camera[first], others.camera[second] + len(self.cameras)]).astype(
+                np.int32
+            ),
+            cameras=(*self.cameras, *others.cameras),
+            skeleton=self.skeleton,
+            dropped=self.dropped + others.dropped,
+        )
+
+
+@dataclass(frozen=True)
+class TargetViews:
+    """Target poses as their cameras see them.
+
+    Attributes
+    ----------
+    keypoints_px : Tensor
+        (n, joints, 2), pixels.
+    intrinsics : Intrinsics
+        Leading dimension (n,).
+    """
+
+    keypoints_px: Tensor
+    intrinsics: Intrinsics
+
+
+def sides(points: Array) -> Array:
+    """Sides of the boxes around poses: largest minus smallest coordinate over the joints.
+
+    Parameters
+    ----------
+    points : Array
+        (..., joints, d).
+
+    Returns
+    -------
+    Array
+        (..., d).
+    """
+    xp = array_namespace(points)
+    return xp.max(points, axis=-2) - xp.min(points, axis=-2)
+
+
+def pixels_of(rays: Array, intrinsics: Intrinsics) -> Array:
+    """Pixels of undistorted rays, lens distortion included.
+
+    Parameters
+    ----------
+    rays : Array
+        (*rows, ..., joints, 2), ray coordinates (x/z, y/z).
+    intrinsics : Intrinsics
+        Leading dimensions (*rows).
+
+    Returns
+    -------
+    Array
+        (*rows, ..., joints, 2), pixels.
+    """
+    return rays_to_px(distort(rays, intrinsics), intrinsics)
+
+
+def on_device(intrinsics: Intrinsics, reference: Tensor) -> Intrinsics:
+    """Give intrinsics the dtype and device of a tensor."""
+    return intrinsics.map(lambda field: like(field, reference))
