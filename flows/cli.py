@@ -36,6 +36,7 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "augment": "augmentation",
         "evaluate": "learning",
         "predict": "prediction",
+        "view": "motions",
         "domain": "own_domain",
         "gap": "domains",
         "models": "models",

@@ -221,6 +221,37 @@ def evaluate(
     )
 
 
+def frame_errors_mm(predicted: NDArray[np.floating], poses: CameraPoses, protocol: Protocol) -> Float64:
+    """Measure every frame by the metric that a protocol is known by.
+
+    Parameters
+    ----------
+    predicted : array of floating of shape (n, joints, 3)
+        Metres, camera axes; root-relative or absolute, on the skeleton of the poses.
+    poses : CameraPoses
+        The n rows that the protocol selects.
+    protocol : Protocol
+        What to measure.
+
+    Returns
+    -------
+    array (n,), millimetres; their mean is ``over_frames`` of :func:`evaluate`.
+
+    Raises
+    ------
+    ValueError
+        When shapes differ or a prediction is not finite.
+    """
+    _require_predictions(predicted, poses)
+    compared = Compared(
+        _on_protocol_joints(predicted, poses, protocol),
+        _on_protocol_joints(poses.positions_camera, poses, protocol),
+        _follows(poses, _sequence_of_rows(poses), protocol.frame_step),
+        protocol,
+    )
+    return _values(METRICS[_HEADLINES[protocol.alignment]], compared)
+
+
 @dataclass(frozen=True)
 class _Measured:
     """Joint errors (n, joints) and every metric's values (n,); NaN where a frame has none."""

@@ -1,0 +1,284 @@
+// What the reader chose, and what follows from it: one state, one function that shows it.
+
+const element = (id) => document.getElementById(id);
+const clips = JSON.parse(element("data").textContent).clips.map((packed) => new Clip(packed));
+const orbit = new Orbit();
+const state = { clip: clips[0], row: 0, playing: false, marked: null };
+const seen = { scene: [], image: [] };
+let colours = palette();
+let waiting = false;
+
+function fill(select, names) {
+  select.replaceChildren(...names.map((name) => {
+    const option = document.createElement("option");
+    option.textContent = name;
+    return option;
+  }));
+  select.disabled = names.length < 2;
+}
+
+function clipsOf(trial) { return clips.filter((clip) => clip.trial === trial); }
+
+function chooseTrial(trial) {
+  const there = clipsOf(trial);
+  fill(element("camera"), there.map((clip) => clip.camera));
+  chooseClip(there[0]);
+}
+
+function chooseClip(clip) {
+  state.clip = clip;
+  state.row = 0;
+  state.marked = null;
+  clip.step = usualStep(clip.frame);
+  clip.window ??= imageWindow(clip);
+  element("row").max = clip.rows - 1;
+  element("image-card").hidden = clip.pixels === null;
+  element("strip").hidden = clip.error_name === null;
+  element("joint-card").hidden = clip.jointErrors === null;
+  document.querySelector(".jumps").hidden = clip.jumps === null;
+  element("from-camera").disabled = clip.frustum === null;
+  element("axes").textContent = clip.on_floor
+    ? "Squares of one metre on the floor"
+    : "Where up is is not known: drawn as if the camera were level";
+  const size = clip.size_px === null ? "" : ` of ${clip.size_px[0]} × ${clip.size_px[1]} pixels`;
+  element("image-caption").textContent = `2D keypoints in the image${size}`;
+  tellLegend(clip);
+  listJoints(clip);
+  resetView();
+}
+
+function usualStep(frames) {
+  const steps = frames.slice(1).map((frame, number) => frame - frames[number]).sort((a, b) => a - b);
+  return steps.length ? steps[Math.floor(steps.length / 2)] : 1;
+}
+
+// The part of the image in which the clip's keypoints are, as wide as the canvas is for its height.
+function imageWindow(clip) {
+  if (clip.pixels === null) return null;
+  let [x0, y0, x1, y1] = [Infinity, Infinity, -Infinity, -Infinity];
+  for (let at = 0; at < clip.pixels.length; at += 2) {
+    const [x, y] = [clip.pixels[at], clip.pixels[at + 1]];
+    if (!Number.isFinite(x) || !Number.isFinite(y)) continue;
+    [x0, y0, x1, y1] = [Math.min(x0, x), Math.min(y0, y), Math.max(x1, x), Math.max(y1, y)];
+  }
+  if (x0 > x1) return { x: 0, y: 0, width: clip.size_px[0], height: clip.size_px[1] };
+  const margin = 0.08 * Math.max(x1 - x0, y1 - y0, 50);
+  return { x: x0 - margin, y: y0 - margin, width: x1 - x0 + 2 * margin, height: y1 - y0 + 2 * margin };
+}
+
+function tellLegend(clip) {
+  const entries = [["right", "predicted, right"], ["left", "left"], ["middle", "middle"]];
+  if (clip.truthMm !== null) entries.push(["truth", "truth"]);
+  if (clip.frustum !== null) entries.push(["camera", "camera"]);
+  element("legend").replaceChildren(...entries.map(([name, words]) => {
+    const item = document.createElement("li"), mark = document.createElement("i");
+    mark.style.background = colours[name];
+    item.append(mark, words);
+    return item;
+  }));
+}
+
+function listJoints(clip) {
+  element("joints").caption.textContent = clip.measured
+    ? "Distance from the truth, this frame" : "Estimated error, this frame";
+  element("joints").tBodies[0].replaceChildren(...clip.joints.map((_, joint) => {
+    const line = document.createElement("tr");
+    const [name, bar, value] = [0, 1, 2].map(() => line.insertCell());
+    name.textContent = clip.label(joint);
+    bar.innerHTML = '<div class="meter"><i></i></div>';
+    value.className = "value";
+    line.addEventListener("pointerenter", () => { state.marked = joint; show(); });
+    line.addEventListener("pointerleave", () => { state.marked = null; show(); });
+    return line;
+  }));
+}
+
+function goTo(row) {
+  state.row = Math.min(state.clip.rows - 1, Math.max(0, row));
+  show();
+}
+
+function resetView() {
+  Object.assign(orbit, { pitch: 0.18, distance: 3.2 });
+  const root = aim();
+  const from = state.clip.frustum === null ? [root[0], root[1] - 1, 0] : state.clip.frustum[0];
+  orbit.yaw = Math.atan2(from[1] - root[1], from[0] - root[0]) + 0.6;
+  show();
+}
+
+function aim() {
+  const root = state.clip.rootAt(state.row);
+  orbit.target = state.clip.on_floor ? [root[0], root[1], 0.85] : root;
+  return root;
+}
+
+function lookFromCamera() {
+  aim();
+  orbit.standAt(state.clip.frustum[0]);
+  show();
+}
+
+function show() {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => { waiting = false; draw(); });
+}
+
+function draw() {
+  const { clip, row } = state;
+  if (element("follow").checked) aim();
+  seen.scene = drawScene(element("scene"), orbit, clip, row, state.marked, colours);
+  if (clip.pixels !== null) seen.image = drawImage(element("image"), clip, row, state.marked, clip.window, colours);
+  if (clip.error_name !== null) drawStrip(element("strip"), clip, row, colours);
+  element("row").value = row;
+  element("play").textContent = state.playing ? "Stop" : "Play";
+  element("figure").textContent = figureText(clip, row);
+  element("row").setAttribute("aria-valuetext", figureText(clip, row));
+  if (clip.jointErrors !== null) showJoints(clip, row);
+}
+
+function figureText(clip, row) {
+  const place = `frame ${clip.frame[row]} · ${(clip.frame[row] / clip.fps).toFixed(2)} s`;
+  return clip.error_name === null ? place : `${place} · ${clip.error_name} ${clip.frame_mm[row].toFixed(1)} mm`;
+}
+
+function showJoints(clip, row) {
+  const errors = clip.joints.map((_, joint) => clip.jointError(row, joint));
+  const most = Math.max(150, ...errors.filter(Number.isFinite));
+  [...element("joints").rows].forEach((line, joint) => {
+    const error = errors[joint];
+    line.classList.toggle("marked", joint === state.marked);
+    line.querySelector("i").style.width = `${Number.isFinite(error) ? 100 * error / most : 0}%`;
+    line.cells[2].textContent = Number.isFinite(error) ? `${error.toFixed(0)} mm` : "–";
+  });
+}
+
+// Playing: the row follows the clock, so that speed does not depend on the screen.
+function togglePlaying() {
+  state.playing = !state.playing;
+  if (!state.playing) return show();
+  if (state.row === state.clip.rows - 1) state.row = 0;
+  let last = performance.now(), due = 0;
+  const tick = (now) => {
+    if (!state.playing) return;
+    due += (now - last) / 1000 * Number(element("speed").value) * state.clip.fps / state.clip.step;
+    last = now;
+    const steps = Math.floor(due);
+    due -= steps;
+    if (state.row + steps >= state.clip.rows - 1) state.playing = false;
+    if (steps > 0) goTo(state.row + steps);
+    requestAnimationFrame(tick);
+  };
+  requestAnimationFrame(tick);
+  return show();
+}
+
+function point(event, canvas, places) {
+  const box = canvas.getBoundingClientRect();
+  const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+  let nearest = null, least = 14;
+  for (const { joint, at } of places) {
+    const distance = Math.hypot(at[0] - x, at[1] - y);
+    if (distance < least) [nearest, least] = [joint, distance];
+  }
+  const tip = element("tip");
+  tip.hidden = nearest === null;
+  if (nearest !== null) {
+    const error = state.clip.jointError(state.row, nearest);
+    const estimated = state.clip.measured ? "" : " (estimate)";
+    tip.textContent = state.clip.label(nearest) + (Number.isFinite(error) ? `: ${error.toFixed(0)} mm${estimated}` : "");
+    tip.style.left = `${Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8)}px`;
+    tip.style.top = `${event.clientY + 14}px`;
+  }
+  if (nearest !== state.marked) { state.marked = nearest; show(); }
+}
+
+function unpoint() {
+  element("tip").hidden = true;
+  state.marked = null;
+  show();
+}
+
+function listenToPointer() {
+  const scene = element("scene"), image = element("image"), strip = element("strip");
+  scene.addEventListener("pointerdown", (event) => scene.setPointerCapture(event.pointerId));
+  scene.addEventListener("pointermove", (event) => {
+    if (!event.buttons) return point(event, scene, seen.scene);
+    orbit.turn(-0.008 * event.movementX, 0.008 * event.movementY);
+    return show();
+  });
+  scene.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    orbit.zoom(Math.exp(0.0012 * event.deltaY));
+    show();
+  }, { passive: false });
+  image.addEventListener("pointermove", (event) => point(event, image, seen.image));
+  scene.addEventListener("pointerleave", unpoint);
+  image.addEventListener("pointerleave", unpoint);
+  const seek = (event) => {
+    const share = (event.offsetX - 4) / (strip.clientWidth - 8);
+    goTo(Math.round(share * (state.clip.rows - 1)));
+  };
+  strip.addEventListener("pointerdown", seek);
+  strip.addEventListener("pointermove", (event) => { if (event.buttons) seek(event); });
+}
+
+const KEYS = {
+  ArrowLeft: (event) => goTo(state.row - (event.shiftKey ? 10 : 1)),
+  ArrowRight: (event) => goTo(state.row + (event.shiftKey ? 10 : 1)),
+  Home: () => goTo(0),
+  End: () => goTo(state.clip.rows - 1),
+  " ": togglePlaying,
+  a: () => { orbit.turn(-0.1, 0); show(); },
+  d: () => { orbit.turn(0.1, 0); show(); },
+  w: () => { orbit.turn(0, 0.1); show(); },
+  s: () => { orbit.turn(0, -0.1); show(); },
+  "+": () => { orbit.zoom(0.9); show(); },
+  "-": () => { orbit.zoom(1.1); show(); },
+  r: resetView,
+  c: () => { if (state.clip.frustum !== null) lookFromCamera(); },
+};
+
+function listenToKeys() {
+  document.addEventListener("keydown", (event) => {
+    const focused = event.target.tagName;
+    const taken = focused === "SELECT" || (event.key === " " && (focused === "BUTTON" || event.target.type === "checkbox"));
+    const act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (act === undefined || taken || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    act(event);
+  });
+}
+
+function listenToControls() {
+  element("trial").addEventListener("change", (event) => chooseTrial(event.target.value));
+  element("camera").addEventListener("change", (event) => {
+    chooseClip(clipsOf(state.clip.trial)[event.target.selectedIndex]);
+  });
+  element("row").addEventListener("input", (event) => goTo(Number(event.target.value)));
+  element("back").addEventListener("click", () => goTo(state.row - 1));
+  element("on").addEventListener("click", () => goTo(state.row + 1));
+  element("play").addEventListener("click", togglePlaying);
+  element("follow").addEventListener("change", show);
+  element("reset").addEventListener("click", resetView);
+  element("from-camera").addEventListener("click", lookFromCamera);
+  document.querySelectorAll("[data-jump]").forEach((button) => {
+    button.addEventListener("click", () => goTo(state.clip.jumps[Number(button.dataset.jump)]));
+  });
+}
+
+function listenToScreen() {
+  new ResizeObserver(show).observe(element("scene"));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    colours = palette();
+    tellLegend(state.clip);
+    show();
+  });
+}
+
+listenToPointer();
+listenToKeys();
+listenToControls();
+listenToScreen();
+fill(element("trial"), [...new Set(clips.map((clip) => clip.trial))]);
+chooseTrial(clips[0].trial);
