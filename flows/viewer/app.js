@@ -30,7 +30,7 @@ function chooseClip(clip) {
   state.row = 0;
   state.marked = null;
   clip.step = usualStep(clip.frame);
-  clip.window ??= imageWindow(clip);
+  if (clip.pixels !== null) clip.personPx ??= personPx(clip);
   element("row").max = clip.rows - 1;
   element("image-card").hidden = clip.pixels === null;
   element("strip").hidden = clip.error_name === null;
@@ -39,9 +39,9 @@ function chooseClip(clip) {
   element("from-camera").disabled = clip.frustum === null;
   element("axes").textContent = clip.on_floor
     ? "Squares of one metre on the floor"
-    : "Where up is is not known: drawn as if the camera were level";
-  const size = clip.size_px === null ? "" : ` of ${clip.size_px[0]} × ${clip.size_px[1]} pixels`;
-  element("image-caption").textContent = `2D keypoints in the image${size}`;
+    : "Up is not known: drawn as if the camera were level";
+  element("image-caption").textContent = clip.size_px === null
+    ? "" : `2D keypoints, image of ${clip.size_px[0]} × ${clip.size_px[1]} px`;
   tellLegend(clip);
   listJoints(clip);
   resetView();
@@ -52,18 +52,30 @@ function usualStep(frames) {
   return steps.length ? steps[Math.floor(steps.length / 2)] : 1;
 }
 
-// The part of the image in which the clip's keypoints are, as wide as the canvas is for its height.
-function imageWindow(clip) {
-  if (clip.pixels === null) return null;
-  let [x0, y0, x1, y1] = [Infinity, Infinity, -Infinity, -Infinity];
-  for (let at = 0; at < clip.pixels.length; at += 2) {
-    const [x, y] = [clip.pixels[at], clip.pixels[at + 1]];
-    if (!Number.isFinite(x) || !Number.isFinite(y)) continue;
-    [x0, y0, x1, y1] = [Math.min(x0, x), Math.min(y0, y), Math.max(x1, x), Math.max(y1, y)];
+// Corners of the box round a row's keypoints; null where none is seen.
+function boxAt(clip, row) {
+  const points = clip.keypointsAt(row).filter((point) => point.every(Number.isFinite));
+  if (!points.length) return null;
+  const [xs, ys] = [points.map((point) => point[0]), points.map((point) => point[1])];
+  return { x0: Math.min(...xs), y0: Math.min(...ys), x1: Math.max(...xs), y1: Math.max(...ys) };
+}
+
+// Width of the part of the image that holds the person in every frame of the clip.
+function personPx(clip) {
+  let most = 50;
+  for (let row = 0; row < clip.rows; row++) {
+    const box = boxAt(clip, row);
+    if (box !== null) most = Math.max(most, box.x1 - box.x0, box.y1 - box.y0);
   }
-  if (x0 > x1) return { x: 0, y: 0, width: clip.size_px[0], height: clip.size_px[1] };
-  const margin = 0.08 * Math.max(x1 - x0, y1 - y0, 50);
-  return { x: x0 - margin, y: y0 - margin, width: x1 - x0 + 2 * margin, height: y1 - y0 + 2 * margin };
+  return 1.15 * most;
+}
+
+function shownPart(clip, row) {
+  const [width, height] = clip.size_px;
+  const box = element("follow").checked ? boxAt(clip, row) : null;
+  if (box === null) return { x: 0, y: 0, width, height };
+  const side = clip.personPx;
+  return { x: (box.x0 + box.x1 - side) / 2, y: (box.y0 + box.y1 - side) / 2, width: side, height: side };
 }
 
 function tellLegend(clip) {
@@ -83,10 +95,12 @@ function listJoints(clip) {
     ? "Distance from the truth, this frame" : "Estimated error, this frame";
   element("joints").tBodies[0].replaceChildren(...clip.joints.map((_, joint) => {
     const line = document.createElement("tr");
-    const [name, bar, value] = [0, 1, 2].map(() => line.insertCell());
+    const [name, bar] = [0, 1, 2].map(() => line.insertCell());
     name.textContent = clip.label(joint);
-    bar.innerHTML = '<div class="meter"><i></i></div>';
-    value.className = "value";
+    const meter = document.createElement("div");
+    meter.className = "meter";
+    meter.append(document.createElement("i"));
+    bar.append(meter);
     line.addEventListener("pointerenter", () => { state.marked = joint; show(); });
     line.addEventListener("pointerleave", () => { state.marked = null; show(); });
     return line;
@@ -99,7 +113,7 @@ function goTo(row) {
 }
 
 function resetView() {
-  Object.assign(orbit, { pitch: 0.18, distance: 3.2 });
+  Object.assign(orbit, { pitch: 0.18, distance: 2.7 });
   const root = aim();
   const from = state.clip.frustum === null ? [root[0], root[1] - 1, 0] : state.clip.frustum[0];
   orbit.yaw = Math.atan2(from[1] - root[1], from[0] - root[0]) + 0.6;
@@ -128,7 +142,7 @@ function draw() {
   const { clip, row } = state;
   if (element("follow").checked) aim();
   seen.scene = drawScene(element("scene"), orbit, clip, row, state.marked, colours);
-  if (clip.pixels !== null) seen.image = drawImage(element("image"), clip, row, state.marked, clip.window, colours);
+  if (clip.pixels !== null) seen.image = drawImage(element("image"), clip, row, state.marked, shownPart(clip, row), colours);
   if (clip.error_name !== null) drawStrip(element("strip"), clip, row, colours);
   element("row").value = row;
   element("play").textContent = state.playing ? "Stop" : "Play";

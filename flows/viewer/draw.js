@@ -128,16 +128,19 @@ function text(pen, words, x, y, colour, colours) {
   pen.fillText(words, x, y);
 }
 
-// The image's frame with its keypoints; zoomed to where the person is in this clip.
-function drawImage(canvas, clip, row, marked, window_, colours) {
+// The image's frame with its keypoints; `part` is the part of the image that is shown.
+function drawImage(canvas, clip, row, marked, part, colours) {
   const { pen, width, height } = prepared(canvas);
-  const scale = Math.min(width / window_.width, height / window_.height);
-  const left = (width - scale * window_.width) / 2, top = (height - scale * window_.height) / 2;
-  const place = ([x, y]) => [left + scale * (x - window_.x), top + scale * (y - window_.y)];
-  const [a, b] = [place([0, 0]), place(clip.size_px)];
-  pen.strokeStyle = colours.line;
-  pen.lineWidth = 2;
-  pen.strokeRect(a[0], a[1], b[0] - a[0], b[1] - a[1]);
+  const scale = Math.min(width / part.width, height / part.height);
+  const left = (width - scale * part.width) / 2, top = (height - scale * part.height) / 2;
+  const place = ([x, y]) => [left + scale * (x - part.x), top + scale * (y - part.y)];
+  const frame = (corner, opposite, colour) => {
+    pen.strokeStyle = colour;
+    pen.lineWidth = 1.5;
+    pen.strokeRect(corner[0], corner[1], opposite[0] - corner[0], opposite[1] - corner[1]);
+  };
+  frame(place([0, 0]), place(clip.size_px), colours.soft);
+  if (part.width < clip.size_px[0] || part.height < clip.size_px[1]) drawInset(frame, clip, part, width, height, colours);
   const points = clip.keypointsAt(row).map((point) => (known(point) ? place(point) : null));
   clip.parents.forEach((parent, joint) => {
     if (parent < 0 || points[joint] === null || points[parent] === null) return;
@@ -151,6 +154,15 @@ function drawImage(canvas, clip, row, marked, window_, colours) {
     if (joint === marked) ring(pen, at, colours);
   });
   return places;
+}
+
+// A small picture of the whole image, with the part that is shown.
+function drawInset(frame, clip, part, width, height, colours) {
+  const scale = 58 / Math.max(...clip.size_px);
+  const left = width - 4 - scale * clip.size_px[0], top = height - 4 - scale * clip.size_px[1];
+  const place = ([x, y]) => [left + scale * x, top + scale * y];
+  frame(place([0, 0]), place(clip.size_px), colours.line);
+  frame(place([part.x, part.y]), place([part.x + part.width, part.y + part.height]), colours.soft);
 }
 
 // Error by frame, with the mean over all frames as a dashed line.

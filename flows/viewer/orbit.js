@@ -10,7 +10,7 @@ class Orbit {
     this.target = [0, 0, 1];
     this.yaw = 0;
     this.pitch = 0.2;
-    this.distance = 3.2;
+    this.distance = 2.7;
   }
 
   turn(yaw, pitch) {
