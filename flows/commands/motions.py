@@ -50,10 +50,11 @@ def view(
     if as_json:
         print_json(written)
         return
-    say(f"{written.frames:,} frames of {written.clips:,} clips ({written.bytes / 1e6:.1f} MB): {written.page}")
+    megabytes = f"{written.bytes / 1e6:.1f} MB"
+    say(f"{written.frames:,} frames of {written.clips:,} clips, {megabytes}: {written.page}")
     if written.frames_left_out:
+        clips = f", among them {written.clips_left_out:,} whole clips" if written.clips_left_out else ""
         say(
-            f"{written.frames_left_out:,} frames are left out, {written.clips_left_out:,} clips altogether; "
-            "choose by --subject, --trial, --camera",
+            f"{written.frames_left_out:,} frames are left out{clips}; choose by --subject, --trial, --camera",
             "yellow",
         )

@@ -1,1 +1,1 @@
-"""The page that shows poses in motion: an evaluation or a prediction becomes clips, the clips one HTML file."""
+"""The page that shows poses in motion: what was predicted becomes clips, the clips one HTML file."""

@@ -30,12 +30,15 @@ function chooseClip(clip) {
   state.row = 0;
   state.marked = null;
   clip.step = usualStep(clip.frame);
+  if (clip.jointErrors !== null) clip.mostMm ??= clip.jointErrors.reduce((most, error) => Math.max(most, error || 0), 1);
   if (clip.pixels !== null) clip.personPx ??= personPx(clip);
   element("row").max = clip.rows - 1;
   element("image-card").hidden = clip.pixels === null;
   element("strip").hidden = clip.error_name === null;
   element("joint-card").hidden = clip.jointErrors === null;
   document.querySelector(".jumps").hidden = clip.jumps === null;
+  const names = clip.measured ? ["Best", "Median", "Worst"] : ["Lowest", "Median", "Highest"];
+  document.querySelectorAll("[data-jump]").forEach((button, number) => { button.textContent = names[number]; });
   element("from-camera").disabled = clip.frustum === null;
   element("axes").textContent = clip.on_floor
     ? "Squares of one metre on the floor"
@@ -158,11 +161,10 @@ function figureText(clip, row) {
 
 function showJoints(clip, row) {
   const errors = clip.joints.map((_, joint) => clip.jointError(row, joint));
-  const most = Math.max(150, ...errors.filter(Number.isFinite));
   [...element("joints").rows].forEach((line, joint) => {
     const error = errors[joint];
     line.classList.toggle("marked", joint === state.marked);
-    line.querySelector("i").style.width = `${Number.isFinite(error) ? 100 * error / most : 0}%`;
+    line.querySelector("i").style.width = `${Number.isFinite(error) ? 100 * error / clip.mostMm : 0}%`;
     line.cells[2].textContent = Number.isFinite(error) ? `${error.toFixed(0)} mm` : "–";
   });
 }

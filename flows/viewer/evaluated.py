@@ -14,10 +14,11 @@ from poseshift.flows.experiment.folder import RunFolder
 from poseshift.flows.experiment.predictions import Predictions, read_predictions
 from poseshift.flows.experiment.recipe import load_recipe
 from poseshift.flows.experiment.stage import DONE, recorded_inputs
-from poseshift.flows.viewer.clips import Clip, Errors, Float64, Motions, Wanted, as_drawn, frustum
+from poseshift.flows.viewer.clips import Clip, Errors, Float64, Motions, Wanted, as_drawn, frustum, view_rows
 from poseshift.geometry.alignment import root_relative
 from poseshift.geometry.skeleton import SKELETONS, skeleton
 from poseshift.storage.columns import CameraPoses
+from poseshift.storage.inspection import intrinsics_told
 from poseshift.storage.schema import Float32
 from poseshift.storage.store import PoseStore
 from poseshift.training.evaluation.evaluate import frame_errors_mm
@@ -31,14 +32,7 @@ _AGREEMENT_MM = 0.01
 """By how much the mean of the frames may differ from the recorded figure."""
 
 
-def is_evaluation(folder: Path) -> bool:
-    """Tell whether a folder holds a finished evaluation."""
-    return (folder / DONE).is_file() and (folder / "predictions").is_dir()
-
-
-def evaluated_motions(
-    folder: Path, protocol: str | None, store: str | None, wanted: Wanted
-) -> Motions:
+def evaluated_motions(folder: Path, protocol: str | None, store: str | None, wanted: Wanted) -> Motions:
     """Read the predictions of an evaluation, and their truth from the store that it measured.
 
     Parameters
@@ -81,7 +75,8 @@ def evaluated_motions(
             f"Predictions under {chosen.name}, which measures {result.frames:,} frames: "
             f"{errors.name} {result.over_frames.value:.1f} mm over all of them."
         ),
-        notes=tuple(_notes(record, result, chosen)),
+        notes=tuple(_notes(record, result)),
+        remarks=tuple(_remarks(chosen)),
         clips=clips,
     )
 
@@ -163,7 +158,7 @@ def _errors(
     if abs(float(frame_mm.mean()) - result.over_frames.value) > _AGREEMENT_MM:
         raise ValueError(
             f"the predictions in {folder} have a mean error of {frame_mm.mean():.2f} mm under {chosen.name}, "
-            f"but {result.over_frames.value:.2f} mm were recorded; one of the files was changed: evaluate again"
+            f"but {result.over_frames.value:.2f} mm were recorded; a file was changed: evaluate again"
         )
     return Errors(
         name=METRICS[result.headline_metric].title.removesuffix(", mm"),
@@ -177,11 +172,10 @@ def _errors(
 
 def _wanted_runs(poses: CameraPoses, wanted: Wanted) -> Iterator[NDArray[np.intp]]:
     """Rows of every trial and camera that is wanted, in the order of the store."""
-    starts = np.concatenate([[0], np.flatnonzero(~poses.same_view) + 1, [len(poses)]])
-    for first, last in zip(starts[:-1], starts[1:], strict=True):
-        key, camera = poses.trials[poses.trial[first]].key, poses.cameras[poses.camera[first]]
+    for rows in view_rows(poses):
+        key, camera = poses.trials[poses.trial[rows[0]]].key, poses.cameras[poses.camera[rows[0]]]
         if wanted.takes(key.subject, key.trial, camera.name):
-            yield np.arange(first, last)
+            yield rows
 
 
 def _clip(poses: CameraPoses, predicted: Float32, errors: Errors, rows: NDArray[np.intp]) -> Clip:
@@ -211,21 +205,28 @@ def _names(poses: CameraPoses) -> str:
     return f"{trials}{more}, seen by {', '.join(dict.fromkeys(camera.name for camera in poses.cameras))}"
 
 
-def _notes(record: EvaluationRecord, result: EvaluationResult, chosen: Protocol) -> Iterator[str]:
-    yield (
-        "The lifter answers relative to the root joint; its skeleton is drawn at the true root. "
-        "Errors of joints are distances of the two skeletons as drawn."
-    )
-    if chosen.alignment != "none":
-        yield (
-            f"{chosen.name} measures a frame after a fit ({chosen.alignment}), which the picture does not show."
-        )
-    elif skeleton(chosen.skeleton).joint_names != chosen.joints:
-        yield f"The error of a frame is the mean over {len(chosen.joints)} joints: {', '.join(chosen.joints)}."
-    if chosen.positions == "universal":
-        yield "Truth is in universal size, in which the data set makes all people alike; feet may not meet the floor."
+def _notes(record: EvaluationRecord, result: EvaluationResult) -> Iterator[str]:
     if record.restaged_from:
         yield f"Restaged motion, not the original recordings: {record.restaged_from}."
     gaps = gaps_told(result.interpolated, result.frames)
     if gaps is not None:
         yield gaps
+    cameras = intrinsics_told(record.intrinsics)
+    if cameras is not None:
+        yield cameras
+
+
+def _remarks(chosen: Protocol) -> Iterator[str]:
+    yield (
+        "The lifter answers relative to the root joint; its skeleton is drawn at the true root. "
+        "Errors of joints are distances of the two skeletons as drawn."
+    )
+    if chosen.alignment != "none":
+        yield f"{chosen.name} measures a frame after a fit ({chosen.alignment}), which the picture lacks."
+    if skeleton(chosen.skeleton).joint_names != chosen.joints:
+        yield f"A frame's error is over {len(chosen.joints)} joints: {', '.join(chosen.joints)}."
+    if chosen.positions == "universal":
+        yield (
+            "Truth is in universal size, in which the data set makes all people alike; feet may not meet the "
+            "floor."
+        )

@@ -33,7 +33,9 @@ class MotionView:
     title, lead : str
         Heading and first sentence.
     notes : tuple[str, ...]
-        What a reader must know.
+        What a reader must know before looking, what was left out among it.
+    remarks : tuple[str, ...]
+        How things are measured and drawn.
     data : str
         JSON of the clips, safe inside a script element.
     """
@@ -41,6 +43,7 @@ class MotionView:
     title: str
     lead: str
     notes: tuple[str, ...]
+    remarks: tuple[str, ...]
     data: str
 
 
@@ -119,7 +122,8 @@ def render(motions: Motions, choice: Choice) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    view = MotionView(motions.title, motions.lead, (*motions.notes, *_left_out(choice)), in_script(data))
+    notes = (*motions.notes, *_left_out(choice))
+    view = MotionView(motions.title, motions.lead, notes, motions.remarks, in_script(data))
     return environment.get_template("viewer/page.html.j2").render(view=view)
 
 
@@ -136,14 +140,13 @@ def _left_out(choice: Choice) -> tuple[str, ...]:
     cut = sum(len(one.clip.frame) < one.frames_in_all for one in choice.shown)
     shown = sum(len(one.clip.frame) for one in choice.shown)
     told = (
-        f"{shown:,} of {shown + choice.frames_left_out:,} frames are on this page. Of {cut:,} clips there is a "
-        "stretch round the worst frame (without errors: the first frames), with the best and the median frame; "
-        "means are over all of their frames."
+        f"{shown:,} of {shown + choice.frames_left_out:,} frames are on this page. Of {cut:,} clips it has a "
+        "stretch round the worst frame, the best and the median frame; means are over all of their frames."
     )
     if not choice.clips_left_out:
         return (told,)
     return (
         told,
-        f"{choice.clips_left_out:,} of {len(choice.shown) + choice.clips_left_out:,} clips are not on this page; "
+        f"{choice.clips_left_out:,} of {len(choice.shown) + choice.clips_left_out:,} clips are not on it; "
         "choose them by --subject, --trial and --camera.",
     )
