@@ -40,6 +40,9 @@ from poseshift.flows.runtime.events import announce_commit
 from poseshift.flows.runtime.logs import recorded
 from poseshift.flows.runtime.retries import patient_task
 from poseshift.flows.train import train_with_progress
+from poseshift.flows.viewer.clips import Wanted
+from poseshift.flows.viewer.evaluated import evaluated_motions
+from poseshift.flows.viewer.page import write_motions
 from poseshift.preprocessing.datasets import DATASETS
 from poseshift.preprocessing.ingest import IngestReport
 from poseshift.storage.files import write_atomically
@@ -131,7 +134,7 @@ def publish_untested(recipe: Recipe, trained: tuple[TrainedUntested, ...]) -> La
 
 
 def publish(recipe: Recipe, trained: tuple[Trained, ...]) -> Summary:
-    """Write an experiment's summary and report into its folder."""
+    """Write an experiment's summary, its report and the page of its motions into its folder."""
     report_progress(Step("report", 0, 1))
     folder = RunFolder(recipe.run_dir)
     results = {
@@ -149,6 +152,9 @@ def publish(recipe: Recipe, trained: tuple[Trained, ...]) -> Summary:
         origins=find_origins(recipe),
     )
     write_atomically(folder.summary, summary.model_dump_json(indent=2) + "\n")
+    evaluated = folder.evaluation(recipe.method.name, recipe.seeds[0])
+    shown = evaluated_motions(evaluated, None, recipe.required_test.data.store, Wanted())
+    write_motions(shown, folder.motions)
     write_page(build_view(recipe, summary, gather(recipe, trained)), folder.report)
     report_progress(Step("report", 1, 1, str(folder.report)))
     return summary

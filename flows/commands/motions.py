@@ -22,7 +22,7 @@ app = typer.Typer()
 def view(
     folder: Annotated[Path, typer.Argument(help="The folder that `evaluate` or `predict` wrote.")],
     out: Annotated[
-        Path | None, typer.Option(help="The page to write. Default: view.html in the folder.")
+        Path | None, typer.Option(help="The page to write. Default: motions.html in the folder.")
     ] = None,
     protocol: Annotated[
         str | None, typer.Option(help="Protocol of an evaluation. Default: its first one.")
@@ -46,7 +46,7 @@ def view(
     wanted = Wanted(*(tuple(names) if names else None for names in (subject, trial, camera)))
     with user_errors(ValueError, OSError, StoreError), work_shown("view"):
         motions = read_motions(folder, protocol, store, wanted)
-        written = write_motions(motions, out or folder / "view.html", frames)
+        written = write_motions(motions, out or folder / "motions.html", frames)
     if as_json:
         print_json(written)
         return

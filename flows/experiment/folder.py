@@ -33,6 +33,11 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def motions(self) -> Path:
+        """The page of what the recipe's own method predicted by the first seed."""
+        return self.path / "motions.html"
+
+    @property
     def environment(self) -> Path:
         """The program, the machine and the packages of the latest run."""
         return self.path / "environment.json"

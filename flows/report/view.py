@@ -94,7 +94,7 @@ class ReportView:
     without_gap : bool
         Whether an adapted method has a gain and no share of the gap.
     aligned_by : str
-        Label of the recipe's own method, whose alignment is drawn.
+        Label of the recipe's own method, whose alignment and motions are drawn.
     intervals : Chart
         Chart of the headline's MPJPE.
     details : tuple[ResultTable, ...]

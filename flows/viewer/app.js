@@ -39,7 +39,7 @@ function chooseClip(clip) {
   document.querySelector(".jumps").hidden = clip.jumps === null;
   const names = clip.measured ? ["Best", "Median", "Worst"] : ["Lowest", "Median", "Highest"];
   document.querySelectorAll("[data-jump]").forEach((button, number) => { button.textContent = names[number]; });
-  element("from-camera").disabled = clip.frustum === null;
+  element("from-camera").disabled = element("overview").disabled = clip.frustum === null;
   element("axes").textContent = clip.on_floor
     ? "Squares of one metre on the floor"
     : "Up is not known: drawn as if the camera were level";
@@ -132,6 +132,16 @@ function aim() {
 function lookFromCamera() {
   aim();
   orbit.standAt(state.clip.frustum[0]);
+  show();
+}
+
+// Person and camera from the side.
+function lookFromAside() {
+  const root = aim(), camera = state.clip.frustum[0];
+  const away = [camera[0] - root[0], camera[1] - root[1]];
+  orbit.yaw = Math.atan2(away[1], away[0]) + Math.PI / 2;
+  orbit.pitch = 0.3;
+  orbit.distance = Math.min(40, 2 * Math.hypot(...away) + 1);
   show();
 }
 
@@ -252,6 +262,7 @@ const KEYS = {
   "+": () => { orbit.zoom(0.9); show(); },
   "-": () => { orbit.zoom(1.1); show(); },
   r: resetView,
+  o: () => { if (state.clip.frustum !== null) lookFromAside(); },
   c: () => { if (state.clip.frustum !== null) lookFromCamera(); },
 };
 
@@ -276,7 +287,12 @@ function listenToControls() {
   element("on").addEventListener("click", () => goTo(state.row + 1));
   element("play").addEventListener("click", togglePlaying);
   element("follow").addEventListener("change", show);
+  // After a click by the pointer, space plays; after one by a key, the button keeps it.
+  document.addEventListener("click", (event) => {
+    if (event.detail > 0 && event.target.tagName === "BUTTON") event.target.blur();
+  });
   element("reset").addEventListener("click", resetView);
+  element("overview").addEventListener("click", lookFromAside);
   element("from-camera").addEventListener("click", lookFromCamera);
   document.querySelectorAll("[data-jump]").forEach((button) => {
     button.addEventListener("click", () => goTo(state.clip.jumps[Number(button.dataset.jump)]));

@@ -12,6 +12,7 @@ import base64
 import numpy as np
 from numpy.typing import NDArray
 
+from poseshift.flows.viewer.clips import Clip
 from poseshift.flows.viewer.cut import Shown
 from poseshift.storage.model import FrozenModel
 
@@ -124,7 +125,8 @@ def pack_array(array: NDArray[np.floating], unit: float) -> Packed:
     return Packed(unit=chosen, data=base64.b64encode(numbers.tobytes()).decode("ascii"))
 
 
-def bytes_per_frame(shown_joints: int) -> int:
-    """Bound what one frame takes on the page: three skeletons at most, errors, and its number and figure."""
-    numbers = shown_joints * (3 + 3 + 2 + 1)
+def bytes_per_frame(clip: Clip) -> int:
+    """Bound what a frame of a clip takes on the page: its arrays, its number and its figure."""
+    arrays = ((clip.predicted, 3), (clip.truth, 3), (clip.keypoints_px, 2), (clip.errors, 1))
+    numbers = clip.skeleton.joints * sum(width for array, width in arrays if array is not None)
     return int(numbers * _BYTES_PER_NUMBER) + 24

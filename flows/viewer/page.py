@@ -108,9 +108,9 @@ def write_motions(motions: Motions, path: Path, frames: int | None = None) -> Wr
 
 def room_for(motions: Motions) -> int:
     """Count the frames of these clips that fit on a page."""
-    joints = max(clip.skeleton.joints for clip in motions.clips)
+    widest = max(bytes_per_frame(clip) for clip in motions.clips)
     free = LARGEST_PAGE_BYTES - _PAGE_ITSELF_BYTES - _CLIP_BYTES * min(len(motions.clips), MOST_CLIPS)
-    return free // bytes_per_frame(joints)
+    return free // widest
 
 
 def render(motions: Motions, choice: Choice) -> str:
@@ -141,7 +141,8 @@ def _left_out(choice: Choice) -> tuple[str, ...]:
     shown = sum(len(one.clip.frame) for one in choice.shown)
     told = (
         f"{shown:,} of {shown + choice.frames_left_out:,} frames are on this page. Of {cut:,} clips it has a "
-        "stretch round the worst frame, the best and the median frame; means are over all of their frames."
+        "stretch round the worst frame (largest error or estimate), the best and the median frame; means are "
+        "over all of their frames."
     )
     if not choice.clips_left_out:
         return (told,)

@@ -1,6 +1,7 @@
 """A small experiment from restaged raw trees, and a Prefect server; each made once per test process."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
@@ -21,6 +23,17 @@ from poseshift.flows.experiment.recipe import PoseData, Recipe, StoredData, Test
 from poseshift.flows.pipeline import evaluate_method, prepare_data, publish, train_method
 from poseshift.training.lifters.registry import preset
 from poseshift.training.schedule import Schedule
+
+OFFLINE = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+"""Options of a Chromium that opens no connection of its own."""
 
 
 def experiment(trees: Path, folder: Path) -> Recipe:
@@ -81,6 +94,19 @@ def finished(prepared: Recipe) -> tuple[Recipe, tuple[Trained, ...]]:
 def experiment_in() -> Callable[[Path, Path], Recipe]:
     """:func:`experiment`, for tests that need trees and folders of their own."""
     return experiment
+
+
+@pytest.fixture(scope="module")  # not longer: its event loop is in the way of flows in other modules
+def browser() -> Iterator[Browser]:
+    """A Chromium that asks nobody for anything by itself."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    executable = next((found for name in names if (found := shutil.which(name))), None)
+    if executable is None:
+        pytest.skip("needs a Chromium on the PATH; playwright's own is not downloaded")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=executable, args=list(OFFLINE))
+        yield running
+        running.close()
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,10 @@
 """The report in a real browser: what a person sees, on a desk and on a phone."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from poseshift.flows.experiment.folder import RunFolder, Trained
 from poseshift.flows.experiment.recipe import Recipe
@@ -13,24 +12,6 @@ from poseshift.flows.experiment.results import Summary
 from poseshift.flows.report.gather import gather
 from poseshift.flows.report.page import write_page
 from poseshift.flows.report.view import build_view
-
-EXECUTABLE = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
-    None,
-)
-OFFLINE = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-pytestmark = pytest.mark.skipif(
-    EXECUTABLE is None, reason="needs a Chromium on the PATH; playwright's own is not downloaded"
-)
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +23,6 @@ def page_and_summary(
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_page(build_view(recipe, summary, gather(recipe, trained)), path)
     return path, summary
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=EXECUTABLE, args=list(OFFLINE))
-        yield running
-        running.close()
 
 
 @pytest.fixture(params=[(1200, 900), (375, 800)], ids=["desk", "phone"])
