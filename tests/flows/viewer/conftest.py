@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from poseshift.flows.experiment.folder import RunFolder, Trained
-from poseshift.flows.experiment.recipe import Recipe
+from poseshift.flows.experiment.recipe import Recipe, save_recipe
 from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
 
@@ -33,6 +33,7 @@ class Evaluated:
 def evaluated(finished: tuple[Recipe, tuple[Trained, ...]]) -> Evaluated:
     """The evaluation of the recipe's own method, and the errors of its last trial."""
     recipe, _ = finished
+    save_recipe(recipe, RunFolder(recipe.run_dir).recipe)  # as a run does first
     folder = RunFolder(recipe.run_dir).evaluation(recipe.method.name, recipe.seeds[0])
     store = PoseStore.open(recipe.required_test.data.store)
     key = store.keys()[-1]

@@ -17,13 +17,13 @@ from poseshift.flows.experiment.stage import DONE
 from poseshift.flows.viewer.clips import FRUSTUM_DEPTH_M, Wanted, as_drawn, frustum
 from poseshift.flows.viewer.read import read_motions
 from poseshift.geometry.camera import Camera, project, world_to_camera
+from poseshift.storage.columns import CameraPoses
 from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
+from poseshift.training.prediction.smoothing import NoSmoothing
 
 if TYPE_CHECKING:
     from tests.flows.viewer.conftest import Evaluated
-
-S1 = Wanted(subjects=("S1",))
 
 
 def test_every_clip_has_the_figures_of_its_sequence(evaluated: "Evaluated") -> None:
@@ -79,7 +79,7 @@ def test_predictions_that_were_changed_are_refused(evaluated: "Evaluated", tmp_p
     with pytest.raises(ValueError, match="were recorded; a file was changed"):
         read_motions(folder, None, evaluated.store.location, Wanted())
     np.savez(file, **{**held, "frame": held["frame"] + 1})
-    with pytest.raises(ValueError, match="are not of the .* rows that the store gives"):
+    with pytest.raises(ValueError, match=r"are not of the .* rows that the store gives"):
         read_motions(folder, None, evaluated.store.location, Wanted())
     with pytest.raises(FileNotFoundError, match="say --store"):
         read_motions(folder, None, None, Wanted())
@@ -88,7 +88,7 @@ def test_predictions_that_were_changed_are_refused(evaluated: "Evaluated", tmp_p
 def test_messages_name_what_there_is(
     evaluated: "Evaluated", finished: tuple[Recipe, tuple[Trained, ...]]
 ) -> None:
-    with pytest.raises(ValueError, match="there are .*TS1"):
+    with pytest.raises(ValueError, match=r"there are .*TS1"):
         read_motions(evaluated.folder, None, None, Wanted(trials=("nothing",)))
     with pytest.raises(ValueError, match="not evaluated under '3dhp-poseaug16'; there are 3dhp-annot3"):
         read_motions(evaluated.folder, "3dhp-poseaug16", None, Wanted())
@@ -127,9 +127,7 @@ def prediction(
     return folder
 
 
-def test_a_prediction_is_shown_with_the_keypoints_that_were_lifted(
-    prediction: Path, prepared: Recipe
-) -> None:
+def test_a_prediction_is_shown_with_its_keypoints(prediction: Path, prepared: Recipe) -> None:
     motions = read_motions(prediction, None, None, Wanted())
     store = PoseStore.open(prepared.source.store)
     assert {clip.trial for clip in motions.clips} == {key.path for key in store.keys() if key.subject == "S1"}
@@ -154,19 +152,36 @@ def test_a_prediction_is_shown_with_the_keypoints_that_were_lifted(
     assert any("mean body" in remark for remark in motions.remarks)
 
 
-def test_predicted_positions_lie_before_their_keypoints(prediction: Path, prepared: Recipe) -> None:
-    """The frustum stands where the prediction was made from: its ray through a root meets the root."""
-    clip = read_motions(prediction, None, None, S1).clips[0]
+def test_what_a_right_lifter_predicts_lies_behind_its_keypoints(
+    finished: tuple[Recipe, tuple[Trained, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The frustum stands where the prediction was made from: its ray through a keypoint meets the joint."""
+    recipe, _ = finished
+    store = PoseStore.open(recipe.source.store)
+
+    def truth(_: object, poses: CameraPoses, **__: object) -> np.ndarray:
+        found = np.empty_like(poses.positions_camera)
+        for row in range(len(poses)):
+            key = poses.trials[poses.trial[row]].key
+            world = store.read_array(key, "positions_world")[poses.frame[row]]
+            found[row] = (world - world[:1]) @ np.asarray(poses.cameras[poses.camera[row]].rotation).T
+        return found
+
+    monkeypatch.setattr("poseshift.training.prediction.views.predict", truth)
+    lifter = RunFolder(recipe.run_dir).lifter("gpa", 0)
+    options = PredictionOptions(subjects=("S1",), smoothing=NoSmoothing())
+    predict_store(lifter, recipe.source.store, options, tmp_path / "out", "cpu")
+    clip = read_motions(tmp_path / "out", None, None, Wanted()).clips[0]
     assert clip.frustum is not None
     assert clip.keypoints_px is not None
     assert clip.size_px is not None
     centre, corners = clip.frustum[0], clip.frustum[1:]
-    share = clip.keypoints_px[:, 0] / clip.size_px
+    share = clip.keypoints_px / clip.size_px
     across, down = corners[1] - corners[0], corners[3] - corners[0]
-    rays = corners[0] + share[:, :1] * across + share[:, 1:] * down - centre
-    roots = clip.predicted[:, 0] - centre
-    cosine = (rays * roots).sum(axis=1) / np.linalg.norm(rays, axis=1) / np.linalg.norm(roots, axis=1)
-    assert np.degrees(np.arccos(cosine.clip(-1, 1))).mean() < 3  # the lifter has hardly learned, and a lens
+    rays = corners[0] + share[..., :1] * across + share[..., 1:] * down - centre
+    joints = clip.predicted - centre
+    cosine = (rays * joints).sum(axis=-1) / np.linalg.norm(rays, axis=-1) / np.linalg.norm(joints, axis=-1)
+    assert np.degrees(np.arccos(cosine.clip(-1, 1))).max() < 1  # frusta are drawn without the lens
 
 
 def test_a_prediction_that_was_changed_is_refused(prediction: Path, tmp_path: Path) -> None:
