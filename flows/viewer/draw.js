@@ -59,17 +59,9 @@ function drawScene(canvas, orbit, clip, row, marked, colours) {
   }
   if (clip.frustum !== null) drawFrustum(pen, lens, line, clip, colours);
   const scale = lens.focal / orbit.distance;
-  const bones = [];
-  clip.parents.forEach((parent, joint) => {
-    if (parent < 0) return;
-    if (truth !== null) bones.push({ seen: lens.segment(truth[parent], truth[joint]), colour: colours.truth, wide: 0.036, alpha: 0.8 });
-    bones.push({ seen: lens.segment(predicted[parent], predicted[joint]), colour: colours[clip.sides[joint]], wide: 0.017, alpha: 1 });
-  });
-  bones.filter((bone) => bone.seen !== null && Number.isFinite(bone.seen.depth))
-    .sort((one, other) => other.seen.depth - one.seen.depth)
-    .forEach(({ seen, colour, wide, alpha }) => {
-      stroke(pen, seen.from, seen.to, colour, Math.max(1.5, wide * lens.focal / seen.depth), alpha);
-    });
+  // What was predicted lies over the truth wherever it is, so that all of it can be seen.
+  if (truth !== null) drawBones(pen, lens, clip, truth, () => colours.truth, 0.036);
+  drawBones(pen, lens, clip, predicted, (joint) => colours[clip.sides[joint]], 0.017);
   const places = [];
   predicted.forEach((point, joint) => {
     const at = lens.project(point);
@@ -82,6 +74,16 @@ function drawScene(canvas, orbit, clip, row, marked, colours) {
     }
   });
   return places;
+}
+
+// The bones of a skeleton, far ones first; their width in metres.
+function drawBones(pen, lens, clip, pose, colourOf, width) {
+  clip.parents.map((parent, joint) => (parent < 0 ? null : { joint, seen: lens.segment(pose[parent], pose[joint]) }))
+    .filter((bone) => bone !== null && bone.seen !== null && Number.isFinite(bone.seen.depth))
+    .sort((one, other) => other.seen.depth - one.seen.depth)
+    .forEach(({ joint, seen }) => {
+      stroke(pen, seen.from, seen.to, colourOf(joint), Math.max(1.5, width * lens.focal / seen.depth));
+    });
 }
 
 function ring(pen, at, colours) {
