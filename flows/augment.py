@@ -28,6 +28,7 @@ from poseshift.flows.runtime.retries import patient_task
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import read_camera_poses
 from poseshift.storage.exchange.augmented import export_augmented
+from poseshift.storage.exchange.publication import ExportOrigin, publish, staged
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file
 from poseshift.storage.store import PoseStore
@@ -62,6 +63,8 @@ class AugmentRequest(FrozenModel):
     """Of everything random."""
     npz: Path | None = None
     """A file of plain arrays to write, too, for programs that do not read the store."""
+    replace: bool = False
+    """Whether an npz that was made from something else is overwritten."""
     dask: str | None = None
     """Address of a Dask scheduler (tcp://host:8786) whose workers augment; the set is the same."""
 
@@ -131,8 +134,10 @@ def augment_store(request: AugmentRequest) -> AugmentRecord:
             over=over,
         )
     if request.npz is not None:
-        request.npz.parent.mkdir(parents=True, exist_ok=True)
-        export_augmented(store, request.npz)
+        origin = ExportOrigin(layout="augmented", source=str(store.location), snapshot=store.snapshot)
+        with staged(request.npz) as draft:
+            export_augmented(store, draft)
+            publish(draft, request.npz, origin, replace=request.replace)
     record = _record(store)
     report_progress(Step(name, 1, 1, f"{record.poses:,} poses"))
     return record

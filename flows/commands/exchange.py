@@ -17,7 +17,7 @@ import typer
 
 from poseshift.flows.commands.console import say, user_errors, warn, work_shown
 from poseshift.flows.commands.options import Plugins
-from poseshift.flows.experiment.predictions import export_for_3dhp_scripts
+from poseshift.flows.experiment.predictions import export_for_3dhp_scripts, prediction_file
 from poseshift.geometry.camera import Camera
 from poseshift.geometry.skeleton import SKELETONS
 from poseshift.preprocessing.acceptance import accepted
@@ -27,6 +27,7 @@ from poseshift.storage.columns import Selection, read_camera_poses
 from poseshift.storage.exchange import mmpose, poseaug, pstmo, videopose3d
 from poseshift.storage.exchange.mmpose import ImageName, ImageNaming
 from poseshift.storage.exchange.npz import ExchangeError, ObjectArrays
+from poseshift.storage.exchange.publication import ExportOrigin, publish, staged
 from poseshift.storage.exchange.registry import FORMATS
 from poseshift.storage.exchange.trials import trials_of
 from poseshift.storage.lock import StoreLockedError
@@ -42,7 +43,15 @@ export_app = typer.Typer(
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
 
-_MENDABLE = (ExchangeError, StoreError, StoreLockedError, FileNotFoundError, ValueError, KeyError)
+_MENDABLE = (
+    ExchangeError,
+    StoreError,
+    StoreLockedError,
+    FileNotFoundError,
+    IsADirectoryError,
+    ValueError,
+    KeyError,
+)
 
 InFile = Annotated[Path, typer.Argument(help="The npz file.", exists=True, dir_okay=False)]
 OutFile = Annotated[Path, typer.Argument(help="The npz file to write.", dir_okay=False)]
@@ -67,6 +76,10 @@ Detector = Annotated[
 Positions = Annotated[
     PositionsKind,
     typer.Option(help="3D at the data set's common height (P-STMO's own files), or as annotated (D3DP's)."),
+]
+
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Overwrite a file that was made from something else.")
 ]
 
 
@@ -161,6 +174,7 @@ def export_other(
     name: Annotated[str, typer.Argument(help="The format, as its module names it.")],
     store: Store,
     place: Annotated[Path, typer.Argument(help="The file or folder to write.")],
+    replace: Replace = False,
     plugin: Plugins = None,
 ) -> None:
     """Write any format of the list with its defaults, those of a --plugin among them."""
@@ -169,7 +183,9 @@ def export_other(
         if write is None:
             raise ValueError(f"format {name!r} is not written")
         opened = PoseStore.open(store)
-        written = write(opened, _parent_made(place))
+        with staged(place) as draft:
+            write(opened, draft)
+            written = publish(draft, place, _origin(name, opened), replace=replace)
     _print_written(opened, *written)
 
 
@@ -180,41 +196,57 @@ def export_videopose3d(
     keypoints: Annotated[
         str, typer.Option(help="ground_truth, or the name of a detector in the store.")
     ] = "ground_truth",
+    replace: Replace = False,
 ) -> None:
     """VideoPose3D's pair: data_3d_h36m.npz and data_2d_h36m_<keypoints>.npz."""
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
-        written = videopose3d.export_pair(opened, folder, keypoints)
+        with staged(folder) as draft:
+            videopose3d.export_pair(opened, draft, keypoints)
+            # Not among the settings: the 2D file has the keypoints in its name, the 3D one none of them.
+            written = publish(draft, folder, _origin("videopose3d", opened), replace=replace)
     _print_written(opened, *written)
 
 
 @export_app.command("pstmo-train")
-def export_pstmo_train(store: Store, file: OutFile, positions: Positions = "universal") -> None:
+def export_pstmo_train(
+    store: Store, file: OutFile, positions: Positions = "universal", replace: Replace = False
+) -> None:
     """P-STMO's data_train_3dhp.npz, of its eight cameras."""
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
-        pstmo.export_train(opened, _parent_made(file), positions=positions)
-    _print_written(opened, file)
+        with staged(file) as draft:
+            pstmo.export_train(opened, draft, positions=positions)
+            written = publish(
+                draft, file, _origin("pstmo-train", opened, positions=positions), replace=replace
+            )
+    _print_written(opened, *written)
 
 
 @export_app.command("pstmo-test")
-def export_pstmo_test(store: Store, file: OutFile, positions: Positions = "universal") -> None:
+def export_pstmo_test(
+    store: Store, file: OutFile, positions: Positions = "universal", replace: Replace = False
+) -> None:
     """P-STMO's data_test_3dhp.npz, of all frames with the mask of the valid ones."""
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
-        pstmo.export_test(opened, _parent_made(file), positions)
-    _print_written(opened, file)
+        with staged(file) as draft:
+            pstmo.export_test(opened, draft, positions)
+            written = publish(
+                draft, file, _origin("pstmo-test", opened, positions=positions), replace=replace
+            )
+    _print_written(opened, *written)
 
 
 @export_app.command("poseaug")
-def export_poseaug(store: Store, file: OutFile) -> None:
+def export_poseaug(store: Store, file: OutFile, replace: Replace = False) -> None:
     """PoseAug's test_3dhp.npz: valid frames with all joints inside the image. It cannot be imported."""
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
-        rows = poseaug.export_test(
-            read_camera_poses(opened, Selection(positions="universal")), _parent_made(file)
-        )
-    _print_written(opened, file)
+        with staged(file) as draft:
+            rows = poseaug.export_test(read_camera_poses(opened, Selection(positions="universal")), draft)
+            written = publish(draft, file, _origin("poseaug", opened), replace=replace)
+    _print_written(opened, *written)
     say(f"{rows:,} rows; the file names no sequence, frame or camera.")
 
 
@@ -224,13 +256,17 @@ def export_mmpose(
     file: OutFile,
     images: Annotated[ImageNaming, typer.Option(help="Data set whose images are named.")] = "human36m",
     frame_step: Annotated[int, typer.Option(min=1, help="Use every n-th frame.")] = 1,
+    replace: Replace = False,
 ) -> None:
     """Write an annotation file of mmpose, one row per image; it holds no pickle."""
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
         poses = read_camera_poses(opened, Selection(frame_step=frame_step, positions="annotated"))
-        mmpose.export_annotations(poses, _parent_made(file), images)
-    _print_written(opened, file)
+        origin = _origin("mmpose", opened, images=images, frame_step=str(frame_step))
+        with staged(file) as draft:
+            mmpose.export_annotations(poses, draft, images)
+            written = publish(draft, file, origin, replace=replace)
+    _print_written(opened, *written)
 
 
 @export_app.command("predictions")
@@ -240,11 +276,19 @@ def export_predictions(
     ],
     file: Annotated[Path, typer.Argument(help="The file to write: inference_data.mat.", dir_okay=False)],
     protocol: Annotated[str, typer.Option(help="Under which the lifter predicted.")] = "3dhp-official",
+    replace: Replace = False,
     plugin: Plugins = None,
 ) -> None:
     """Predictions for the MATLAB scripts of MPI-INF-3DHP: P-STMO's inference_data.mat, valid frames only."""
-    with user_errors(*_MENDABLE):
-        written = export_for_3dhp_scripts(evaluation, protocol, file)
+    with user_errors(*_MENDABLE), staged(file) as draft:
+        written = export_for_3dhp_scripts(evaluation, protocol, draft)
+        origin = ExportOrigin(
+            layout="predictions",
+            source=str(evaluation.resolve()),
+            snapshot=digest_file(prediction_file(evaluation, protocol), evaluation).sha256,
+            settings={"protocol": protocol},
+        )
+        publish(draft, file, origin, replace=replace)
     frames = ", ".join(f"{name} {count:,}" for name, count in written.items())
     say(f"{file}: frames of {frames}")
 
@@ -287,9 +331,8 @@ def _camera_of(images: ImageNaming) -> Callable[[ImageName], Camera]:
     return camera_of
 
 
-def _parent_made(file: Path) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return file
+def _origin(layout: str, store: PoseStore, **settings: str) -> ExportOrigin:
+    return ExportOrigin(layout=layout, source=str(store.location), snapshot=store.snapshot, settings=settings)
 
 
 def _print_written(store: PoseStore, *files: Path) -> None:

@@ -179,3 +179,52 @@ def test_a_store_is_not_overwritten(poseshift, prepared: Recipe, tmp_path: Path)
     result = poseshift("import", "mmpose", tmp_path / "a.npz", prepared.source.store)
     assert result.exit_code == 1
     assert "there is a store already" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "which", "options", "name"),
+    [
+        ("videopose3d", "source", (), "pair/data_3d_h36m.npz"),
+        ("mmpose", "source", ("--frame-step", "20"), "a.npz"),
+        ("pstmo-test", "test", (), "a.npz"),
+        ("poseaug", "test", (), "a.npz"),
+        ("pstmo-train", "target", ("--positions", "annotated"), "a.npz"),
+    ],
+)
+def test_an_export_does_not_replace_another(
+    poseshift, prepared: Recipe, tmp_path: Path, kind: str, which: str, options: tuple[str, ...], name: str
+) -> None:
+    data = {"source": prepared.source, "test": prepared.test.data, "target": prepared.target}[which]
+    file, place = tmp_path / name, tmp_path / name.partition("/")[0]
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"of another store")
+    command = ("export", kind, data.store, place, *options)
+    refused = poseshift(*command)
+    assert refused.exit_code == 1
+    assert isinstance(refused.exception, SystemExit)
+    assert f"{file} holds what nothing beside it describes" in refused.stderr
+    assert PoseStore.open(data.store).snapshot in refused.stderr
+    assert file.read_bytes() == b"of another store"
+    replaced = poseshift(*command, "--replace")
+    assert replaced.exit_code == 0, replaced.stderr
+    assert file.read_bytes()[:2] == b"PK"
+    assert poseshift(*command).exit_code == 0, "the same export again"
+
+
+def test_an_export_of_other_settings_is_refused(poseshift, prepared: Recipe, tmp_path: Path) -> None:
+    store, file = prepared.source.store, tmp_path / "a.npz"
+    assert poseshift("export", "mmpose", store, file, "--frame-step", "20").exit_code == 0
+    before = file.read_bytes()
+    refused = poseshift("export", "mmpose", store, file, "--frame-step", "10")
+    assert refused.exit_code == 1
+    assert "frame_step 20" in refused.stderr
+    assert "frame_step 10" in refused.stderr
+    assert file.read_bytes() == before
+
+
+def test_the_file_that_is_written_is_named(poseshift, prepared: Recipe, tmp_path: Path) -> None:
+    """NumPy adds .npz to names without it."""
+    written = poseshift("export", "mmpose", prepared.source.store, tmp_path / "a", "--frame-step", "20")
+    assert written.exit_code == 0, written.stderr
+    assert f"{tmp_path / 'a.npz'}\n" in written.stdout
+    assert (tmp_path / "a.npz").is_file()
