@@ -47,7 +47,7 @@ class Selection:
     subjects, actions, cameras : tuple[str, ...] or None
         Names to keep.
     frame_step : int
-        Keep every n-th frame, counted from each trial's first.
+        Keep every n-th frame, counted from each trial's first; frames that a trial lacks are counted, too.
     valid_only : bool
         Drop frames that the data set marks as invalid.
     positions : PositionsKind or None
@@ -249,6 +249,16 @@ def _read(store: PoseStore, selection: Selection) -> CameraPoses:
     return columns_of(runs, store.skeleton, store.snapshot)
 
 
+def require_all_frames(store: PoseStore) -> None:
+    """Raise ValueError when a trial lacks frames of its recording, for layouts that count frames anew."""
+    for key in store.keys():
+        if "frame_number" in store.trial_attributes(key).digests:
+            raise ValueError(
+                f"trial {key.path!r} lacks frames of its recording; this layout counts frames anew, and what "
+                "follows a gap would become the neighbour of what precedes it"
+            )
+
+
 def positions_held(store: PoseStore) -> frozenset[PositionsKind]:
     """Find which kinds of 3D every trial of a store has, from its metadata alone; none where one has none."""
     kinds: tuple[PositionsKind, ...] = ("annotated", "universal")
@@ -318,7 +328,9 @@ def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterato
     if held is not None and wanted is not None and positions_name is None:
         raise PositionsMissingError(key, held, wanted)
     keypoints_name = _keypoints_named(attributes, selection.keypoints, key)
-    frames = np.arange(0, count_frames(group), selection.frame_step)
+    frames = np.arange(count_frames(group))
+    numbers = read_array(group, "frame_number") if "frame_number" in attributes.digests else frames
+    frames = frames[numbers % selection.frame_step == 0]
     if selection.valid_only and "valid" in attributes.digests:
         frames = frames[read_array(group, "valid")[frames]]
     if not len(frames):
@@ -337,7 +349,7 @@ def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterato
             if positions is None
             else _before(positions, camera),
             keypoints_px=_without_lens(keypoints, camera),
-            frames=frames,
+            frames=numbers[frames],
             activity=activity,
         )
 

@@ -8,7 +8,8 @@ Several of these are pickles inside. They are refused without ``--trust-pickle``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,7 @@ from poseshift.flows.experiment.predictions import export_for_3dhp_scripts, pred
 from poseshift.geometry.camera import Camera
 from poseshift.geometry.skeleton import SKELETONS
 from poseshift.preprocessing.acceptance import accepted
+from poseshift.preprocessing.human36m import subset
 from poseshift.preprocessing.human36m.calibration import builtin_calibration
 from poseshift.preprocessing.mpi_inf_3dhp.layout import TEST_CAMERAS, TRAINING_CAMERAS
 from poseshift.storage.columns import Selection, read_camera_poses
@@ -29,7 +31,7 @@ from poseshift.storage.exchange.mmpose import ImageName, ImageNaming
 from poseshift.storage.exchange.npz import ExchangeError, ObjectArrays
 from poseshift.storage.exchange.publication import ExportOrigin, publish, staged
 from poseshift.storage.exchange.registry import FORMATS
-from poseshift.storage.exchange.trials import trials_of
+from poseshift.storage.exchange.trials import FRAME_STEP, trials_of
 from poseshift.storage.lock import StoreLockedError
 from poseshift.storage.provenance import digest_file
 from poseshift.storage.schema import Dataset, PositionsKind, Trial
@@ -66,7 +68,10 @@ TrustPickle = Annotated[
         "refused.",
     ),
 ]
-FromTrial = Annotated[float, typer.Option(min=0.1, help="Frames per second, which the file does not say.")]
+Fps = Annotated[
+    float,
+    typer.Option(min=0.1, help="Frames per second of the recordings, which the file does not say."),
+]
 Detector = Annotated[
     str | None,
     typer.Option(
@@ -88,6 +93,14 @@ def import_videopose3d(
     positions: Annotated[Path, typer.Argument(help="data_3d_h36m.npz", exists=True, dir_okay=False)],
     keypoints: Annotated[Path, typer.Argument(help="data_2d_h36m_gt.npz", exists=True, dir_okay=False)],
     store: NewStore,
+    fps: Fps = 50.0,
+    frame_step: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="The files hold every n-th frame. Default: what their numbers of frames say, otherwise 1.",
+        ),
+    ] = None,
     detector: Detector = None,
     trust_pickle: TrustPickle = False,
 ) -> None:
@@ -95,7 +108,8 @@ def import_videopose3d(
     with user_errors(*_MENDABLE):
         sources = tuple(digest_file(path, path.parent) for path in (positions, keypoints))
         cameras, arrays = builtin_calibration().cameras, _object_arrays(trust_pickle)
-        trials = videopose3d.import_trials(positions, keypoints, cameras, object_arrays=arrays)
+        step = frame_step or subset.frame_step(videopose3d.count_frames(positions, arrays)) or 1
+        trials = videopose3d.import_trials(positions, keypoints, cameras, fps, arrays, step)
         sourced = (replace(trial, sources=sources) for trial in trials)
         _write(store, "human36m", "VideoPose3D", sourced, detector=detector)
         for subject, count in videopose3d.left_out(positions, cameras, arrays).items():
@@ -126,7 +140,7 @@ def import_pstmo_test(
     file: InFile,
     store: NewStore,
     positions: Positions = "universal",
-    fps: FromTrial = 25.0,
+    fps: Fps = 25.0,
     detector: Detector = None,
     trust_pickle: TrustPickle = False,
 ) -> None:
@@ -142,7 +156,7 @@ def import_mmpose(
     file: InFile,
     store: NewStore,
     images: Annotated[ImageNaming, typer.Option(help="Data set whose images the file names.")] = "human36m",
-    fps: FromTrial = 50.0,
+    fps: Fps = 50.0,
     detector: Detector = None,
 ) -> None:
     """Annotation files of mmpose, which hold no pickle; every camera's view becomes a trial of its own."""
@@ -317,6 +331,17 @@ def _write(
             transaction.write(trial)
     frames = sum(trial.frames for trial in read)
     say(f"{dataset}: {len(read)} trials with {frames:,} frames imported; snapshot {store.snapshot}")
+    _say_rates(read)
+
+
+def _say_rates(trials: Sequence[Trial]) -> None:
+    """Say which trials hold every n-th frame, and which lack frames in between."""
+    rates = Counter((trial.options[FRAME_STEP], trial.fps) for trial in trials if FRAME_STEP in trial.options)
+    for (step, fps), count in sorted(rates.items()):
+        say(f"{count} of the trials hold every {step}. frame: stored with {fps:g} frames per second")
+    gaps = sum(trial.frame_number is not None for trial in trials)
+    if gaps:
+        say(f"{gaps} of the trials lack frames in between: no clip and no velocity runs over a gap")
 
 
 def _camera_of(images: ImageNaming) -> Callable[[ImageName], Camera]:

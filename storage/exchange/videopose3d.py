@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from poseshift.geometry.camera import Camera
 from poseshift.geometry.skeleton import HUMAN36M_17, HUMAN36M_32, mapping
 from poseshift.storage.arrays import DETECTION_PREFIX
+from poseshift.storage.columns import require_all_frames
 from poseshift.storage.exchange.npz import (
     ExchangeError,
     ObjectArrays,
@@ -26,6 +27,7 @@ from poseshift.storage.exchange.npz import (
     require_member,
     require_numbers,
 )
+from poseshift.storage.exchange.trials import FRAME_STEP
 from poseshift.storage.schema import Float32, NoPositionsError, Trial, TrialKey
 from poseshift.storage.store import PoseStore
 
@@ -49,6 +51,7 @@ def export_pair(store: PoseStore, folder: Path, keypoints: str = "ground_truth")
     tuple of Path
         The file of 3D positions and the file of 2D keypoints.
     """
+    require_all_frames(store)
     folder.mkdir(parents=True, exist_ok=True)
     detector = "gt" if keypoints == "ground_truth" else keypoints
     positions_file, keypoints_file = folder / "data_3d_h36m.npz", folder / f"data_2d_h36m_{detector}.npz"
@@ -104,6 +107,7 @@ def import_trials(
     cameras: Mapping[str, tuple[Camera, ...]],
     fps: float = 50.0,
     object_arrays: ObjectArrays = "refuse",
+    frame_step: int = 1,
 ) -> Iterator[Trial]:
     """Read both files into trials, ordered by subject and action.
 
@@ -116,9 +120,11 @@ def import_trials(
     cameras : Mapping[str, tuple[Camera, ...]]
         Subject to its cameras, in the order of the 2D file. Subjects that are not named are left out.
     fps : float
-        Frames per second, which the files do not say (Human3.6M: 50).
+        Frames per second of the recordings, which the files do not say (Human3.6M: 50).
     object_arrays : ObjectArrays
         These files are pickles inside: see :data:`poseshift.storage.exchange.npz.ObjectArrays`.
+    frame_step : int
+        The files hold every n-th frame of the recordings, which they do not say either.
 
     Raises
     ------
@@ -149,11 +155,22 @@ def import_trials(
                 key=TrialKey(subject, name),
                 action=action,
                 subaction=subaction,
-                fps=fps,
+                fps=fps / frame_step,
                 cameras=cameras[subject],
                 positions_world=world,
                 keypoints_2d=np.stack([view[: len(world)] for view in views]),
+                options={} if frame_step == 1 else {FRAME_STEP: str(frame_step)},
             )
+
+
+def count_frames(path: Path, object_arrays: ObjectArrays = "refuse") -> dict[TrialKey, int]:
+    """Count the frames of every trial in a 3D file."""
+    subjects = _subjects(path, "positions_3d", object_arrays)
+    return {
+        TrialKey(subject, name): len(_joints_17(path, f"{subject}/{name}", array))
+        for subject in sorted(subjects)
+        for name, array in sorted(require_mapping(path, subject, subjects[subject]).items())
+    }
 
 
 def left_out(

@@ -15,8 +15,9 @@ from poseshift.flows.experiment.folder import RunFolder, Trained
 from poseshift.flows.experiment.recipe import Recipe
 from poseshift.geometry.camera import project
 from poseshift.geometry.skeleton import mapping
+from poseshift.preprocessing.human36m.layout import EXPECTED_ROWS
 from poseshift.preprocessing.mpi_inf_3dhp.layout import TEST_CAMERAS
-from poseshift.storage.columns import Selection, read_camera_poses
+from poseshift.storage.columns import Selection, read_camera_poses, sampling_hz
 from poseshift.storage.exchange.poseaug import import_test
 from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
@@ -50,6 +51,31 @@ def test_videopose3d_out_and_in_again(poseshift, prepared: Recipe, tmp_path: Pat
     assert new.read(key).cameras == old.read(key).cameras
     assert [source.path for source in new.sources(key)] == [file.name for file in files]
     assert new.attributes.options == {"imported_from": "VideoPose3D"}
+
+
+@pytest.mark.parametrize("options", [(), ("--frame-step", "5")], ids=["told by the numbers", "said"])
+def test_every_fifth_frame_of_videopose3d(
+    poseshift, prepared: Recipe, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """The files name no frames; where trials are as long as in the release, their lengths tell the step."""
+    source = PoseStore.open(prepared.source.store)
+    keys = [key for key in source.keys() if key.subject == "S1"]
+    positions, keypoints = {}, {}
+    for key in keys:
+        trial = source.read(key)
+        length = 9 if options else -(-EXPECTED_ROWS[key.subject, trial.options["stem"]] // 5)
+        rows = np.arange(length) % trial.frames
+        positions[key.trial] = trial.positions_world[rows]
+        keypoints[key.trial] = [view[rows] for view in trial.keypoints_2d]
+    files = (tmp_path / "3d.npz", tmp_path / "2d.npz")
+    np.savez(files[0], positions_3d=np.array({"S1": positions}, dtype=object))
+    np.savez(files[1], positions_2d=np.array({"S1": keypoints}, dtype=object))
+    imported = poseshift("import", "videopose3d", *files, tmp_path / "store", "--trust-pickle", *options)
+    assert imported.exit_code == 0, imported.stderr
+    assert (
+        f"{len(keys)} of the trials hold every 5. frame: stored with 10 frames per second" in imported.stdout
+    )
+    assert {PoseStore.open(tmp_path / "store").trial_attributes(key).fps for key in keys} == {10.0}
 
 
 def test_pstmo_out_and_in_again(poseshift, prepared: Recipe, tmp_path: Path) -> None:
@@ -138,11 +164,13 @@ def test_mmpose_needs_no_permission(poseshift, prepared: Recipe, tmp_path: Path)
     file, store = tmp_path / "h36m_train.npz", tmp_path / "store"
     exported = poseshift("export", "mmpose", prepared.source.store, file, "--frame-step", "5")
     assert exported.exit_code == 0, exported.stderr
-    imported = poseshift("import", "mmpose", file, store, "--fps", "10")
+    imported = poseshift("import", "mmpose", file, store)
     assert imported.exit_code == 0, imported.stderr
+    assert "of the trials hold every 5. frame: stored with 10 frames per second" in imported.stdout
     old = read_camera_poses(PoseStore.open(prepared.source.store), Selection(frame_step=5))
     new = read_camera_poses(PoseStore.open(store))
     assert len(new) == len(old)
+    assert sampling_hz(new) == sampling_hz(old) == 10.0
     np.testing.assert_allclose(
         np.sort(new.keypoints_px[:, 0, 0]), np.sort(old.keypoints_px[:, 0, 0]), atol=1e-3
     )
