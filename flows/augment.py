@@ -96,6 +96,8 @@ class AugmentRecord(FrozenModel):
     """Poses in it."""
     restaged_from: str | None
     """The motion behind a restaged source; None for recordings."""
+    remarks: tuple[str, ...] = ()
+    """What deserves a second look: selections that leave little of a store."""
 
 
 def augment_store(request: AugmentRequest) -> AugmentRecord:
@@ -109,11 +111,14 @@ def augment_store(request: AugmentRequest) -> AugmentRecord:
     name = f"augment {request.store}"
     report_progress(Step(name, 0, 1))
     source = open_poses(request.source)
+    remarks = source.remarks(source.labelled())
     made_by = {"placement": "source", "frames": _described(request.source)}
     stage: Stage = stay
     if request.target is not None:
         target = open_poses(request.target)
-        keypoints = TargetKeypoints.from_poses(target.unlabelled())
+        seen = target.unlabelled()
+        remarks += target.remarks(seen)
+        keypoints = TargetKeypoints.from_poses(seen)
         placed = TargetStage(request.placement, keypoints, source.store.skeleton)
         stage = placed
         made_by |= {
@@ -138,7 +143,7 @@ def augment_store(request: AugmentRequest) -> AugmentRecord:
         with staged(request.npz) as draft:
             export_augmented(store, draft)
             publish(draft, request.npz, origin, replace=request.replace)
-    record = _record(store)
+    record = _record(store, remarks)
     report_progress(Step(name, 1, 1, f"{record.poses:,} poses"))
     return record
 
@@ -163,13 +168,14 @@ def _described(data: PoseData) -> str:
     return repr(data.selection)
 
 
-def _record(store: PoseStore) -> AugmentRecord:
+def _record(store: PoseStore, remarks: tuple[str, ...]) -> AugmentRecord:
     return AugmentRecord(
         store=str(store.location),
         snapshot=store.snapshot,
         trials=len(store.keys()),
         poses=len(read_camera_poses(store)),
         restaged_from=store.attributes.restaged_from,
+        remarks=remarks,
     )
 
 

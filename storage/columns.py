@@ -17,6 +17,7 @@ from poseshift.geometry.camera import Camera, Intrinsics, stack_intrinsics, worl
 from poseshift.geometry.lens import pinhole_px
 from poseshift.geometry.skeleton import mapping
 from poseshift.storage.arrays import DETECTION_PREFIX, count_frames, read_array, read_attributes, trial_group
+from poseshift.storage.names import unmatched_names
 from poseshift.storage.schema import (
     Float32,
     NoPositionsError,
@@ -245,7 +246,9 @@ def _read(store: PoseStore, selection: Selection) -> CameraPoses:
     root = store.root
     runs = [run for key in store.keys() for run in _read_runs(root, key, selection)]
     if not runs:
-        raise ValueError(f"{store.location}: no trial, camera or frame matches {selection}")
+        names = unmatched_names(store, selection.subjects, selection.actions, selection.cameras)
+        why = "" if names is None else f": {names}"
+        raise ValueError(f"{store.location}: no trial, camera or frame matches {selection}{why}")
     return columns_of(runs, store.skeleton, store.snapshot)
 
 

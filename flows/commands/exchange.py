@@ -34,6 +34,7 @@ from poseshift.storage.exchange.registry import FORMATS
 from poseshift.storage.exchange.trials import FRAME_STEP, trials_of
 from poseshift.storage.lock import StoreLockedError
 from poseshift.storage.provenance import digest_file
+from poseshift.storage.remaining import little_left
 from poseshift.storage.schema import Dataset, PositionsKind, Trial
 from poseshift.storage.store import PoseStore, StoreError
 
@@ -275,7 +276,11 @@ def export_mmpose(
     """Write an annotation file of mmpose, one row per image; it holds no pickle."""
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
-        poses = read_camera_poses(opened, Selection(frame_step=frame_step, positions="annotated"))
+        selection = Selection(frame_step=frame_step, positions="annotated")
+        poses = read_camera_poses(opened, selection)
+        little = little_left(opened, selection, poses)
+        if little is not None:
+            warn(little)
         origin = _origin("mmpose", opened, images=images, frame_step=str(frame_step))
         with staged(file) as draft:
             mmpose.export_annotations(poses, draft, images)
