@@ -110,7 +110,7 @@ def import_videopose3d(
         sources = tuple(digest_file(path, path.parent) for path in (positions, keypoints))
         cameras, arrays = builtin_calibration().cameras, _object_arrays(trust_pickle)
         step = frame_step or subset.frame_step(videopose3d.count_frames(positions, arrays)) or 1
-        trials = videopose3d.import_trials(positions, keypoints, cameras, fps, arrays, step)
+        trials = videopose3d.import_trials(positions, keypoints, cameras, fps, arrays, step, detector)
         sourced = (replace(trial, sources=sources) for trial in trials)
         _write(store, "human36m", "VideoPose3D", sourced, detector=detector)
         for subject, count in videopose3d.left_out(positions, cameras, arrays).items():
@@ -180,7 +180,8 @@ def import_other(
         read = FORMATS[name].read
         if read is None:
             raise ValueError(f"format {name!r} is not read without options; see `poseshift import --help`")
-        found = read(file)
+        with work_shown(f"read {file}"):
+            found = read(file)
         _write(store, found.dataset, name, found.trials, found.skeleton, detector=detector)
 
 
@@ -337,6 +338,8 @@ def _write(
     frames = sum(trial.frames for trial in read)
     say(f"{dataset}: {len(read)} trials with {frames:,} frames imported; snapshot {store.snapshot}")
     _say_rates(read)
+    if detector is not None and all((trial.detections[detector][..., 2] == 1).all() for trial in read):
+        warn(f"the file has no confidences: every joint of {detector} counts as seen, with confidence 1")
 
 
 def _say_rates(trials: Sequence[Trial]) -> None:

@@ -8,7 +8,7 @@ convolutions and semi-supervised training", CVPR 2019.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,7 @@ def import_trials(
     fps: float = 50.0,
     object_arrays: ObjectArrays = "refuse",
     frame_step: int = 1,
+    detector: str | None = None,
 ) -> Iterator[Trial]:
     """Read both files into trials, ordered by subject and action.
 
@@ -125,6 +126,8 @@ def import_trials(
         These files are pickles inside: see :data:`poseshift.storage.exchange.npz.ObjectArrays`.
     frame_step : int
         The files hold every n-th frame of the recordings, which they do not say either.
+    detector : str or None
+        Name under which 2D that has confidences is kept with them, beside the pixels alone.
 
     Raises
     ------
@@ -158,7 +161,8 @@ def import_trials(
                 fps=fps / frame_step,
                 cameras=cameras[subject],
                 positions_world=world,
-                keypoints_2d=np.stack([view[: len(world)] for view in views]),
+                keypoints_2d=np.stack([view[: len(world), :, :2] for view in views]),
+                detections=_with_confidence(detector, views, len(world)),
                 options={} if frame_step == 1 else {FRAME_STEP: str(frame_step)},
             )
 
@@ -188,7 +192,9 @@ def left_out(
 def import_keypoints(
     path: Path, object_arrays: ObjectArrays = "refuse"
 ) -> dict[TrialKey, tuple[Float32, ...]]:
-    """Read a 2D file alone: per trial one (frames, 17, 2) array per camera, such as a detector's.
+    """Read a 2D file alone: per trial one (frames, 17, 2 or 3) array per camera, such as a detector's.
+
+    The third number, which some files have, is the confidence.
 
     See Also
     --------
@@ -200,6 +206,12 @@ def import_keypoints(
         for subject in sorted(subjects)
         for name, views in sorted(require_mapping(path, subject, subjects[subject]).items())
     }
+
+
+def _with_confidence(detector: str | None, views: Sequence[Float32], frames: int) -> dict[str, Float32]:
+    if detector is None or any(view.shape[-1] != 3 for view in views):
+        return {}
+    return {detector: np.stack([view[:frames] for view in views])}
 
 
 def _source_rows() -> list[int]:
@@ -227,13 +239,14 @@ def _joints_17(path: Path, where: str, value: Any) -> Float32:
 
 
 def _views(path: Path, where: str, value: Any) -> tuple[Float32, ...]:
+    """Return (frames, 17, 2) pixels of each camera, or (frames, 17, 3) where the file has confidences."""
     if not isinstance(value, (list, tuple)) and not (isinstance(value, np.ndarray) and value.ndim == 4):
         raise ExchangeError(
             path, f"{where} is a {type(value).__name__}; expected a list with one array per camera"
         )
     return tuple(
         np.ascontiguousarray(
-            require_numbers(path, where, view, (None, HUMAN36M_17.joints, None))[..., :2], dtype=np.float32
+            require_numbers(path, where, view, (None, HUMAN36M_17.joints, None))[..., :3], dtype=np.float32
         )
         for view in value
     )
