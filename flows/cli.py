@@ -32,6 +32,7 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "verify": "data",
         "history": "data",
         "run": "learning",
+        "runs": "runs",
         "train": "learning",
         "adapt": "learning",
         "augment": "augmentation",

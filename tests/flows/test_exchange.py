@@ -18,7 +18,9 @@ from poseshift.geometry.skeleton import mapping
 from poseshift.preprocessing.human36m.layout import EXPECTED_ROWS
 from poseshift.preprocessing.mpi_inf_3dhp.layout import TEST_CAMERAS
 from poseshift.storage.columns import Selection, read_camera_poses, sampling_hz
+from poseshift.storage.exchange.detections import attach_detections, read_coco_detections
 from poseshift.storage.exchange.poseaug import import_test
+from poseshift.storage.exchange.registry import FORMATS, Format, Imported
 from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
 from poseshift.training.batches import DevicePoses
@@ -256,3 +258,56 @@ def test_the_file_that_is_written_is_named(poseshift, prepared: Recipe, tmp_path
     assert written.exit_code == 0, written.stderr
     assert f"{tmp_path / 'a.npz'}\n" in written.stdout
     assert (tmp_path / "a.npz").is_file()
+
+
+@pytest.mark.parametrize("channels", [2, 3])
+def test_confidences_of_a_detector_are_kept_or_said_to_be_missing(
+    poseshift, prepared: Recipe, tmp_path: Path, channels: int
+) -> None:
+    source = PoseStore.open(prepared.source.store)
+    key = next(key for key in source.keys() if key.subject == "S1")
+    trial = source.read(key)
+    shape = (*trial.keypoints_2d.shape[:3], 1)
+    confidence = np.random.default_rng(0).uniform(0.1, 1, shape).astype(np.float32)
+    detected = np.concatenate([trial.keypoints_2d + 3, confidence], axis=-1).astype(np.float32)
+    files = (tmp_path / "3d.npz", tmp_path / "2d.npz")
+    views = list(detected[..., :channels])
+    np.savez(files[0], positions_3d=np.array({"S1": {key.trial: trial.positions_world}}, dtype=object))
+    np.savez(files[1], positions_2d=np.array({"S1": {key.trial: views}}, dtype=object))
+    options = ("--trust-pickle", "--detector", "cpn")
+    imported = poseshift("import", "videopose3d", *files, tmp_path / "store", *options)
+    assert imported.exit_code == 0, imported.stderr
+    kept = PoseStore.open(tmp_path / "store").read(key)
+    np.testing.assert_array_equal(kept.detections["cpn"][..., :2], detected[..., :2])
+    np.testing.assert_array_equal(kept.detections["cpn"][..., 2:], confidence if channels == 3 else 1)
+    np.testing.assert_allclose(kept.keypoints_2d, trial.keypoints_2d, atol=0.1)
+    assert ("the file has no confidences" in imported.stderr) == (channels == 2)
+
+
+def test_an_import_that_follows_one_of_several_people_prints_it(
+    poseshift, prepared: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A format of one's own that attaches COCO-style detections with tracks."""
+    trial = PoseStore.open(prepared.test.data.store).read(TrialKey("TS1", "TS1"))
+    people = [
+        {"image_id": frame, "category_id": 1, "keypoints": [5.0] * 51, "score": score, "track_id": track}
+        for frame in range(trial.frames)
+        for track, score in ((1, 0.9), (2, 0.4))
+    ]
+    file = tmp_path / "people.json"
+    file.write_text(json.dumps(people))
+
+    def read(path: Path) -> Imported:
+        found = read_coco_detections(path, trial.frames)
+        return Imported("mpi_inf_3dhp_test", [attach_detections(trial, "coco", [found])])
+
+    monkeypatch.setitem(FORMATS._entries, "coco-people", Format("coco-people", "With tracks.", read))
+    imported = poseshift("import", "other", "coco-people", file, tmp_path / "store")
+    assert imported.exit_code == 0, imported.stderr
+    assert f"{file}: 2 people by track; the one of track 1 is followed" in imported.stderr
+
+
+def test_a_frame_step_that_leaves_little_is_said(poseshift, prepared: Recipe, tmp_path: Path) -> None:
+    done = poseshift("export", "mmpose", prepared.source.store, tmp_path / "a.npz", "--frame-step", "5000")
+    assert done.exit_code == 0, done.stderr
+    assert "poses are left with frame step 5000, no two of them of one view" in done.stderr

@@ -187,7 +187,7 @@ def test_json_lines_are_mixed_with_nothing(
 
 def test_every_line_of_log_json_is_json(tmp_path: Path, restaged: Path) -> None:
     """Steps, warnings and the error at the end; the result alone is on standard output."""
-    raw = tmp_path / "raw"
+    raw = tmp_path / "raw [a]"
     shutil.copytree(restaged / "mpi_inf_3dhp" / "S1", raw / "S1")
     bad = raw / "S1" / "Seq1" / "annot.mat"
     bad.write_bytes(bad.read_bytes()[:200])
