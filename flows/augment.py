@@ -28,6 +28,7 @@ from poseshift.flows.runtime.retries import patient_task
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import read_camera_poses
 from poseshift.storage.exchange.augmented import export_augmented
+from poseshift.storage.exchange.publication import ExportOrigin, publish, staged
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file
 from poseshift.storage.store import PoseStore
@@ -62,6 +63,8 @@ class AugmentRequest(FrozenModel):
     """Of everything random."""
     npz: Path | None = None
     """A file of plain arrays to write, too, for programs that do not read the store."""
+    replace: bool = False
+    """Whether an npz that was made from something else is overwritten."""
     dask: str | None = None
     """Address of a Dask scheduler (tcp://host:8786) whose workers augment; the set is the same."""
 
@@ -93,6 +96,8 @@ class AugmentRecord(FrozenModel):
     """Poses in it."""
     restaged_from: str | None
     """The motion behind a restaged source; None for recordings."""
+    remarks: tuple[str, ...] = ()
+    """What deserves a second look: selections that leave little of a store."""
 
 
 def augment_store(request: AugmentRequest) -> AugmentRecord:
@@ -106,11 +111,14 @@ def augment_store(request: AugmentRequest) -> AugmentRecord:
     name = f"augment {request.store}"
     report_progress(Step(name, 0, 1))
     source = open_poses(request.source)
+    remarks = source.remarks(source.labelled())
     made_by = {"placement": "source", "frames": _described(request.source)}
     stage: Stage = stay
     if request.target is not None:
         target = open_poses(request.target)
-        keypoints = TargetKeypoints.from_poses(target.unlabelled())
+        seen = target.unlabelled()
+        remarks += target.remarks(seen)
+        keypoints = TargetKeypoints.from_poses(seen)
         placed = TargetStage(request.placement, keypoints, source.store.skeleton)
         stage = placed
         made_by |= {
@@ -131,9 +139,11 @@ def augment_store(request: AugmentRequest) -> AugmentRecord:
             over=over,
         )
     if request.npz is not None:
-        request.npz.parent.mkdir(parents=True, exist_ok=True)
-        export_augmented(store, request.npz)
-    record = _record(store)
+        origin = ExportOrigin(layout="augmented", source=str(store.location), snapshot=store.snapshot)
+        with staged(request.npz) as draft:
+            export_augmented(store, draft)
+            publish(draft, request.npz, origin, replace=request.replace)
+    record = _record(store, remarks)
     report_progress(Step(name, 1, 1, f"{record.poses:,} poses"))
     return record
 
@@ -158,13 +168,14 @@ def _described(data: PoseData) -> str:
     return repr(data.selection)
 
 
-def _record(store: PoseStore) -> AugmentRecord:
+def _record(store: PoseStore, remarks: tuple[str, ...]) -> AugmentRecord:
     return AugmentRecord(
         store=str(store.location),
         snapshot=store.snapshot,
         trials=len(store.keys()),
         poses=len(read_camera_poses(store)),
         restaged_from=store.attributes.restaged_from,
+        remarks=remarks,
     )
 
 

@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from poseshift.flows.runtime.guest import keep_loopback_from_proxies
+from poseshift.flows.runtime.json_lines import in_json_lines
 
 _MODULES: Mapping[str, str] = MappingProxyType(
     {
@@ -31,6 +32,7 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "verify": "data",
         "history": "data",
         "run": "learning",
+        "runs": "runs",
         "train": "learning",
         "adapt": "learning",
         "augment": "augmentation",
@@ -165,7 +167,7 @@ def options(
     ] = False,
 ) -> None:
     """Move 2D-to-3D human pose lifters from one camera domain to another, reproducibly."""
-    if log_json:
+    if log_json or in_json_lines():
         from poseshift.flows.runtime.logs import log_as_json  # imports Prefect
 
         log_as_json()

@@ -3,7 +3,8 @@
 The tasks are few and large, and each is a plain function that can be called without Prefect. Work that is
 there already for the same inputs is not done again; see :mod:`poseshift.flows.experiment.stage`.
 
-A run's folder holds ``recipe.yaml``, ``environment.json``, ``summary.json``, ``report.html``, ``run.log``
+A run's folder holds ``recipe.yaml``, ``environment.json``, ``summary.json``, ``report.html``, ``run.log``,
+where raw files were bad ``bad_files.json``,
 and, for each method and seed, ``lifters/<method>/seed-<n>`` and ``evaluations/<method>/seed-<n>``.
 """
 
@@ -44,8 +45,18 @@ from poseshift.flows.viewer.clips import Wanted
 from poseshift.flows.viewer.evaluated import evaluated_motions
 from poseshift.flows.viewer.page import write_motions
 from poseshift.preprocessing.datasets import DATASETS
-from poseshift.preprocessing.ingest import IngestReport
+from poseshift.preprocessing.ingest import Failure, IngestReport
 from poseshift.storage.files import write_atomically
+from poseshift.storage.model import FrozenModel
+
+
+class BadFiles(FrozenModel):
+    """Raw files for which the last run ended before it learned anything."""
+
+    dataset: str
+    """Of which data set."""
+    files: tuple[Failure, ...]
+    """Each with what was found, what was expected and what to do."""
 
 
 def prepare_request(data: StoredData) -> PrepareRequest | None:
@@ -189,18 +200,27 @@ def run_recorded(recipe: Recipe) -> Iterator[None]:
 
 
 def prepare_stores(recipe: Recipe) -> tuple[IngestReport, ...]:
-    """Inside a flow: bring every store of a recipe up to date, as far as the recipe names raw trees."""
-    reports = []
+    """Inside a flow: bring every store of a recipe up to date, as far as the recipe names raw trees.
+
+    Raises
+    ------
+    PrepareFailedError
+        Raw files are bad; each is in ``bad_files.json`` of the run's folder with its reason.
+    """
+    reports, bad_files = [], RunFolder(recipe.run_dir).bad_files
     for data in stores(recipe):
         try:
             report = _prepare_task(data, recipe.dask)
         except PrepareFailedError as error:
+            found = BadFiles(dataset=error.report.dataset, files=error.report.failures)
+            write_atomically(bad_files, found.model_dump_json(indent=2) + "\n")
             show_ingest(error.report)
             raise
         if report is not None:
             announce_commit(report, recipe.name)
             show_ingest(report)
             reports.append(report)
+    bad_files.unlink(missing_ok=True)
     return tuple(reports)
 
 

@@ -146,16 +146,25 @@ def prepare_store(
             or "Add what is missing, or leave out --strict.",
         )
     if leftovers is not None:
-        logger.warning("%s: %s", plan.dataset, leftovers)
+        logger.warning("%s: %s (--strict of prepare makes this an error)", plan.dataset, leftovers)
     for one in plan.unread:
-        logger.warning("not read: %s: %s. %s", one.path, one.reason, one.remedy)
+        logger.warning("  %s\n    not read: %s. %s", one.path, one.reason, one.remedy)
     store = _open_or_create(request.store, plan)
     policy = IngestPolicy(on_failure=request.on_failure, on_vanished=request.on_vanished)
     started = perf_counter()
     with dask_client(request.dask) as client:
         report = ingest(plan, store, client, policy, on_progress)
+    for trial in report.vanished:
+        if trial not in report.pruned:
+            logger.warning("No longer in the raw tree, kept: %s (--prune of prepare removes it)", trial)
     for failure in report.failures:
-        logger.error("bad file %s: found %s; expected %s", failure.path, failure.found, failure.expected)
+        logger.error(
+            "bad file %s: found %s; expected %s. %s",
+            failure.path,
+            failure.found,
+            failure.expected,
+            failure.remedy,
+        )
     log_stage(
         f"prepare {report.dataset}",
         perf_counter() - started,

@@ -29,6 +29,7 @@ from poseshift.flows.runtime.environment import Environment
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file
+from poseshift.storage.sentences import in_sentences
 from poseshift.training.checkpoint import WEIGHTS_FILE
 
 REPORT = "reproduction.json"
@@ -347,5 +348,6 @@ def _read(path: Path, model: type[_Model]) -> _Model:
         raise ReproductionError(
             f"{path} cannot be read ({error.strerror}); the run is not finished"
         ) from error
-    except (ValueError, ValidationError) as error:
-        raise ReproductionError(f"{path} is not what a run of this version writes: {error}") from error
+    except ValueError as error:
+        found = in_sentences(error) if isinstance(error, ValidationError) else str(error)
+        raise ReproductionError(f"{path} is not what a run of this version writes: {found}") from error

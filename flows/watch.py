@@ -25,8 +25,9 @@ from poseshift.flows.experiment.results import Summary
 from poseshift.flows.experiment.stage import is_done, recorded_inputs
 from poseshift.flows.experiment.train import TrainingRecord, training_inputs
 from poseshift.flows.pipeline import artifact_key, learn, prepare_stores, run_recorded
+from poseshift.flows.prepare import PrepareFailedError
 from poseshift.flows.runtime.logs import recorded, run_id
-from poseshift.preprocessing.ingest import IngestReport
+from poseshift.preprocessing.ingest import Failure, IngestReport
 from poseshift.storage.model import FrozenModel
 
 WATCH_LOG = "watch.jsonl"
@@ -89,6 +90,8 @@ class Look(FrozenModel):
     """Since the look began."""
     remark: str
     """The headline, or the error."""
+    bad_files: tuple[Failure, ...] = ()
+    """Raw files for which the look failed, each with its reason."""
 
 
 def decide(recipe: Recipe, reports: Sequence[IngestReport] = ()) -> Decision:
@@ -195,7 +198,8 @@ def watch(recipe: Recipe) -> Decision:
                 summary = learn(recipe)
             _record(recipe, decision, "finished", started, _headline(summary))
     except Exception as error:
-        _record(recipe, decision, "failed", started, f"{type(error).__name__}: {error}")
+        bad_files = error.report.failures if isinstance(error, PrepareFailedError) else ()
+        _record(recipe, decision, "failed", started, f"{type(error).__name__}: {error}", bad_files)
         raise
     return decision
 
@@ -224,6 +228,7 @@ def _record(
     phase: Literal["decided", "finished", "failed"],
     started: float,
     remark: str,
+    bad_files: tuple[Failure, ...] = (),
 ) -> None:
     look = Look(
         at=datetime.now(UTC),
@@ -232,6 +237,7 @@ def _record(
         decision=decision,
         seconds=round(perf_counter() - started, 3),
         remark=remark,
+        bad_files=bad_files,
     )
     path = recipe.run_dir / WATCH_LOG
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -69,7 +69,8 @@ def accepted(trial: Trial, skeleton: Skeleton, detector: str | None = None) -> T
             "ground truth can be projected from it beside a detector's 2D; import annotated 3D"
         )
     projected = replace(trial, keypoints_2d=projected_px(trial).astype(np.float32))
-    return assess(attach_detections(projected, detector, list(trial.labelled[1])), skeleton)
+    detected = trial.detections.get(detector, trial.labelled[1])  # with confidences where the file has them
+    return assess(attach_detections(projected, detector, list(detected)), skeleton)
 
 
 def require_positions(trial: Trial, skeleton: Skeleton) -> None:

@@ -17,6 +17,7 @@ from poseshift.geometry.camera import Camera, Intrinsics, stack_intrinsics, worl
 from poseshift.geometry.lens import pinhole_px
 from poseshift.geometry.skeleton import mapping
 from poseshift.storage.arrays import DETECTION_PREFIX, count_frames, read_array, read_attributes, trial_group
+from poseshift.storage.names import unmatched_names
 from poseshift.storage.schema import (
     Float32,
     NoPositionsError,
@@ -47,7 +48,7 @@ class Selection:
     subjects, actions, cameras : tuple[str, ...] or None
         Names to keep.
     frame_step : int
-        Keep every n-th frame, counted from each trial's first.
+        Keep every n-th frame, counted from each trial's first; frames that a trial lacks are counted, too.
     valid_only : bool
         Drop frames that the data set marks as invalid.
     positions : PositionsKind or None
@@ -245,8 +246,20 @@ def _read(store: PoseStore, selection: Selection) -> CameraPoses:
     root = store.root
     runs = [run for key in store.keys() for run in _read_runs(root, key, selection)]
     if not runs:
-        raise ValueError(f"{store.location}: no trial, camera or frame matches {selection}")
+        names = unmatched_names(store, selection.subjects, selection.actions, selection.cameras)
+        why = "" if names is None else f": {names}"
+        raise ValueError(f"{store.location}: no trial, camera or frame matches {selection}{why}")
     return columns_of(runs, store.skeleton, store.snapshot)
+
+
+def require_all_frames(store: PoseStore) -> None:
+    """Raise ValueError when a trial lacks frames of its recording, for layouts that count frames anew."""
+    for key in store.keys():
+        if "frame_number" in store.trial_attributes(key).digests:
+            raise ValueError(
+                f"trial {key.path!r} lacks frames of its recording; this layout counts frames anew, and what "
+                "follows a gap would become the neighbour of what precedes it"
+            )
 
 
 def positions_held(store: PoseStore) -> frozenset[PositionsKind]:
@@ -318,7 +331,9 @@ def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterato
     if held is not None and wanted is not None and positions_name is None:
         raise PositionsMissingError(key, held, wanted)
     keypoints_name = _keypoints_named(attributes, selection.keypoints, key)
-    frames = np.arange(0, count_frames(group), selection.frame_step)
+    frames = np.arange(count_frames(group))
+    numbers = read_array(group, "frame_number") if "frame_number" in attributes.digests else frames
+    frames = frames[numbers % selection.frame_step == 0]
     if selection.valid_only and "valid" in attributes.digests:
         frames = frames[read_array(group, "valid")[frames]]
     if not len(frames):
@@ -337,7 +352,7 @@ def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterato
             if positions is None
             else _before(positions, camera),
             keypoints_px=_without_lens(keypoints, camera),
-            frames=frames,
+            frames=numbers[frames],
             activity=activity,
         )
 

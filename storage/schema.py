@@ -105,6 +105,9 @@ class Trial:
         Where the cameras' intrinsics come from; None where the reader does not say.
     detections : Mapping[str, Float32]
         Detector name to (cameras, frames, joints, 3), pixels and confidence.
+    frame_number : array of int32 or None
+        (frames,) rising from 0, where frames of the recording are missing between those of the trial; None
+        where it has all of them. ``fps`` is of frames whose numbers differ by one.
     valid : array of bool_ or None
         (frames,) bool; 3DHP test set only.
     activity : array of int8 or None
@@ -130,6 +133,7 @@ class Trial:
     positions_kind: PositionsKind | None = "annotated"
     intrinsics: IntrinsicsOrigin | None = None
     detections: Mapping[str, Float32] = field(default_factory=dict)
+    frame_number: NDArray[np.int32] | None = None
     valid: NDArray[np.bool_] | None = None
     activity: NDArray[np.int8] | None = None
     augmentation: Float32 | None = None

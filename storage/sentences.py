@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import ValidationError
 
 MOST = 3
@@ -23,11 +25,22 @@ def in_sentences(error: ValidationError, most: int = MOST) -> str:
     one line: place, what is wrong and what was found, for each; then the number of further problems.
     """
     problems = error.errors(include_url=False)
-    told = [_sentence(problem["loc"], problem["msg"], problem["input"]) for problem in problems[:most]]
-    further = len(problems) - len(told)
-    if further:
-        told.append(f"and {further} more problem{'s' if further > 1 else ''}")
-    return "; ".join(told)
+    told = [_sentence(problem["loc"], problem["msg"], problem["input"]) for problem in problems]
+    return "; ".join(first_few(told, most))
+
+
+def first_few(problems: Sequence[str], most: int = MOST) -> list[str]:
+    """Keep the first problems, and count the rest in place of them.
+
+    Examples
+    --------
+    >>> first_few(["a", "b", "c", "d", "e"])
+    ['a', 'b', 'c', 'and 2 more problems']
+    """
+    further = len(problems) - most
+    if further <= 0:
+        return list(problems)
+    return [*problems[:most], f"and {further} more problem{'s' if further > 1 else ''}"]
 
 
 def _sentence(place: tuple[int | str, ...], message: str, found: object) -> str:

@@ -38,6 +38,7 @@ from poseshift.storage.schema import (
     TrialKey,
     zarr_attributes,
 )
+from poseshift.storage.sentences import in_sentences
 from poseshift.storage.transaction import Transaction
 from poseshift.storage.verification import StoreContent, TrialContent, VerifyReport, verify_trials
 
@@ -392,8 +393,9 @@ def _read_store_attributes(location: Location, session: icechunk.Session) -> Sto
         root = zarr.open_group(session.store, mode="r", zarr_format=3)
         return StoreAttributes.model_validate(dict(root.attrs))
     except (FileNotFoundError, ValidationError) as error:
+        found = in_sentences(error) if isinstance(error, ValidationError) else str(error)
         raise StoreError(
-            f"{location}: an Icechunk repository, but not a pose store of format version 1 ({error})"
+            f"{location}: an Icechunk repository, but not a pose store of format version 1 ({found})"
         ) from error
 
 

@@ -51,6 +51,7 @@ def require_valid(trial: Trial, skeleton_name: str) -> None:
             require_shape(name, array, tuple(sizes[axis] for axis in spec.dimensions))
             _require_dtype(name, array, spec.dtype)
             _require_finite(name, array)
+        _require_rising(trial)
         for detector in trial.detections:
             _require_group_name(detector)
     except ValueError as error:
@@ -76,6 +77,12 @@ def _require_labels_or_detections(trial: Trial) -> None:
         raise ValueError("positions_universal without positions_world")
     if trial.positions_world is None and trial.keypoints_2d is None and not trial.detections:
         raise ValueError("neither positions, keypoints nor detections; expected one of them")
+
+
+def _require_rising(trial: Trial) -> None:
+    numbers = trial.frame_number
+    if numbers is not None and (numbers[0] != 0 or not (np.diff(numbers) > 0).all()):
+        raise ValueError("frame_number does not rise from 0; number the frames in their order")
 
 
 def _require_cameras(trial: Trial) -> None:

@@ -9,6 +9,7 @@ from poseshift.geometry.camera import Camera
 from poseshift.storage.arrays import array_digest, list_trials, read_array, read_attributes, trial_group
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import Dataset, TrialAttributes, TrialKey
+from poseshift.storage.sentences import in_sentences
 
 
 class VerifyReport(FrozenModel):
@@ -75,7 +76,7 @@ def _verify_trial(root: zarr.Group, key: TrialKey) -> tuple[list[str], int]:
     try:
         digests = read_attributes(group).digests
     except ValidationError as error:
-        return [f"{key.path}: attributes are not those of a trial ({error})"], len(present)
+        return [f"{key.path}: attributes are not those of a trial ({in_sentences(error)})"], len(present)
     problems = [
         f"{key.path}/{name}: there is no digest of this array" for name in sorted(present - set(digests))
     ]

@@ -60,6 +60,9 @@ def augment(
         typer.Option(min=1, help="Successive frames that are changed and moved alike, for lifters of clips."),
     ] = 1,
     npz: Annotated[Path | None, typer.Option(help="Write the set as a file of plain arrays, too.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Overwrite an npz that was made from something else.")
+    ] = False,
     seed: Seed = 0,
     dask: Dask = None,
     as_json: Json = False,
@@ -82,6 +85,7 @@ def augment(
             segment_frames=segment_frames,
             seed=seed,
             npz=npz,
+            replace=replace,
             dask=dask,
         )
         with flow_shown():

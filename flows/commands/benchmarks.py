@@ -27,6 +27,7 @@ from poseshift.flows.commands.console import fail, flow_shown, say, show, user_e
 from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.storage.files import write_atomically
+from poseshift.storage.sentences import in_sentences
 
 app = typer.Typer()
 benchmark_app = typer.Typer(
@@ -139,9 +140,7 @@ def _plan(
     try:
         return Plan.model_validate({**plan.model_dump(), **chosen})
     except ValidationError as error:
-        raise ValueError(
-            "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
-        ) from None
+        raise ValueError(in_sentences(error)) from None
 
 
 def _publish(lines: tuple[RunLine, ...], out: Path) -> None:

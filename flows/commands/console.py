@@ -5,6 +5,7 @@ Nothing that is printed is read as markup: paths, names and messages come from o
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +19,13 @@ from rich.console import Console, RenderableType
 
 from poseshift.flows.commands.steps import shown_on
 from poseshift.flows.experiment.progress import Step, report_progress
+from poseshift.flows.runtime.json_lines import in_json_lines
 from poseshift.storage.inspection import find_intrinsics, intrinsics_told
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.sentences import in_sentences
 from poseshift.storage.store import PoseStore
+
+logger = logging.getLogger(__name__)
 
 console = Console(markup=False, emoji=False, highlight=False)
 """Results for people."""
@@ -58,12 +62,20 @@ def say(text: str, style: str | None = None) -> None:
 
 def note(text: str) -> None:
     """Print a line about what is being done, beside the result."""
-    error_console.print(text, soft_wrap=True)
+    _beside(logging.INFO, text)
 
 
 def warn(text: str) -> None:
     """Print what deserves a second look, beside the result."""
-    error_console.print(text, style="yellow", soft_wrap=True)
+    _beside(logging.WARNING, text, "yellow")
+
+
+def _beside(level: int, text: str, style: str | None = None) -> None:
+    """Write to standard error, as the log does where that is to hold JSON lines."""
+    if in_json_lines():
+        logger.log(level, text)
+    else:
+        error_console.print(text, style=style, soft_wrap=True)
 
 
 def show(table: RenderableType) -> None:
@@ -118,7 +130,7 @@ def fail(message: str, code: str = "refused") -> NoReturn:
 
 def tell_error(message: str, code: str) -> None:
     """Print an error and, where one JSON document is wanted and not there yet, answer with it."""
-    error_console.print(f"Error: {message}", style="bold red", soft_wrap=True)
+    _beside(logging.ERROR, f"Error: {message}", "bold red")
     answer = _answer.get()
     if answer is not None and answer.in_json and not answer.given:
         print_json(ErrorAnswer(error=AnsweredError(code=code, message=message)))
@@ -166,7 +178,7 @@ def flow_shown() -> Iterator[None]:
         fail(str(error), error_code(error))
     page = flow_page()
     if page is not None:
-        error_console.print(f"Prefect: {page}", soft_wrap=True)
+        note(f"Prefect: {page}")
     with shown_on(error_console):
         yield
 

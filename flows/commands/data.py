@@ -314,9 +314,6 @@ def _prepare(requests: list[PrepareRequest], *, as_json: bool) -> None:
 def _print_report(report: IngestReport) -> None:
     for warning in quality_warnings(report):
         warn(f"Look at {warning}")
-    for trial in report.vanished:
-        if trial not in report.pruned:
-            warn(f"No longer in the raw tree, kept: {trial} (--prune removes it)")
     if report.committed:
         say(
             f"{report.dataset}: {len(report.written)} trials with {report.frames:,} frames "
@@ -328,18 +325,5 @@ def _print_report(report: IngestReport) -> None:
         say(f"{report.dataset}: nothing was committed; the store is as it was.", "red")
     else:
         say(f"{report.dataset}: nothing changed ({len(report.unchanged)} trials).", "green")
-    _print_leftovers(report)
     if report.restaged_from:
         say(f"Restaged motion, not the original recordings: {report.restaged_from}")
-
-
-def _print_leftovers(report: IngestReport) -> None:
-    """Say in one line what of the release is not there, and name each file that is not read on a line."""
-    offered = len(report.written) + len(report.unchanged)
-    parts = [f"{offered} trials read", f"{len(report.unread)} in the folder not read"]
-    if report.missing:
-        parts.append(f"missing: {', '.join(report.missing)}")
-    if report.unread or report.missing:
-        warn(f"{report.dataset}: {'; '.join(parts)} (--strict makes this an error)")
-    for one in report.unread:
-        warn(f"  {one.path}\n    not read: {one.reason}. {one.remedy}")

@@ -8,7 +8,8 @@ Several of these are pickles inside. They are refused without ``--trust-pickle``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -17,20 +18,23 @@ import typer
 
 from poseshift.flows.commands.console import say, user_errors, warn, work_shown
 from poseshift.flows.commands.options import Plugins
-from poseshift.flows.experiment.predictions import export_for_3dhp_scripts
+from poseshift.flows.experiment.predictions import export_for_3dhp_scripts, prediction_file
 from poseshift.geometry.camera import Camera
 from poseshift.geometry.skeleton import SKELETONS
 from poseshift.preprocessing.acceptance import accepted
+from poseshift.preprocessing.human36m import subset
 from poseshift.preprocessing.human36m.calibration import builtin_calibration
 from poseshift.preprocessing.mpi_inf_3dhp.layout import TEST_CAMERAS, TRAINING_CAMERAS
 from poseshift.storage.columns import Selection, read_camera_poses
 from poseshift.storage.exchange import mmpose, poseaug, pstmo, videopose3d
 from poseshift.storage.exchange.mmpose import ImageName, ImageNaming
 from poseshift.storage.exchange.npz import ExchangeError, ObjectArrays
+from poseshift.storage.exchange.publication import ExportOrigin, publish, staged
 from poseshift.storage.exchange.registry import FORMATS
-from poseshift.storage.exchange.trials import trials_of
+from poseshift.storage.exchange.trials import FRAME_STEP, trials_of
 from poseshift.storage.lock import StoreLockedError
 from poseshift.storage.provenance import digest_file
+from poseshift.storage.remaining import little_left
 from poseshift.storage.schema import Dataset, PositionsKind, Trial
 from poseshift.storage.store import PoseStore, StoreError
 
@@ -42,7 +46,15 @@ export_app = typer.Typer(
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
 
-_MENDABLE = (ExchangeError, StoreError, StoreLockedError, FileNotFoundError, ValueError, KeyError)
+_MENDABLE = (
+    ExchangeError,
+    StoreError,
+    StoreLockedError,
+    FileNotFoundError,
+    IsADirectoryError,
+    ValueError,
+    KeyError,
+)
 
 InFile = Annotated[Path, typer.Argument(help="The npz file.", exists=True, dir_okay=False)]
 OutFile = Annotated[Path, typer.Argument(help="The npz file to write.", dir_okay=False)]
@@ -57,7 +69,10 @@ TrustPickle = Annotated[
         "refused.",
     ),
 ]
-FromTrial = Annotated[float, typer.Option(min=0.1, help="Frames per second, which the file does not say.")]
+Fps = Annotated[
+    float,
+    typer.Option(min=0.1, help="Frames per second of the recordings, which the file does not say."),
+]
 Detector = Annotated[
     str | None,
     typer.Option(
@@ -69,12 +84,24 @@ Positions = Annotated[
     typer.Option(help="3D at the data set's common height (P-STMO's own files), or as annotated (D3DP's)."),
 ]
 
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Overwrite a file that was made from something else.")
+]
+
 
 @import_app.command("videopose3d")
 def import_videopose3d(
     positions: Annotated[Path, typer.Argument(help="data_3d_h36m.npz", exists=True, dir_okay=False)],
     keypoints: Annotated[Path, typer.Argument(help="data_2d_h36m_gt.npz", exists=True, dir_okay=False)],
     store: NewStore,
+    fps: Fps = 50.0,
+    frame_step: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="The files hold every n-th frame. Default: what their numbers of frames say, otherwise 1.",
+        ),
+    ] = None,
     detector: Detector = None,
     trust_pickle: TrustPickle = False,
 ) -> None:
@@ -82,7 +109,8 @@ def import_videopose3d(
     with user_errors(*_MENDABLE):
         sources = tuple(digest_file(path, path.parent) for path in (positions, keypoints))
         cameras, arrays = builtin_calibration().cameras, _object_arrays(trust_pickle)
-        trials = videopose3d.import_trials(positions, keypoints, cameras, object_arrays=arrays)
+        step = frame_step or subset.frame_step(videopose3d.count_frames(positions, arrays)) or 1
+        trials = videopose3d.import_trials(positions, keypoints, cameras, fps, arrays, step, detector)
         sourced = (replace(trial, sources=sources) for trial in trials)
         _write(store, "human36m", "VideoPose3D", sourced, detector=detector)
         for subject, count in videopose3d.left_out(positions, cameras, arrays).items():
@@ -113,7 +141,7 @@ def import_pstmo_test(
     file: InFile,
     store: NewStore,
     positions: Positions = "universal",
-    fps: FromTrial = 25.0,
+    fps: Fps = 25.0,
     detector: Detector = None,
     trust_pickle: TrustPickle = False,
 ) -> None:
@@ -129,7 +157,7 @@ def import_mmpose(
     file: InFile,
     store: NewStore,
     images: Annotated[ImageNaming, typer.Option(help="Data set whose images the file names.")] = "human36m",
-    fps: FromTrial = 50.0,
+    fps: Fps = 50.0,
     detector: Detector = None,
 ) -> None:
     """Annotation files of mmpose, which hold no pickle; every camera's view becomes a trial of its own."""
@@ -152,7 +180,8 @@ def import_other(
         read = FORMATS[name].read
         if read is None:
             raise ValueError(f"format {name!r} is not read without options; see `poseshift import --help`")
-        found = read(file)
+        with work_shown(f"read {file}"):
+            found = read(file)
         _write(store, found.dataset, name, found.trials, found.skeleton, detector=detector)
 
 
@@ -161,6 +190,7 @@ def export_other(
     name: Annotated[str, typer.Argument(help="The format, as its module names it.")],
     store: Store,
     place: Annotated[Path, typer.Argument(help="The file or folder to write.")],
+    replace: Replace = False,
     plugin: Plugins = None,
 ) -> None:
     """Write any format of the list with its defaults, those of a --plugin among them."""
@@ -169,7 +199,9 @@ def export_other(
         if write is None:
             raise ValueError(f"format {name!r} is not written")
         opened = PoseStore.open(store)
-        written = write(opened, _parent_made(place))
+        with staged(place) as draft:
+            write(opened, draft)
+            written = publish(draft, place, _origin(name, opened), replace=replace)
     _print_written(opened, *written)
 
 
@@ -180,41 +212,57 @@ def export_videopose3d(
     keypoints: Annotated[
         str, typer.Option(help="ground_truth, or the name of a detector in the store.")
     ] = "ground_truth",
+    replace: Replace = False,
 ) -> None:
     """VideoPose3D's pair: data_3d_h36m.npz and data_2d_h36m_<keypoints>.npz."""
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
-        written = videopose3d.export_pair(opened, folder, keypoints)
+        with staged(folder) as draft:
+            videopose3d.export_pair(opened, draft, keypoints)
+            # Not among the settings: the 2D file has the keypoints in its name, the 3D one none of them.
+            written = publish(draft, folder, _origin("videopose3d", opened), replace=replace)
     _print_written(opened, *written)
 
 
 @export_app.command("pstmo-train")
-def export_pstmo_train(store: Store, file: OutFile, positions: Positions = "universal") -> None:
+def export_pstmo_train(
+    store: Store, file: OutFile, positions: Positions = "universal", replace: Replace = False
+) -> None:
     """P-STMO's data_train_3dhp.npz, of its eight cameras."""
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
-        pstmo.export_train(opened, _parent_made(file), positions=positions)
-    _print_written(opened, file)
+        with staged(file) as draft:
+            pstmo.export_train(opened, draft, positions=positions)
+            written = publish(
+                draft, file, _origin("pstmo-train", opened, positions=positions), replace=replace
+            )
+    _print_written(opened, *written)
 
 
 @export_app.command("pstmo-test")
-def export_pstmo_test(store: Store, file: OutFile, positions: Positions = "universal") -> None:
+def export_pstmo_test(
+    store: Store, file: OutFile, positions: Positions = "universal", replace: Replace = False
+) -> None:
     """P-STMO's data_test_3dhp.npz, of all frames with the mask of the valid ones."""
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
-        pstmo.export_test(opened, _parent_made(file), positions)
-    _print_written(opened, file)
+        with staged(file) as draft:
+            pstmo.export_test(opened, draft, positions)
+            written = publish(
+                draft, file, _origin("pstmo-test", opened, positions=positions), replace=replace
+            )
+    _print_written(opened, *written)
 
 
 @export_app.command("poseaug")
-def export_poseaug(store: Store, file: OutFile) -> None:
+def export_poseaug(store: Store, file: OutFile, replace: Replace = False) -> None:
     """PoseAug's test_3dhp.npz: valid frames with all joints inside the image. It cannot be imported."""
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
-        rows = poseaug.export_test(
-            read_camera_poses(opened, Selection(positions="universal")), _parent_made(file)
-        )
-    _print_written(opened, file)
+        with staged(file) as draft:
+            rows = poseaug.export_test(read_camera_poses(opened, Selection(positions="universal")), draft)
+            written = publish(draft, file, _origin("poseaug", opened), replace=replace)
+    _print_written(opened, *written)
     say(f"{rows:,} rows; the file names no sequence, frame or camera.")
 
 
@@ -224,13 +272,21 @@ def export_mmpose(
     file: OutFile,
     images: Annotated[ImageNaming, typer.Option(help="Data set whose images are named.")] = "human36m",
     frame_step: Annotated[int, typer.Option(min=1, help="Use every n-th frame.")] = 1,
+    replace: Replace = False,
 ) -> None:
     """Write an annotation file of mmpose, one row per image; it holds no pickle."""
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
-        poses = read_camera_poses(opened, Selection(frame_step=frame_step, positions="annotated"))
-        mmpose.export_annotations(poses, _parent_made(file), images)
-    _print_written(opened, file)
+        selection = Selection(frame_step=frame_step, positions="annotated")
+        poses = read_camera_poses(opened, selection)
+        little = little_left(opened, selection, poses)
+        if little is not None:
+            warn(little)
+        origin = _origin("mmpose", opened, images=images, frame_step=str(frame_step))
+        with staged(file) as draft:
+            mmpose.export_annotations(poses, draft, images)
+            written = publish(draft, file, origin, replace=replace)
+    _print_written(opened, *written)
 
 
 @export_app.command("predictions")
@@ -240,11 +296,19 @@ def export_predictions(
     ],
     file: Annotated[Path, typer.Argument(help="The file to write: inference_data.mat.", dir_okay=False)],
     protocol: Annotated[str, typer.Option(help="Under which the lifter predicted.")] = "3dhp-official",
+    replace: Replace = False,
     plugin: Plugins = None,
 ) -> None:
     """Predictions for the MATLAB scripts of MPI-INF-3DHP: P-STMO's inference_data.mat, valid frames only."""
-    with user_errors(*_MENDABLE):
-        written = export_for_3dhp_scripts(evaluation, protocol, file)
+    with user_errors(*_MENDABLE), staged(file) as draft:
+        written = export_for_3dhp_scripts(evaluation, protocol, draft)
+        origin = ExportOrigin(
+            layout="predictions",
+            source=str(evaluation.resolve()),
+            snapshot=digest_file(prediction_file(evaluation, protocol), evaluation).sha256,
+            settings={"protocol": protocol},
+        )
+        publish(draft, file, origin, replace=replace)
     frames = ", ".join(f"{name} {count:,}" for name, count in written.items())
     say(f"{file}: frames of {frames}")
 
@@ -273,6 +337,19 @@ def _write(
             transaction.write(trial)
     frames = sum(trial.frames for trial in read)
     say(f"{dataset}: {len(read)} trials with {frames:,} frames imported; snapshot {store.snapshot}")
+    _say_rates(read)
+    if detector is not None and all((trial.detections[detector][..., 2] == 1).all() for trial in read):
+        warn(f"the file has no confidences: every joint of {detector} counts as seen, with confidence 1")
+
+
+def _say_rates(trials: Sequence[Trial]) -> None:
+    """Say which trials hold every n-th frame, and which lack frames in between."""
+    rates = Counter((trial.options[FRAME_STEP], trial.fps) for trial in trials if FRAME_STEP in trial.options)
+    for (step, fps), count in sorted(rates.items()):
+        say(f"{count} of the trials hold every {step}. frame: stored with {fps:g} frames per second")
+    gaps = sum(trial.frame_number is not None for trial in trials)
+    if gaps:
+        say(f"{gaps} of the trials lack frames in between: no clip and no velocity runs over a gap")
 
 
 def _camera_of(images: ImageNaming) -> Callable[[ImageName], Camera]:
@@ -287,9 +364,8 @@ def _camera_of(images: ImageNaming) -> Callable[[ImageName], Camera]:
     return camera_of
 
 
-def _parent_made(file: Path) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return file
+def _origin(layout: str, store: PoseStore, **settings: str) -> ExportOrigin:
+    return ExportOrigin(layout=layout, source=str(store.location), snapshot=store.snapshot, settings=settings)
 
 
 def _print_written(store: PoseStore, *files: Path) -> None:

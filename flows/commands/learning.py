@@ -240,7 +240,8 @@ def evaluate(
             )
         test = Test(data=StoredData(dataset=dataset, store=store, keypoints=keypoints), protocols=names)
         folder = out or lifter.parent / "evaluation"
-        record = evaluate_once(lifter, test, folder, device, dask)
+        with flow_shown():
+            record = evaluate_once(lifter, test, folder, device, dask)
     if as_json:
         print_json(record)
         return

@@ -1,11 +1,13 @@
 """The steps of long work on standard error: bars in a terminal, lines in a file or a pipe.
 
 Who reads the log of a timed job has no bar to look at. There a step is a line when it begins and when it is
-finished, and what is still going on is said at least every 30 seconds.
+finished, and what is still going on is said at least every 30 seconds; with ``--log-json``, in records of the
+log. Warnings that are logged on the way are shown as well: not everybody looks into the log afterwards.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,20 +17,58 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from poseshift.flows.experiment.progress import Step, progress_to
+from poseshift.flows.runtime.json_lines import in_json_lines
+
+logger = logging.getLogger(__name__)
 
 SILENCE_SECONDS = 30.0
 """Longest time without a line where no bar can be shown."""
 
 
 @contextmanager
-def shown_on(console: Console) -> Iterator[None]:
-    """Show the steps of what runs inside this block as they go."""
-    if console.is_terminal:
-        with _bars(console):
+def shown_on(console: Console, silence_s: float = SILENCE_SECONDS) -> Iterator[None]:
+    """Show the steps and warnings of what runs inside this block as they go.
+
+    Parameters
+    ----------
+    console : Console
+        Standard error; nothing is printed on it where it is to hold JSON lines.
+    silence_s : float
+        Longest time without a line where no bar can be shown.
+    """
+    if in_json_lines():
+        with lines(logger.info, silence_s):
             yield
         return
-    with lines(lambda text: console.print(text, soft_wrap=True)):
+    with _warnings(console):
+        if console.is_terminal:
+            with _bars(console):
+                yield
+            return
+        with lines(lambda text: console.print(text, soft_wrap=True), silence_s):
+            yield
+
+
+class _Shown(logging.Handler):
+    """Prints warnings. Errors are raised, and printed by who catches them."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.WARNING)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.WARNING:
+            self._console.print(record.getMessage(), style="yellow", soft_wrap=True)
+
+
+@contextmanager
+def _warnings(console: Console) -> Iterator[None]:
+    package, handler = logging.getLogger("poseshift"), _Shown(console)
+    package.addHandler(handler)
+    try:
         yield
+    finally:
+        package.removeHandler(handler)
 
 
 @contextmanager

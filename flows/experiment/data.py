@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 from pydantic import Field
@@ -9,8 +10,11 @@ from pydantic import Field
 from poseshift.flows.experiment.recipe import PoseData, StoredData
 from poseshift.storage.columns import CameraPoses, PositionsMissingError, read_camera_poses, read_keypoints
 from poseshift.storage.model import FrozenModel, is_left_out
+from poseshift.storage.remaining import little_left
 from poseshift.storage.schema import Dataset, NoPositionsError, PositionsKind
 from poseshift.storage.store import PoseStore
+
+logger = logging.getLogger(__name__)
 
 
 class StoreInputs(FrozenModel):
@@ -87,6 +91,14 @@ class OpenData:
         """Read the selected poses without their 3D: NaN in its place, so that use cannot go unnoticed."""
         # Which 3D is hidden does not matter, so a store that lacks the kind of the recipe, or any, will do.
         return read_keypoints(self.store, replace(self.data.selection, positions=None))
+
+    def remarks(self, poses: CameraPoses) -> tuple[str, ...]:
+        """Log, and give back for the record, that what was read is little of the store; empty where not."""
+        remark = little_left(self.store, self.data.selection, poses)
+        if remark is None:
+            return ()
+        logger.warning("%s", remark)
+        return (remark,)
 
 
 class WrongDatasetError(ValueError):

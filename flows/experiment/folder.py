@@ -43,6 +43,11 @@ class RunFolder:
         return self.path / "environment.json"
 
     @property
+    def bad_files(self) -> Path:
+        """The raw files that ended the latest run before it learned anything; not there after a good one."""
+        return self.path / "bad_files.json"
+
+    @property
     def log(self) -> Path:
         """What was logged."""
         return self.path / "run.log"

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file
+from poseshift.storage.sentences import in_sentences
 from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, LifterFile, load_lifter
 from poseshift.training.encoding import EncodingName
 from poseshift.training.lifters.config import LifterConfig
@@ -48,7 +49,9 @@ def describe_initial(folder: Path) -> InitialWeights:
     try:
         described = LifterFile.model_validate_json(description.read_bytes())
     except ValidationError as error:
-        raise ValueError(f"{description} does not describe a lifter of this version: {error}") from error
+        raise ValueError(
+            f"{description} does not describe a lifter of this version: {in_sentences(error)}"
+        ) from error
     return InitialWeights(
         weights_sha256=digest_file(weights, folder).sha256,
         lifter=described.lifter,

@@ -23,6 +23,7 @@ from poseshift.storage.model import FrozenModel, Name, UserPath, home_written_ou
 from poseshift.storage.provenance import digest_json
 from poseshift.storage.registry import load_plugins
 from poseshift.storage.schema import Dataset, PositionsKind
+from poseshift.storage.sentences import first_few
 from poseshift.storage.text import TextEncodingError, read_text
 from poseshift.training.answer import Rays
 from poseshift.training.encoding import EncodingName
@@ -304,7 +305,8 @@ def load_recipe(path: Path) -> Recipe:
     Raises
     ------
     RecipeError
-        The file is missing, is not YAML, or holds fields that do not fit; the message lists all of them.
+        The file is missing, is not YAML, or holds fields that do not fit; the message has the first three and
+        counts the others.
     """
     try:
         content = yaml.safe_load(read_text(path))
@@ -321,7 +323,8 @@ def load_recipe(path: Path) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        lines = "\n".join(f"  {_mend(problem)}" for problem in _flattened(error.errors()))
+        told = first_few([_mend(problem) for problem in _flattened(error.errors())])
+        lines = "\n".join(f"  {line}" for line in told)
         raise RecipeError(f"{path}: this recipe cannot be used:\n{lines}") from error
 
 

@@ -118,6 +118,8 @@ class TrainingRecord(FrozenModel):
     """Poses of the target that lack a keypoint, so that nothing was adapted to them."""
     positions: tuple[PositionsKind, ...] = ()
     """Kinds of 3D among them: annotated, universal; empty in records that do not say."""
+    remarks: tuple[str, ...] = ()
+    """What deserves a second look: selections that leave little of a store."""
     curve: tuple[CurvePoint, ...]
     """Training loss by epoch."""
     seconds: float
@@ -265,6 +267,13 @@ def _train(
     # The smaller ones first: what is wrong with them is then told at once.
     seen, answered = (None if data is None else data.unlabelled() for data in (target, watched))
     columns = labelled.labelled()
+    read = ((labelled, columns), (target, seen), (watched, answered))
+    remarks = tuple(
+        remark
+        for data, poses in read
+        if data is not None and poses is not None
+        for remark in data.remarks(poses)
+    )
     watching = None
     if job.selection == "label-free" or watched is not None:
         known = columns.on_skeleton(skeleton_of(job.lifter))
@@ -299,6 +308,7 @@ def _train(
         left_out=taught.left_out,
         target_left_out=taught.target_left_out,
         positions=tuple(sorted({trial.positions for trial in columns.trials if trial.positions})),
+        remarks=remarks,
         curve=tuple(CurvePoint(epoch=log.epoch, loss=log.loss) for log in history),
         seconds=perf_counter() - started,
         device=str(device),

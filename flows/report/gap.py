@@ -91,6 +91,8 @@ def measure_gap(request: GapRequest, folder: Path) -> GapReport:
     device = resolve_device(recipe.device)
     opened_source, opened_target = open_poses(recipe.source), open_poses(recipe.target)
     labelled, unlabelled = opened_source.labelled(), opened_target.unlabelled()
+    opened_source.remarks(labelled)
+    opened_target.remarks(unlabelled)
     source = DevicePoses.from_columns(labelled, device, frames=1)
     target = DevicePoses.from_columns(unlabelled, device, frames=1)
     adaptation = recipe.entry(recipe.method.name).adaptation

@@ -19,12 +19,10 @@ from pythonjsonlogger.json import JsonFormatter
 
 from poseshift.flows.experiment.progress import progress_to
 from poseshift.flows.runtime.bars import PrefectBars
+from poseshift.flows.runtime.json_lines import AS_JSON, in_json_lines
 
 PACKAGE = logging.getLogger("poseshift")
 """Everything that the project logs comes through here."""
-
-AS_JSON = "POSESHIFT_LOG_JSON"
-"""Environment variable by which the processes of scheduled runs hear of ``--log-json``."""
 
 TEXT = "%(asctime)s %(levelname)s %(run_id)s %(name)s: %(message)s"
 
@@ -68,7 +66,7 @@ def log_as_json() -> None:
 @contextmanager
 def recorded(path: Path | None = None) -> Iterator[None]:
     """Send logs and progress of this block to Prefect's UI and, with a path, logs to the end of a file."""
-    if os.environ.get(AS_JSON):
+    if in_json_lines():
         log_as_json()
     in_prefect = APILogHandler()
     in_prefect.addFilter(_InsideRun())

@@ -25,6 +25,7 @@ from poseshift.storage.columns import (
     TrialInfo,
     columns_of,
     read_camera_poses,
+    require_all_frames,
 )
 from poseshift.storage.exchange.npz import (
     ExchangeError,
@@ -69,6 +70,7 @@ def export_train(
     positions: PositionsKind = "universal",
 ) -> None:
     """Write the training file from a store of training sequences."""
+    require_all_frames(store)
     poses = read_camera_poses(store, Selection(cameras=cameras, positions=positions, valid_only=False))
     views: dict[str, dict[str, Any]] = {}
     for trial, camera, rows in _runs(poses):
@@ -83,6 +85,7 @@ def export_train(
 
 def export_test(store: PoseStore, path: Path, positions: PositionsKind = "universal") -> None:
     """Write the test file from a store of test sequences: all frames, with the mask of the valid ones."""
+    require_all_frames(store)
     poses = read_camera_poses(store, Selection(positions=positions, valid_only=False))
     data = {
         poses.trials[trial].key.subject: {

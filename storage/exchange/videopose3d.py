@@ -8,7 +8,7 @@ convolutions and semi-supervised training", CVPR 2019.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from poseshift.geometry.camera import Camera
 from poseshift.geometry.skeleton import HUMAN36M_17, HUMAN36M_32, mapping
 from poseshift.storage.arrays import DETECTION_PREFIX
+from poseshift.storage.columns import require_all_frames
 from poseshift.storage.exchange.npz import (
     ExchangeError,
     ObjectArrays,
@@ -26,6 +27,7 @@ from poseshift.storage.exchange.npz import (
     require_member,
     require_numbers,
 )
+from poseshift.storage.exchange.trials import FRAME_STEP
 from poseshift.storage.schema import Float32, NoPositionsError, Trial, TrialKey
 from poseshift.storage.store import PoseStore
 
@@ -49,6 +51,7 @@ def export_pair(store: PoseStore, folder: Path, keypoints: str = "ground_truth")
     tuple of Path
         The file of 3D positions and the file of 2D keypoints.
     """
+    require_all_frames(store)
     folder.mkdir(parents=True, exist_ok=True)
     detector = "gt" if keypoints == "ground_truth" else keypoints
     positions_file, keypoints_file = folder / "data_3d_h36m.npz", folder / f"data_2d_h36m_{detector}.npz"
@@ -104,6 +107,8 @@ def import_trials(
     cameras: Mapping[str, tuple[Camera, ...]],
     fps: float = 50.0,
     object_arrays: ObjectArrays = "refuse",
+    frame_step: int = 1,
+    detector: str | None = None,
 ) -> Iterator[Trial]:
     """Read both files into trials, ordered by subject and action.
 
@@ -116,9 +121,13 @@ def import_trials(
     cameras : Mapping[str, tuple[Camera, ...]]
         Subject to its cameras, in the order of the 2D file. Subjects that are not named are left out.
     fps : float
-        Frames per second, which the files do not say (Human3.6M: 50).
+        Frames per second of the recordings, which the files do not say (Human3.6M: 50).
     object_arrays : ObjectArrays
         These files are pickles inside: see :data:`poseshift.storage.exchange.npz.ObjectArrays`.
+    frame_step : int
+        The files hold every n-th frame of the recordings, which they do not say either.
+    detector : str or None
+        Name under which 2D that has confidences is kept with them, beside the pixels alone.
 
     Raises
     ------
@@ -149,11 +158,23 @@ def import_trials(
                 key=TrialKey(subject, name),
                 action=action,
                 subaction=subaction,
-                fps=fps,
+                fps=fps / frame_step,
                 cameras=cameras[subject],
                 positions_world=world,
-                keypoints_2d=np.stack([view[: len(world)] for view in views]),
+                keypoints_2d=np.stack([view[: len(world), :, :2] for view in views]),
+                detections=_with_confidence(detector, views, len(world)),
+                options={} if frame_step == 1 else {FRAME_STEP: str(frame_step)},
             )
+
+
+def count_frames(path: Path, object_arrays: ObjectArrays = "refuse") -> dict[TrialKey, int]:
+    """Count the frames of every trial in a 3D file."""
+    subjects = _subjects(path, "positions_3d", object_arrays)
+    return {
+        TrialKey(subject, name): len(_joints_17(path, f"{subject}/{name}", array))
+        for subject in sorted(subjects)
+        for name, array in sorted(require_mapping(path, subject, subjects[subject]).items())
+    }
 
 
 def left_out(
@@ -171,7 +192,9 @@ def left_out(
 def import_keypoints(
     path: Path, object_arrays: ObjectArrays = "refuse"
 ) -> dict[TrialKey, tuple[Float32, ...]]:
-    """Read a 2D file alone: per trial one (frames, 17, 2) array per camera, such as a detector's.
+    """Read a 2D file alone: per trial one (frames, 17, 2 or 3) array per camera, such as a detector's.
+
+    The third number, which some files have, is the confidence.
 
     See Also
     --------
@@ -183,6 +206,12 @@ def import_keypoints(
         for subject in sorted(subjects)
         for name, views in sorted(require_mapping(path, subject, subjects[subject]).items())
     }
+
+
+def _with_confidence(detector: str | None, views: Sequence[Float32], frames: int) -> dict[str, Float32]:
+    if detector is None or any(view.shape[-1] != 3 for view in views):
+        return {}
+    return {detector: np.stack([view[:frames] for view in views])}
 
 
 def _source_rows() -> list[int]:
@@ -210,13 +239,14 @@ def _joints_17(path: Path, where: str, value: Any) -> Float32:
 
 
 def _views(path: Path, where: str, value: Any) -> tuple[Float32, ...]:
+    """Return (frames, 17, 2) pixels of each camera, or (frames, 17, 3) where the file has confidences."""
     if not isinstance(value, (list, tuple)) and not (isinstance(value, np.ndarray) and value.ndim == 4):
         raise ExchangeError(
             path, f"{where} is a {type(value).__name__}; expected a list with one array per camera"
         )
     return tuple(
         np.ascontiguousarray(
-            require_numbers(path, where, view, (None, HUMAN36M_17.joints, None))[..., :2], dtype=np.float32
+            require_numbers(path, where, view, (None, HUMAN36M_17.joints, None))[..., :3], dtype=np.float32
         )
         for view in value
     )

@@ -15,9 +15,12 @@ from poseshift.flows.experiment.folder import RunFolder, Trained
 from poseshift.flows.experiment.recipe import Recipe
 from poseshift.geometry.camera import project
 from poseshift.geometry.skeleton import mapping
+from poseshift.preprocessing.human36m.layout import EXPECTED_ROWS
 from poseshift.preprocessing.mpi_inf_3dhp.layout import TEST_CAMERAS
-from poseshift.storage.columns import Selection, read_camera_poses
+from poseshift.storage.columns import Selection, read_camera_poses, sampling_hz
+from poseshift.storage.exchange.detections import attach_detections, read_coco_detections
 from poseshift.storage.exchange.poseaug import import_test
+from poseshift.storage.exchange.registry import FORMATS, Format, Imported
 from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
 from poseshift.training.batches import DevicePoses
@@ -50,6 +53,31 @@ def test_videopose3d_out_and_in_again(poseshift, prepared: Recipe, tmp_path: Pat
     assert new.read(key).cameras == old.read(key).cameras
     assert [source.path for source in new.sources(key)] == [file.name for file in files]
     assert new.attributes.options == {"imported_from": "VideoPose3D"}
+
+
+@pytest.mark.parametrize("options", [(), ("--frame-step", "5")], ids=["told by the numbers", "said"])
+def test_every_fifth_frame_of_videopose3d(
+    poseshift, prepared: Recipe, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """The files name no frames; where trials are as long as in the release, their lengths tell the step."""
+    source = PoseStore.open(prepared.source.store)
+    keys = [key for key in source.keys() if key.subject == "S1"]
+    positions, keypoints = {}, {}
+    for key in keys:
+        trial = source.read(key)
+        length = 9 if options else -(-EXPECTED_ROWS[key.subject, trial.options["stem"]] // 5)
+        rows = np.arange(length) % trial.frames
+        positions[key.trial] = trial.positions_world[rows]
+        keypoints[key.trial] = [view[rows] for view in trial.keypoints_2d]
+    files = (tmp_path / "3d.npz", tmp_path / "2d.npz")
+    np.savez(files[0], positions_3d=np.array({"S1": positions}, dtype=object))
+    np.savez(files[1], positions_2d=np.array({"S1": keypoints}, dtype=object))
+    imported = poseshift("import", "videopose3d", *files, tmp_path / "store", "--trust-pickle", *options)
+    assert imported.exit_code == 0, imported.stderr
+    assert (
+        f"{len(keys)} of the trials hold every 5. frame: stored with 10 frames per second" in imported.stdout
+    )
+    assert {PoseStore.open(tmp_path / "store").trial_attributes(key).fps for key in keys} == {10.0}
 
 
 def test_pstmo_out_and_in_again(poseshift, prepared: Recipe, tmp_path: Path) -> None:
@@ -138,11 +166,13 @@ def test_mmpose_needs_no_permission(poseshift, prepared: Recipe, tmp_path: Path)
     file, store = tmp_path / "h36m_train.npz", tmp_path / "store"
     exported = poseshift("export", "mmpose", prepared.source.store, file, "--frame-step", "5")
     assert exported.exit_code == 0, exported.stderr
-    imported = poseshift("import", "mmpose", file, store, "--fps", "10")
+    imported = poseshift("import", "mmpose", file, store)
     assert imported.exit_code == 0, imported.stderr
+    assert "of the trials hold every 5. frame: stored with 10 frames per second" in imported.stdout
     old = read_camera_poses(PoseStore.open(prepared.source.store), Selection(frame_step=5))
     new = read_camera_poses(PoseStore.open(store))
     assert len(new) == len(old)
+    assert sampling_hz(new) == sampling_hz(old) == 10.0
     np.testing.assert_allclose(
         np.sort(new.keypoints_px[:, 0, 0]), np.sort(old.keypoints_px[:, 0, 0]), atol=1e-3
     )
@@ -179,3 +209,105 @@ def test_a_store_is_not_overwritten(poseshift, prepared: Recipe, tmp_path: Path)
     result = poseshift("import", "mmpose", tmp_path / "a.npz", prepared.source.store)
     assert result.exit_code == 1
     assert "there is a store already" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "which", "options", "name"),
+    [
+        ("videopose3d", "source", (), "pair/data_3d_h36m.npz"),
+        ("mmpose", "source", ("--frame-step", "20"), "a.npz"),
+        ("pstmo-test", "test", (), "a.npz"),
+        ("poseaug", "test", (), "a.npz"),
+        ("pstmo-train", "target", ("--positions", "annotated"), "a.npz"),
+    ],
+)
+def test_an_export_does_not_replace_another(
+    poseshift, prepared: Recipe, tmp_path: Path, kind: str, which: str, options: tuple[str, ...], name: str
+) -> None:
+    data = {"source": prepared.source, "test": prepared.test.data, "target": prepared.target}[which]
+    file, place = tmp_path / name, tmp_path / name.partition("/")[0]
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"of another store")
+    command = ("export", kind, data.store, place, *options)
+    refused = poseshift(*command)
+    assert refused.exit_code == 1
+    assert isinstance(refused.exception, SystemExit)
+    assert f"{file} holds what nothing beside it describes" in refused.stderr
+    assert PoseStore.open(data.store).snapshot in refused.stderr
+    assert file.read_bytes() == b"of another store"
+    replaced = poseshift(*command, "--replace")
+    assert replaced.exit_code == 0, replaced.stderr
+    assert file.read_bytes()[:2] == b"PK"
+    assert poseshift(*command).exit_code == 0, "the same export again"
+
+
+def test_an_export_of_other_settings_is_refused(poseshift, prepared: Recipe, tmp_path: Path) -> None:
+    store, file = prepared.source.store, tmp_path / "a.npz"
+    assert poseshift("export", "mmpose", store, file, "--frame-step", "20").exit_code == 0
+    before = file.read_bytes()
+    refused = poseshift("export", "mmpose", store, file, "--frame-step", "10")
+    assert refused.exit_code == 1
+    assert "frame_step 20" in refused.stderr
+    assert "frame_step 10" in refused.stderr
+    assert file.read_bytes() == before
+
+
+def test_the_file_that_is_written_is_named(poseshift, prepared: Recipe, tmp_path: Path) -> None:
+    """NumPy adds .npz to names without it."""
+    written = poseshift("export", "mmpose", prepared.source.store, tmp_path / "a", "--frame-step", "20")
+    assert written.exit_code == 0, written.stderr
+    assert f"{tmp_path / 'a.npz'}\n" in written.stdout
+    assert (tmp_path / "a.npz").is_file()
+
+
+@pytest.mark.parametrize("channels", [2, 3])
+def test_confidences_of_a_detector_are_kept_or_said_to_be_missing(
+    poseshift, prepared: Recipe, tmp_path: Path, channels: int
+) -> None:
+    source = PoseStore.open(prepared.source.store)
+    key = next(key for key in source.keys() if key.subject == "S1")
+    trial = source.read(key)
+    shape = (*trial.keypoints_2d.shape[:3], 1)
+    confidence = np.random.default_rng(0).uniform(0.1, 1, shape).astype(np.float32)
+    detected = np.concatenate([trial.keypoints_2d + 3, confidence], axis=-1).astype(np.float32)
+    files = (tmp_path / "3d.npz", tmp_path / "2d.npz")
+    views = list(detected[..., :channels])
+    np.savez(files[0], positions_3d=np.array({"S1": {key.trial: trial.positions_world}}, dtype=object))
+    np.savez(files[1], positions_2d=np.array({"S1": {key.trial: views}}, dtype=object))
+    options = ("--trust-pickle", "--detector", "cpn")
+    imported = poseshift("import", "videopose3d", *files, tmp_path / "store", *options)
+    assert imported.exit_code == 0, imported.stderr
+    kept = PoseStore.open(tmp_path / "store").read(key)
+    np.testing.assert_array_equal(kept.detections["cpn"][..., :2], detected[..., :2])
+    np.testing.assert_array_equal(kept.detections["cpn"][..., 2:], confidence if channels == 3 else 1)
+    np.testing.assert_allclose(kept.keypoints_2d, trial.keypoints_2d, atol=0.1)
+    assert ("the file has no confidences" in imported.stderr) == (channels == 2)
+
+
+def test_an_import_that_follows_one_of_several_people_prints_it(
+    poseshift, prepared: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A format of one's own that attaches COCO-style detections with tracks."""
+    trial = PoseStore.open(prepared.test.data.store).read(TrialKey("TS1", "TS1"))
+    people = [
+        {"image_id": frame, "category_id": 1, "keypoints": [5.0] * 51, "score": score, "track_id": track}
+        for frame in range(trial.frames)
+        for track, score in ((1, 0.9), (2, 0.4))
+    ]
+    file = tmp_path / "people.json"
+    file.write_text(json.dumps(people))
+
+    def read(path: Path) -> Imported:
+        found = read_coco_detections(path, trial.frames)
+        return Imported("mpi_inf_3dhp_test", [attach_detections(trial, "coco", [found])])
+
+    monkeypatch.setitem(FORMATS._entries, "coco-people", Format("coco-people", "With tracks.", read))
+    imported = poseshift("import", "other", "coco-people", file, tmp_path / "store")
+    assert imported.exit_code == 0, imported.stderr
+    assert f"{file}: 2 people by track; the one of track 1 is followed" in imported.stderr
+
+
+def test_a_frame_step_that_leaves_little_is_said(poseshift, prepared: Recipe, tmp_path: Path) -> None:
+    done = poseshift("export", "mmpose", prepared.source.store, tmp_path / "a.npz", "--frame-step", "5000")
+    assert done.exit_code == 0, done.stderr
+    assert "poses are left with frame step 5000, no two of them of one view" in done.stderr

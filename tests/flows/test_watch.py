@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.flows import load_flow_from_entrypoint
+from typer.testing import CliRunner
 
+from poseshift.flows.cli import app
+from poseshift.flows.deployments import Timetable, of_recipe
 from poseshift.flows.experiment.folder import RunFolder
-from poseshift.flows.experiment.recipe import Recipe
+from poseshift.flows.experiment.recipe import Recipe, save_recipe
 from poseshift.flows.experiment.stage import DONE
+from poseshift.flows.pipeline import BadFiles
 from poseshift.flows.prepare import PrepareFailedError
 from poseshift.flows.runtime.environment import Environment
 from poseshift.flows.watch import Decision, Look, decide, in_words, read_log, watch
@@ -130,4 +135,68 @@ def test_a_bad_file_stops_the_look_before_anything_is_changed(recipe: Recipe, tm
     (look,) = looks(recipe)
     assert look.phase == "failed"
     assert "nothing was committed" in look.remark
-    assert not RunFolder(recipe.run_dir).summary.exists()
+    (named,) = look.bad_files
+    assert named.path == str(bad)
+    assert named.found.startswith("a damaged file")
+    folder = RunFolder(recipe.run_dir)
+    assert not folder.summary.exists()
+    assert BadFiles.model_validate_json(folder.bad_files.read_text()).files == (named,)
+    errors = [line for line in folder.log.read_text().splitlines() if " ERROR " in line]
+    assert any(str(bad) in line and named.found in line and named.remedy in line for line in errors)
+
+
+@pytest.mark.usefixtures("connected")
+@pytest.mark.parametrize("command", ["watch", "run"])
+def test_commands_name_a_bad_file_and_forget_it_when_it_is_whole(
+    recipe: Recipe, tmp_path: Path, command: str
+) -> None:
+    bad, whole = _damaged(tmp_path / "trees")
+    path, folder = tmp_path / "recipe.yaml", RunFolder(recipe.run_dir)
+    save_recipe(recipe, path)
+    refused = CliRunner().invoke(app, [command, str(path)])
+    assert refused.exit_code == 1
+    assert isinstance(refused.exception, SystemExit)
+    assert str(bad) in [line.strip() for line in refused.stderr.splitlines()]
+    assert "found: a damaged file" in refused.stderr
+    assert "what to do: " in refused.stderr
+    (named,) = BadFiles.model_validate_json(folder.bad_files.read_text()).files
+    assert (named.path, named.remedy != "") == (str(bad), True)
+    assert str(bad) in folder.log.read_text()
+    assert recipe.target is not None
+    assert PoseStore.open(recipe.target.store).keys() == (), "the good files of the store wait, too"
+    bad.write_bytes(whole)
+    done = CliRunner().invoke(app, [command, str(path)])
+    assert done.exit_code == 0, done.stderr
+    assert not folder.bad_files.exists()
+
+
+@pytest.mark.usefixtures("connected")
+def test_what_is_served_names_a_bad_file(recipe: Recipe, tmp_path: Path) -> None:
+    """The flows that ``serve`` offers, loaded and called as its runner does: from their entry points."""
+    bad, _ = _damaged(tmp_path / "trees")
+    offered = {one.full_name: one for one in of_recipe(recipe, Timetable(None))}
+    for name in ("watch/small", "run/small"):
+        served = offered[name]
+        assert served.entrypoint is not None
+        with pytest.raises(PrepareFailedError) as failed:
+            load_flow_from_entrypoint(served.entrypoint)(**served.parameters)
+        assert str(bad) in str(failed.value)
+        (named,) = BadFiles.model_validate_json(RunFolder(recipe.run_dir).bad_files.read_text()).files
+        assert named.path == str(bad)
+        RunFolder(recipe.run_dir).bad_files.unlink()
+    assert [look.phase for look in looks(recipe)] == ["failed"]
+    assert RunFolder(recipe.run_dir).log.read_text().count(f"bad file {bad}") == 2
+    with get_client(sync_client=True) as client:
+        tables = client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["bad-files-mpi-inf-3dhp-train"])),
+            limit=50,
+        )
+    assert any(str(bad) in str(one.data) for one in tables)
+
+
+def _damaged(trees: Path) -> tuple[Path, bytes]:
+    """Cut a file of the target short; give it back with what it held."""
+    bad = trees / "mpi_inf_3dhp" / "S1" / "Seq1" / "annot.mat"
+    whole = bad.read_bytes()
+    bad.write_bytes(whole[:200])
+    return bad, whole

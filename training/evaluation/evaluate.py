@@ -6,6 +6,7 @@ their intervals are defined in :mod:`poseshift.training.evaluation.results`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from poseshift.geometry.alignment import root_relative
 from poseshift.geometry.skeleton import mapping, skeleton
-from poseshift.storage.columns import CameraPoses
+from poseshift.storage.columns import CameraPoses, sampling_hz
 from poseshift.storage.gaps import interpolated
 from poseshift.storage.schema import Float32
 from poseshift.training.batches import DevicePoses
@@ -204,6 +205,7 @@ def evaluate(
         headline_metric=headline,
         frames=len(poses),
         sequences=len(per_sequence),
+        sampling_hz=None if math.isnan(rate := sampling_hz(poses)) else rate,
         interpolated=int((~poses.whole).sum()),
         bootstrap_seed=seed,
         mpjpe_mm=figure(tables, "mpjpe_mm", protocol.averaging, weights),

@@ -88,6 +88,9 @@ class EvaluationResult(FrozenModel):
         The headline metric, every action alike; None where a sequence mixes activities.
     per_joint, per_action, per_sequence : tuple of rows
         The tables, averaged over frames.
+    sampling_hz : float or None
+        Frames per second of the measured rows, between which mpjve_mm is the error of motion; None where no
+        view has two.
     interpolated : int
         Measured frames in which a keypoint was not detected, so that the lifter answered to one interpolated
         in time.
@@ -111,6 +114,7 @@ class EvaluationResult(FrozenModel):
     per_joint: tuple[JointErrors, ...]
     per_action: tuple[ActionErrors, ...]
     per_sequence: tuple[SequenceErrors, ...]
+    sampling_hz: float | None = None
     interpolated: int = 0
     further: dict[str, Estimate] = Field(default_factory=dict)
     """Metrics that were added to the built-in ones, by name."""

@@ -12,6 +12,7 @@ from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.registry import Registry, UnknownNameError
+from poseshift.storage.sentences import in_sentences
 from poseshift.training.lifters.lifter import Lifter
 
 
@@ -44,8 +45,7 @@ class LifterConfigError(ValueError):
     def __init__(self, name: str, error: ValidationError) -> None:
         self.name = name
         self.problems: list[ErrorDetails] = error.errors()
-        lines = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in self.problems)
-        super().__init__(f"lifter {name!r}: {'; '.join(lines)}")
+        super().__init__(f"lifter {name!r}: {in_sentences(error)}")
 
 
 def _by_name(value: object) -> LifterConfigBase:

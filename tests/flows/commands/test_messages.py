@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import re
 import shutil
@@ -152,6 +153,54 @@ def test_steps_are_lines_where_there_is_no_terminal() -> None:
         "train [a] 0/2 (loss 1)",
         "train [a] 2/2: done (loss 1)",
     ]
+
+
+def test_warnings_are_shown_where_the_work_is_shown() -> None:
+    """A folder that is set aside, a selection that leaves little: the log alone is read too late."""
+    written, logger = io.StringIO(), logging.getLogger("poseshift.flows.experiment.stage")
+    with shown_on(Console(file=written, width=80, markup=False)):
+        logger.warning("%s was made from other inputs; moved to %s", "runs/[a]", "superseded/" + 90 * "a")
+        logger.error("raised as well, and told by who catches it")
+    logger.warning("after the block")
+    assert f"runs/[a] was made from other inputs; moved to superseded/{90 * 'a'}" in written.getvalue()
+    assert "raised as well" not in written.getvalue()
+    assert "after the block" not in written.getvalue()
+
+
+def test_json_lines_are_mixed_with_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Steps are records then, in a terminal as well, and as often."""
+    monkeypatch.setenv("POSESHIFT_LOG_JSON", "1")
+    written = io.StringIO()
+    with (
+        caplog.at_level(logging.INFO, "poseshift"),
+        shown_on(Console(file=written, force_terminal=True), silence_s=0.05),
+    ):
+        report_progress(Step("train", 0, 9))
+        time.sleep(0.3)
+        report_progress(Step("train", 9, 9))
+    assert written.getvalue() == ""
+    assert sum("train 0/9" in one for one in caplog.messages) >= 3
+    assert "train 9/9: done" in caplog.messages[-1]
+
+
+def test_every_line_of_log_json_is_json(tmp_path: Path, restaged: Path) -> None:
+    """Steps, warnings and the error at the end; the result alone is on standard output."""
+    raw = tmp_path / "raw [a]"
+    shutil.copytree(restaged / "mpi_inf_3dhp" / "S1", raw / "S1")
+    bad = raw / "S1" / "Seq1" / "annot.mat"
+    bad.write_bytes(bad.read_bytes()[:200])
+    home = str(tmp_path / "home")
+    done = poseshift(
+        "--log-json", "prepare", "mpi-inf-3dhp", raw, tmp_path / "store", "--part", "train", PREFECT_HOME=home
+    )
+    assert done.returncode == 1, done.stderr
+    records = [json.loads(line) for line in done.stderr.splitlines()]
+    told = [record["message"] for record in records]
+    assert any(re.search(r"\] prepare .* done", one) for one in told)
+    assert any(one.startswith("Error: 1 raw file is bad") and str(bad) in one for one in told)
+    assert records[-1]["level"] == "ERROR"
 
 
 def test_long_silence_is_broken_with_what_goes_on() -> None:

@@ -90,6 +90,14 @@ def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
     assert "give each seed once" in message
 
 
+def test_after_three_problems_the_others_are_counted(tmp_path: Path) -> None:
+    content = shipped()
+    content |= {f"nonsense_{number}": number for number in range(40)}
+    message = refusal(content, tmp_path)
+    assert message.count("is not a field of a recipe") == 3
+    assert message.splitlines()[-1].strip() == "and 37 more problems"
+
+
 @pytest.mark.parametrize(
     ("change", "remedy"),
     [

@@ -1,0 +1,32 @@
+"""Names that select nothing of a store, told with those that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from poseshift.storage.arrays import read_attributes, trial_group
+from poseshift.storage.store import PoseStore
+
+
+def unmatched_names(
+    store: PoseStore,
+    subjects: Iterable[str] | None,
+    actions: Iterable[str] | None,
+    cameras: Iterable[str] | None,
+) -> str | None:
+    """Name the subjects, actions and cameras that a store does not have, with those it has; None without."""
+    root, keys = store.root, store.keys()
+    trials = [read_attributes(trial_group(root, key)) for key in keys]
+    told = (
+        _unmatched("subject", subjects, {key.subject for key in keys}),
+        _unmatched("action", actions, {trial.action for trial in trials}),
+        _unmatched("camera", cameras, {camera.name for trial in trials for camera in trial.cameras}),
+    )
+    return "; ".join(one for one in told if one) or None
+
+
+def _unmatched(kind: str, wanted: Iterable[str] | None, held: set[str]) -> str:
+    missing = [name for name in wanted or () if name not in held]
+    if not missing:
+        return ""
+    return f"no {kind} {', '.join(missing)}; there are {', '.join(sorted(held))}"
