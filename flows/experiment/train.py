@@ -43,7 +43,8 @@ from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import git_commit, software_versions
 from poseshift.storage.registry import load_plugins, loaded_plugins
 from poseshift.storage.schema import PositionsKind
-from poseshift.training.checkpoint import save_lifter
+from poseshift.training.checkpoint import load_lifter, save_lifter
+from poseshift.training.licences import RECORDED_AS, LearnedFrom, Role, inherited
 from poseshift.training.lifters.registry import skeleton_of
 
 CHECKPOINT = "lifter"
@@ -310,8 +311,31 @@ def _train(
         augmentation=taught.fitted.health,
         tuning=taught.fitted.tuning,
     )
-    _save(job, taught, record, inputs, None if math.isnan(rate) else rate, place)
+    origins = learned_from(job, labelled, target, watched)
+    _save(job, taught, record, inputs, origins, None if math.isnan(rate) else rate, place)
     return record
+
+
+def learned_from(
+    job: TrainingJob, labelled: OpenData, target: OpenData | None, watched: OpenData | None
+) -> tuple[LearnedFrom, ...]:
+    """List the stores that a job's lifter depends on, with those of the lifter that it starts from."""
+    roles: tuple[tuple[Role, OpenData | None], ...] = (
+        ("labelled", labelled),
+        ("target", target),
+        ("watched", watched),
+    )
+    own = tuple(
+        LearnedFrom(
+            role=role,
+            dataset=data.store.dataset,
+            snapshot=data.store.snapshot,
+            motion=data.store.attributes.restaged_from,
+        )
+        for role, data in roles
+        if data is not None
+    )
+    return own if job.initial is None else (*own, *inherited(load_lifter(job.initial).provenance))
 
 
 def _save(
@@ -319,12 +343,14 @@ def _save(
     taught: Taught,
     record: TrainingRecord,
     inputs: TrainingInputs,
+    origins: tuple[LearnedFrom, ...],
     rate_hz: float | None,
     place: Path,
 ) -> None:
     """Write the lifter and, where there is one, the generator, with where they come from."""
     provenance: dict[str, JsonValue] = {
         "inputs": inputs.model_dump(mode="json"),
+        RECORDED_AS: [one.model_dump(mode="json") for one in origins],
         "git_commit": git_commit(),
         "versions": dict(software_versions()),
         "selection": record.selection,
