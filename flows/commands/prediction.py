@@ -9,7 +9,15 @@ import typer
 from rich.table import Table
 
 from poseshift.flows.commands.console import flow_shown, print_json, say, show, user_errors
-from poseshift.flows.commands.options import Cameras, Device, Json, Keypoints, Plugins, Subjects
+from poseshift.flows.commands.options import (
+    Cameras,
+    Device,
+    Json,
+    Keypoints,
+    Plugins,
+    Subjects,
+    TrainedLifterName,
+)
 from poseshift.flows.experiment.predict import RECORD, PredictionOptions, PredictionOutcome
 from poseshift.flows.predict import predict_once
 from poseshift.storage.store import PoseStore, StoreError
@@ -23,7 +31,7 @@ _SHOWN = 20
 
 @app.command()
 def predict(
-    lifter: Annotated[Path, typer.Argument(help="A trained lifter: the `lifter` folder that `train` wrote.")],
+    lifter: TrainedLifterName,
     store: Annotated[str, typer.Argument(help="The store whose 2D keypoints are lifted; it needs no 3D.")],
     out: Annotated[Path, typer.Option(help="New folder for the files and their record.")],
     formats: Annotated[

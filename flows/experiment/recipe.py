@@ -150,7 +150,10 @@ class Recipe(FrozenModel):
     skeleton: str | None = Field(default=None, exclude_if=_is_none)
     """Joint set in place of the lifter's own, such as poseaug_16; all poses are mapped to it."""
     initial: str | None = Field(default=None, exclude_if=_is_none)
-    """Folder of a trained lifter whose weights every training starts from; `{seed}` in it is the seed."""
+    """Trained lifter whose weights every training starts from: its folder, or the name of a shipped one.
+
+    `{seed}` in it is the seed.
+    """
     method: MethodChoice = METHODS["source_only"]
     """The method that the recipe is for: a name (see `poseshift models --methods`), or an entry in full."""
     compare: tuple[MethodChoice, ...] = ()

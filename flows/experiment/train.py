@@ -43,9 +43,10 @@ from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import git_commit, software_versions
 from poseshift.storage.registry import load_plugins, loaded_plugins
 from poseshift.storage.schema import PositionsKind
-from poseshift.training.checkpoint import load_lifter, save_lifter
+from poseshift.training.checkpoint import describe_lifter, save_lifter
 from poseshift.training.licences import RECORDED_AS, LearnedFrom, Role, inherited
 from poseshift.training.lifters.registry import skeleton_of
+from poseshift.training.shipped import lifter_folder
 
 CHECKPOINT = "lifter"
 """Folder of the trained lifter inside its stage."""
@@ -72,7 +73,10 @@ class TrainingJob(Teaching):
     selection: CheckpointChoice = "last"
     """Which epoch's lifter is kept; label-free needs a target."""
     initial: Path | None = None
-    """Folder of the trained lifter whose weights are the first ones; its content is part of the inputs."""
+    """Trained lifter whose weights are the first ones: a folder, or the name of a shipped one.
+
+    Its content is part of the inputs.
+    """
     device: str = "auto"
     """Where to train; not part of the inputs."""
 
@@ -335,7 +339,11 @@ def learned_from(
         for role, data in roles
         if data is not None
     )
-    return own if job.initial is None else (*own, *inherited(load_lifter(job.initial).provenance))
+    return (
+        own
+        if job.initial is None
+        else (*own, *inherited(describe_lifter(lifter_folder(job.initial)).provenance))
+    )
 
 
 def _save(
@@ -371,7 +379,7 @@ def _shared(job: TrainingJob, labelled: OpenData, target: OpenData | None, place
         for role, data in (("labelled", labelled), ("target", target))
         if data is not None
     }
-    initial = None if job.initial is None else job.initial.absolute()
+    initial = None if job.initial is None else lifter_folder(job.initial).absolute()
     shared = job.model_copy(update={**pinned, "initial": initial})
     return SharedTraining(plugins=loaded_plugins(), job=shared, folder=place.absolute())
 
