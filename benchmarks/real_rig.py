@@ -116,9 +116,8 @@ def mended_frames(store: str, prediction: Path) -> dict[str, set[int]]:
 
 def show(title: str, rows: Sequence[Row]) -> None:
     """Print rows as a table of Markdown."""
-    print(
-        f"{title}\n\n| camera | frames | lifter MPJPE / PA | detector's own 3D MPJPE / PA |\n|---|---:|---:|---:|"
-    )
+    print(f"{title}\n\n| camera | frames | lifter MPJPE / PA | detector's own 3D MPJPE / PA |")
+    print("|---|---:|---:|---:|")
     for row in rows:
         figures = (f"{a:.1f} / {b:.1f}" for a, b in (row.lifter, row.detector))
         print(f"| {row.camera} | {row.frames} | {' | '.join(figures)} |")

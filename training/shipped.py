@@ -1,8 +1,8 @@
 """Lifters that ship with the package: their names, and where they lie.
 
 A shipped lifter is a folder as :func:`poseshift.training.checkpoint.save_lifter` writes it. Beside its two
-files lie ``README.md`` (its model card), ``recipe.yaml`` and ``record.json`` (what trained it, and what came of
-the training). Wherever a trained lifter's folder is asked for, its name will do.
+files lie ``README.md`` (its model card), ``recipe.yaml`` and ``record.json`` (what trained it, and what came
+of the training). Wherever a trained lifter's folder is asked for, its name will do.
 """
 
 from __future__ import annotations
