@@ -22,6 +22,7 @@ from poseshift.flows.experiment.predict import RECORD, PredictionOptions, Predic
 from poseshift.flows.predict import predict_once
 from poseshift.storage.store import PoseStore, StoreError
 from poseshift.training.prediction.smoothing import SmoothingName, smoothing_named
+from poseshift.training.shipped import lifter_folder
 
 app = typer.Typer()
 
@@ -54,6 +55,7 @@ def predict(
 ) -> None:
     """Lift a store's 2D keypoints and write the 3D motion of every trial, camera and calibrated rig."""
     with user_errors(ValueError, OSError, StoreError, ModuleNotFoundError):
+        lifter_folder(lifter)  # before a flow is started: a name that is none is told at once
         people = tuple(dict.fromkeys(key.subject for key in PoseStore.open(store).keys()))
         options = PredictionOptions(
             keypoints=keypoints,
