@@ -42,6 +42,7 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "domain": "own_domain",
         "gap": "domains",
         "models": "models",
+        "licence": "licence",
         "reproduce": "reproduction",
         "reproduce-paper": "papers",
         "watch": "operations",

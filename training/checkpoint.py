@@ -20,6 +20,7 @@ from safetensors.torch import load, save
 
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
+from poseshift.storage.sentences import in_sentences
 from poseshift.training.answer import PLAIN, Answer
 from poseshift.training.encoding import Encoding, EncodingName, encoding
 from poseshift.training.lifters.config import LifterConfig
@@ -105,6 +106,31 @@ def save_lifter(
     write_atomically(folder / DESCRIPTION_FILE, description.model_dump_json(indent=2).encode() + b"\n")
 
 
+def describe_lifter(folder: Path) -> LifterFile:
+    """Read what the JSON of a trained lifter says, and leave the weights alone.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the folder does not hold a lifter.
+    ValueError
+        When its description is not valid.
+    """
+    description = folder / DESCRIPTION_FILE
+    for path in (description, folder / WEIGHTS_FILE):
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{folder} is not a trained lifter: {path.name} is missing; give the `lifter` folder that a "
+                "training wrote, or the name of a shipped lifter (`poseshift models --shipped`)"
+            )
+    try:
+        return LifterFile.model_validate_json(description.read_bytes())
+    except ValidationError as error:
+        raise ValueError(
+            f"{description} does not describe a lifter of this version: {in_sentences(error)}"
+        ) from error
+
+
 def load_lifter(folder: Path, device: torch.device | str = "cpu") -> TrainedLifter:
     """Read a trained lifter that :func:`save_lifter` wrote.
 
@@ -115,14 +141,8 @@ def load_lifter(folder: Path, device: torch.device | str = "cpu") -> TrainedLift
     ValueError
         When its description is not valid or the weights do not fit it.
     """
+    description = describe_lifter(folder)
     description_path, weights_path = folder / DESCRIPTION_FILE, folder / WEIGHTS_FILE
-    for path in (description_path, weights_path):
-        if not path.is_file():
-            raise FileNotFoundError(f"{folder} is not a trained lifter: {path.name} is missing")
-    try:
-        description = LifterFile.model_validate_json(description_path.read_bytes())
-    except ValidationError as error:
-        raise ValueError(f"{description_path} does not describe a lifter of this version: {error}") from error
     chosen = encoding(description.encoding)
     lifter = build(description.lifter, chosen.channels)
     try:

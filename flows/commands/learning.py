@@ -37,6 +37,7 @@ from poseshift.flows.commands.options import (
     Plugins,
     Seed,
     Subjects,
+    TrainedLifterName,
 )
 from poseshift.flows.commands.recipes import given_recipe
 from poseshift.flows.commands.selected_poses import selected
@@ -68,6 +69,7 @@ from poseshift.training.evaluation.protocols import names_for_store
 from poseshift.training.evaluation.results import EvaluationResult, gaps_told
 from poseshift.training.lifters.registry import preset
 from poseshift.training.schedule import Schedule
+from poseshift.training.shipped import is_shipped
 
 _MENDABLE = (
     ValueError,
@@ -98,7 +100,8 @@ LearningRate = Annotated[float, typer.Option(help="Peak learning rate.")]
 Initial = Annotated[
     Path | None,
     typer.Option(
-        help="Trained lifter of the same kind to start from: the `lifter` folder that `train` wrote."
+        help="Trained lifter of the same kind to start from: the `lifter` folder that `train` wrote, or the "
+        "name of a shipped lifter."
     ),
 ]
 
@@ -211,7 +214,7 @@ def adapt(
 
 @app.command()
 def evaluate(
-    lifter: Annotated[Path, typer.Argument(help="A trained lifter: the `lifter` folder that `train` wrote.")],
+    lifter: TrainedLifterName,
     store: Annotated[str, typer.Argument(help="The store to test on.")],
     protocols: Annotated[
         list[str] | None,
@@ -239,6 +242,8 @@ def evaluate(
                 "what each measures"
             )
         test = Test(data=StoredData(dataset=dataset, store=store, keypoints=keypoints), protocols=names)
+        if out is None and is_shipped(lifter):
+            fail(f"{lifter} ships with PoseShift, where no results are written: give --out a folder")
         folder = out or lifter.parent / "evaluation"
         with flow_shown():
             record = evaluate_once(lifter, test, folder, device, dask)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +22,14 @@ Plugins = Annotated[
     ),
 ]
 """The option of every command that names an entry of an open list."""
+
+TrainedLifterName = Annotated[
+    Path,
+    typer.Argument(
+        help="A trained lifter: the `lifter` folder that `train` wrote, or the name of a shipped lifter."
+    ),
+]
+"""The argument of every command that uses a trained lifter."""
 
 Subjects = Annotated[
     list[str] | None, typer.Option("--subject", help="Subject to use; repeat for more. Default: all.")

@@ -9,11 +9,20 @@ import typer
 from rich.table import Table
 
 from poseshift.flows.commands.console import flow_shown, print_json, say, show, user_errors
-from poseshift.flows.commands.options import Cameras, Device, Json, Keypoints, Plugins, Subjects
+from poseshift.flows.commands.options import (
+    Cameras,
+    Device,
+    Json,
+    Keypoints,
+    Plugins,
+    Subjects,
+    TrainedLifterName,
+)
 from poseshift.flows.experiment.predict import RECORD, PredictionOptions, PredictionOutcome
 from poseshift.flows.predict import predict_once
 from poseshift.storage.store import PoseStore, StoreError
 from poseshift.training.prediction.smoothing import SmoothingName, smoothing_named
+from poseshift.training.shipped import lifter_folder
 
 app = typer.Typer()
 
@@ -23,7 +32,7 @@ _SHOWN = 20
 
 @app.command()
 def predict(
-    lifter: Annotated[Path, typer.Argument(help="A trained lifter: the `lifter` folder that `train` wrote.")],
+    lifter: TrainedLifterName,
     store: Annotated[str, typer.Argument(help="The store whose 2D keypoints are lifted; it needs no 3D.")],
     out: Annotated[Path, typer.Option(help="New folder for the files and their record.")],
     formats: Annotated[
@@ -46,6 +55,7 @@ def predict(
 ) -> None:
     """Lift a store's 2D keypoints and write the 3D motion of every trial, camera and calibrated rig."""
     with user_errors(ValueError, OSError, StoreError, ModuleNotFoundError):
+        lifter_folder(lifter)  # before a flow is started: a name that is none is told at once
         people = tuple(dict.fromkeys(key.subject for key in PoseStore.open(store).keys()))
         options = PredictionOptions(
             keypoints=keypoints,

@@ -20,10 +20,17 @@ from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file, git_commit, software_versions
 from poseshift.storage.schema import Float32
 from poseshift.storage.store import PoseStore
-from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, TrainedLifter, load_lifter
+from poseshift.training.checkpoint import (
+    DESCRIPTION_FILE,
+    WEIGHTS_FILE,
+    TrainedLifter,
+    describe_lifter,
+    load_lifter,
+)
 from poseshift.training.evaluation.evaluate import Mapper, evaluate, predict, rows_within
 from poseshift.training.evaluation.protocols import Protocol, protocol
 from poseshift.training.evaluation.results import EvaluationResult, gaps_told
+from poseshift.training.shipped import lifter_folder
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +95,7 @@ def evaluate_lifter(
     Parameters
     ----------
     lifter : Path
-        Folder that :func:`poseshift.training.checkpoint.save_lifter` wrote.
+        Folder that :func:`poseshift.training.checkpoint.save_lifter` wrote, or the name of a shipped lifter.
     test : Test
         Test data and protocols.
     folder : Path
@@ -109,7 +116,7 @@ def evaluate_lifter(
 
     def work(place: Path) -> EvaluationRecord:
         on = resolve_device(device)
-        trained = load_lifter(lifter, on)
+        trained = load_lifter(lifter_folder(lifter), on)
         results = []
         with workers() as over:
             for name in test.protocols:
@@ -142,12 +149,11 @@ def evaluation_inputs(lifter: Path, test: Test) -> EvaluationInputs:
 
 
 def _inputs(lifter: Path, test: Test, store: PoseStore) -> EvaluationInputs:
-    for name in (WEIGHTS_FILE, DESCRIPTION_FILE):
-        if not (lifter / name).is_file():
-            raise FileNotFoundError(f"{lifter} is not a trained lifter: {name} is missing; train one first")
+    place = lifter_folder(lifter)
+    describe_lifter(place)  # raises where it is none
     return EvaluationInputs(
-        weights_sha256=digest_file(lifter / WEIGHTS_FILE, lifter).sha256,
-        description_sha256=digest_file(lifter / DESCRIPTION_FILE, lifter).sha256,
+        weights_sha256=digest_file(place / WEIGHTS_FILE, place).sha256,
+        description_sha256=digest_file(place / DESCRIPTION_FILE, place).sha256,
         test=StoreInputs(dataset=store.dataset, snapshot=store.snapshot, keypoints=test.data.keypoints),
         protocols=test.protocols,
     )

@@ -107,7 +107,7 @@ def job(recipe: Recipe, method: str, seed: int) -> TrainingJob:
     return TrainingJob(
         labelled=_as_measured(labelled, recipe.test) if entry.labels == "target" else labelled,
         target=recipe.target if adapted else None,
-        watched=recipe.target if recipe.test is None else None,
+        watched=recipe.watched,
         adaptation=entry.adaptation,
         lifter=recipe.network,
         encoding=entry.encoding,

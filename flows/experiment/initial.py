@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file
-from poseshift.storage.sentences import in_sentences
-from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, LifterFile, load_lifter
+from poseshift.training.checkpoint import WEIGHTS_FILE, describe_lifter, load_lifter
 from poseshift.training.encoding import EncodingName
 from poseshift.training.lifters.config import LifterConfig
 from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.lifters.registry import skeleton_of
+from poseshift.training.shipped import lifter_folder
 
 
 class InitialWeights(FrozenModel):
@@ -30,7 +28,7 @@ class InitialWeights(FrozenModel):
 
 
 def describe_initial(folder: Path) -> InitialWeights:
-    """Read what a trained lifter's folder holds.
+    """Read what a trained lifter's folder holds, or a shipped lifter of that name.
 
     Raises
     ------
@@ -39,21 +37,10 @@ def describe_initial(folder: Path) -> InitialWeights:
     ValueError
         Its description is not one of this version.
     """
-    weights, description = folder / WEIGHTS_FILE, folder / DESCRIPTION_FILE
-    for path in (weights, description):
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"initial: {folder} is not a trained lifter: {path.name} is missing; give the `lifter` "
-                "folder that a training wrote"
-            )
-    try:
-        described = LifterFile.model_validate_json(description.read_bytes())
-    except ValidationError as error:
-        raise ValueError(
-            f"{description} does not describe a lifter of this version: {in_sentences(error)}"
-        ) from error
+    place = lifter_folder(folder)
+    described = describe_lifter(place)
     return InitialWeights(
-        weights_sha256=digest_file(weights, folder).sha256,
+        weights_sha256=digest_file(place / WEIGHTS_FILE, place).sha256,
         lifter=described.lifter,
         encoding=described.encoding,
         skeleton=described.skeleton,
@@ -108,4 +95,4 @@ def start_from(lifter: Lifter, folder: Path) -> None:
     FileNotFoundError, ValueError
         There is no lifter, or its weights do not fit.
     """
-    lifter.load_state_dict(load_lifter(folder).lifter.state_dict())
+    lifter.load_state_dict(load_lifter(lifter_folder(folder)).lifter.state_dict())

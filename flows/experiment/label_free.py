@@ -22,6 +22,11 @@ NO_TRUTH = (
     "way everywhere passes all of them: they are no errors, and a lower figure proves no better lifter."
 )
 
+NO_TARGET = (
+    "The recipe names no target either: the criteria were measured on keypoints of the source, which the "
+    "lifters have learned, and say nothing of other cameras or people."
+)
+
 
 @dataclass(frozen=True)
 class TrainedUntested:
@@ -77,7 +82,7 @@ class LabelFreeSummary(FrozenModel):
     method: str
     """Name of the method that the experiment is for."""
     target: Dataset
-    """The domain on whose keypoints the criteria were measured."""
+    """Data on whose keypoints the criteria were measured: the target, or else the source."""
     truth: str = NO_TRUTH
     """What the criteria say, and what they do not."""
     rows: tuple[LabelFreeRow, ...]
@@ -112,7 +117,7 @@ def summarise_label_free(
     Parameters
     ----------
     recipe : Recipe
-        What was run, with a target and without a test.
+        What was run, without a test.
     trained : sequence of TrainedUntested
         Its lifters, whose records have every epoch's criteria.
     origins : Origins
@@ -120,8 +125,8 @@ def summarise_label_free(
     snapshots : mapping
         Snapshot of each data set that was read.
     """
-    if recipe.target is None:
-        raise ValueError(f"recipe {recipe.name} has no target by whose keypoints lifters could be compared")
+    if recipe.watched is None:
+        raise ValueError(f"recipe {recipe.name} has a test, which measures its lifters")
     order = {method: number for number, method in enumerate(recipe.methods)}
     ordered = sorted(trained, key=lambda one: (order[one.method], one.seed))
     kept = [
@@ -132,7 +137,8 @@ def summarise_label_free(
     return LabelFreeSummary(
         name=recipe.name,
         method=recipe.method.name,
-        target=recipe.target.dataset,
+        target=recipe.watched.dataset,
+        truth=NO_TRUTH if recipe.target is not None else f"{NO_TRUTH} {NO_TARGET}",
         rows=tuple(_row(recipe, one, float(rank)) for one, rank in zip(ordered, ranks, strict=True)),
         origins=origins,
         seeds=recipe.seeds,

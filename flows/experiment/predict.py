@@ -36,6 +36,7 @@ from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, load_l
 from poseshift.training.prediction.motions import Made, Maker
 from poseshift.training.prediction.smoothing import SavitzkyGolay, Smoothing
 from poseshift.training.prediction.views import lift_views
+from poseshift.training.shipped import lifter_folder
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class PredictionRecord(FrozenModel):
     """What `prediction.json` holds."""
 
     lifter: str
-    """Folder of the lifter."""
+    """Folder of the lifter, or its name where it is a shipped one."""
     store: str
     """Location of the store."""
     restaged_from: str | None
@@ -150,7 +151,7 @@ def predict_store(
     Parameters
     ----------
     lifter : Path
-        Folder that :func:`poseshift.training.checkpoint.save_lifter` wrote.
+        Folder that :func:`poseshift.training.checkpoint.save_lifter` wrote, or the name of a shipped lifter.
     location : str
         Of the store; its trials need no 3D.
     options : PredictionOptions
@@ -173,11 +174,12 @@ def predict_store(
     for one in formats:
         one.require()
     on = resolve_device(device)
-    trained = load_lifter(lifter, on)
+    place = lifter_folder(lifter)
+    trained = load_lifter(place, on)
     store = PoseStore.open(location)
     inputs = PredictionInputs(
-        weights_sha256=digest_file(lifter / WEIGHTS_FILE, lifter).sha256,
-        description_sha256=digest_file(lifter / DESCRIPTION_FILE, lifter).sha256,
+        weights_sha256=digest_file(place / WEIGHTS_FILE, place).sha256,
+        description_sha256=digest_file(place / DESCRIPTION_FILE, place).sha256,
         store=StoreInputs(dataset=store.dataset, snapshot=store.snapshot, keypoints=options.keypoints),
         options=options,
     )

@@ -139,7 +139,11 @@ class Recipe(FrozenModel):
     source: PoseData
     """Labelled poses to learn from."""
     target: PoseData | None = None
-    """The domain to adapt to. Adaptation sees its 2D keypoints and intrinsics only, never its 3D."""
+    """The domain to adapt to. Adaptation sees its 2D keypoints and intrinsics only, never its 3D.
+
+    Methods that need none do without. With no test either, label-free criteria are those of the source's own
+    keypoints.
+    """
     test: Test | None = None
     """What the lifters are tested on; without it, the report has label-free criteria in place of errors."""
     lifter: LifterConfig
@@ -147,7 +151,10 @@ class Recipe(FrozenModel):
     skeleton: str | None = Field(default=None, exclude_if=_is_none)
     """Joint set in place of the lifter's own, such as poseaug_16; all poses are mapped to it."""
     initial: str | None = Field(default=None, exclude_if=_is_none)
-    """Folder of a trained lifter whose weights every training starts from; `{seed}` in it is the seed."""
+    """Trained lifter whose weights every training starts from: its folder, or the name of a shipped one.
+
+    `{seed}` in it is the seed.
+    """
     method: MethodChoice = METHODS["source_only"]
     """The method that the recipe is for: a name (see `poseshift models --methods`), or an entry in full."""
     compare: tuple[MethodChoice, ...] = ()
@@ -216,15 +223,6 @@ class Recipe(FrozenModel):
         return self
 
     @model_validator(mode="after")
-    def _measured_by_something(self) -> Recipe:
-        if self.test is None and self.target is None:
-            raise ValueError(
-                "there is neither `test:` nor `target:`, so nothing could be said of the lifters; add one of "
-                "them, or use `poseshift train`"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _on_joints_that_are_measured(self) -> Recipe:
         if self.skeleton is not None and self.skeleton not in SKELETONS:
             raise ValueError(f"no skeleton {self.skeleton!r}; there are {', '.join(sorted(SKELETONS))}")
@@ -273,6 +271,13 @@ class Recipe(FrozenModel):
         if self.test is None:
             raise ValueError(f"recipe {self.name} has no `test:`, and without 3D nothing can be measured")
         return self.test
+
+    @property
+    def watched(self) -> PoseData | None:
+        """Poses by whose keypoints lifters are measured without labels; None where a test measures them."""
+        if self.test is not None:
+            return None
+        return self.source if self.target is None else self.target
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -43,8 +43,10 @@ from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import git_commit, software_versions
 from poseshift.storage.registry import load_plugins, loaded_plugins
 from poseshift.storage.schema import PositionsKind
-from poseshift.training.checkpoint import save_lifter
+from poseshift.training.checkpoint import describe_lifter, save_lifter
+from poseshift.training.licences import RECORDED_AS, LearnedFrom, Role, inherited
 from poseshift.training.lifters.registry import skeleton_of
+from poseshift.training.shipped import lifter_folder
 
 CHECKPOINT = "lifter"
 """Folder of the trained lifter inside its stage."""
@@ -71,7 +73,10 @@ class TrainingJob(Teaching):
     selection: CheckpointChoice = "last"
     """Which epoch's lifter is kept; label-free needs a target."""
     initial: Path | None = None
-    """Folder of the trained lifter whose weights are the first ones; its content is part of the inputs."""
+    """Trained lifter whose weights are the first ones: a folder, or the name of a shipped one.
+
+    Its content is part of the inputs.
+    """
     device: str = "auto"
     """Where to train; not part of the inputs."""
 
@@ -320,8 +325,35 @@ def _train(
         augmentation=taught.fitted.health,
         tuning=taught.fitted.tuning,
     )
-    _save(job, taught, record, inputs, None if math.isnan(rate) else rate, place)
+    origins = learned_from(job, labelled, target, watched)
+    _save(job, taught, record, inputs, origins, None if math.isnan(rate) else rate, place)
     return record
+
+
+def learned_from(
+    job: TrainingJob, labelled: OpenData, target: OpenData | None, watched: OpenData | None
+) -> tuple[LearnedFrom, ...]:
+    """List the stores that a job's lifter depends on, with those of the lifter that it starts from."""
+    roles: tuple[tuple[Role, OpenData | None], ...] = (
+        ("labelled", labelled),
+        ("target", target),
+        ("watched", watched),
+    )
+    own = tuple(
+        LearnedFrom(
+            role=role,
+            dataset=data.store.dataset,
+            snapshot=data.store.snapshot,
+            motion=data.store.attributes.restaged_from,
+        )
+        for role, data in roles
+        if data is not None
+    )
+    return (
+        own
+        if job.initial is None
+        else (*own, *inherited(describe_lifter(lifter_folder(job.initial)).provenance))
+    )
 
 
 def _save(
@@ -329,12 +361,14 @@ def _save(
     taught: Taught,
     record: TrainingRecord,
     inputs: TrainingInputs,
+    origins: tuple[LearnedFrom, ...],
     rate_hz: float | None,
     place: Path,
 ) -> None:
     """Write the lifter and, where there is one, the generator, with where they come from."""
     provenance: dict[str, JsonValue] = {
         "inputs": inputs.model_dump(mode="json"),
+        RECORDED_AS: [one.model_dump(mode="json") for one in origins],
         "git_commit": git_commit(),
         "versions": dict(software_versions()),
         "selection": record.selection,
@@ -355,7 +389,7 @@ def _shared(job: TrainingJob, labelled: OpenData, target: OpenData | None, place
         for role, data in (("labelled", labelled), ("target", target))
         if data is not None
     }
-    initial = None if job.initial is None else job.initial.absolute()
+    initial = None if job.initial is None else lifter_folder(job.initial).absolute()
     shared = job.model_copy(update={**pinned, "initial": initial})
     return SharedTraining(plugins=loaded_plugins(), job=shared, folder=place.absolute())
 

@@ -138,7 +138,7 @@ def _factor(name: str) -> float:
 def _facts(recipe: Recipe, summary: LabelFreeSummary) -> tuple[Fact, ...]:
     facts = [
         Fact("Test", "none: there is no truth"),
-        Fact("Target", summary.target),
+        Fact("Target", "none" if recipe.target is None else recipe.target.dataset),
         Fact("Lifter", recipe.lifter.name),
         *(Fact(f"Method {entry.name}", f"{entry.parts}") for entry in recipe.entries),
         Fact(

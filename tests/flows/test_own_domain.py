@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from poseshift.flows.cli import app
 from poseshift.flows.experiment.folder import RunFolder
-from poseshift.flows.experiment.label_free import LabelFreeSummary, TrainedUntested
+from poseshift.flows.experiment.label_free import NO_TARGET, LabelFreeSummary, TrainedUntested
 from poseshift.flows.experiment.origins import find_origins
 from poseshift.flows.experiment.recipe import Recipe, RecipeError, load_recipe
 from poseshift.flows.pipeline import publish_untested, run_recorded, train_method
@@ -251,11 +251,39 @@ def test_what_needs_3d_says_so_in_one_sentence(recipe: Recipe, poseshift: Comman
         train_method(supervised, "gpa", 0)
 
 
-def test_a_recipe_with_neither_test_nor_target_is_refused(recipe: Recipe, tmp_path: Path) -> None:
-    content = recipe.model_dump(mode="json", exclude={"target", "method", "compare"})
+def test_a_recipe_with_neither_test_nor_target_is_watched_on_its_source(
+    recipe: Recipe, poseshift: Command, tmp_path: Path
+) -> None:
+    content = recipe.model_dump(mode="json", exclude={"target", "method", "compare", "run_dir", "seeds"})
     path = tmp_path / "recipe.yaml"
-    path.write_text(yaml.safe_dump({**content, "method": "source_only"}))
-    with pytest.raises(RecipeError, match="neither `test:` nor `target:`"):
+    path.write_text(
+        yaml.safe_dump({**content, "method": "no_target_mixed", "run_dir": str(tmp_path / "run")})
+    )
+    alone = load_recipe(path)
+    assert alone.watched == alone.source
+    with run_recorded(alone):
+        trained = (TrainedUntested("no_target_mixed", 0, train_method(alone, "no_target_mixed", 0)),)
+        summary = publish_untested(alone, trained)
+    assert len(summary.rows[0].epochs) == alone.schedule.epochs
+    assert summary.target == "free_motion"
+    assert NO_TARGET in summary.notes[0]
+    page = RunFolder(alone.run_dir).report.read_text()
+    assert "have learned, and say nothing of other cameras or people" in page
+    assert decide(alone).reasons == ()
+    again = pinned(read_run(tmp_path / "run"), tmp_path / "again")
+    assert again.target is None
+    assert again.source.snapshot == trained[0].training.snapshots["free_motion"]
+    lifter = RunFolder(alone.run_dir).lifter("no_target_mixed", 0)
+    told = json.loads(poseshift("licence", lifter, "--json").stdout)
+    assert told["use"] == "unknown"
+    assert {part["data"]["role"] for part in told["parts"]} == {"labelled", "watched"}
+
+
+def test_a_method_that_needs_a_target_is_refused_without_one(recipe: Recipe, tmp_path: Path) -> None:
+    content = recipe.model_dump(mode="json", exclude={"target"})
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(RecipeError, match="method 'gpa' needs a target"):
         load_recipe(path)
 
 

@@ -1,5 +1,6 @@
 """The wheel: what lies in it, and that it takes no name but ``poseshift``."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -91,6 +92,27 @@ def test_data_files_are_in_the_wheel(wheel: Path) -> None:
     }
     assert len(pages) >= 10
     assert pages <= held
+
+
+def test_shipped_lifters_are_in_the_wheel(wheel: Path) -> None:
+    held = {info.filename: info.file_size for info in zipfile.ZipFile(wheel).infolist()}
+    folder = CHECKOUT / "training" / "shipped_lifters"
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert {"lifter.safetensors", "README.md", "recipe.yaml"} <= {file.name for file in files}
+    for file in files:
+        inside = f"poseshift/training/shipped_lifters/{file.relative_to(folder).as_posix()}"
+        assert held[inside] == file.stat().st_size
+    assert sum(file.stat().st_size for file in files) < 5e6
+
+
+def test_a_shipped_lifter_is_found_where_the_wheel_is_installed(python: Path, users_folder: Path) -> None:
+    told = run([python.with_name("poseshift"), "licence", "free-motion-1"], users_folder)
+    assert told.startswith("free-motion-1: free")
+    listed = run([python.with_name("poseshift"), "models", "--shipped", "--json"], users_folder)
+    (shipped,) = json.loads(listed)["shipped"]
+    card = Path(shipped["card"]).resolve()
+    assert card.is_file()
+    assert card.is_relative_to(python.parents[1].resolve())
 
 
 def test_every_module_is_in_the_wheel(wheel: Path) -> None:

@@ -1,0 +1,112 @@
+"""The script that scores predictions of a real rig, on a rig whose errors are known by construction."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks.real_rig import SCORED, compare, frames_of
+from scipy.spatial.transform import Rotation
+
+from poseshift.flows.experiment.data import StoreInputs
+from poseshift.flows.experiment.predict import (
+    RECORD,
+    MotionRecord,
+    PredictionInputs,
+    PredictionOptions,
+    PredictionRecord,
+)
+from poseshift.geometry.detectors import MEDIAPIPE_33
+from poseshift.geometry.skeleton import skeleton
+
+FRAMES = 6
+JOINTS = skeleton("human36m_17").joint_names
+
+
+def motion(camera: str) -> MotionRecord:
+    return MotionRecord(
+        subject="person-1",
+        trial="clip",
+        camera=camera,
+        cameras=(camera,),
+        frames=FRAMES,
+        fps=60.0,
+        axes="world",
+        floor_m=0.0,
+        scale_factor=1.0,
+        lifted_height_m=None,
+        height_from=None,
+        interpolated_frames=1,
+        median_error_mm=0.0,
+        error_kind="none",
+        files={"npz": f"{camera}.npz"},
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A lifter that is right but for its root, a detector that answers people a tenth too large."""
+    rng = np.random.default_rng(0)
+    world = rng.normal(size=(FRAMES, 17, 3))
+    rotations = Rotation.random(2, rng=rng).as_matrix()
+    landmarks = {}
+    for camera, rotation in zip(("cam01", "cam02"), rotations, strict=True):
+        lifted = world + 3.0  # elsewhere in the room
+        lifted[:, 0] += 0.5  # the pelvis is not scored
+        interpolated = np.zeros((FRAMES, 17), dtype=bool)
+        interpolated[2, 5] = True
+        np.savez(
+            tmp_path / f"{camera}.npz",
+            positions=lifted,
+            rotation=rotation,
+            frame=np.arange(FRAMES),
+            interpolated=interpolated,
+        )
+        own = np.zeros((FRAMES, 33, 3))
+        for name in SCORED:
+            own[:, MEDIAPIPE_33.joint_names.index(name)] = 1.1 * (world @ rotation.T)[:, JOINTS.index(name)]
+        own[4] *= -1  # a frame whose sides are exchanged, say
+        landmarks[f"{camera}_mediapipe_world"] = own
+    np.savez(tmp_path / "landmarks.npz", **landmarks)
+    np.savez(tmp_path / "truth.npz", positions_world=world, R=rotations)
+    record = PredictionRecord(
+        lifter="any",
+        store="any",
+        restaged_from=None,
+        inputs=PredictionInputs(
+            weights_sha256="",
+            description_sha256="",
+            store=StoreInputs(dataset="my_rig", snapshot="", keypoints="detected"),
+            options=PredictionOptions(),
+        ),
+        skeleton="human36m_17",
+        assumptions=(),
+        motions=(motion("cam02"), motion("cam01")),
+        device="cpu",
+        git_commit=None,
+        versions={},
+    )
+    (tmp_path / RECORD).write_text(record.model_dump_json())
+    return tmp_path
+
+
+def test_scores_are_those_of_the_construction(folder: Path) -> None:
+    files = (folder, folder / "landmarks.npz", folder / "truth.npz")
+    rows = compare(*files, {"cam01": {4}, "cam02": {4}})
+    assert [(row.camera, row.frames) for row in rows] == [("cam01", 4), ("cam02", 4), ("all", 8)]
+    with np.load(folder / "truth.npz") as held:
+        picked = held["positions_world"][[0, 1, 3, 5]][:, [JOINTS.index(name) for name in SCORED]]
+    hips = picked[:, :2].mean(axis=1, keepdims=True)
+    expected = 100 * np.linalg.norm(picked - hips, axis=-1).mean()  # a tenth, in millimetres
+    for row in rows:
+        np.testing.assert_allclose(row.lifter, (0, 0), atol=1e-6)
+        np.testing.assert_allclose(row.detector, (expected, 0), rtol=1e-9, atol=1e-6)
+
+
+def test_frames_that_are_not_left_out_count(folder: Path) -> None:
+    rows = compare(folder, folder / "landmarks.npz", folder / "truth.npz", {"cam02": {4}})
+    assert [row.frames for row in rows] == [5, 4, 9]
+    assert rows[0].detector[0] > 2 * rows[1].detector[0]
+
+
+def test_frames_of_a_mended_trial() -> None:
+    assert frames_of("arms:36-36 legs:41-43 arms:42-44") == {36, 41, 42, 43, 44}
