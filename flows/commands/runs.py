@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from poseshift.flows.commands.console import print_json, say, show, user_errors
 from poseshift.flows.commands.options import Json, Plugins
@@ -38,7 +38,8 @@ def runs(
     if not found:
         say(f"No run lies in {folder}.")
         return
-    table = Table("run", "began", "method", "seeds", "MPJPE mm", "snapshots", "state")
+    state = Column("state", no_wrap=True)
+    table = Table("run", "began", "method", "seeds", "MPJPE mm", "snapshots", state)
     for run in found:
         headline = "" if run.headline_mm is None else f"{run.headline_mm}\n{run.protocol}"
         table.add_row(

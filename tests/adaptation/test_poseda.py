@@ -611,7 +611,7 @@ def test_several_processes_are_refused(source, target) -> None:
     from poseshift.training.fit import _stateful
 
     with pytest.raises(ValueError, match="PoseDA learns from the batches of one process"):
-        _stateful((PoseDA(SMALL, source, target, seed=0),), 2)
+        _stateful((PoseDA(SMALL, source, target, seed=0),), None, 2)
 
 
 def test_shares_must_leave_time() -> None:

@@ -133,7 +133,8 @@ def test_augmented_sets_from_a_trained_generator(learned: Recipe, tmp_path: Path
     assert len(read.positions_camera) == record.poses
     assert read.origin["parameters"].startswith("generator ")
     assert read.origin["placement"] == "root_and_scale, ray"
-    random = augment_store(request.model_copy(update={"generator": None, "store": str(tmp_path / "other")}))
+    elsewhere = {"store": str(tmp_path / "other"), "npz": tmp_path / "other.npz"}
+    random = augment_store(request.model_copy(update={"generator": None, **elsewhere}))
     assert random.poses == record.poses
     first, second = (PoseStore.open(place) for place in (record.store, random.store))
     key = first.keys()[0]

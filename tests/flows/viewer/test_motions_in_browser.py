@@ -51,6 +51,14 @@ class Opened:
         assert found is not None
         return int(found.group(1))
 
+    def wait_until_after(self, frame: int) -> None:
+        """Wait until a later frame is shown; the page's policy forbids waiting by a script of one's own."""
+        for _ in range(100):
+            if self.frame() > frame:
+                return
+            self.page.wait_for_timeout(50)
+        pytest.fail(f"frame {self.frame()} is still shown")
+
 
 def opened_from(browser: Browser, path: Path) -> Iterator[Opened]:
     page = browser.new_page(viewport={"width": 1200, "height": 900})
@@ -144,7 +152,7 @@ def test_keys_step_turn_and_play(opened: Opened, evaluated: "Evaluated") -> None
     opened.press("a")
     assert opened.picture() != before
     opened.press("Space")
-    opened.page.wait_for_function("state.row > 1")
+    opened.wait_until_after(1)
     opened.press("Space")
     stopped = opened.frame()
     opened.page.wait_for_timeout(200)
