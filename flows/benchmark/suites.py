@@ -47,6 +47,12 @@ COMPARED_SHORT = ("source_only", "positions_shuffled", "gpa", "no_target", "dive
 COMPARED = (
     *COMPARED_SHORT,
     "diverse_both",
+    "diverse_known_viewpoint",
+    "diverse_random_viewpoint",
+    "diverse_learned",
+    "diverse_learned_frozen",
+    "diverse_tuned",
+    "self_training",
     "random_augmentation",
     "poseda",
     "everything",
