@@ -38,19 +38,22 @@ def runs(
     if not found:
         say(f"No run lies in {folder}.")
         return
-    state = Column("state", no_wrap=True)
-    table = Table("run", "began", "method", "seeds", "MPJPE mm", "snapshots", state)
+    began, state = (Column(name, no_wrap=True) for name in ("began", "state"))
+    folded = (Column(name, overflow="fold") for name in ("method", "seeds", "MPJPE mm"))
+    table = Table(Column("run", overflow="fold"), began, *folded, state)
     for run in found:
-        headline = "" if run.headline_mm is None else f"{run.headline_mm}\n{run.protocol}"
         table.add_row(
             run.name,
             f"{run.date:%Y-%m-%d %H:%M}",
             run.method or "",
             ", ".join(map(str, run.seeds)),
-            headline,
-            "\n".join(dict.fromkeys(run.snapshots.values())),
+            "" if run.headline_mm is None else str(run.headline_mm),
             run.state,
         )
     show(table)
     for run in found:
         say(f"{run.name}: {run.folder}{f': {run.remark}' if run.remark else ''}")
+        if run.headline_mm is not None:
+            say(f"  measured by {run.protocol}")
+        if run.snapshots:
+            say(f"  snapshots {', '.join(dict.fromkeys(run.snapshots.values()))}")
