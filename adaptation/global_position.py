@@ -314,10 +314,25 @@ def place(
         if config.depth_from == "bones":
             matched = replace(matched, depth=depth_by_bones(pose, target_rays, joint_set))
         placement = _controlled(matched, pose[:, root], config.copied, generator)
-        nearest = config.nearest_m - relative[..., 2].amin(dim=(1, 2))
-        placement = replace(placement, depth=torch.maximum(placement.depth, nearest))
+        depth = at_least(config.nearest_m, placement.depth, relative)
+        placement = replace(placement, depth=depth)
     moved: Tensor = relative + placement.root[:, None, None]
     return moved
+
+
+def at_least(nearest_m: float, depth: Tensor, relative: Tensor) -> Tensor:
+    """Move roots away until no joint of a clip is nearer to the camera's plane than it may be.
+
+    Parameters
+    ----------
+    nearest_m : float
+        The least depth of a joint, metres.
+    depth : Tensor
+        (n,), of the roots, metres.
+    relative : Tensor
+        (n, frames, joints, 3), metres, relative to the roots.
+    """
+    return torch.maximum(depth, nearest_m - relative[..., 2].amin(dim=(1, 2)))
 
 
 def _controlled(

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from poseshift.adaptation.global_position import GlobalPositionAlignment
+from poseshift.adaptation.global_position import GlobalPositionAlignment, at_least
 from poseshift.adaptation.poseda_config import PairForm, PoseDAConfig
 from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.augmentation.adversary import Adversary, Real
@@ -232,8 +232,7 @@ class PoseDA:
     def _at(self, clips: Tensor, *, batch: Batch, positions: Tensor) -> Batch:
         """Put roots at learned positions (n, 3), but no joint nearer to the camera than alignment would."""
         relative = clips - middle_root(clips, self._skeleton.root)
-        nearest = self.config.global_position.nearest_m - relative[..., 2].detach().amin(dim=(1, 2))
-        depth = torch.maximum(positions[:, 2], nearest)
+        depth = at_least(self.config.global_position.nearest_m, positions[:, 2], relative.detach())
         there = torch.cat([positions[:, :2], depth[:, None]], dim=1)
         moved = relative + there[:, None, None]
         return replace(batch, positions_camera=moved, keypoints_px=project(moved, batch.intrinsics))

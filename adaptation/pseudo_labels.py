@@ -1,31 +1,30 @@
 """Viewpoints from a lifter's own answers: where up is in front of each target camera.
 
 At first poses are turned at random, so that the lifter learns to answer from any side. From then on the
-lifter's averaged weights (a mean teacher: Tarvainen and Valpola, NeurIPS 2017) answer for target keypoints
-every so often; the bodies' long axes, from ankles to head, pooled over a camera's poses, show where up is in
-its axes; and source poses are turned to there. "Pseudo-Label-Guided Global Transforms" (arXiv 2504.12699) has
-the idea of pseudo-labels for orientation; its way from pose to orientation is not public. No label of the
-target is used. :mod:`poseshift.adaptation.gravity` finds the same directions with a network of its own.
+lifter's averaged weights (:mod:`poseshift.adaptation.mean_teacher`) answer for target keypoints every so
+often; the bodies' long axes, from ankles to head, pooled over a camera's poses, show where up is in its axes;
+and source poses are turned to there. "Pseudo-Label-Guided Global Transforms" (arXiv 2504.12699) has the idea
+of pseudo-labels for orientation; its way from pose to orientation is not public. No label of the target is
+used. :mod:`poseshift.adaptation.gravity` finds the same directions with a network of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
 from poseshift.adaptation.global_position import GlobalPositionAlignment
 from poseshift.adaptation.gravity import CameraGravity, FoundGravity
+from poseshift.adaptation.mean_teacher import MeanTeacher, standing_still
 from poseshift.augmentation.clips import middle
 from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import Batch, BatchTransform
 from poseshift.training.flip import lift
-from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.transforms import TrainingRun
 
 _ROUNDS = 50
@@ -73,38 +72,29 @@ class PseudoLabelAlignment:
         self._position = position
         self._at_random = at_random
         self._aligned = aligned
-        self._run: TrainingRun | None = None
-        self._teacher: AveragedModel | None = None
+        self._teacher = MeanTeacher(config.first, config.every, config.ema_decay)
         self._up: Tensor | None = None
-        self._step = 0
 
     def attach(self, run: TrainingRun) -> None:
-        """Begin a run: the teacher is the lifter as it is; see the protocol."""
-        self._run = run
-        average_of = get_ema_avg_fn(self.config.ema_decay)  # type: ignore[no-untyped-call]
-        self._teacher = AveragedModel(run.lifter, avg_fn=average_of, use_buffers=True)
+        """Begin a run; see the protocol."""
+        self._teacher.attach(run)
         self._up = None
-        self._step = 0
 
     def state_dict(self) -> dict[str, Any]:
         """Step, teacher, and what it has said."""
-        return {"step": self._step, "teacher": self._in_run()[1].state_dict(), "up": self._up}
+        return {**self._teacher.state_dict(), "up": self._up}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state."""
-        self._in_run()[1].load_state_dict(state["teacher"])
-        self._step, self._up = state["step"], state["up"]
+        self._teacher.load_state_dict(state)
+        self._up = state["up"]
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Turn and place a batch; let the teacher follow the lifter, and answer when it is time."""
-        run, teacher = self._in_run()
-        if self._step > 0:
-            teacher.update_parameters(run.lifter)
-        since = self._step - max(1, round(self.config.first * run.total_steps))
-        self._step += 1
+        since = self._teacher.follow()
         if since < 0:
             return self._at_random(batch, generator)
-        if self._up is None or since % self.config.every == 0:
+        if self._up is None or self._teacher.is_time(since):
             self._up = self.gravity(tuple(map(str, range(self._cameras)))).up.to(batch.positions_camera)
         return self._aligned(self._up)(batch, generator)
 
@@ -117,9 +107,7 @@ class PseudoLabelAlignment:
         names : tuple of str
             Names of the target's cameras, in the order of its table.
         """
-        run, averaged = self._in_run()
-        teacher = cast(Lifter, averaged.module)
-        teacher.eval()
+        run, teacher = self._teacher.ready()
         joint_set = skeleton(teacher.skeleton)
         found = []
         for number, name in enumerate(names):
@@ -129,7 +117,7 @@ class PseudoLabelAlignment:
                 continue
             chosen = torch.linspace(0, len(rows) - 1, min(len(rows), self.config.poses_per_camera))
             seen = self._position.seen(rows[chosen.long().to(rows.device)])
-            clips = seen.keypoints_px[:, None].expand(-1, teacher.frames, -1, -1)  # as if they stood still
+            clips = standing_still(seen, teacher.frames)
             answers = lift(teacher, run.encoding, clips, seen.intrinsics)
             axes = long_axes(middle(answers), joint_set)
             found.append(FoundGravity.pooled(name, pooled_axis(axes), axes))
@@ -138,11 +126,6 @@ class PseudoLabelAlignment:
     @property
     def _cameras(self) -> int:
         return int(self._position.camera.max()) + 1
-
-    def _in_run(self) -> tuple[TrainingRun, AveragedModel]:
-        if self._run is None or self._teacher is None:
-            raise RuntimeError("pseudo-labels come from a lifter in training; give this to training.fit.fit")
-        return self._run, self._teacher
 
 
 def long_axes(poses: Tensor, joint_set: Skeleton) -> Tensor:

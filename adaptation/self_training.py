@@ -1,7 +1,7 @@
 """Poses of the target's own people, by the lifter's answers to their keypoints: learned from in turn.
 
 A source shows other postures, seen from elsewhere, than the target does. While a lifter is being trained, its
-averaged weights (a mean teacher: Tarvainen and Valpola, NeurIPS 2017) answer every so often for target
+averaged weights (:mod:`poseshift.adaptation.mean_teacher`) answer every so often for target
 keypoints, and closed form puts each answer on its rays. The answers that re-project best become pseudo-labels
 in two ways. *Transferred*: a source pose is turned as the pseudo-pose stands (pitch, roll and heading of its
 trunk) and placed at its root. *Own*: the pseudo-pose itself, with bodies and bones varied, is a training
@@ -15,14 +15,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
-from poseshift.adaptation.global_position import GlobalPositionAlignment
+from poseshift.adaptation.global_position import GlobalPositionAlignment, at_least
+from poseshift.adaptation.mean_teacher import MeanTeacher, standing_still
 from poseshift.augmentation.bodies import body_axes
 from poseshift.augmentation.clips import middle, middle_root
 from poseshift.augmentation.draws import draw_normal, draw_rows
@@ -34,7 +34,6 @@ from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import Batch, BatchTransform
 from poseshift.training.flip import lift_flip_averaged
-from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.transforms import TrainingRun
 
 
@@ -120,39 +119,31 @@ class SelfTraining:
         self.config = config
         self._position = position
         self._usual, self._varied = tuple(usual), tuple(varied)
-        self._run: TrainingRun | None = None
-        self._teacher: AveragedModel | None = None
+        self._teacher = MeanTeacher(config.first, config.every, config.ema_decay)
         self._pseudo: PseudoPoses | None = None
-        self._step = 0
 
     def attach(self, run: TrainingRun) -> None:
-        """Begin a run: the teacher is the lifter as it is; see the protocol."""
-        average_of = get_ema_avg_fn(self.config.ema_decay)  # type: ignore[no-untyped-call]
-        self._run, self._teacher = run, AveragedModel(run.lifter, avg_fn=average_of, use_buffers=True)
-        self._pseudo, self._step = None, 0
+        """Begin a run; see the protocol."""
+        self._teacher.attach(run)
+        self._pseudo = None
 
     def state_dict(self) -> dict[str, Any]:
         """Step, teacher, and what it has answered."""
         known = self._pseudo
         pseudo = None if known is None else {"positions": known.positions, "rows": known.rows}
-        return {"step": self._step, "teacher": self._in_run()[1].state_dict(), "pseudo": pseudo}
+        return {**self._teacher.state_dict(), "pseudo": pseudo}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state."""
-        self._in_run()[1].load_state_dict(state["teacher"])
-        self._step = state["step"]
+        self._teacher.load_state_dict(state)
         self._pseudo = None if state["pseudo"] is None else PseudoPoses(**state["pseudo"])
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Let the teacher follow the lifter, answer when it is time, and make the batch."""
-        run, teacher = self._in_run()
-        if self._step > 0:
-            teacher.update_parameters(run.lifter)
-        since = self._step - max(1, round(self.config.first * run.total_steps))
-        self._step += 1
+        since = self._teacher.follow()
         if since < 0:
             return _through(self._usual, batch, generator)
-        if self._pseudo is None or since % self.config.every == 0:
+        if self._pseudo is None or self._teacher.is_time(since):
             self._pseudo = self.answered(generator)
         transferred, own = (round(share * len(batch)) for share in (self.config.transferred, self.config.own))
         made = _through(self._usual, batch[transferred + own :], generator)
@@ -165,13 +156,11 @@ class SelfTraining:
     @torch.no_grad()
     def answered(self, generator: torch.Generator) -> PseudoPoses:
         """Answer for random target poses by the teacher as it is now; keep those that re-project best."""
-        run, averaged = self._in_run()
-        teacher = cast(Lifter, averaged.module)
-        teacher.eval()
+        run, teacher = self._teacher.ready()
         joint_set = skeleton(teacher.skeleton)
         rows = self._position.draw(self.config.poses, generator)
         seen = self._position.seen(rows)
-        clips = seen.keypoints_px[:, None].expand(-1, teacher.frames, -1, -1)  # as if they stood still
+        clips = standing_still(seen, teacher.frames)
         relative = middle(lift_flip_averaged(teacher, run.encoding, clips, seen.intrinsics, joint_set))
         rays = normalise(seen.keypoints_px, seen.intrinsics)
         certain = torch.ones_like(rays[..., 0])
@@ -218,8 +207,7 @@ class SelfTraining:
     def _seen(self, relative: Tensor, root: Tensor, rows: Tensor) -> Batch:
         """Put poses with their roots where they are asked to be, no nearer than they may come."""
         intrinsics = self._position.seen(rows).intrinsics
-        nearest = self._position.config.nearest_m - relative[..., 2].amin(dim=(1, 2))
-        depth = torch.maximum(root[:, 2], nearest)[:, None]
+        depth = at_least(self._position.config.nearest_m, root[:, 2], relative)[:, None]
         placed = relative + (root * depth / root[:, 2:3])[:, None, None]
         return Batch(placed, project(placed, intrinsics), intrinsics)  # where up is, nobody knows
 
@@ -227,11 +215,6 @@ class SelfTraining:
         deviation = math.radians(self.config.jitter_degrees)
         turns: Tensor = axis_angle_to_matrix(deviation * draw_normal((count, 3), like, generator))
         return turns
-
-    def _in_run(self) -> tuple[TrainingRun, AveragedModel]:
-        if self._run is None or self._teacher is None:
-            raise RuntimeError("pseudo-poses come from a lifter in training; give this to training.fit.fit")
-        return self._run, self._teacher
 
 
 def _through(transforms: Sequence[BatchTransform], batch: Batch, generator: torch.Generator) -> Batch:
