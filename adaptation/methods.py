@@ -289,57 +289,50 @@ def _diverse(
     )
 
 
-_add(
+def _add_diverse(name: str, label: str, description: str, adaptation: Adaptation) -> None:
+    """Add a method of all diversity; they have their encoding and rays in common."""
+    _add(name, label, description, adaptation=adaptation, encoding="perspective", rays=RaysSnap())
+
+
+_add_diverse(
     "no_target",
     "No target, all diversity",
     "Baseline that sees no target: shuffled positions, diverse bodies, random angles and turns, perspective "
     "encoding, rays.",
     adaptation=_diverse("source"),
-    encoding="perspective",
-    rays=RaysSnap(),
 )
-_add(
+_add_diverse(
     "diverse",
     "GPA, all diversity",
     "As no_target, with the target's positions.",
     adaptation=_diverse("target"),
-    encoding="perspective",
-    rays=RaysSnap(),
 )
-_add(
+_add_diverse(
     "diverse_viewpoint",
     "GPA, viewpoint, all diversity",
     "As diverse, poses turned to the gravity that a network learns for the target's cameras.",
     adaptation=_diverse("target", AlignedViewpoint()),
-    encoding="perspective",
-    rays=RaysSnap(),
 )
-_add(
+_add_diverse(
     "diverse_known_viewpoint",
     "GPA, known gravity, all diversity",
     "Reference for diverse_viewpoint: the same by the calibration of the target's cameras.",
     adaptation=_diverse("target", KnownViewpoint()),
-    encoding="perspective",
-    rays=RaysSnap(),
 )
-_add(
+_add_diverse(
     "diverse_random_viewpoint",
     "GPA, random viewpoints, all diversity",
     "Control of diverse_viewpoint: random viewpoints within what cameras of people have.",
     adaptation=_diverse("target", RandomViewpoint()),
-    encoding="perspective",
-    rays=RaysSnap(),
 )
-_add(
+_add_diverse(
     "diverse_tuned",
     "GPA, all diversity, tuned on target clips",
     "As diverse; in the last half of the steps answers to target clips shall fit their keypoints and have "
     "constant, symmetric bones.",
     adaptation=_diverse("target", tuning=TargetTuning()),
-    encoding="perspective",
-    rays=RaysSnap(),
 )
-_add(
+_add_diverse(
     "diverse_multi_view",
     "GPA, all diversity, tuned on calibrated views",
     "As diverse_tuned, and answers to two target cameras' views of one frame shall agree. Another protocol: "
@@ -347,16 +340,12 @@ _add(
     adaptation=_diverse(
         "target", tuning=TargetTuning(reprojection=1.0, bones=0.3, symmetry=0.3, multi_view=0.3)
     ),
-    encoding="perspective",
-    rays=RaysSnap(),
 )
-_add(
+_add_diverse(
     "diverse_both",
     "Both positions, all diversity",
     "As no_target, half of the poses with the target's positions.",
     adaptation=_diverse("both"),
-    encoding="perspective",
-    rays=RaysSnap(),
 )
 
 
@@ -389,45 +378,35 @@ def _diverse_learned(pretraining: float) -> PoseDAAdaptation:
     )
 
 
-_add(
+_add_diverse(
     "diverse_learned",
     "GPA, all diversity, learned",
     "As diverse, random angles and lengths give way to those of a generator that seeks hard poses.",
     adaptation=_diverse_learned(0.75),
-    encoding="perspective",
-    rays=RaysSnap(),
 )
-_add(
+_add_diverse(
     "diverse_learned_frozen",
     "GPA, all diversity, frozen generator",
     "Control of diverse_learned: its generator stays as it begins, which is random augmentation.",
     adaptation=_diverse_learned(1.0),
-    encoding="perspective",
-    rays=RaysSnap(),
 )
-_add(
+_add_diverse(
     "no_target_mixed",
     "No target, all diversity, mixed turns",
     "As no_target, half of the turns about the viewing axis.",
     adaptation=_diverse("source", rotation="mixed"),
-    encoding="perspective",
-    rays=RaysSnap(),
 )
-_add(
+_add_diverse(
     "diverse_both_mixed",
     "Both positions, all diversity, mixed turns",
     "As diverse_both, half of the turns about the viewing axis.",
     adaptation=_diverse("both", rotation="mixed"),
-    encoding="perspective",
-    rays=RaysSnap(),
 )
-_add(
+_add_diverse(
     "self_training",
     "Self-training, all diversity",
     "As diverse_both, and part of every batch learns from the lifter's own answers to target keypoints.",
     adaptation=SelfTrainingAdaptation(alignment=_diverse("both")),
-    encoding="perspective",
-    rays=RaysSnap(),
 )
 _add(
     "lpa_frozen",
