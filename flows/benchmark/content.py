@@ -51,12 +51,13 @@ def content_of(poses: CameraPoses) -> NDArray[np.str_]:
     """
     names = skeleton(poses.skeleton).joint_names
     positions = poses.positions_camera.astype(np.float64)
+    up = _up(poses)
     heights, lengths = [], []
     for side in ("left", "right"):
         hip, knee, ankle = (
             positions[:, names.index(f"{side}_{joint}")] for joint in ("hip", "knee", "ankle")
         )
-        heights.append(((hip - ankle) * _up(poses)).sum(axis=1))
+        heights.append(((hip - ankle) * up).sum(axis=1))
         lengths.append(np.linalg.norm(hip - knee, axis=1) + np.linalg.norm(knee - ankle, axis=1))
     height = np.mean(heights, axis=0) / np.mean(lengths, axis=0)
     trunk = trunk_degrees(poses)

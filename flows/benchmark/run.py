@@ -201,7 +201,7 @@ def _measure(
     weights: Path,
     device: torch.device,
 ) -> _Measured:
-    """Measure every epoch's lifter by the domain's protocol."""
+    """Measure the lifter of every epoch, of which there is at least one, by the domain's protocol."""
     chosen = encoding(job.encoding)
     lifter = build(job.lifter_config, chosen.channels, seed=job.seed).to(device).eval()
     trained = TrainedLifter(lifter, chosen, job.lifter_config, {}, answer)
@@ -218,20 +218,19 @@ def _measure(
     def answered(by: TrainedLifter) -> NDArray[np.floating]:
         return predict(by, seen, test_time=measured_by.test_time)[rows]
 
-    def measured(by: TrainedLifter) -> EvaluationResult:
-        return evaluate(answered(by), poses, measured_by)
-
     by_epoch = []
     for one in recorded:
         restore(lifter, weights, one)
-        by_epoch.append(measured(trained))
+        last = answered(trained)
+        by_epoch.append(evaluate(last, poses, measured_by))
     kinds: tuple[Rays, ...] = (RaysOff(), RaysSnap(), RaysBlend())
     by_rays = {
-        rays.kind: measured(replace(trained, answer=answer.model_copy(update={"rays": rays})))
+        rays.kind: evaluate(
+            answered(replace(trained, answer=answer.model_copy(update={"rays": rays}))), poses, measured_by
+        )
         for rays in kinds
     }
-    by_content = errors_by_content(answered(trained), poses, measured_by)
-    return _Measured(tuple(by_epoch), by_rays, by_content)
+    return _Measured(tuple(by_epoch), by_rays, errors_by_content(last, poses, measured_by))
 
 
 def _choose(recorded: Sequence[Candidate], errors: Sequence[float]) -> dict[Choice, int]:
