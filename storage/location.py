@@ -7,7 +7,10 @@ Credentials, region and endpoint come from the environment alone (``AWS_ACCESS_K
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -93,6 +96,7 @@ class Location:
 
     def icechunk_storage(self) -> icechunk.Storage:
         """Icechunk's handle of this place; object stores read their credentials from the environment."""
+        _wait_at_exit()
         if self.scheme == "file":
             return icechunk.local_filesystem_storage(self.path)
         prefix = self.path or None
@@ -108,3 +112,16 @@ class Location:
             force_path_style=endpoint is not None,
             from_env=True,
         )
+
+
+@functools.cache
+def _wait_at_exit() -> None:
+    """Let a process that has used Icechunk end a moment later.
+
+    Its threads let go of their last Python objects a moment after a call has returned. An interpreter that
+    ends in that moment is aborted: one in ten of those that wrote and ended at once, with all on the disk.
+    """
+    atexit.register(time.sleep, _LAST_MOMENT_S)
+
+
+_LAST_MOMENT_S = 0.1

@@ -7,9 +7,7 @@ of :mod:`poseshift.storage.schema`; any Zarr or xarray program can read it witho
 
 from __future__ import annotations
 
-import atexit
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,10 +43,6 @@ from poseshift.storage.transaction import Transaction
 from poseshift.storage.verification import StoreContent, TrialContent, VerifyReport, verify_trials
 
 __all__ = ["BRANCH", "Commit", "PoseStore", "StoreError"]
-
-# Icechunk's threads let go of their last Python objects a moment after a call has returned. An interpreter
-# that ends in that moment is aborted: one in ten of those that wrote and ended at once, with all on the disk.
-atexit.register(time.sleep, 0.1)
 
 BRANCH = "main"
 
