@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from poseshift.geometry.camera import Camera
+from poseshift.geometry.camera import Camera, world_to_camera
 from poseshift.geometry.lens import px_of_points, rays_of_px
 from poseshift.geometry.skeleton import HUMAN36M_17
 from poseshift.geometry.triangulation import triangulate
@@ -96,7 +96,7 @@ def exchanged(keypoints_px: Float64, cameras: Sequence[Camera]) -> NDArray[np.bo
     for number, camera in enumerate(cameras):
         others = [one for one in range(len(cameras)) if one != number]
         points = meet(keypoints_px[others], [cameras[one] for one in others]).points
-        before = points @ np.asarray(camera.rotation).T + np.asarray(camera.translation)
+        before = world_to_camera(points, camera.rotation, camera.translation)
         expected = px_of_points(before, camera)[:, paired]
         straight, other = (
             np.nansum(np.linalg.norm(keypoints_px[number][:, joints] - expected, axis=-1), axis=-1)
@@ -112,7 +112,7 @@ def _errors(
     """Distances (cameras, frames, joints) in pixels; infinite where a point lies behind a camera."""
     found = []
     for seen, camera in zip(keypoints_px, cameras, strict=True):
-        before = points @ np.asarray(camera.rotation).T + np.asarray(camera.translation)
+        before = world_to_camera(points, camera.rotation, camera.translation)
         distance = np.linalg.norm(px_of_points(before, camera) - seen, axis=-1)
         asked = tried & np.isfinite(seen).all(axis=-1)
         found.append(np.where(asked, np.where(np.isfinite(distance), distance, np.inf), np.nan))
