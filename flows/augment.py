@@ -1,4 +1,4 @@
-"""Synthetic training sets: from a labelled store to a store (and an npz) of changed poses, as a flow.
+"""Synthetic training sets: from a labelled store to a store (and an npz) of changed poses.
 
 Poses are augmented, by parameters from a generator that PoseDA has trained or by parameters drawn at random,
 and stand where the source's do or where target people are seen; or they are only placed there and not
@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from prefect import flow
 from pydantic import model_validator
 
 from poseshift.adaptation.global_position import GlobalPositionConfig
@@ -182,7 +181,6 @@ def _record(store: PoseStore, remarks: tuple[str, ...]) -> AugmentRecord:
 _augment_task = patient_task(augment_store, "augment store")
 
 
-@flow(name="augment", flow_run_name="augment {request.store}", timeout_seconds=6 * 3600)
 def augment(request: AugmentRequest) -> AugmentRecord:
     """Make a synthetic training set from a labelled store."""
     with recorded():

@@ -45,8 +45,8 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "licence": "licence",
         "reproduce": "reproduction",
         "reproduce-paper": "papers",
-        "watch": "operations",
-        "serve": "operations",
+        "watch": "watching",
+        "serve": "serving",
         "benchmark": "benchmarks",
         "import": "exchange",
         "export": "exchange",
@@ -169,7 +169,7 @@ def options(
 ) -> None:
     """Move 2D-to-3D human pose lifters from one camera domain to another, reproducibly."""
     if log_json or in_json_lines():
-        from poseshift.flows.runtime.logs import log_as_json  # imports Prefect
+        from poseshift.flows.runtime.logs import log_as_json
 
         log_as_json()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # one of several processes that torchrun started

@@ -11,7 +11,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from prefect import flow, task
 from pydantic import Field
 
 from poseshift.adaptation.methods import METHODS
@@ -20,6 +19,7 @@ from poseshift.flows.experiment.recipe import PoseData, Recipe, StoredData, Test
 from poseshift.flows.experiment.results import Summary
 from poseshift.flows.experiment.stage import run_stage
 from poseshift.flows.pipeline import run_recipe
+from poseshift.flows.runtime.retries import patient_task
 from poseshift.preprocessing.motion.sources import PROCEDURAL, load, title
 from poseshift.preprocessing.restaging.inputs import motion_inputs
 from poseshift.preprocessing.restaging.restage import restage
@@ -127,10 +127,9 @@ def restage_motion(options: DemoOptions) -> Restaged:
     return outcome.result
 
 
-_restage_task = task(name="restage motion")(restage_motion)
+_restage_task = patient_task(restage_motion, "restage motion")
 
 
-@flow(name="demo")
 def demo(options: DemoOptions) -> Summary:
     """Restage free motion, then run the demonstration's recipe."""
     _restage_task(options)

@@ -23,18 +23,18 @@ from pydantic import BaseModel
 from poseshift.flows.experiment.folder import RunFolder, job, stores
 from poseshift.flows.experiment.recipe import Recipe
 from poseshift.flows.pipeline import prepare_request
-from poseshift.flows.runtime.events import SETTLING_TIME, on_commit
+from poseshift.flows.runtime.in_prefect.triggers import SETTLING_TIME, on_commit
 
 TAG = "poseshift"
 
 ENTRYPOINTS = {
-    "prepare": "poseshift.flows.prepare.prepare",
-    "augment": "poseshift.flows.augment.augment",
-    "train": "poseshift.flows.train.train",
-    "adapt": "poseshift.flows.train.adapt",
-    "evaluate": "poseshift.flows.evaluate.evaluate_once",
-    "run": "poseshift.flows.pipeline.run_recipe",
-    "watch": "poseshift.flows.watch.watch",
+    "prepare": "poseshift.flows.prefect_flows.prepare.prepare",
+    "augment": "poseshift.flows.prefect_flows.augment.augment",
+    "train": "poseshift.flows.prefect_flows.train.train",
+    "adapt": "poseshift.flows.prefect_flows.train.adapt",
+    "evaluate": "poseshift.flows.prefect_flows.evaluate.evaluate_once",
+    "run": "poseshift.flows.prefect_flows.pipeline.run_recipe",
+    "watch": "poseshift.flows.prefect_flows.watch.watch",
 }
 """The flows that can be deployed, by the name under which Prefect shows them."""
 

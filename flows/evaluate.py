@@ -1,18 +1,16 @@
-"""Evaluating one lifter as a flow; the work is done in :mod:`poseshift.flows.experiment.evaluate`."""
+"""Evaluating one lifter as a run; the work is done in :mod:`poseshift.flows.experiment.evaluate`."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
 
-from prefect import flow
-from prefect.artifacts import create_table_artifact
-
 from poseshift.flows.experiment.evaluate import EvaluationRecord, evaluate_lifter
 from poseshift.flows.experiment.recipe import Test
 from poseshift.flows.experiment.stage import StageOutcome
 from poseshift.flows.runtime.cluster import mapper
 from poseshift.flows.runtime.logs import recorded
+from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.flows.runtime.retries import patient_task
 
 
@@ -45,16 +43,15 @@ def evaluate_on(
 _evaluate_task = patient_task(evaluate_on, name="evaluate lifter")
 
 
-@flow(name="evaluate", flow_run_name="evaluate {lifter}", timeout_seconds=6 * 3600)
 def evaluate_once(
     lifter: Path, test: Test, folder: Path, device: str = "auto", dask: str | None = None
 ) -> EvaluationRecord:
-    """Evaluate one lifter and put its figures into the Prefect UI."""
+    """Evaluate one lifter and show its figures."""
     with recorded():
         record = _evaluate_task(lifter, test, folder, device, dask).result
-    create_table_artifact(
+    orchestrator().show_table(
         key="evaluation",
-        table=[
+        rows=[
             {
                 "protocol": one.protocol,
                 "frames": one.frames,

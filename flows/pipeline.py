@@ -1,6 +1,6 @@
-"""Everything that a recipe names, in one flow: stores, lifters, evaluations, summary and report.
+"""Everything that a recipe names, in one run: stores, lifters, evaluations, summary and report.
 
-The tasks are few and large, and each is a plain function that can be called without Prefect. Work that is
+The tasks are few and large, and each is a plain function that can be called by itself. Work that is
 there already for the same inputs is not done again; see :mod:`poseshift.flows.experiment.stage`.
 
 A run's folder holds ``recipe.yaml``, ``environment.json``, ``summary.json``, ``report.html``, ``run.log``,
@@ -12,9 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from prefect import flow
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from poseshift.flows.evaluate import evaluate_on
 from poseshift.flows.experiment.evaluate import EvaluationRecord
@@ -39,6 +36,7 @@ from poseshift.flows.report.view import build_view
 from poseshift.flows.runtime.environment import describe_environment
 from poseshift.flows.runtime.events import announce_commit
 from poseshift.flows.runtime.logs import recorded
+from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.flows.runtime.retries import patient_task
 from poseshift.flows.train import train_with_progress
 from poseshift.flows.viewer.clips import Wanted
@@ -178,7 +176,6 @@ _publish_task = patient_task(publish, "publish")
 _publish_untested_task = patient_task(publish_untested, "publish untested")
 
 
-@flow(name="run", flow_run_name="run {recipe.name}", timeout_seconds=72 * 3600)
 def run_recipe(recipe: Recipe) -> Summary | LabelFreeSummary:
     """Do everything that a recipe names, skipping what is there already for the same inputs."""
     for method in recipe.methods:  # before hours of work, of which the last part would be refused
@@ -200,7 +197,7 @@ def run_recorded(recipe: Recipe) -> Iterator[None]:
 
 
 def prepare_stores(recipe: Recipe) -> tuple[IngestReport, ...]:
-    """Inside a flow: bring every store of a recipe up to date, as far as the recipe names raw trees.
+    """Bring every store of a recipe up to date, as far as the recipe names raw trees.
 
     Raises
     ------
@@ -225,12 +222,12 @@ def prepare_stores(recipe: Recipe) -> tuple[IngestReport, ...]:
 
 
 def learn(recipe: Recipe) -> Summary | LabelFreeSummary:
-    """Inside a flow: train, evaluate and report on a recipe's stores as they are."""
+    """Train, evaluate and report on a recipe's stores as they are."""
     return learn_untested(recipe) if recipe.test is None else learn_tested(recipe)
 
 
 def learn_untested(recipe: Recipe) -> LabelFreeSummary:
-    """Inside a flow: train a recipe's lifters, and report what can be said of them without a test."""
+    """Train a recipe's lifters, and report what can be said of them without a test."""
     trained = tuple(
         TrainedUntested(method, seed, _train_task(recipe, method, seed))
         for seed in recipe.seeds
@@ -242,7 +239,7 @@ def learn_untested(recipe: Recipe) -> LabelFreeSummary:
 
 
 def learn_tested(recipe: Recipe) -> Summary:
-    """Inside a flow: train, evaluate and report on the stores of a recipe that has a test."""
+    """Train, evaluate and report on the stores of a recipe that has a test."""
     trained = []
     for seed in recipe.seeds:
         for method in recipe.methods:
@@ -254,32 +251,31 @@ def learn_tested(recipe: Recipe) -> Summary:
 
 
 def _show_untested(recipe: Recipe, summary: LabelFreeSummary) -> None:
-    """Put the criteria of the kept lifters into the Prefect UI, with what they do not say."""
+    """Show the criteria of the kept lifters, with what they do not say."""
     key = artifact_key(recipe)
-    create_table_artifact(
+    orchestrator().show_table(
         key=f"{key}-criteria",
-        table=[
+        rows=[
             {"lifter": row.label, "seed": row.seed, "mean rank": row.rank, **row.kept_criteria.values}
             for row in summary.rows
         ],
         description=summary.truth,
     )
-    create_link_artifact(
-        key=f"{key}-report", link=RunFolder(recipe.run_dir).report.resolve().as_uri(), link_text="Report"
-    )
+    address = RunFolder(recipe.run_dir).report.resolve().as_uri()
+    orchestrator().show_link(key=f"{key}-report", address=address, text="Report")
 
 
 def artifact_key(recipe: Recipe) -> str:
-    """Return the beginning of the keys of a recipe's artifacts; Prefect allows a-z, 0-9 and dashes."""
+    """Return the beginning of the keys under which a recipe's results are shown; a-z, 0-9 and dashes."""
     return recipe.name.lower().replace("_", "-").replace(".", "-")
 
 
 def show(recipe: Recipe, summary: Summary) -> None:
-    """Put the result into the Prefect UI: the table, what it rests on, and where the report is."""
+    """Show the result: the table, what it rests on, and where the report is."""
     key = artifact_key(recipe)
-    create_table_artifact(
+    orchestrator().show_table(
         key=f"{key}-figures",
-        table=[
+        rows=[
             {
                 "lifter": row.label,
                 **{name: str(getattr(row.figures, name)) for name in type(row.figures).model_fields},
@@ -290,7 +286,7 @@ def show(recipe: Recipe, summary: Summary) -> None:
         ],
         description=f"{summary.protocol}, {summary.frames} frames, seeds {list(summary.seeds)}",
     )
-    create_markdown_artifact(
+    orchestrator().show_text(
         key=f"{key}-provenance",
         markdown="\n".join(
             (
@@ -310,6 +306,5 @@ def show(recipe: Recipe, summary: Summary) -> None:
             )
         ),
     )
-    create_link_artifact(
-        key=f"{key}-report", link=RunFolder(recipe.run_dir).report.resolve().as_uri(), link_text="Report"
-    )
+    address = RunFolder(recipe.run_dir).report.resolve().as_uri()
+    orchestrator().show_link(key=f"{key}-report", address=address, text="Report")

@@ -1,29 +1,26 @@
-"""Predicting as a flow; the work is done in :mod:`poseshift.flows.experiment.predict`."""
+"""Predicting as a run; the work is done in :mod:`poseshift.flows.experiment.predict`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from prefect import flow
-from prefect.artifacts import create_table_artifact
-
 from poseshift.flows.experiment.predict import PredictionOptions, PredictionOutcome, predict_store
 from poseshift.flows.runtime.logs import recorded
+from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.flows.runtime.retries import patient_task
 
 _predict_task = patient_task(predict_store, name="predict store")
 
 
-@flow(name="predict", flow_run_name="predict {location}", timeout_seconds=6 * 3600)
 def predict_once(
     lifter: Path, location: str, options: PredictionOptions, folder: Path, device: str = "auto"
 ) -> PredictionOutcome:
-    """Lift a store once and put what was written into the Prefect UI."""
+    """Lift a store once and show what was written."""
     with recorded():
         outcome = _predict_task(lifter, location, options, folder, device)
-    create_table_artifact(
+    orchestrator().show_table(
         key="prediction",
-        table=[
+        rows=[
             {
                 "subject": one.subject,
                 "trial": one.trial,

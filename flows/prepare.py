@@ -1,7 +1,7 @@
-"""Raw releases into versioned stores: the flow behind ``poseshift prepare``.
+"""Raw releases into versioned stores: what ``poseshift prepare`` does.
 
 The work is done by the readers and by :mod:`poseshift.preprocessing.ingest`; this module opens the store,
-finds the cluster, and shows the result in Prefect.
+finds the cluster, and shows the result to who looks after the run.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
-from prefect import flow
-from prefect.artifacts import create_table_artifact
 from pydantic import Field, field_validator
 
 from poseshift.flows.experiment.progress import Step, report_progress
@@ -21,6 +19,7 @@ from poseshift.flows.experiment.stage import log_stage
 from poseshift.flows.runtime.cluster import dask_client
 from poseshift.flows.runtime.events import announce_commit
 from poseshift.flows.runtime.logs import recorded
+from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.flows.runtime.retries import is_passing, patient_task
 from poseshift.preprocessing import quality
 from poseshift.preprocessing.datasets import RawTree, ReaderOptions, planners
@@ -211,7 +210,6 @@ def _ingest(request: PrepareRequest) -> IngestReport:
 _ingest_task = patient_task(_ingest, name="ingest")
 
 
-@flow(name="prepare", flow_run_name="prepare {request.store}", timeout_seconds=6 * 3600)
 def prepare(request: PrepareRequest) -> IngestReport:
     """Parse a raw release into a store; fails when a file is bad, after showing which and why."""
     with recorded():
@@ -225,17 +223,17 @@ def prepare(request: PrepareRequest) -> IngestReport:
 
 
 def show(report: IngestReport) -> None:
-    """Put failures, or else the quality figures, into the Prefect UI as a table."""
+    """Show failures and quality figures as tables."""
     if report.failures:
-        create_table_artifact(
+        orchestrator().show_table(
             key=f"bad-files-{report.dataset.replace('_', '-')}",
-            table=[failure.model_dump() for failure in report.failures],
+            rows=[failure.model_dump() for failure in report.failures],
             description=f"Raw files of {report.dataset} that could not be read.",
         )
     if report.quality:
-        create_table_artifact(
+        orchestrator().show_table(
             key=f"quality-{report.dataset.replace('_', '-')}",
-            table=[{"trial": row.trial, **row.figures} for row in report.quality],
+            rows=[{"trial": row.trial, **row.figures} for row in report.quality],
             description=f"Quality figures of the trials written to {report.store} at {report.snapshot}.",
         )
 

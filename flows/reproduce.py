@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from prefect import flow
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from poseshift.flows.experiment.evaluate import EvaluationInputs, EvaluationRecord
@@ -177,7 +176,6 @@ def pinned(run: RecordedRun, into: Path) -> Recipe:
     )
 
 
-@flow(name="reproduce", flow_run_name="reproduce {run}", timeout_seconds=72 * 3600)
 def reproduce(run: Path, into: Path) -> Reproduction:
     """Do a recorded run again in a new folder and compare the results.
 

@@ -1,18 +1,16 @@
-"""Training one lifter as a flow; the work is :func:`poseshift.flows.experiment.train.train_lifter`."""
+"""Training one lifter as a run; the work is :func:`poseshift.flows.experiment.train.train_lifter`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-from prefect import flow
 
 from poseshift.flows.experiment.fitting import EpochListener
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.flows.experiment.stage import StageOutcome
 from poseshift.flows.experiment.train import TrainingJob, TrainingRecord, train_lifter
 from poseshift.flows.runtime.logs import recorded
+from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.flows.runtime.retries import patient_task
-from poseshift.flows.runtime.slots import training_slot
 from poseshift.training.fit import EpochLog
 
 
@@ -27,7 +25,7 @@ def train_with_progress(
         on_epoch(log)
         report_progress(Step(name, log.epoch, epochs, f"loss {log.loss:.4f}"))
 
-    outcome = train_lifter(job, folder, after_epoch, training_slot)
+    outcome = train_lifter(job, folder, after_epoch, orchestrator().slot)
     took = "was there already" if outcome.reused else f"{outcome.result.seconds:.0f} s"
     report_progress(Step(name, epochs, epochs, took))
     return outcome
@@ -36,12 +34,12 @@ def train_with_progress(
 _train_task = patient_task(train_with_progress, name="train lifter")
 
 
-@flow(name="train", flow_run_name="train {folder}", timeout_seconds=48 * 3600)
 def train(job: TrainingJob, folder: Path) -> TrainingRecord:
     """Train one lifter, unless it is there already for the same inputs."""
     with recorded():
         return _train_task(job, folder, "train").result
 
 
-adapt = train.with_options(name="adapt", flow_run_name="adapt {folder}")
-"""The same flow under the name of what it is used for: a job whose adaptation looks at a target."""
+def adapt(job: TrainingJob, folder: Path) -> TrainingRecord:
+    """Train one lifter by a job whose adaptation looks at a target."""
+    return train(job, folder)

@@ -2,7 +2,7 @@
 
 A look brings the stores up to date, compares the content digests of every lifter's and evaluation's inputs
 with what they were made from, and does only what is missing. Times of files play no part. The decision with
-its reasons, and how it ended, are a line each in ``watch.jsonl`` of the run's folder, and shown in Prefect.
+its reasons, and how it ended, are a line each in ``watch.jsonl`` of the run's folder.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
-from prefect import flow
-from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel, TypeAdapter
 
 from poseshift.flows.experiment.evaluate import EvaluationRecord, evaluation_inputs
@@ -27,6 +25,7 @@ from poseshift.flows.experiment.train import TrainingRecord, training_inputs
 from poseshift.flows.pipeline import artifact_key, learn, prepare_stores, run_recorded
 from poseshift.flows.prepare import PrepareFailedError
 from poseshift.flows.runtime.logs import recorded, run_id
+from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.preprocessing.ingest import Failure, IngestReport
 from poseshift.storage.model import FrozenModel
 
@@ -81,7 +80,7 @@ class Look(FrozenModel):
     at: datetime
     """When the line was written."""
     flow_run: str
-    """Prefect's id of the run."""
+    """Prefect's id of the run; ``-`` outside of Prefect."""
     phase: Literal["decided", "finished", "failed"]
     """A look that finds work writes two lines: what it decided, and how that ended."""
     decision: Decision | None
@@ -183,7 +182,6 @@ def _recipe_of_summary(path: Path) -> str | None:
         return None
 
 
-@flow(name="watch", flow_run_name="watch {recipe.name}", timeout_seconds=72 * 3600)
 def watch(recipe: Recipe) -> Decision:
     """Look once: prepare what changed, and train, evaluate and report only what that touches."""
     started = perf_counter()
@@ -245,7 +243,7 @@ def _record(
         log.write(look.model_dump_json() + "\n")
     stores = () if decision is None else decision.stores
     reasons = () if decision is None else decision.reasons
-    create_markdown_artifact(
+    orchestrator().show_text(
         key=f"{artifact_key(recipe)}-watch",
         description=f"{phase}: {remark}",
         markdown="\n".join(

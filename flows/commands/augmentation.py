@@ -10,9 +10,10 @@ import typer
 from poseshift.adaptation.global_position import GlobalPositionConfig, RootForm
 from poseshift.augmentation.generator import RandomChanges, RandomRotations
 from poseshift.flows.augment import AugmentRequest, SynthesisMethod
-from poseshift.flows.augment import augment as augment_flow
-from poseshift.flows.commands.console import flow_shown, print_json, say, user_errors
-from poseshift.flows.commands.options import Cameras, Dask, FrameStep, Json, Seed, Subjects
+from poseshift.flows.augment import augment as augment_store
+from poseshift.flows.commands.console import print_json, say, user_errors
+from poseshift.flows.commands.options import Cameras, Dask, FrameStep, Json, Prefect, Seed, Subjects
+from poseshift.flows.commands.running import run_shown
 from poseshift.flows.commands.selected_poses import selected
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
 from poseshift.storage.store import StoreError
@@ -65,6 +66,7 @@ def augment(
     ] = False,
     seed: Seed = 0,
     dask: Dask = None,
+    prefect: Prefect = False,
     as_json: Json = False,
 ) -> None:
     """Make a store of changed poses: bones turned and scaled, bodies turned and placed anew.
@@ -88,8 +90,8 @@ def augment(
             replace=replace,
             dask=dask,
         )
-        with flow_shown():
-            record = augment_flow(request)
+        with run_shown(prefect=prefect) as run:
+            record = run(augment_store, request)
     if as_json:
         print_json(record)
         return

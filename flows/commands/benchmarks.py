@@ -23,7 +23,8 @@ from poseshift.flows.benchmark.tables import (
     rows,
     tables,
 )
-from poseshift.flows.commands.console import fail, flow_shown, say, show, user_errors, warn
+from poseshift.flows.commands.console import error_console, fail, say, show, user_errors, warn
+from poseshift.flows.commands.steps import shown_on
 from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.storage.files import write_atomically
@@ -75,7 +76,7 @@ def adaptation(
     """Train every lifter by every method for every target; continue where an earlier call stopped."""
     with user_errors(RawDataError, LinesError, BenchmarkBusyError, ValueError):
         plan = _plan(PLANS[suite, effort], lifters, methods, cameras, forms, splits, seeds, epochs, steps)
-        with flow_shown():
+        with shown_on(error_console):
             ready = {
                 split: prepare_benchmark(motion, data or out / "data", restage_seed, split)
                 for split in plan.splits

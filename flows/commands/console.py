@@ -164,26 +164,6 @@ def tell_intrinsics(store: PoseStore) -> None:
 
 
 @contextmanager
-def flow_shown() -> Iterator[None]:
-    """Show the steps of the Prefect flow that runs inside this block; leave when Prefect cannot work here."""
-    from poseshift.flows.runtime.guest import (  # imports Prefect
-        PrefectNotReadyError,
-        flow_page,
-        require_ready,
-    )
-
-    try:
-        require_ready()
-    except PrefectNotReadyError as error:
-        fail(str(error), error_code(error))
-    page = flow_page()
-    if page is not None:
-        note(f"Prefect: {page}")
-    with shown_on(error_console):
-        yield
-
-
-@contextmanager
 def work_shown(name: str) -> Iterator[None]:
     """Show work in one step, which may take long."""
     with shown_on(error_console):

@@ -13,7 +13,6 @@ from poseshift.flows.commands.console import (
     AnsweredError,
     error_code,
     fail,
-    flow_shown,
     message_of,
     print_json,
     print_json_text,
@@ -24,7 +23,8 @@ from poseshift.flows.commands.console import (
     warn,
     work_shown,
 )
-from poseshift.flows.commands.options import Json, Plugins
+from poseshift.flows.commands.options import Json, Plugins, Prefect
+from poseshift.flows.commands.running import run_shown
 from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, prepare, quality_warnings
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
 from poseshift.preprocessing.errors import RawDataError
@@ -90,6 +90,7 @@ def prepare_human36m(
     keep_going: KeepGoing = False,
     prune: Prune = False,
     strict: Strict = False,
+    prefect: Prefect = False,
     as_json: Json = False,
 ) -> None:
     """Human3.6M: the official tree, the flattened one of h36m-fetch, or a folder of official archives."""
@@ -106,7 +107,7 @@ def prepare_human36m(
         on_unread="refuse" if strict else "tell",
         dask=dask,
     )
-    _prepare([request], as_json=as_json)
+    _prepare([request], prefect=prefect, as_json=as_json)
 
 
 @prepare_app.command("free-motion")
@@ -120,6 +121,7 @@ def prepare_free_motion(
     keep_going: KeepGoing = False,
     prune: Prune = False,
     strict: Strict = False,
+    prefect: Prefect = False,
     as_json: Json = False,
 ) -> None:
     """Free motion: every clip, with all of its people, before Human3.6M's four cameras."""
@@ -133,7 +135,7 @@ def prepare_free_motion(
         on_unread="refuse" if strict else "tell",
         dask=dask,
     )
-    _prepare([request], as_json=as_json)
+    _prepare([request], prefect=prefect, as_json=as_json)
 
 
 @prepare_app.command("other")
@@ -146,6 +148,7 @@ def prepare_other(
     prune: Prune = False,
     strict: Strict = False,
     plugin: Plugins = None,
+    prefect: Prefect = False,
     as_json: Json = False,
 ) -> None:
     """Prepare a data set that a module of your own adds; name the module with --plugin."""
@@ -159,7 +162,7 @@ def prepare_other(
             on_unread="refuse" if strict else "tell",
             dask=dask,
         )
-    _prepare([request], as_json=as_json)
+    _prepare([request], prefect=prefect, as_json=as_json)
 
 
 @prepare_app.command("mpi-inf-3dhp")
@@ -185,6 +188,7 @@ def prepare_mpi_inf_3dhp(
     keep_going: KeepGoing = False,
     prune: Prune = False,
     strict: Strict = False,
+    prefect: Prefect = False,
     as_json: Json = False,
 ) -> None:
     """MPI-INF-3DHP: training sequences S1 to S8 and test sequences TS1 to TS6, in two stores."""
@@ -204,7 +208,7 @@ def prepare_mpi_inf_3dhp(
         )
         for name in parts
     ]
-    _prepare(requests, as_json=as_json)
+    _prepare(requests, prefect=prefect, as_json=as_json)
 
 
 @app.command()
@@ -216,6 +220,7 @@ def restage(
         str, typer.Option(help="An npz bundle, a folder of CMU's ASF/AMC files, or 'procedural'.")
     ] = "procedural",
     seed: Annotated[int, typer.Option(help="Seed of the placement in the capture volume.")] = 0,
+    prefect: Prefect = False,
     as_json: Json = False,
 ) -> None:
     """Put free motion before the true cameras of both data sets and write raw trees in the true layouts."""
@@ -287,14 +292,14 @@ class PrepareAnswer(FrozenModel):
     """Why not everything was prepared; None when it was."""
 
 
-def _prepare(requests: list[PrepareRequest], *, as_json: bool) -> None:
+def _prepare(requests: list[PrepareRequest], *, prefect: bool, as_json: bool) -> None:
     """Prepare one store after the other; the first error ends it, and what was done before is told."""
     reports: list[IngestReport] = []
     failure: Exception | None = None
-    with flow_shown():
+    with run_shown(prefect=prefect) as run:
         for request in requests:
             try:
-                reports.append(prepare(request))
+                reports.append(run(prepare, request))
             except PrepareFailedError as error:
                 reports.append(error.report)
                 failure = failure or error

@@ -10,9 +10,17 @@ from rich.table import Table
 
 from poseshift.adaptation.domain_gap import Compared, KeypointStage, LabelledStage
 from poseshift.adaptation.two_sample import TwoSample
-from poseshift.flows.commands.console import flow_shown, print_json, say, show, tell_intrinsics, user_errors
+from poseshift.flows.commands.console import (
+    error_console,
+    print_json,
+    say,
+    show,
+    tell_intrinsics,
+    user_errors,
+)
 from poseshift.flows.commands.options import Json
 from poseshift.flows.commands.recipes import given_recipe
+from poseshift.flows.commands.steps import shown_on
 from poseshift.flows.experiment.data import open_store
 from poseshift.flows.experiment.recipe import RecipeError
 from poseshift.flows.report.gap import (
@@ -42,7 +50,7 @@ def gap(
     with user_errors(RecipeError, ValueError, FileNotFoundError, StoreError):
         loaded = given_recipe(recipe)
         folder = out or loaded.run_dir / "gap"
-        with flow_shown():
+        with shown_on(error_console):
             report = measure_gap(GapRequest(recipe=loaded, labelled=labels), folder)
     if as_json:
         print_json(report)

@@ -20,7 +20,6 @@ from poseshift.adaptation.methods import METHODS, Method
 from poseshift.augmentation.collapse import CollapseError
 from poseshift.flows.commands.console import (
     fail,
-    flow_shown,
     print_json,
     say,
     show,
@@ -35,14 +34,16 @@ from poseshift.flows.commands.options import (
     Json,
     Keypoints,
     Plugins,
+    Prefect,
     Seed,
     Subjects,
     TrainedLifterName,
 )
 from poseshift.flows.commands.recipes import given_recipe
+from poseshift.flows.commands.running import run_shown
 from poseshift.flows.commands.selected_poses import selected
 from poseshift.flows.demo import DemoOptions
-from poseshift.flows.demo import demo as demo_flow
+from poseshift.flows.demo import demo as demo_run
 from poseshift.flows.evaluate import evaluate_once
 from poseshift.flows.experiment.evaluate import EvaluationRecord
 from poseshift.flows.experiment.folder import RunFolder
@@ -59,7 +60,8 @@ from poseshift.flows.experiment.train import CHECKPOINT, TrainingJob, TrainingRe
 from poseshift.flows.pipeline import run_recipe
 from poseshift.flows.prepare import PrepareFailedError
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
-from poseshift.flows.train import train as train_flow
+from poseshift.flows.train import adapt as adapt_job
+from poseshift.flows.train import train as train_job
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.storage.inspection import intrinsics_told
 from poseshift.storage.store import PoseStore, StoreError
@@ -127,6 +129,7 @@ def train(
     seed: Seed = 0,
     device: Device = "auto",
     plugin: Plugins = None,
+    prefect: Prefect = False,
     as_json: Json = False,
 ) -> None:
     """Train one lifter on a labelled store; run it again to resume or to find it done."""
@@ -142,8 +145,8 @@ def train(
             seed=seed,
             device=device,
         )
-        with flow_shown():
-            record = train_flow(job, out)
+        with run_shown(prefect=prefect) as run:
+            record = run(train_job, job, out)
     _print_training(record, out, as_json=as_json)
 
 
@@ -188,6 +191,7 @@ def adapt(
     seed: Seed = 0,
     device: Device = "auto",
     plugin: Plugins = None,
+    prefect: Prefect = False,
     as_json: Json = False,
 ) -> None:
     """Train a lifter for a target domain without its 3D, by any method that adapts."""
@@ -205,8 +209,8 @@ def adapt(
             seed=seed,
             device=device,
         )
-        with flow_shown():
-            record = train_flow.with_options(name="adapt")(job, out)
+        with run_shown(prefect=prefect) as run:
+            record = run(adapt_job, job, out)
     _print_training(record, out, as_json=as_json)
     if not as_json:
         tell_intrinsics(PoseStore.open(target))
@@ -227,6 +231,7 @@ def evaluate(
     device: Device = "auto",
     dask: Dask = None,
     plugin: Plugins = None,
+    prefect: Prefect = False,
     as_json: Json = False,
 ) -> None:
     """Measure a trained lifter on a test store, under named protocols."""
@@ -245,8 +250,8 @@ def evaluate(
         if out is None and is_shipped(lifter):
             fail(f"{lifter} ships with PoseShift, where no results are written: give --out a folder")
         folder = out or lifter.parent / "evaluation"
-        with flow_shown():
-            record = evaluate_once(lifter, test, folder, device, dask)
+        with run_shown(prefect=prefect) as run:
+            record = run(evaluate_once, lifter, test, folder, device, dask)
     if as_json:
         print_json(record)
         return
@@ -262,6 +267,7 @@ def run(
         str | None,
         typer.Option(help="Use this Dask scheduler (tcp://host:8786) to prepare stores and to predict."),
     ] = None,
+    prefect: Prefect = False,
     as_json: Json = False,
 ) -> None:
     """Do everything that a recipe names: prepare, train, adapt, evaluate, report."""
@@ -271,8 +277,8 @@ def run(
             loaded = loaded.model_copy(update={"device": device})
         if dask is not None:
             loaded = loaded.model_copy(update={"dask": dask})
-        with flow_shown():
-            summary = run_recipe(loaded)
+        with run_shown(prefect=prefect) as run:
+            summary = run(run_recipe, loaded)
     _print_summary(summary, RunFolder(loaded.run_dir), as_json=as_json)
 
 
@@ -288,6 +294,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything that the demonstration writes.")] = Path(
         "runs/demo"
     ),
+    prefect: Prefect = False,
     as_json: Json = False,
 ) -> None:
     """See the whole path work in a few minutes, on motion that needs no registration.
@@ -297,8 +304,8 @@ def demo(
     target.
     """
     options = DemoOptions(motion=motion, effort="quick" if quick else "full", seeds=seeds, out=out)
-    with user_errors(*_MENDABLE), flow_shown():
-        summary = demo_flow(options)
+    with user_errors(*_MENDABLE), run_shown(prefect=prefect) as run:
+        summary = run(demo_run, options)
     _print_summary(summary, RunFolder(out), as_json=as_json)
 
 

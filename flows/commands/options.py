@@ -40,6 +40,15 @@ Cameras = Annotated[
 FrameStep = Annotated[int, typer.Option(min=1, help="Use every n-th frame.")]
 Keypoints = Annotated[str, typer.Option(help="ground_truth, or the name of a detector in the store.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Prefect = Annotated[
+    bool,
+    typer.Option(
+        "--prefect",
+        help="Run as a Prefect flow, on a server for the length of the command where none is configured.",
+    ),
+]
+"""The option of every command whose work is a flow; with a configured server, it is one without it."""
+
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<n>.")]
 Dask = Annotated[
     str | None,

@@ -9,8 +9,9 @@ import typer
 from rich.table import Table
 
 from poseshift.augmentation.collapse import CollapseError
-from poseshift.flows.commands.console import flow_shown, print_json, say, show, user_errors
-from poseshift.flows.commands.options import Device, Json
+from poseshift.flows.commands.console import print_json, say, show, user_errors
+from poseshift.flows.commands.options import Device, Json, Prefect
+from poseshift.flows.commands.running import run_shown
 from poseshift.flows.papers.outcome import PaperOutcome, rows, told
 from poseshift.flows.papers.poseda import REPORT, TABLE, PaperRequest, Shortened, reproduce_poseda
 from poseshift.storage.store import StoreError
@@ -35,6 +36,7 @@ def reproduce_paper(
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="For a short try: poses in a step.")] = None,
     device: Device = "auto",
+    prefect: Prefect = False,
     as_json: Json = False,
 ) -> None:
     """Run a paper's experiment with its published settings, and say at which stage the figures depart.
@@ -43,8 +45,12 @@ def reproduce_paper(
     outside of its expected band.
     """
     del paper  # there is one so far
-    with user_errors(ValueError, StoreError, FileNotFoundError, CollapseError), flow_shown():
-        outcome = reproduce_poseda(
+    with (
+        user_errors(ValueError, StoreError, FileNotFoundError, CollapseError),
+        run_shown(prefect=prefect) as run,
+    ):
+        outcome = run(
+            reproduce_poseda,
             PaperRequest(
                 human36m=human36m,
                 target=target,
@@ -53,7 +59,7 @@ def reproduce_paper(
                 shortened=Shortened(epochs=epochs, steps_per_epoch=steps_per_epoch, batch_size=batch_size),
                 seeds=tuple(seed or (0,)),
                 device=device,
-            )
+            ),
         )
     if as_json:
         print_json(outcome)

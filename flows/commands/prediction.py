@@ -8,16 +8,18 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from poseshift.flows.commands.console import flow_shown, print_json, say, show, user_errors
+from poseshift.flows.commands.console import print_json, say, show, user_errors
 from poseshift.flows.commands.options import (
     Cameras,
     Device,
     Json,
     Keypoints,
     Plugins,
+    Prefect,
     Subjects,
     TrainedLifterName,
 )
+from poseshift.flows.commands.running import run_shown
 from poseshift.flows.experiment.predict import RECORD, PredictionOptions, PredictionOutcome
 from poseshift.flows.predict import predict_once
 from poseshift.storage.store import PoseStore, StoreError
@@ -51,6 +53,7 @@ def predict(
     camera: Cameras = None,
     device: Device = "auto",
     plugin: Plugins = None,
+    prefect: Prefect = False,
     as_json: Json = False,
 ) -> None:
     """Lift a store's 2D keypoints and write the 3D motion of every trial, camera and calibrated rig."""
@@ -65,8 +68,8 @@ def predict(
             smoothing=smoothing_named(smooth),
             formats=tuple(dict.fromkeys(name.strip() for name in formats.split(",") if name.strip())),
         )
-        with flow_shown():
-            outcome = predict_once(lifter, store, options, out, device)
+        with run_shown(prefect=prefect) as run:
+            outcome = run(predict_once, lifter, store, options, out, device)
     if as_json:
         print_json(outcome.record)
         return

@@ -9,13 +9,15 @@ import typer
 from pydantic import JsonValue
 from rich.table import Table
 
-from poseshift.flows.commands.console import flow_shown, print_json, say, show, user_errors
+from poseshift.flows.commands.console import print_json, say, show, user_errors
 from poseshift.flows.commands.options import (
     Json,
+    Prefect,
 )
+from poseshift.flows.commands.running import run_shown
 from poseshift.flows.experiment.recipe import RecipeError
 from poseshift.flows.reproduce import REPORT, Difference, Reproduction
-from poseshift.flows.reproduce import reproduce as reproduce_flow
+from poseshift.flows.reproduce import reproduce as reproduce_run
 from poseshift.storage.store import StoreError
 
 _SHOWN = 20
@@ -30,6 +32,7 @@ def reproduce(
     out: Annotated[
         Path | None, typer.Option(help="New folder for the repeated run. Default: RUN-repeated.")
     ] = None,
+    prefect: Prefect = False,
     as_json: Json = False,
 ) -> None:
     """Do a recorded run again from its recipe and snapshots, and compare the results bit for bit.
@@ -38,8 +41,11 @@ def reproduce(
     is 1 when any result differs.
     """
     into = out or run.with_name(f"{run.name}-repeated")
-    with user_errors(ValueError, RecipeError, StoreError, FileNotFoundError), flow_shown():
-        result = reproduce_flow(run, into)
+    with (
+        user_errors(ValueError, RecipeError, StoreError, FileNotFoundError),
+        run_shown(prefect=prefect) as launch,
+    ):
+        result = launch(reproduce_run, run, into)
     if as_json:
         print_json(result)
     else:

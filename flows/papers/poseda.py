@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from prefect import flow
 from pydantic import Field
 
 from poseshift.flows.experiment.data import open_poses, open_store
@@ -221,7 +220,6 @@ _train_task = patient_task(train_stage, "train stage", "train {stage} seed {seed
 _evaluate_task = patient_task(evaluate_stage, "evaluate stage", "evaluate {stage} seed {seed}")
 
 
-@flow(name="reproduce paper", flow_run_name="reproduce paper {request.out}", timeout_seconds=72 * 3600)
 def reproduce_poseda(request: PaperRequest) -> PaperOutcome:
     """Run PoseDA's stages with its published settings and compare them with its published figures.
 

@@ -9,10 +9,8 @@ from datetime import UTC, datetime
 from importlib.metadata import distributions
 
 import torch
-from prefect.context import FlowRunContext
-from prefect.settings import PREFECT_API_URL
-from prefect.utilities.urls import url_for
 
+from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import git_commit
 
@@ -25,9 +23,9 @@ class Environment(FrozenModel):
     command: tuple[str, ...]
     """Command line of the process."""
     flow_run: str | None
-    """Prefect's id of the run."""
+    """Prefect's id of the run; None outside of Prefect."""
     flow_run_url: str | None
-    """The run in Prefect's UI; None when its server ended with the command."""
+    """The run in Prefect's UI; None outside of Prefect, or when its server ended with the command."""
     git_commit: str | None
     """Commit of the program, with `-dirty` when files differ from it."""
     python: str
@@ -48,13 +46,11 @@ class Environment(FrozenModel):
 
 def describe_environment() -> Environment:
     """Look at the process, the machine and the installation."""
-    context = FlowRunContext.get()
-    run = None if context is None else context.flow_run
     return Environment(
         started=datetime.now(UTC),
         command=tuple(sys.argv),
-        flow_run=None if run is None else str(run.id),
-        flow_run_url=flow_run_url(),
+        flow_run=orchestrator().run_id,
+        flow_run_url=orchestrator().run_url,
         git_commit=git_commit(),
         python=platform.python_version(),
         platform=platform.platform(),
@@ -67,11 +63,3 @@ def describe_environment() -> Environment:
             for package in sorted(distributions(), key=lambda package: package.metadata["Name"].lower())
         },
     )
-
-
-def flow_run_url() -> str | None:
-    """Address of the current flow run in the UI of a server that outlives this command."""
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None or not PREFECT_API_URL.value():
-        return None
-    return url_for(context.flow_run)

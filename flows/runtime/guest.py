@@ -12,7 +12,7 @@ import ssl
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -46,6 +46,38 @@ def prefect_home() -> Path:
     """Folder in which Prefect keeps its database, without importing Prefect."""
     named = os.environ.get("PREFECT_HOME")
     return Path(named).expanduser() if named else Path.home() / ".prefect"
+
+
+def names_server() -> bool:
+    """Whether a Prefect server is named, by the environment or by one of Prefect's own files.
+
+    Prefect is imported, and asked, only where one of its files may name a server: importing it takes a
+    second, and it makes its folder.
+    """
+    address = os.environ.get("PREFECT_API_URL")
+    if address is not None:
+        return bool(address)
+    if "PREFECT_PROFILE" not in os.environ and not any(_holds(file, word) for file, word in _settings()):
+        return False
+    from prefect.settings import PREFECT_API_URL
+
+    return bool(PREFECT_API_URL.value())
+
+
+def _settings() -> Iterator[tuple[Path, str]]:
+    """Files of Prefect's settings, each with what it holds when it may name a server."""
+    profiles = os.environ.get("PREFECT_PROFILES_PATH")
+    yield Path(profiles) if profiles else prefect_home() / "profiles.toml", "PREFECT_API_URL"
+    yield Path("prefect.toml"), ""
+    yield Path("pyproject.toml"), "tool.prefect"
+    yield Path(".env"), "PREFECT"
+
+
+def _holds(file: Path, word: str) -> bool:
+    try:
+        return word in file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
 
 
 def require_ready() -> None:

@@ -1,4 +1,4 @@
-"""Which failures of a nightly run are worth another attempt, and when.
+"""Which failures of a run are worth another attempt, and when.
 
 A disk or a network may be back in a minute; a damaged file, a wrong recipe or a full GPU will not. A repeated
 task is safe: a store is committed whole or not at all, and training resumes where it was.
@@ -7,15 +7,13 @@ task is safe: a store is committed whole or not at all, and training resumes whe
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
-
-from prefect import Task
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import FlowRunContext
-from prefect.tasks import exponential_backoff
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
+from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.storage.errors import StoreUnavailableError
 from poseshift.storage.lock import StoreLockedError
 
@@ -24,9 +22,8 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-ATTEMPTS_AFTER_THE_FIRST = 3
-BACKOFF_SECONDS = 20.0
-"""First pause; each further one is twice as long, with a jitter so that two runs do not meet again."""
+PAUSES_S = (20.0, 40.0, 80.0)
+"""Pauses before the attempts after the first."""
 
 MISTAKES = (
     FileNotFoundError,
@@ -47,42 +44,41 @@ def is_passing(error: BaseException) -> bool:
     return isinstance(error, OSError) and not isinstance(error, MISTAKES)
 
 
-def retry_on_passing_errors(task: Task[..., Any], _: TaskRun, state: State[Any]) -> bool:
-    """Prefect's retry condition: another attempt for errors that pass, for no other.
+def is_tried_again(error: BaseException) -> bool:
+    """Tell whether this run makes another attempt after an error.
 
-    Only deployments wait for another writer, a cluster or an object store: who sits at a terminal wants to
-    know at once.
+    Only unattended runs wait for another writer, a cluster or an object store: who sits at a terminal wants
+    to know at once.
     """
-    error = state.data
-    if not isinstance(error, BaseException) or not is_passing(error):
-        return False
-    if isinstance(error, _OUT_OF_REACH) and not _of_deployment():
-        return False
-    logger.warning("%s: %s; this may pass, so it is tried again", task.name, error)
-    return True
+    return is_passing(error) and (not isinstance(error, _OUT_OF_REACH) or orchestrator().unattended)
 
 
-def _of_deployment() -> bool:
-    context = FlowRunContext.get()
-    return context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None
-
-
-def patient_task(function: Callable[P, R], name: str, task_run_name: str | None = None) -> Task[P, R]:
-    """Make a Prefect task that tries again, with growing pauses, after an error that passes.
+def patient_task(function: Callable[P, R], name: str, run_name: str | None = None) -> Callable[P, R]:
+    """Make a part of a run that tries again, with growing pauses, after an error that passes.
 
     Parameters
     ----------
     function : callable
         The work; must be safe to repeat.
-    name, task_run_name : str
-        As Prefect shows them.
+    name, run_name : str
+        As who looks after the run shows them, see
+        :meth:`poseshift.flows.runtime.orchestrator.Orchestrator.task`.
     """
-    return Task(
-        fn=function,
-        name=name,
-        task_run_name=task_run_name,
-        retries=ATTEMPTS_AFTER_THE_FIRST,
-        retry_delay_seconds=exponential_backoff(BACKOFF_SECONDS),
-        retry_jitter_factor=0.25,
-        retry_condition_fn=retry_on_passing_errors,
-    )
+
+    @wraps(function)
+    def patient(*args: P.args, **kwargs: P.kwargs) -> R:
+        for pause in PAUSES_S:
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:
+                if not is_tried_again(error):
+                    raise
+                logger.warning("%s: %s; this may pass, so it is tried again in %.0f s", name, error, pause)
+            time.sleep(pause)
+        return function(*args, **kwargs)
+
+    @wraps(function)
+    def task(*args: P.args, **kwargs: P.kwargs) -> R:
+        return orchestrator().task(patient, name, run_name)(*args, **kwargs)
+
+    return task

@@ -19,6 +19,7 @@ from uuid import UUID
 
 import pytest
 import torch
+from poseshift.flows.runtime.slots import slot_name, training_slot
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -33,7 +34,6 @@ from poseshift.flows.experiment.recipe import Recipe, load_recipe, save_recipe
 from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, prepare
 from poseshift.flows.runtime.events import STORE_COMMITTED, store_resource
 from poseshift.flows.runtime.retries import is_passing
-from poseshift.flows.runtime.slots import slot_name, training_slot
 from poseshift.flows.watch import read_log
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.storage.errors import StoreUnavailableError

@@ -1,4 +1,4 @@
-"""Commands about running unattended: offer the flows to a Prefect server, and look for changes."""
+"""The command that offers the flows to a Prefect server."""
 
 from __future__ import annotations
 
@@ -11,19 +11,11 @@ from prefect import serve as serve_deployments
 from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 
-from poseshift.flows.commands.console import fail, flow_shown, print_json, say, user_errors
-from poseshift.flows.commands.options import Json
+from poseshift.flows.commands.console import fail, say, user_errors
 from poseshift.flows.commands.recipes import given_recipe
 from poseshift.flows.deployments import Timetable, of_recipe, on_demand
-from poseshift.flows.prepare import PrepareFailedError
-from poseshift.flows.runtime.cluster import ClusterUnreachableError
-from poseshift.flows.runtime.events import SETTLING_TIME
 from poseshift.flows.runtime.guest import PrefectNotReadyError, require_ready, require_runner_storage
-from poseshift.flows.watch import WATCH_LOG, in_words
-from poseshift.flows.watch import watch as watch_flow
-from poseshift.preprocessing.errors import RawDataError
-from poseshift.storage.lock import StoreLockedError
-from poseshift.storage.store import StoreError
+from poseshift.flows.runtime.in_prefect.triggers import SETTLING_TIME
 
 NO_SERVER = (
     "timetables and events need a Prefect server that keeps running. Start one with `prefect server start`, "
@@ -59,33 +51,3 @@ def serve(
     for deployment in offered:
         say(f"  {deployment.full_name}")
     serve_deployments(*offered, limit=at_once, print_starting_message=False)
-
-
-@app.command()
-def watch(
-    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],
-    as_json: Json = False,
-) -> None:
-    """Look once for changes: prepare the raw files that changed, and retrain only what that touches."""
-    mendable = (
-        ValueError,
-        FileNotFoundError,
-        RawDataError,
-        StoreError,
-        StoreLockedError,
-        ClusterUnreachableError,
-        PrepareFailedError,
-    )
-    with user_errors(*mendable):
-        loaded = given_recipe(recipe)
-        with flow_shown():
-            decision = watch_flow(loaded)
-    if as_json:
-        print_json(decision)
-        return
-    for store in decision.stores:
-        written = f"{len(store.written)} trials written, {len(store.pruned)} removed"
-        changed = written if store.written or store.pruned else "unchanged"
-        say(f"{store.dataset}: {changed}; snapshot {store.snapshot}")
-    say(in_words(decision))
-    say(f"Log: {loaded.run_dir / WATCH_LOG}")

@@ -15,7 +15,6 @@ import torch
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.concurrency.sync import concurrency
-from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 
@@ -39,7 +38,7 @@ def training_slot(device: torch.device) -> Iterator[None]:
         Where the block trains. Its limit admits one run; a limit that somebody raised in Prefect
         (a large GPU, small lifters) stays as it is.
     """
-    if FlowRunContext.get() is None or not PREFECT_API_URL.value():
+    if not PREFECT_API_URL.value():
         yield
         return
     name = slot_name(device)

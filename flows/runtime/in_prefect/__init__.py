@@ -1,0 +1,1 @@
+"""Prefect's side of a run: its tasks, artifacts, events, logs, bars and limits."""
