@@ -168,8 +168,10 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], url: str, log: Path) -
 
 
 @pytest.fixture
-def connected(server: PrefectServer) -> Iterator[PrefectServer]:
-    """The server, with the flows of this process talking to it."""
+def connected(server: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrefectServer]:
+    """The server, named to the commands of this process and talked to by its flows."""
+    for name in ("PREFECT_API_URL", "PREFECT_HOME"):
+        monkeypatch.setenv(name, server.environment[name])
     settings = {PREFECT_API_URL: server.url, PREFECT_HOME: Path(server.environment["PREFECT_HOME"])}
     with temporary_settings(settings):
         yield server

@@ -19,7 +19,6 @@ from uuid import UUID
 
 import pytest
 import torch
-from poseshift.flows.runtime.slots import slot_name, training_slot
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -28,14 +27,18 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from typer.testing import CliRunner
 
-from poseshift.flows import prepare as prepare_module
 from poseshift.flows.cli import app
 from poseshift.flows.experiment.recipe import Recipe, load_recipe, save_recipe
-from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, prepare
+from poseshift.flows.prefect_flows.prepare import prepare
+from poseshift.flows.prepare import PrepareFailedError, PrepareRequest
+from poseshift.flows.prepare import prepare as prepare_plainly
+from poseshift.flows.runtime import retries
 from poseshift.flows.runtime.events import STORE_COMMITTED, store_resource
+from poseshift.flows.runtime.in_prefect.slots import slot_name, training_slot
 from poseshift.flows.runtime.retries import is_passing
 from poseshift.flows.watch import read_log
 from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.ingest import IngestReport
 from poseshift.storage.errors import StoreUnavailableError
 from poseshift.storage.lock import StoreLockedError
 from poseshift.storage.store import PoseStore, StoreError
@@ -258,8 +261,7 @@ class Repair(logging.Handler):
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries without their pauses."""
-    at_once = prepare_module._ingest_task.with_options(retry_delay_seconds=0)
-    monkeypatch.setattr(prepare_module, "_ingest_task", at_once)
+    monkeypatch.setattr(retries, "PAUSES_S", (0.0, 0.0, 0.0))
 
 
 @contextmanager
@@ -275,7 +277,10 @@ def repaired_by(mend: Callable[[], object]) -> Iterator[Repair]:
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs Linux to make a read fail")
 @pytest.mark.usefixtures("connected", "hasty")
-def test_a_file_that_the_disk_does_not_give_is_tried_again(restaged: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("preparing", [prepare, prepare_plainly])
+def test_a_file_that_the_disk_does_not_give_is_tried_again(
+    preparing: Callable[[PrepareRequest], IngestReport], restaged: Path, tmp_path: Path
+) -> None:
     tree = tmp_path / "tree"
     shutil.copytree(restaged / "mpi_inf_3dhp", tree, ignore=shutil.ignore_patterns("S[1-8]"))
     lost = next(tree.rglob("TS3/annot_data.mat"))
@@ -288,13 +293,16 @@ def test_a_file_that_the_disk_does_not_give_is_tried_again(restaged: Path, tmp_p
 
     request = PrepareRequest(kind="mpi-inf-3dhp-test", raw=tree, store=str(tmp_path / "store"))
     with repaired_by(mend) as repair:
-        report = prepare(request)
+        report = preparing(request)
     assert repair.warnings == 1
     assert len(report.written) == 6
 
 
 @pytest.mark.usefixtures("connected", "hasty")
-def test_a_damaged_file_is_not_tried_again(restaged: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("preparing", [prepare, prepare_plainly])
+def test_a_damaged_file_is_not_tried_again(
+    preparing: Callable[[PrepareRequest], IngestReport], restaged: Path, tmp_path: Path
+) -> None:
     tree = tmp_path / "tree"
     shutil.copytree(restaged / "mpi_inf_3dhp", tree, ignore=shutil.ignore_patterns("S[1-8]"))
     damaged = next(tree.rglob("TS3/annot_data.mat"))
@@ -302,7 +310,7 @@ def test_a_damaged_file_is_not_tried_again(restaged: Path, tmp_path: Path) -> No
     damaged.write_bytes(whole[:500])
     request = PrepareRequest(kind="mpi-inf-3dhp-test", raw=tree, store=str(tmp_path / "store"))
     with repaired_by(lambda: damaged.write_bytes(whole)) as repair, pytest.raises(PrepareFailedError):
-        prepare(request)
+        preparing(request)
     assert repair.warnings == 0
 
 

@@ -86,7 +86,7 @@ def test_what_learns_beside_the_lifter_is_refused_before_any_work(prepared: Reci
     with pytest.raises(LaunchError, match=message):
         train_lifter(job(recipe, "poseda", 0), tmp_path / "stage")
     with pytest.raises(LaunchError, match=message):
-        run_recipe.fn(recipe)
+        run_recipe(recipe)
     assert not list(tmp_path.iterdir())
 
 

@@ -17,9 +17,10 @@ from poseshift.flows.experiment.folder import RunFolder
 from poseshift.flows.experiment.recipe import Recipe, save_recipe
 from poseshift.flows.experiment.stage import DONE
 from poseshift.flows.pipeline import BadFiles
+from poseshift.flows.prefect_flows.watch import watch
 from poseshift.flows.prepare import PrepareFailedError
 from poseshift.flows.runtime.environment import Environment
-from poseshift.flows.watch import Decision, Look, decide, in_words, read_log, watch
+from poseshift.flows.watch import Decision, Look, decide, in_words, read_log
 from poseshift.storage.inspection import describe
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import WEIGHTS_FILE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from typing import ParamSpec, TypeVar
 
 from prefect import Flow
@@ -35,4 +36,6 @@ def flow_of(work: Callable[P, R], name: str, run_name: str, timeout_s: float) ->
         with looked_after_by(InPrefect()):
             return work(*args, **kwargs)
 
+    # Prefect looks for the types of parameters in the module where the wrapper was written.
+    inside.__signature__ = signature(work, eval_str=True)  # type: ignore[attr-defined]
     return Flow(fn=inside, name=name, flow_run_name=run_name, timeout_seconds=timeout_s)
