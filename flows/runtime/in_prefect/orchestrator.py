@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-import torch
 from prefect import Task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.objects import FlowRun
@@ -19,9 +18,11 @@ from prefect.utilities.urls import url_for
 
 from poseshift.flows.experiment.progress import progress_to
 from poseshift.flows.runtime.in_prefect.bars import PrefectBars
-from poseshift.flows.runtime.in_prefect.slots import training_slot
 from poseshift.flows.runtime.logs import logged_to
 from poseshift.flows.runtime.orchestrator import Orchestrator
+
+if TYPE_CHECKING:
+    import torch
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,6 +63,8 @@ class InPrefect(Orchestrator):
 
     def slot(self, device: torch.device) -> AbstractContextManager[None]:
         """Hold the device's limit, see :mod:`poseshift.flows.runtime.in_prefect.slots`."""
+        from poseshift.flows.runtime.in_prefect.slots import training_slot  # imports PyTorch
+
         return training_slot(device)
 
     def show_table(self, key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
