@@ -86,5 +86,5 @@ def patient_task(function: Callable[P, R], name: str, run_name: str | None = Non
 
 
 def _own(pause_s: float) -> float:
-    """Make a pause that other processes do not make, so that two runs in each other's way do not meet again."""
+    """Make a pause of this process, so that two runs in each other's way do not meet again."""
     return pause_s * (1 + os.getpid() % 25 / 100)
