@@ -20,6 +20,7 @@ from torch import Tensor
 from poseshift.adaptation.global_position import GlobalPositionAlignment
 from poseshift.adaptation.gravity import CameraGravity, FoundGravity
 from poseshift.adaptation.mean_teacher import MeanTeacher, standing_still
+from poseshift.adaptation.vertical.finder import shipped_finder
 from poseshift.augmentation.clips import middle
 from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.storage.model import FrozenModel
@@ -120,7 +121,10 @@ class PseudoLabelAlignment:
             clips = standing_still(seen, teacher.frames)
             answers = lift(teacher, run.encoding, clips, seen.intrinsics)
             axes = long_axes(middle(answers), joint_set)
-            found.append(FoundGravity.pooled(name, pooled_axis(axes), axes))
+            axis = pooled_axis(axes)
+            pooled = FoundGravity.pooled(name, axis, axes)
+            interval = shipped_finder().axis_interval(axis, pooled.spread_degrees or 0.0)
+            found.append(pooled.model_copy(update={"interval_degrees": interval, "kind": "pseudo-labels"}))
         return CameraGravity(cameras=tuple(found))
 
     @property

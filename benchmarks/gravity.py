@@ -80,10 +80,10 @@ class Judged:
         return self.error_degrees <= self.interval_degrees
 
 
-def fit(motion: Path, folder: Path, config: LearningConfig) -> None:
+def fit(motion: str, folder: Path, config: LearningConfig) -> None:
     """Train and calibrate a finder, and write it."""
     begun = time.process_time()
-    named = f"{title(motion)}; SHA-256 {hashlib.sha256(motion.read_bytes()).hexdigest()}"
+    named = f"{title(motion)}; SHA-256 {hashlib.sha256(Path(motion).read_bytes()).hexdigest()}"
     finder = learn_finder(load(motion), named, config)
     finder.save(folder)
     print(finder.fitted.model_dump_json(indent=2))
@@ -98,13 +98,14 @@ def judge(finder: Finder, recordings: Sequence[Motion], cases: int, seed: int) -
     finder : Finder
         What is judged.
     recordings : sequence of Motion
-        Those of the people whom its record names as left to check are shown.
+        Those of people whom it was neither learned from nor calibrated by are shown.
     cases : int
         Of every content and size.
     seed : int
         Of everything that is drawn.
     """
-    own = [one for one in recordings if one.subject in finder.fitted.people["checked"]]
+    known = {*finder.fitted.people["learned"], *finder.fitted.people["calibrated"]}
+    own = [one for one in recordings if one.subject not in known]
     rooms = (
         ring_stage([human36m_camera("S1", name) for name in CAMERA_IDS], _SPREAD_M),
         ring_stage(TRAINING_CAMERAS, _SPREAD_M),
@@ -249,7 +250,7 @@ def main() -> None:
     judging = commands.add_parser("judge")
     comparing = commands.add_parser("rig")
     for one in (fitting, judging):
-        one.add_argument("--motion", type=Path, required=True)
+        one.add_argument("--motion", required=True)
         one.add_argument("--out", type=Path, required=True)
     fitting.add_argument("--steps", type=int, default=LearningConfig().steps)
     judging.add_argument("--cases", type=int, default=40)

@@ -90,13 +90,28 @@ class Case:
         return float(normalised[angles_degrees(self.candidates, self.truth).argmin()])
 
 
-@torch.no_grad()
-def draw_case(
-    estimator: TrackEstimator, scenes: SceneSource, generator: torch.Generator, cameras: int
-) -> Case:
-    """Draw a scene and let the estimator answer for its tracks."""
+@dataclass(frozen=True)
+class Scene:
+    """People in a room.
+
+    Attributes
+    ----------
+    world : Tensor
+        (tracks, poses, joints, 3), metres, z up; every track about its own origin.
+    person : tuple[int, ...]
+        Of each track.
+    posture : str
+        Of all people; ``mixed`` where they differ.
+    """
+
+    world: Tensor
+    person: tuple[int, ...]
+    posture: str
+
+
+def draw_scene(scenes: SceneSource, generator: torch.Generator) -> Scene:
+    """Draw one or several people, who mostly have the same posture, with one or several tracks of each."""
     people, tracks, poses = (_one_of(choices, generator) for choices in (_PEOPLE, _TRACKS, _POSES))
-    count = people * tracks
     person = torch.arange(people).repeat_interleave(tracks)
     if _chance(_ALIKE, generator):
         kinds = choose_postures(1, generator).expand(people)
@@ -108,13 +123,22 @@ def draw_case(
     names = list(POSTURES)
     posture = names[int(kinds[0])] if bool((kinds == kinds[0]).all()) else "mixed"
     world = scenes.act(scenes.rows(people, tracks, generator), turns, poses, generator)
+    return Scene(world, tuple(person.tolist()), posture)
+
+
+@torch.no_grad()
+def draw_case(
+    estimator: TrackEstimator, scenes: SceneSource, generator: torch.Generator, cameras: int
+) -> Case:
+    """Draw a scene and let the estimator answer for its tracks."""
+    scene = draw_scene(scenes, generator)
     turned = draw_rotations(
         torch.nn.functional.normalize(torch.randn(1, 3, generator=generator), dim=-1), generator
     )
     candidates = rotate(sphere_grid(), turned[0])
     gains, priors = [], []
     for rotation in draw_rotations(draw_attitudes(cameras, generator), generator):
-        seen = scenes.show(world, rotation.expand(count, 3, 3), generator)
+        seen = scenes.show(scene.world, rotation.expand(len(scene.world), 3, 3), generator)
         before = rotate(candidates, rotation)
         prior = estimator.prior().log_density(before)
         gains.append(estimator(seen.rays).log_density(before) - prior)
@@ -124,8 +148,8 @@ def draw_case(
         torch.stack(priors),
         candidates,
         torch.tensor([0.0, 0.0, 1.0]),
-        tuple(person.tolist()),
-        posture,
+        scene.person,
+        scene.posture,
     )
 
 
@@ -149,14 +173,25 @@ def fit_widening(cases: Sequence[Case], tempering: Tempering) -> float:
     ValueError
         There are too few cases of a posture.
     """
+    ratios = []
+    for case in cases:
+        middle = middle_of(case.density(tempering), case.candidates)
+        error = float(angles_degrees(middle.up, case.truth))
+        ratios.append((case.posture, error / middle.radius_degrees))
+    return conformal_factor(ratios)
+
+
+def conformal_factor(measured: Sequence[tuple[str, float]]) -> float:
+    """Find the factor that no more than a tenth of the ratios of error to radius exceed, for any posture.
+
+    Raises
+    ------
+    ValueError
+        There are too few cases of a posture.
+    """
     factors = []
     for posture in JUDGED:
-        ratios = []
-        for case in cases:
-            if case.posture == posture:
-                middle = middle_of(case.density(tempering), case.candidates)
-                error = float(angles_degrees(middle.up, case.truth))
-                ratios.append(error / middle.radius_degrees)
+        ratios = [ratio for of, ratio in measured if of == posture]
         rank = math.ceil((len(ratios) + 1) * COVERED)
         if rank > len(ratios):
             raise ValueError(

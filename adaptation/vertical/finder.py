@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from poseshift.adaptation.gravity import FoundGravity, GravityKind
+from poseshift.adaptation.vertical.axes import AxisAngles
 from poseshift.adaptation.vertical.calibration import Widening
 from poseshift.adaptation.vertical.estimator import TrackEstimator
 from poseshift.adaptation.vertical.posterior import Tempering, middle_of, rig_density, sphere_grid
@@ -50,6 +51,8 @@ class Fitted(FrozenModel):
     """What further tracks, people and cameras count."""
     widening: Widening
     """By how much cones are widened."""
+    axes: AxisAngles
+    """What pooled axes of lifted bodies say of the vertical."""
     motion: str
     """What it was learned from."""
     seed: int
@@ -107,7 +110,7 @@ class Finder:
     def save(self, folder: Path) -> None:
         """Write the finder into a folder, which is made where it is missing."""
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(self.estimator.state_dict(), folder / WEIGHTS_FILE)
+        (folder / WEIGHTS_FILE).write_bytes(save(self.estimator.state_dict()))
         (folder / FITTED_FILE).write_text(self.fitted.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     def find(
@@ -141,6 +144,12 @@ class Finder:
                 interval = self.fitted.widening.single * middle.radius_degrees
                 found.append(_found(camera.name, middle.up, interval, seen, "learned"))
         return tuple(found)
+
+    @torch.no_grad()
+    def axis_interval(self, axis: Tensor, spread_degrees: float) -> float:
+        """Angle about the pooled axis (3,) of lifted bodies that holds the vertical in nine of ten cases."""
+        log_prior = self.estimator.prior().log_density(self._grid)[0]
+        return self.fitted.axes.interval(axis.cpu().float(), spread_degrees, log_prior)
 
     def _of_rig(
         self, tracks: Sequence[CameraTracks], rig: Mapping[int, Rotation]

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 from pydantic import Field
 from torch import nn
 
-from poseshift.adaptation.vertical.calibration import Widening, draw_case, fit_tempering, fit_widening
+from poseshift.adaptation.pseudo_labels import long_axes, pooled_axis
+from poseshift.adaptation.vertical.axes import AxisAngles, measure_angles
+from poseshift.adaptation.vertical.calibration import (
+    Widening,
+    conformal_factor,
+    draw_case,
+    draw_scene,
+    fit_tempering,
+    fit_widening,
+)
 from poseshift.adaptation.vertical.estimator import TrackEstimator
 from poseshift.adaptation.vertical.finder import Finder, Fitted
 from poseshift.adaptation.vertical.motions import Motions
+from poseshift.adaptation.vertical.posterior import angles_degrees, sphere_grid
 from poseshift.adaptation.vertical.scenes import (
     JOINT_SET,
     SceneSource,
@@ -20,16 +31,23 @@ from poseshift.adaptation.vertical.scenes import (
     draw_attitudes,
     draw_postures,
     draw_rotations,
+    unit_intrinsics,
 )
 from poseshift.geometry.skeleton import skeleton
 from poseshift.preprocessing.motion.motion import Motion
 from poseshift.storage.model import FrozenModel
+from poseshift.training.checkpoint import load_lifter
+from poseshift.training.flip import lift
 from poseshift.training.run_state import derive_seed
+from poseshift.training.shipped import lifter_folder
 
 _POSES = (1, 2, 4, 8, 16, 16)
 """Poses of the tracks of one step."""
 
 _RIGS = (2, 3, 4)
+
+AXES_OF = "free-motion-1"
+"""The lifter whose answers say how far the axes of bodies are from the vertical."""
 
 
 class LearningConfig(FrozenModel):
@@ -112,15 +130,44 @@ def learn_finder(recordings: Sequence[Motion], motion: str, config: LearningConf
         draw_case(estimator, scenes, generator, _RIGS[number % len(_RIGS)])
         for number in range(config.cases // 2)
     ]
+    axes = calibrate_axes(estimator, scenes, config)
     tempering = fit_tempering(single, rigs)
     fitted = Fitted(
         skeleton=JOINT_SET,
         width=config.width,
         tempering=tempering,
         widening=Widening(single=fit_widening(single, tempering), rig=fit_widening(rigs, tempering)),
+        axes=axes,
         motion=motion,
         seed=config.seed,
         steps=config.steps,
         people=people,
     )
     return Finder(estimator, fitted)
+
+
+@torch.no_grad()
+def calibrate_axes(estimator: TrackEstimator, scenes: SceneSource, config: LearningConfig) -> AxisAngles:
+    """Measure what pooled axes of bodies say of the vertical, by the answers of the lifter that ships."""
+    trained = load_lifter(lifter_folder(Path(AXES_OF)))
+    generator = torch.Generator().manual_seed(derive_seed(config.seed, 3))
+    seen = []
+    for _ in range(3 * config.cases):
+        scene = draw_scene(scenes, generator)
+        rotation = draw_rotations(draw_attitudes(1, generator), generator)
+        tracks = scenes.show(scene.world, rotation.expand(len(scene.world), 3, 3), generator)
+        poses = tracks.rays.flatten(0, 1)[:, None]
+        answers = lift(trained.lifter, trained.encoding, poses, unit_intrinsics(len(poses)))
+        axes = long_axes(answers[:, 0], skeleton(JOINT_SET))
+        axis = pooled_axis(axes)
+        spread = float(angles_degrees(axes, axis).median())
+        seen.append((scene.posture, axis, spread, tracks.up[0]))
+    half = len(seen) // 2
+    angles = [float(angles_degrees(axis, up)) for _, axis, _, up in seen]
+    measured = measure_angles(angles[:half], [spread for _, _, spread, _ in seen[:half]], AXES_OF)
+    log_prior = estimator.prior().log_density(sphere_grid())[0]
+    ratios = [
+        (posture, angle / measured.interval(axis, spread, log_prior))
+        for (posture, axis, spread, _), angle in zip(seen[half:], angles[half:], strict=True)
+    ]
+    return measured.model_copy(update={"widening": conformal_factor(ratios)})

@@ -103,17 +103,21 @@ def rig_density(
 
 def middle_of(log_density: Tensor, grid: Tensor) -> Middle:
     """Find the middle of a density over candidates, the mean near its highest place, and its cone."""
-    weights = (log_density - log_density.max()).exp()
-    weights = weights / weights.sum()
+    weights = log_density.softmax(dim=0)
     middle = grid[log_density.argmax()]
     for radius in _MIDDLE_DEGREES:
         near = weights * (angles_degrees(grid, middle) < radius)
         middle = torch.nn.functional.normalize((near[:, None] * grid).sum(dim=0), dim=0)
-    away = angles_degrees(grid, middle)
+    return Middle(middle, radius_about(middle, log_density, grid))
+
+
+def radius_about(direction: Tensor, log_density: Tensor, grid: Tensor) -> float:
+    """Radius in degrees of the cone about a direction (3,) that holds 90 % of a density over candidates."""
+    away = angles_degrees(grid, direction)
     order = away.argsort()
-    held = weights[order].cumsum(dim=0)
+    held = log_density.softmax(dim=0)[order].cumsum(dim=0)
     last = int((held < COVERED).sum())
-    return Middle(middle, float(away[order][min(last, len(order) - 1)]))
+    return float(away[order][min(last, len(order) - 1)])
 
 
 def angles_degrees(directions: Tensor, others: Tensor) -> Tensor:

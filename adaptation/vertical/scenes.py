@@ -144,7 +144,7 @@ class SceneSource:
         """
         seen = rotate(world, rotation)
         seen = seen + self._places(seen, generator)[:, None, None]
-        batch = Batch(seen, seen[..., :2], _unit_intrinsics(len(world)))
+        batch = Batch(seen, seen[..., :2], unit_intrinsics(len(world)))
         positions = self._limbs(self._bodies(batch, generator), generator).positions_camera
         shift = (_NEAREST_M - positions[..., 2].amin(dim=(1, 2))).clamp(min=0)
         positions = positions + shift[:, None, None, None] * torch.tensor([0.0, 0.0, 1.0])
@@ -224,7 +224,7 @@ def draw_rotations(up: Tensor, generator: torch.Generator) -> Tensor:
     return rotation_between(z, up, heading)
 
 
-def _unit_intrinsics(count: int) -> Intrinsics:
+def unit_intrinsics(count: int) -> Intrinsics:
     """Cameras whose pixels are rays."""
     return Intrinsics(
         focal_px=torch.ones(count, 2),

@@ -38,22 +38,27 @@ def intrinsics(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
 
 
 def upright(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
-    """Tell by what up is known, and how each camera looks at the scene; or that it is not known."""
+    """Tell of which cameras it is not known where up is, and what was stated of the others."""
     del keypoints
+    unknown = [one.name for one in trial.cameras if trial.up == "unknown" or one.up is None]
+    if unknown:
+        yield finding(
+            trial,
+            None,
+            "up",
+            "note",
+            0,
+            f"where up is before {', '.join(unknown)} is not known: state it with --up or --world-up, or "
+            "choose a method that finds it, or needs none",
+        )
     for camera in trial.cameras:
-        if trial.up == "unknown" or camera.up is None:
+        stated = trial.verticals.get(camera.name)
+        if stated is not None and camera.up is not None:
             text = (
-                "where up is before the camera is not known: state it with --up or --world-up, or choose a "
-                "method that finds it, or needs none"
+                f"up by what was stated ({stated.kind}): {attitude(camera.up)}, within "
+                f"{stated.interval_degrees:.1f} degrees in 9 of 10 cases"
             )
-        else:
-            stated = trial.verticals.get(camera.name)
-            known = "the calibration" if stated is None else f"what was stated ({stated.kind})"
-            held = (
-                "" if stated is None else f"; within {stated.interval_degrees:.1f} degrees in 9 of 10 cases"
-            )
-            text = f"up by {known}: {attitude(camera.up)}{held}"
-        yield finding(trial, camera, "up", "note", 0, text)
+            yield finding(trial, camera, "up", "note", 0, text)
 
 
 def attitude(up: tuple[float, float, float]) -> str:

@@ -14,8 +14,11 @@ from poseshift.adaptation.gravity import FoundGravity
 from poseshift.adaptation.methods import METHODS
 from poseshift.adaptation.orientation import angles_from_up
 from poseshift.adaptation.plan import needs_learned_gravity, plan
+from poseshift.adaptation.vertical.axes import measure_angles
+from poseshift.adaptation.vertical.calibration import conformal_factor
 from poseshift.adaptation.vertical.finder import Finder, camera_tracks, shipped_finder
-from poseshift.adaptation.vertical.learning import LearningConfig, divide, learn_finder
+from poseshift.adaptation.vertical.learning import LearningConfig, divide, train_estimator
+from poseshift.adaptation.vertical.motions import Motions
 from poseshift.adaptation.vertical.posterior import (
     Tempering,
     angles_degrees,
@@ -71,6 +74,21 @@ def test_the_cone_of_a_fisher_distribution_holds_nine_tenths_of_it(concentration
     held = 1 - math.exp(concentration * (math.cos(math.radians(middle.radius_degrees)) - 1))
     assert held / (1 - math.exp(-2 * concentration)) == pytest.approx(0.9, abs=0.03)
     assert float(angles_degrees(middle.up, truth)) < 0.5
+
+
+def test_an_axis_is_as_sure_as_the_angles_that_were_measured() -> None:
+    """Axes anywhere on the sphere: nine tenths of it are a cone of arccos(-0.8)."""
+    rng = np.random.default_rng(0)
+    anywhere = np.degrees(np.arccos(rng.uniform(-1, 1, 20_000)))
+    flat = torch.zeros(len(sphere_grid()))
+    axis = torch.tensor([0.0, -1.0, 0.0])
+    told = measure_angles(anywhere.tolist(), rng.uniform(0, 40, 20_000).tolist(), "none")
+    assert told.interval(axis, 12.0, flat) == pytest.approx(math.degrees(math.acos(-0.8)), abs=2)
+    near = measure_angles([2.0] * 400, [4.0] * 399 + [5.0], "none")
+    assert near.interval(axis, 4.0, flat) < 30
+    level = 60 * (sphere_grid() @ axis)  # cameras that are held level
+    assert told.interval(axis, 12.0, level) < 25
+    assert told.interval(torch.tensor([1.0, 0.0, 0.0]), 12.0, level) > 80
 
 
 def test_tracks_add_what_their_exponent_says_and_the_prior_counts_once_per_camera() -> None:
@@ -136,18 +154,36 @@ def test_tracks_are_of_one_person_and_ten_seconds(seen: CameraPoses) -> None:
     assert set(tracks[0].person) == set(range(len({trial.key.subject for trial in seen.trials})))
 
 
-def test_a_finder_is_learned_kept_and_read_again(tmp_path: Path, seen: CameraPoses) -> None:
-    recordings = generate(seed=0)
+def test_a_finder_is_kept_and_read_again(tmp_path: Path, seen: CameraPoses) -> None:
+    shipped_finder().save(tmp_path / "finder")
+    again = Finder.load(tmp_path / "finder")
+    assert again.fitted == shipped_finder().fitted
+    assert again.find(seen) == shipped_finder().find(seen)
+
+
+def test_an_estimator_is_learned_alike_from_one_seed() -> None:
+    recordings = generate(seed=0, clips_per_subject=1)
     people = divide(recordings)
     together = [name for names in people.values() for name in names]
     assert sorted(together) == sorted({one.subject for one in recordings}), "everybody, and nobody twice"
-    config = LearningConfig(steps=3, batch_size=8, width=16, cases=240)
-    first, second = (learn_finder(recordings, "procedural", config) for _ in range(2))
-    assert first.fitted == second.fitted
-    first.save(tmp_path / "finder")
-    again = Finder.load(tmp_path / "finder")
-    assert again.find(seen) == second.find(seen)
-    assert again.fitted.widening.single >= 1
+    motions = Motions.of(recordings, people["learned"])
+    assert len(motions.positions) == 130 * len(people["learned"]), "thinned from 50 to 25 Hz"
+    config = LearningConfig(steps=3, batch_size=8, width=16)
+    first, second = (train_estimator(motions, config).state_dict() for _ in range(2))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    other = train_estimator(motions, config.model_copy(update={"seed": 1})).state_dict()
+    assert not torch.equal(first["nothing"], other["nothing"])
+
+
+def test_cones_are_widened_for_the_posture_that_needs_it_most() -> None:
+    """Of 19 cases, 18 are to be held: the second largest ratio, of the worst posture."""
+    upright = [("as they are", one / 19) for one in range(19)]
+    leaning = [("leaning", 2 * one / 19) for one in range(19)]
+    lying = [("lying", 0.5)] * 19
+    assert conformal_factor([*upright, *leaning, *lying, ("anyhow", 9.0)]) == pytest.approx(2 * 17 / 19)
+    assert conformal_factor([*upright, *lying, ("leaning", 0.1), *[("leaning", 0.2)] * 18]) == 1.0
+    with pytest.raises(ValueError, match="8 cases of people who are 'leaning'"):
+        conformal_factor([*upright, *lying, *[("leaning", 0.2)] * 8])
 
 
 def found(up: tuple[float, float, float] | None, interval: float | None) -> FoundGravity:
