@@ -162,7 +162,7 @@ def test_a_finder_is_kept_and_read_again(tmp_path: Path, seen: CameraPoses) -> N
 
 
 def test_an_estimator_is_learned_alike_from_one_seed() -> None:
-    recordings = generate(seed=0, clips_per_subject=1)
+    recordings = generate(seed=0, subjects=6, clips_per_subject=1)
     people = divide(recordings)
     together = [name for names in people.values() for name in names]
     assert sorted(together) == sorted({one.subject for one in recordings}), "everybody, and nobody twice"
