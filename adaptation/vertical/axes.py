@@ -16,12 +16,17 @@ import torch
 from torch import Tensor
 
 from poseshift.adaptation.vertical.posterior import angles_degrees, radius_about, sphere_grid
+from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.model import FrozenModel
 
 _ANGLE_EDGES = (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 75.0, 90.0, 120.0, 180.0)
 """Edges of the classes of angles, degrees."""
 
 _SPREAD_CLASSES = 4
+
+
+_ROUNDS = 50
+"""Rounds of Weiszfeld's algorithm; it is within a thousandth of a degree long before."""
 
 
 class AxisAngles(FrozenModel):
@@ -74,3 +79,31 @@ def measure_angles(angles: Sequence[float], spreads: Sequence[float], lifter: st
         counts = torch.histogram(angle[number == one], torch.tensor(_ANGLE_EDGES)).hist + 0.5
         rows.append(tuple((counts / counts.sum() / torch.tensor(areas)).log().tolist()))
     return AxisAngles(lifter=lifter, spreads=tuple(limits), log_densities=tuple(rows), widening=1.0)
+
+
+def long_axes(poses: Tensor, joint_set: Skeleton) -> Tensor:
+    """Directions from the middle of the ankles to the head, (n, joints, 3) -> (n, 3) unit vectors.
+
+    Raises
+    ------
+    ValueError
+        When the skeleton has no ankles or no head.
+    """
+    named = {name: index for index, name in enumerate(joint_set.joint_names)}
+    wanted = ("left_ankle", "right_ankle", "head")
+    missing = [name for name in wanted if name not in named]
+    if missing:
+        raise ValueError(
+            f"skeleton {joint_set.name} has no {', '.join(missing)}, which say how a body stands"
+        )
+    left, right, head = (poses[:, named[name]] for name in wanted)
+    return torch.nn.functional.normalize(head - (left + right) / 2, dim=-1)
+
+
+def pooled_axis(axes: Tensor) -> Tensor:
+    """Geometric median of unit vectors (n, 3), as a unit vector: bent and lying bodies hardly move it."""
+    median = axes.mean(dim=0)
+    for _ in range(_ROUNDS):
+        weights = 1 / (axes - median).norm(dim=-1).clamp(min=1e-3)
+        median = (weights[:, None] * axes).sum(dim=0) / weights.sum()
+    return torch.nn.functional.normalize(median, dim=0)

@@ -10,8 +10,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from poseshift.adaptation.pseudo_labels import long_axes, pooled_axis
-from poseshift.adaptation.vertical.axes import AxisAngles, measure_angles
+from poseshift.adaptation.vertical.axes import AxisAngles, long_axes, measure_angles, pooled_axis
 from poseshift.adaptation.vertical.calibration import (
     Widening,
     conformal_factor,
