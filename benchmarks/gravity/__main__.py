@@ -16,40 +16,30 @@ import argparse
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from benchmarks.gravity.scenes import scene, stretches_of
 from numpy.typing import NDArray
 
 from poseshift.adaptation.gravity import FoundGravity
 from poseshift.adaptation.vertical.finder import SHIPPED, Finder
 from poseshift.adaptation.vertical.learning import LearningConfig, learn_finder
-from poseshift.flows.benchmark.content import CONTENTS, Content, content_of
-from poseshift.flows.benchmark.forms import (
-    LEANING_DEGREES,
-    LYING_DEGREES,
-    as_detected,
-    in_other_skeleton,
-)
-from poseshift.geometry.camera import Camera, project
-from poseshift.geometry.rotation import axis_angle_to_matrix
+from poseshift.flows.benchmark.content import CONTENTS, Content
+from poseshift.geometry.camera import Camera
 from poseshift.preprocessing.human36m.layout import CAMERA_IDS
 from poseshift.preprocessing.human36m.layout import camera as human36m_camera
 from poseshift.preprocessing.motion.motion import Motion
 from poseshift.preprocessing.motion.sources import load, title
 from poseshift.preprocessing.mpi_inf_3dhp.layout import TRAINING_CAMERAS
-from poseshift.preprocessing.restaging.placement import Stage, draw_placement, ring_stage, to_camera
+from poseshift.preprocessing.restaging.placement import ring_stage
 from poseshift.storage.columns import (
     CameraPoses,
-    PoseRun,
     Selection,
-    TrialInfo,
-    columns_of,
     read_keypoints,
 )
-from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
 
 Float64 = NDArray[np.float64]
@@ -59,8 +49,6 @@ SIZES = ((1, 1), (1, 100), (1, 500), (3, 100))
 
 _RIG_CAMERAS = 4
 _SPREAD_M = 1.0
-_HELD_SHARE = 0.6
-"""Share of its frames that a stretch must be of a content to be a case of it."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +78,9 @@ def fit(motion: str, folder: Path, config: LearningConfig) -> None:
     print(f"{time.process_time() - begun:.0f} s of processor time")
 
 
-def judge(finder: Finder, recordings: Sequence[Motion], cases: int, seed: int) -> Iterator[Judged]:
+def judge(
+    finder: Finder, recordings: Sequence[Motion], contents: Sequence[Content], cases: int, seed: int
+) -> Iterator[Judged]:
     """Restage people who were left out and compare what is found with where up is.
 
     Parameters
@@ -99,6 +89,8 @@ def judge(finder: Finder, recordings: Sequence[Motion], cases: int, seed: int) -
         What is judged.
     recordings : sequence of Motion
         Those of people whom it was neither learned from nor calibrated by are shown.
+    contents : sequence of Content
+        What is shown.
     cases : int
         Of every content and size.
     seed : int
@@ -111,13 +103,13 @@ def judge(finder: Finder, recordings: Sequence[Motion], cases: int, seed: int) -
         ring_stage(TRAINING_CAMERAS, _SPREAD_M),
     )
     for number, (people, frames) in enumerate(SIZES):
-        stretches = dict(_stretches(own, frames, rooms[0].cameras[0]))
-        for content in CONTENTS:
+        stretches = dict(stretches_of(own, frames, rooms[0].cameras[0]))
+        for content in contents:
             rng = np.random.default_rng([seed, number, CONTENTS.index(content)])
             for case in range(cases):
                 room = rooms[case % len(rooms)]
                 cameras = tuple(rng.permutation(np.array(room.cameras, dtype=object))[:_RIG_CAMERAS])
-                poses = _scene(stretches, content, people, cameras, room, rng)
+                poses = scene(stretches, content, people, cameras, room, rng)
                 if poses is not None:
                     yield from _judged(finder, poses, content, people, frames)
 
@@ -137,78 +129,6 @@ def _judged(
             error_degrees=_error(one, poses.cameras[0]),
             interval_degrees=one.interval_degrees or 180.0,
         )
-
-
-def _stretches(
-    recordings: Sequence[Motion], frames: int, camera: Camera
-) -> Iterator[tuple[Content, list[tuple[Motion, int, int]]]]:
-    """List stretches of motion by what people do in most of their frames."""
-    found: dict[Content, list[tuple[Motion, int, int]]] = {content: [] for content in CONTENTS}
-    for one in recordings:
-        step = max(1, one.frames // 10)
-        for first in range(0, max(1, one.frames - frames // 2), step):
-            last = min(first + frames, one.frames)
-            run = _run(one, to_camera(one.positions[first:last], camera), camera, np.arange(last - first))
-            shown = content_of(columns_of([run], "human36m_17", ""))
-            for content in CONTENTS:
-                if (shown == content).mean() >= _HELD_SHARE:
-                    found[content].append((one, first, last))
-    yield from found.items()
-
-
-def _scene(
-    stretches: Mapping[Content, Sequence[tuple[Motion, int, int]]],
-    content: Content,
-    people: int,
-    cameras: tuple[Camera, ...],
-    room: Stage,
-    rng: np.random.Generator,
-) -> CameraPoses | None:
-    """Put people who do the same before cameras; None where nobody does it, or somebody comes too near."""
-    turned = content in _TURNED and rng.random() < _TURNED_SHARE
-    pool = stretches["upright" if turned else content]
-    if not pool:
-        return None
-    runs = []
-    for number in range(people):
-        one, first, last = pool[int(rng.integers(len(pool)))]
-        positions = one.positions[first:last].astype(np.float64)
-        if turned:
-            positions = _fallen(positions, _TURNED[content], rng)
-        placement = draw_placement(positions, room, rng)
-        if placement is None:
-            return None
-        placed = placement.apply(positions)
-        runs += [
-            _run(one, to_camera(placed, camera), camera, np.arange(len(placed)), number) for camera in cameras
-        ]
-    exact = columns_of(runs, "human36m_17", "")
-    return as_detected(in_other_skeleton(exact), int(rng.integers(2**31)))
-
-
-_TURNED: Mapping[Content, tuple[float, float]] = {"leaning": LEANING_DEGREES, "lying": LYING_DEGREES}
-_TURNED_SHARE = 0.7
-
-
-def _fallen(positions: Float64, degrees: tuple[float, float], rng: np.random.Generator) -> Float64:
-    """Turn a stretch about a level axis through the pelvis of each frame: the same lean all the while."""
-    about = 2 * np.pi * rng.random()
-    axis = np.array([np.cos(about), np.sin(about), 0.0])
-    turn = np.asarray(axis_angle_to_matrix(np.radians(rng.uniform(*degrees)) * axis))
-    return np.asarray((positions - positions[:, :1]) @ turn.T + positions[:, :1])
-
-
-def _run(
-    one: Motion, positions: Float64, camera: Camera, frames: NDArray[np.intp], number: int = 0
-) -> PoseRun:
-    return PoseRun(
-        info=TrialInfo(TrialKey(f"{one.subject}-{number}", one.name.rpartition("/")[2]), "", "1", one.fps),
-        camera=camera,
-        positions_camera=positions.astype(np.float32),
-        keypoints_px=np.asarray(project(positions, camera.intrinsics), dtype=np.float32),
-        frames=frames,
-        activity=np.zeros(len(frames), dtype=np.int8),
-    )
 
 
 def _error(found: FoundGravity, camera: Camera) -> float:
@@ -254,6 +174,7 @@ def main() -> None:
         one.add_argument("--out", type=Path, required=True)
     fitting.add_argument("--steps", type=int, default=LearningConfig().steps)
     judging.add_argument("--cases", type=int, default=40)
+    judging.add_argument("--content", choices=CONTENTS, nargs="+", default=CONTENTS)
     judging.add_argument("--seed", type=int, default=0)
     comparing.add_argument("--store", required=True)
     comparing.add_argument("--keypoints", default="detected")
@@ -263,7 +184,9 @@ def main() -> None:
     if given.command == "fit":
         fit(given.motion, given.out, LearningConfig(steps=given.steps))
     elif given.command == "judge":
-        judged = list(judge(Finder.load(given.finder), load(given.motion), given.cases, given.seed))
+        judged = list(
+            judge(Finder.load(given.finder), load(given.motion), given.content, given.cases, given.seed)
+        )
         given.out.write_text(json.dumps([asdict(one) for one in judged]) + "\n", encoding="utf-8")
         for rig, named in ((False, "One camera"), (True, f"Rigs of {_RIG_CAMERAS} cameras")):
             some = [one for one in judged if one.rig == rig]
