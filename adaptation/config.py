@@ -12,6 +12,7 @@ from poseshift.adaptation.self_training import SelfTrainingConfig
 from poseshift.adaptation.tuning_config import TargetTuning
 from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,
+    FoundViewpoint,
     KnownViewpoint,
     NoViewpoint,
     PseudoLabelledViewpoint,
@@ -53,7 +54,8 @@ class GlobalPositionAdaptation(FrozenModel):
     @model_validator(mode="after")
     def _gravity_of_the_target(self) -> GlobalPositionAdaptation:
         if self.positions != "target" and isinstance(
-            self.viewpoint, KnownViewpoint | AlignedViewpoint | PseudoLabelledViewpoint
+            self.viewpoint,
+            KnownViewpoint | AlignedViewpoint | PseudoLabelledViewpoint | FoundViewpoint,
         ):
             raise ValueError(
                 f"viewpoint {self.viewpoint.kind!r} needs `positions: target`: each pose is turned as people "

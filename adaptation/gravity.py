@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from poseshift.augmentation.draws import draw_directions, draw_rows
 from poseshift.geometry.camera import stack_intrinsics
 from poseshift.geometry.rotation import rotate, rotate_back
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.model import FrozenModel
+from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.training.batches import DevicePoses
 from poseshift.training.encoding import PerspectiveEncoding
 from poseshift.training.run_state import derive_seed
@@ -73,6 +74,14 @@ class SphereMixture:
     mean: Tensor
     concentration: Tensor
     log_weight: Tensor
+
+    def expanded(self, count: int) -> SphereMixture:
+        """Repeat one mixture (1, components, ...) for so many rows."""
+        return SphereMixture(
+            self.mean.expand(count, -1, -1),
+            self.concentration.expand(count, -1),
+            self.log_weight.expand(count, -1),
+        )
 
     def log_density(self, directions: Tensor) -> Tensor:
         """Log density per steradian of candidates (candidates, 3) under each mixture, (n, candidates)."""
@@ -124,6 +133,10 @@ class GravityEstimator(nn.Module):
         )
 
 
+GravityKind = Literal["given", "learned", "rig", "pseudo-labels"]
+"""By what a vertical is known: calibration or statement, tracks of people, those of a rig, lifted poses."""
+
+
 class FoundGravity(FrozenModel):
     """What was found for one camera."""
 
@@ -134,6 +147,16 @@ class FoundGravity(FrozenModel):
     poses: int = Field(description="Poses pooled.")
     spread_degrees: float | None = Field(
         description="Median angle between the answer to a single pose and the pooled answer."
+    )
+    interval_degrees: float | None = Field(
+        default=None,
+        exclude_if=is_left_out,
+        description="Angle about `up` within which the truth lies in nine of ten cases; none: not known.",
+    )
+    kind: GravityKind | None = Field(
+        default=None,
+        exclude_if=is_left_out,
+        description="By what it is known; none: by single poses.",
     )
 
     @classmethod

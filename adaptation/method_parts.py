@@ -12,6 +12,7 @@ from poseshift.adaptation.config import (
 )
 from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,
+    FoundViewpoint,
     JitteredViewpoint,
     KnownViewpoint,
     PseudoLabelledViewpoint,
@@ -115,6 +116,9 @@ def _turned(viewpoint: Viewpoint) -> str:
         return "aligned, learned gravity"
     if isinstance(viewpoint, PseudoLabelledViewpoint):
         return "aligned, pseudo-labels"
+    if isinstance(viewpoint, FoundViewpoint):
+        kinds = " or ".join(viewpoint.gravity)
+        return f"within the interval of {kinds} gravity, random above {viewpoint.widest_degrees:g}°"
     return "as in the data"
 
 

@@ -27,6 +27,7 @@ from poseshift.adaptation.poseda_config import PoseDAConfig, poseaug
 from poseshift.adaptation.tuning_config import TargetTuning
 from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,
+    FoundViewpoint,
     KnownViewpoint,
     NoViewpoint,
     PseudoLabelledViewpoint,
@@ -312,6 +313,12 @@ _add_diverse(
     "GPA, viewpoint, all diversity",
     "As diverse, poses turned to the gravity that a network learns for the target's cameras.",
     adaptation=_diverse("target", AlignedViewpoint()),
+)
+_add_diverse(
+    "diverse_found_viewpoint",
+    "GPA, found viewpoint, all diversity",
+    "As diverse, poses turned to where up is given or found, within its interval; at random where it is not.",
+    adaptation=_diverse("target", FoundViewpoint()),
 )
 _add_diverse(
     "diverse_known_viewpoint",

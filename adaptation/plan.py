@@ -16,6 +16,7 @@ from poseshift.adaptation.config import (
     SelfTrainingAdaptation,
     alignment_of,
 )
+from poseshift.adaptation.found_viewpoint import known_gravity_of
 from poseshift.adaptation.global_position import GlobalPositionAlignment
 from poseshift.adaptation.gravity import CameraGravity, learn_camera_gravity
 from poseshift.adaptation.poseda import PoseDA
@@ -25,6 +26,7 @@ from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.adaptation.tuning import TargetLoss
 from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,
+    FoundViewpoint,
     NoViewpoint,
     PseudoLabelledViewpoint,
     viewpoint_transforms,
@@ -106,7 +108,11 @@ def plan(
     if aligned is None:
         return AdaptationPlan()
     keypoints = _keypoints(aligned, source, target)
-    if not isinstance(aligned.viewpoint, AlignedViewpoint):
+    if isinstance(aligned.viewpoint, FoundViewpoint):
+        if gravity is None:
+            viewpoint = aligned.viewpoint
+            gravity = known_gravity_of(_required(target), viewpoint.gravity, pool_rigs=viewpoint.rig)
+    elif not isinstance(aligned.viewpoint, AlignedViewpoint):
         gravity = None  # pseudo-labels find it in the training that is being planned
     elif gravity is None:
         single = DevicePoses.from_columns(source, device, frames=1)
@@ -153,9 +159,9 @@ def alignment_transforms(
 
 
 def needs_learned_gravity(adaptation: Adaptation) -> bool:
-    """Whether :func:`plan` learns the gravity of the target's cameras."""
+    """Whether :func:`plan` finds the gravity of the target's cameras."""
     aligned = alignment_of(adaptation)
-    return aligned is not None and isinstance(aligned.viewpoint, AlignedViewpoint)
+    return aligned is not None and isinstance(aligned.viewpoint, AlignedViewpoint | FoundViewpoint)
 
 
 def finds_gravity_in_training(adaptation: Adaptation) -> bool:

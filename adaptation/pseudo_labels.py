@@ -20,15 +20,14 @@ from torch import Tensor
 from poseshift.adaptation.global_position import GlobalPositionAlignment
 from poseshift.adaptation.gravity import CameraGravity, FoundGravity
 from poseshift.adaptation.mean_teacher import MeanTeacher, standing_still
+from poseshift.adaptation.vertical.axes import long_axes, pooled_axis
+from poseshift.adaptation.vertical.finder import shipped_finder
 from poseshift.augmentation.clips import middle
-from poseshift.geometry.skeleton import Skeleton, skeleton
+from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import Batch, BatchTransform
 from poseshift.training.flip import lift
 from poseshift.training.transforms import TrainingRun
-
-_ROUNDS = 50
-"""Rounds of Weiszfeld's algorithm; it is within a thousandth of a degree long before."""
 
 
 class PseudoLabelConfig(FrozenModel):
@@ -120,37 +119,12 @@ class PseudoLabelAlignment:
             clips = standing_still(seen, teacher.frames)
             answers = lift(teacher, run.encoding, clips, seen.intrinsics)
             axes = long_axes(middle(answers), joint_set)
-            found.append(FoundGravity.pooled(name, pooled_axis(axes), axes))
+            axis = pooled_axis(axes)
+            pooled = FoundGravity.pooled(name, axis, axes)
+            interval = shipped_finder().axis_interval(axis, pooled.spread_degrees or 0.0)
+            found.append(pooled.model_copy(update={"interval_degrees": interval, "kind": "pseudo-labels"}))
         return CameraGravity(cameras=tuple(found))
 
     @property
     def _cameras(self) -> int:
         return int(self._position.camera.max()) + 1
-
-
-def long_axes(poses: Tensor, joint_set: Skeleton) -> Tensor:
-    """Directions from the middle of the ankles to the head, (n, joints, 3) -> (n, 3) unit vectors.
-
-    Raises
-    ------
-    ValueError
-        When the skeleton has no ankles or no head.
-    """
-    named = {name: index for index, name in enumerate(joint_set.joint_names)}
-    wanted = ("left_ankle", "right_ankle", "head")
-    missing = [name for name in wanted if name not in named]
-    if missing:
-        raise ValueError(
-            f"skeleton {joint_set.name} has no {', '.join(missing)}, which say how a body stands"
-        )
-    left, right, head = (poses[:, named[name]] for name in wanted)
-    return torch.nn.functional.normalize(head - (left + right) / 2, dim=-1)
-
-
-def pooled_axis(axes: Tensor) -> Tensor:
-    """Geometric median of unit vectors (n, 3), as a unit vector: bent and lying bodies hardly move it."""
-    median = axes.mean(dim=0)
-    for _ in range(_ROUNDS):
-        weights = 1 / (axes - median).norm(dim=-1).clamp(min=1e-3)
-        median = (weights[:, None] * axes).sum(dim=0) / weights.sum()
-    return torch.nn.functional.normalize(median, dim=0)

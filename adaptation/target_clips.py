@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from poseshift.augmentation.draws import draw_rows
+from poseshift.geometry.camera import stand_apart
 from poseshift.storage.columns import CameraPoses
 from poseshift.storage.gaps import interpolated
 
@@ -156,7 +157,8 @@ class Pairs:
     """
 
     def __init__(self, target: CameraPoses, device: torch.device) -> None:
-        placed = np.array([camera.placed for camera in target.cameras], dtype=np.bool_)
+        apart = stand_apart(camera for camera in target.cameras if camera.placed)
+        placed = np.array([apart and camera.placed for camera in target.cameras], dtype=np.bool_)
         rows = np.flatnonzero(placed[target.camera])
         moments, number, views = np.unique(
             np.stack([target.trial[rows], target.frame[rows]], axis=1),

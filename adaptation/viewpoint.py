@@ -17,6 +17,7 @@ import torch
 from pydantic import BeforeValidator, Field
 from torch import Tensor
 
+from poseshift.adaptation.found_viewpoint import FoundAlignment, GivenOrLearned
 from poseshift.adaptation.global_position import GlobalPositionAlignment
 from poseshift.adaptation.gravity import CameraGravity, GravityConfig
 from poseshift.adaptation.orientation import jitter_directions, turn, turn_upright, up_from_angles
@@ -89,6 +90,28 @@ class PseudoLabelledViewpoint(FrozenModel):
     jitter_degrees: float = Field(default=10.0, ge=0, description="As for aligned viewpoints.")
 
 
+class FoundViewpoint(FrozenModel):
+    """Poses are turned to where up is given or found, within its interval; at random where nothing tells."""
+
+    kind: Literal["found"] = "found"
+    gravity: tuple[GivenOrLearned, ...] = Field(
+        default=("given", "learned"),
+        min_length=1,
+        description="What says where up is, the preferred one first: `given` by calibration or statement, "
+        "`learned` from the keypoints of people.",
+    )
+    rig: bool = Field(
+        default=True, description="Whether cameras of one calibrated rig are answered for together."
+    )
+    widest_degrees: float = Field(
+        default=25.0, gt=0, le=180, description="Wider intervals say that the content cannot tell."
+    )
+    otherwise: RandomViewpoint = Field(
+        default=RandomViewpoint(),
+        description="Viewpoints of a camera whose content cannot tell, but for those that it rules out.",
+    )
+
+
 def _named(value: object) -> object:
     return {"kind": value} if isinstance(value, str) else value
 
@@ -99,7 +122,8 @@ Viewpoint = Annotated[
     | JitteredViewpoint
     | KnownViewpoint
     | AlignedViewpoint
-    | PseudoLabelledViewpoint,
+    | PseudoLabelledViewpoint
+    | FoundViewpoint,
     Field(discriminator="kind"),
     BeforeValidator(_named),
 ]
@@ -196,8 +220,8 @@ def viewpoint_transforms(
     position : GlobalPositionAlignment
         Places clips.
     gravity : CameraGravity or None
-        Gravity of the target's cameras, for ``aligned``; with ``pseudo-labels``, what a finished training has
-        found, or None to find it in training.
+        Gravity of the target's cameras, for ``aligned`` and ``found``; with ``pseudo-labels``, what a
+        finished training has found, or None to find it in training.
 
     Raises
     ------
@@ -214,6 +238,11 @@ def viewpoint_transforms(
         if gravity is None:
             raise ValueError("aligned viewpoints need the gravity of the target's cameras; learn it first")
         return (ViewpointAlignment(viewpoint.jitter_degrees, position, gravity.up),)
+    if isinstance(viewpoint, FoundViewpoint):
+        if gravity is None:
+            raise ValueError("found viewpoints need the gravity of the target's cameras; find it first")
+        ranges = (viewpoint.otherwise.pitch_degrees, viewpoint.otherwise.roll_degrees)
+        return (FoundAlignment(gravity, viewpoint.widest_degrees, *ranges, position),)
     if isinstance(viewpoint, PseudoLabelledViewpoint):
         aligned = partial(ViewpointAlignment, viewpoint.jitter_degrees, position)
         if gravity is not None:

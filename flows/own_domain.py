@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
+from poseshift.flows.experiment.verticals import vertical_findings
 from poseshift.preprocessing.datasets import DATASETS
 from poseshift.preprocessing.domain.assemble import ClipRequest, assemble
 from poseshift.preprocessing.domain.examine import examine
@@ -145,6 +146,7 @@ def _report(store: PoseStore, detector: str | None, changed: tuple[str, ...]) ->
     for key in keys:
         trial = store.read(key)
         found += examine(trial, _detector(trial, detector))
+    found += vertical_findings(store, _detector(store.read(keys[0]), detector))
     return DomainReport(
         dataset=store.dataset,
         snapshot=store.snapshot,

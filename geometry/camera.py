@@ -13,7 +13,7 @@ the library, dtype and device of the points.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
@@ -67,6 +67,9 @@ class Distortion:
             )
 
 
+Rotation = tuple[tuple[float, float, float], ...]
+"""A rotation matrix that can be compared and stored: 3x3, by rows."""
+
 _IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 _ORIGIN = (0.0, 0.0, 0.0)
 
@@ -99,7 +102,7 @@ class Camera:
     focal_px: tuple[float, float]
     centre_px: tuple[float, float]
     distortion: Distortion = Distortion()
-    rotation: tuple[tuple[float, float, float], ...] = _IDENTITY
+    rotation: Rotation = _IDENTITY
     translation: tuple[float, float, float] = _ORIGIN
 
     @property
@@ -167,6 +170,15 @@ class Camera:
         """Position of the camera in the world, metres: ``-R^T t``."""
         x, y, z = -np.asarray(self.rotation).T @ np.asarray(self.translation)
         return float(x), float(y), float(z)
+
+
+def stand_apart(cameras: Iterable[Camera]) -> bool:
+    """Whether cameras stand in more than one place, so that their views of a moment can be put together.
+
+    A camera of which its attitude alone is known stands in the origin of a world of its own, as one of which
+    nothing is known does.
+    """
+    return len({camera.centre for camera in cameras}) > 1
 
 
 @dataclass(frozen=True)

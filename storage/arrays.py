@@ -175,6 +175,7 @@ def read_trial(root: zarr.Group, key: TrialKey) -> Trial:
         options=attributes.options,
         sources=attributes.sources,
         up=attributes.up,
+        verticals=attributes.verticals,
     )
 
 

@@ -6,14 +6,15 @@ The rows of one (trial, camera) stand together in the order of their frames, so 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from poseshift.geometry.camera import Camera, Intrinsics, stack_intrinsics, world_to_camera
+from poseshift.geometry.camera import Camera, Intrinsics, Rotation, stack_intrinsics, world_to_camera
 from poseshift.geometry.lens import pinhole_px
 from poseshift.geometry.skeleton import mapping
 from poseshift.storage.arrays import DETECTION_PREFIX, count_frames, read_array, read_attributes, trial_group
@@ -24,8 +25,11 @@ from poseshift.storage.schema import (
     PositionsKind,
     TrialAttributes,
     TrialKey,
+    Vertical,
 )
 from poseshift.storage.store import PoseStore
+
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,11 @@ class CameraPoses:
         Name of the joint set.
     snapshot : str
         Identifier of the store snapshot that was read.
+    verticals : tuple[Vertical or None, ...]
+        By row of ``cameras``, how sure a stated vertical is; empty where none was stated of any.
+    rig : tuple[Rotation or None, ...]
+        By row of ``cameras``, the rotation from the world of a rig of which it is not known where up is;
+        empty where there is no such rig.
     """
 
     positions_camera: Float32
@@ -102,23 +111,22 @@ class CameraPoses:
     trials: tuple[TrialInfo, ...]
     skeleton: str
     snapshot: str
+    verticals: tuple[Vertical | None, ...] = ()
+    rig: tuple[Rotation | None, ...] = ()
 
     def __len__(self) -> int:
         return int(self.positions_camera.shape[0])
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> CameraPoses:
         """Take the given rows, with the tables unchanged."""
-        return CameraPoses(
+        return replace(
+            self,
             positions_camera=self.positions_camera[rows],
             keypoints_px=self.keypoints_px[rows],
             camera=self.camera[rows],
             trial=self.trial[rows],
             frame=self.frame[rows],
             activity=self.activity[rows],
-            cameras=self.cameras,
-            trials=self.trials,
-            skeleton=self.skeleton,
-            snapshot=self.snapshot,
         )
 
     @property
@@ -285,6 +293,10 @@ class PoseRun:
         Frame numbers in the trial, rising.
     activity : array of int8 of shape (frames,)
         0 where the data set has none.
+    vertical : Vertical or None
+        How sure a stated vertical of the camera is.
+    rig : Rotation or None
+        From the world of a rig of which it is not known where up is, to the camera.
     """
 
     info: TrialInfo
@@ -293,6 +305,8 @@ class PoseRun:
     keypoints_px: Float32
     frames: NDArray[np.intp]
     activity: NDArray[np.int8]
+    vertical: Vertical | None = None
+    rig: Rotation | None = None
 
 
 def columns_of(runs: Sequence[PoseRun], skeleton: str, snapshot: str) -> CameraPoses:
@@ -311,7 +325,20 @@ def columns_of(runs: Sequence[PoseRun], skeleton: str, snapshot: str) -> CameraP
         trials=tuple(trials),
         skeleton=skeleton,
         snapshot=snapshot,
+        verticals=_of_cameras(cameras, [(run.camera, run.vertical) for run in runs]),
+        rig=_of_cameras(cameras, [(run.camera, run.rig) for run in runs]),
     )
+
+
+def _of_cameras(
+    cameras: Iterable[Camera], told: Sequence[tuple[Camera, Told | None]]
+) -> tuple[Told | None, ...]:
+    """Put what runs tell of cameras in the order of their table; nothing of one that they contradict."""
+    known: dict[Camera, set[Told | None]] = {}
+    for camera, one in told:
+        known.setdefault(camera, set()).add(one)
+    found = tuple(next(iter(known[camera])) if len(known[camera]) == 1 else None for camera in cameras)
+    return () if all(one is None for one in found) else found
 
 
 def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterator[PoseRun]:
@@ -354,6 +381,8 @@ def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterato
             keypoints_px=_without_lens(keypoints, camera),
             frames=numbers[frames],
             activity=activity,
+            vertical=attributes.verticals.get(camera.name),
+            rig=camera.rotation if camera.placed and attributes.up == "unknown" else None,
         )
 
 

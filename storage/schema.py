@@ -39,6 +39,27 @@ Up = Literal["z", "unknown"]
 """Where up is in the world that extrinsics place cameras in: along its z, or not known."""
 
 
+VerticalKind = Literal["attitude", "up", "down", "horizon", "rig"]
+"""By what it is known where up is before a camera: its pitch and roll, a direction up or down such as an IMU
+gives, two points of the horizon, or what was stated of other cameras of its rig."""
+
+
+@dataclass(frozen=True)
+class Vertical:
+    """How it is known where up is before a camera, where it was stated; the direction is in the extrinsics.
+
+    Attributes
+    ----------
+    kind : VerticalKind
+        By what.
+    interval_degrees : float
+        Angle about the stated direction within which the truth lies in nine of ten cases.
+    """
+
+    kind: VerticalKind
+    interval_degrees: float
+
+
 class NoPositionsError(ValueError):
     """A trial without 3D, of which 3D is asked."""
 
@@ -101,6 +122,9 @@ class Trial:
         Which 3D ``positions_world`` holds; None where there is none.
     up : Up
         Where up is in the world of the cameras' extrinsics.
+    verticals : Mapping[str, Vertical]
+        By name of the camera, how sure a stated vertical is. A camera of which its vertical alone is known
+        stands in the origin of a world of its own with z up.
     intrinsics : IntrinsicsOrigin or None
         Where the cameras' intrinsics come from; None where the reader does not say.
     detections : Mapping[str, Float32]
@@ -141,6 +165,7 @@ class Trial:
     options: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[SourceFile, ...] = ()
     up: Up = "z"
+    verticals: Mapping[str, Vertical] = field(default_factory=dict)
 
     @property
     def frames(self) -> int:
@@ -197,6 +222,11 @@ class TrialAttributes(FrozenModel):
         exclude_if=lambda value: value == "z",
         description="Where up is in the world of the cameras: z, or unknown; not written where it is z.",
     )
+    verticals: dict[str, Vertical] = Field(
+        default_factory=dict,
+        exclude_if=lambda value: not value,
+        description="By camera, how sure a stated vertical is; not written where none was stated.",
+    )
     intrinsics: IntrinsicsOrigin | None = Field(
         default=None,
         description="Where the cameras' intrinsics come from; null where the reader does not say.",
@@ -239,6 +269,7 @@ class TrialAttributes(FrozenModel):
             cameras=trial.cameras,
             positions_kind=trial.positions_kind,
             up=trial.up,
+            verticals=dict(trial.verticals),
             intrinsics=trial.intrinsics,
             sources=trial.sources,
             quality=dict(trial.quality),

@@ -11,10 +11,11 @@ import typer
 from poseshift.flows.commands.console import console, print_json, user_errors
 from poseshift.flows.commands.options import Json, Plugins
 from poseshift.flows.own_domain import DomainReport, add_clip, check_domain, mend_domain
-from poseshift.preprocessing.domain.assemble import ClipRequest, KeypointSource
+from poseshift.preprocessing.domain.assemble import CameraVertical, ClipRequest, KeypointSource
 from poseshift.preprocessing.domain.keypoints.formats import People
 from poseshift.preprocessing.domain.rig import WorldUp
 from poseshift.preprocessing.domain.stated import StatedIntrinsics
+from poseshift.preprocessing.domain.verticals import StatedVertical
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.storage.lock import StoreLockedError
 from poseshift.storage.store import StoreError
@@ -73,6 +74,13 @@ def add(
     world_up: Annotated[
         WorldUp | None, typer.Option(help="Axis of the calibration's world that points up.")
     ] = None,
+    up: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where up is, as STATEMENT for all or CAMERA=STATEMENT: attitude:PITCH,ROLL, up:X,Y,Z, "
+            "down:X,Y,Z or horizon:X1,Y1,X2,Y2, each with ~DEGREES behind it."
+        ),
+    ] = None,
     plugin: Plugins = None,
 ) -> None:
     """Add a clip to a domain without 3D: keypoints of any detector, and the cameras that saw them."""
@@ -94,6 +102,7 @@ def add(
             reading=reading,
             metres_per_unit=None if length_unit is None else _UNITS_M[length_unit],
             world_up=world_up,
+            up=tuple(_vertical(one) for one in up or ()),
         )
         added = add_clip(name, store, request)
     for sentence in added.told:
@@ -156,6 +165,11 @@ def _source(text: str) -> KeypointSource:
     if separator and not Path(text).exists():
         return KeypointSource(camera=camera, path=Path(path))
     return KeypointSource(path=Path(text))
+
+
+def _vertical(text: str) -> CameraVertical:
+    camera, separator, statement = text.rpartition("=")
+    return CameraVertical(vertical=StatedVertical.parse(statement), camera=camera if separator else None)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
 from poseshift.adaptation.domain_gap import screen_figures
+from poseshift.adaptation.gravity import CameraGravity
 from poseshift.adaptation.plan import alignment_transforms
 from poseshift.flows.experiment.data import open_poses, open_store
 from poseshift.flows.experiment.fitting import known_gravity
@@ -61,6 +62,8 @@ class Placement:
         Placements of samples.
     distance_before, distance_after : Mapping[str, float]
         1-Wasserstein distance to the target, by name of the quantity.
+    gravity : CameraGravity or None
+        Where up is before the target's cameras, as the alignment has found it; None where it asks not.
     """
 
     before: RootsAndScales
@@ -68,6 +71,7 @@ class Placement:
     target: RootsAndScales
     distance_before: Mapping[str, float]
     distance_after: Mapping[str, float]
+    gravity: CameraGravity | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,7 @@ def placement_of(recipe: Recipe, folder: RunFolder) -> Placement | None:
     source = open_poses(recipe.source).labelled().on_skeleton(joints)
     gravity = known_gravity(folder.gravity(method.name, recipe.seeds[0]))
     alignment = alignment_transforms(method.adaptation, source, target, torch.device("cpu"), gravity)
-    return placement(source, target, alignment, seed=recipe.seeds[0])
+    return replace(placement(source, target, alignment, seed=recipe.seeds[0]), gravity=gravity)
 
 
 def placement(

@@ -12,7 +12,7 @@ from poseshift.flows.experiment.recipe import Recipe
 from poseshift.flows.report import charts
 from poseshift.flows.report.gather import Placement
 from poseshift.flows.report.placements import Chart, PlacementRow, placement_charts, placement_rows
-from poseshift.flows.report.view import CMU_NOTICE, SHADES, Fact, is_cmu
+from poseshift.flows.report.view import CMU_NOTICE, SHADES, Fact, gravity_facts, is_cmu
 
 _UNITS = {
     "reprojection": ("re-projection, %", 100.0),
@@ -99,7 +99,7 @@ def label_free_view(recipe: Recipe, summary: LabelFreeSummary, placement: Placem
         aligned_by=recipe.entry(recipe.method.name).label,
         placement_charts=placement_charts(placement),
         placement_rows=placement_rows(placement),
-        facts=_facts(recipe, summary),
+        facts=(*_facts(recipe, summary), *gravity_facts(placement)),
         versions=tuple(Fact(name, value) for name, value in sorted(summary.versions.items())),
         notices=(CMU_NOTICE,) if is_cmu(summary.origins.motions) else (),
     )

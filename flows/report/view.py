@@ -14,8 +14,9 @@ import numpy as np
 from poseshift.adaptation.methods import Role
 from poseshift.flows.experiment.recipe import Recipe
 from poseshift.flows.experiment.results import Figures, ProtocolFigures, Row, Summary
+from poseshift.flows.experiment.verticals import vertical_text
 from poseshift.flows.report import charts
-from poseshift.flows.report.gather import Evidence
+from poseshift.flows.report.gather import Evidence, Placement
 from poseshift.flows.report.placements import Chart, PlacementRow, placement_charts, placement_rows
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.evaluation.intervals import Estimate
@@ -292,12 +293,20 @@ def _facts(recipe: Recipe, summary: Summary, evidence: Evidence) -> tuple[Fact, 
             for method, kinds in evidence.learned.items()
             if kinds
         ),
+        *gravity_facts(evidence.placement),
         Fact("3D measured", protocol(summary.protocol).positions),
         Fact("Recipe digest", summary.recipe_digest),
     ]
     if summary.git_commit:
         facts.append(Fact("Commit of the program", summary.git_commit))
     return tuple(facts)
+
+
+def gravity_facts(placement: Placement | None) -> tuple[Fact, ...]:
+    """Say where up is before the target's cameras, by what it is known and how sure that is."""
+    if placement is None or placement.gravity is None:
+        return ()
+    return tuple(Fact(f"Camera {one.camera}", vertical_text(one)) for one in placement.gravity.cameras)
 
 
 def is_cmu(motions: Sequence[str]) -> bool:

@@ -17,10 +17,11 @@ from poseshift.preprocessing.domain.readings import Settled, settle
 from poseshift.preprocessing.domain.rig import Rig, WorldUp, moved, reading_named
 from poseshift.preprocessing.domain.stated import StatedIntrinsics
 from poseshift.preprocessing.domain.tracks import View, missing_as_nan, on_human36m
+from poseshift.preprocessing.domain.verticals import StatedVertical, stand
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file
-from poseshift.storage.schema import Float32, IntrinsicsOrigin, SourceFile, Trial, TrialKey
+from poseshift.storage.schema import Float32, IntrinsicsOrigin, SourceFile, Trial, TrialKey, Vertical
 
 CALIBRATED_SIZE = "calibrated_size."
 """Begin of the options that say for which image size a camera was calibrated."""
@@ -36,6 +37,15 @@ class KeypointSource(FrozenModel):
     """Where it lies."""
     camera: str | None = None
     """Which camera it is of, where the file does not say."""
+
+
+class CameraVertical(FrozenModel):
+    """What is stated of where up is before a camera."""
+
+    vertical: StatedVertical
+    """The statement."""
+    camera: str | None = None
+    """Name of the camera; None for every camera with keypoints."""
 
 
 class ClipRequest(FrozenModel):
@@ -65,6 +75,8 @@ class ClipRequest(FrozenModel):
     """Unit of the extrinsics, where neither format nor views can tell."""
     world_up: WorldUp | None = None
     """Axis of the calibration's world that points up, where the format does not say."""
+    up: tuple[CameraVertical, ...] = ()
+    """Where up is before cameras, where no axis of a calibration's world says it."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +125,24 @@ def assemble(request: ClipRequest) -> Clip:
         cameras = {name: _camera(request, rig, name, sizes[name], settled) for name in views}
         told.append("no extrinsics" if settled is None else str(settled))
     up = "unknown" if settled is None or _up(request, rig) == "unknown" else "z"
-    if settled is not None and up == "unknown":
-        told.append("where up is in the calibration's world is not known; say it with --world-up")
+    verticals: dict[str, Vertical] = {}
+    stated_up = _stated_up(request, tuple(views))
+    if stated_up and up == "z":
+        raise RawDataError(
+            request.keypoints[0].path,
+            found=f"up stated of {', '.join(stated_up)}, and a calibration whose world says where up is",
+            expected="one of the two",
+            remedy="Leave out --up, or say --world-up unknown where the calibration's is not to be used.",
+        )
+    if stated_up:
+        cameras, verticals = stand(cameras, stated_up, rig=settled is not None)
+        up = "z"
+        told += [
+            f"{name}: up by {one.kind}, within {one.interval_degrees:.1f} degrees"
+            for name, one in verticals.items()
+        ]
+    elif settled is not None and up == "unknown":
+        told.append("where up is in the calibration's world is not known; say it with --world-up or --up")
     sources = _sources(request, rig)
     clip = request.clip or request.keypoints[0].path.stem
     trials = tuple(
@@ -133,6 +161,7 @@ def assemble(request: ClipRequest) -> Clip:
             options=_options(request, rig, seen, settled),
             sources=sources,
             up="z" if up == "z" else "unknown",
+            verticals={name: one for name, one in verticals.items() if name in seen},
         )
         for person, seen in people.items()
     )
@@ -229,6 +258,22 @@ def _settled(
     ]
     stated = None if request.reading is None else reading_named(request.reading)
     return settle(rig, seen, sizes, stated, request.metres_per_unit)
+
+
+def _stated_up(request: ClipRequest, cameras: Sequence[str]) -> dict[str, StatedVertical]:
+    """Find what is stated of each camera with keypoints; of one by name before what is stated of all."""
+    named = [one.camera for one in request.up if one.camera is not None]
+    unknown = sorted(set(named) - set(cameras))
+    general = [one.vertical for one in request.up if one.camera is None]
+    if unknown or len(general) > 1 or len(set(named)) < len(named):
+        raise RawDataError(
+            request.keypoints[0].path,
+            found=f"up stated of {', '.join(unknown)}" if unknown else "up stated more than once of a camera",
+            expected=f"one statement of each of the cameras {', '.join(cameras)}, or one of all",
+            remedy="Give --up CAMERA=STATEMENT with a camera that has keypoints, or --up STATEMENT for all.",
+        )
+    found = dict.fromkeys(cameras, general[0]) if general else {}
+    return found | {one.camera: one.vertical for one in request.up if one.camera is not None}
 
 
 def _up(request: ClipRequest, rig: Rig | None) -> WorldUp:

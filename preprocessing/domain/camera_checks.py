@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from poseshift.geometry.camera import Camera
+from poseshift.geometry.camera import Camera, stand_apart
 from poseshift.preprocessing.domain.assemble import CALIBRATED_SIZE
 from poseshift.preprocessing.domain.findings import Finding, finding, graded
 from poseshift.preprocessing.domain.readings import LARGEST_SHARE, typical_size
@@ -38,17 +38,34 @@ def intrinsics(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
 
 
 def upright(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
-    """Tell that up is not known."""
+    """Tell of which cameras it is not known where up is, and what was stated of the others."""
     del keypoints
-    if trial.up == "unknown" or not any(camera.placed for camera in trial.cameras):
+    unknown = [one.name for one in trial.cameras if trial.up == "unknown" or one.up is None]
+    if unknown:
         yield finding(
             trial,
             None,
             "up",
             "note",
             0,
-            "where up is before the cameras is not known: choose a method that learns gravity, or needs none",
+            f"where up is before {', '.join(unknown)} is not known: state it with --up or --world-up, or "
+            "choose a method that finds it, or needs none",
         )
+    for camera in trial.cameras:
+        stated = trial.verticals.get(camera.name)
+        if stated is not None and camera.up is not None:
+            text = (
+                f"up by what was stated ({stated.kind}): {attitude(camera.up)}, within "
+                f"{stated.interval_degrees:.1f} degrees in 9 of 10 cases"
+            )
+            yield finding(trial, camera, "up", "note", 0, text)
+
+
+def attitude(up: tuple[float, float, float]) -> str:
+    """Say how a camera is held, given up in its axes."""
+    pitch = math.degrees(-math.asin(min(1.0, max(-1.0, up[2]))))
+    roll = math.degrees(math.atan2(up[0], -up[1]))
+    return f"looks {'down' if pitch >= 0 else 'up'} by {abs(pitch):.1f} degrees, rolled by {roll:.1f}"
 
 
 def sizes(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
@@ -62,7 +79,7 @@ def sizes(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
 
 def views(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
     """Let the views of a person judge the calibration."""
-    if len(trial.cameras) < 2 or not any(camera.placed for camera in trial.cameras):
+    if not stand_apart(trial.cameras):
         return
     pixels = missing_as_nan(keypoints)
     meeting = meet(pixels[:, some_frames(trial.frames)], trial.cameras)
@@ -96,7 +113,7 @@ def views(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
 
 def mirrored_views(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
     """Find cameras whose left is the others' right, which no single view can show."""
-    if len(trial.cameras) < 3 or not any(camera.placed for camera in trial.cameras):
+    if len(trial.cameras) < 3 or not stand_apart(trial.cameras):
         return
     pixels = missing_as_nan(keypoints)[:, some_frames(trial.frames)]
     for camera, frames in zip(trial.cameras, exchanged(pixels, trial.cameras), strict=True):

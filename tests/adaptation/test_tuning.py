@@ -141,7 +141,9 @@ def test_views_that_cannot_agree_are_refused(target: CameraPoses, source: Camera
         dataclasses.replace(one, rotation=Camera.rotation, translation=Camera.translation)
         for one in target.cameras
     )
-    for useless in (apart, dataclasses.replace(target, cameras=nowhere)):
+    held = tuple(dataclasses.replace(one, translation=Camera.translation) for one in target.cameras)
+    useless_cameras = (dataclasses.replace(target, cameras=one) for one in (nowhere, held))
+    for useless in (apart, *useless_cameras):
         with pytest.raises(ValueError, match=r"views cannot agree.*multi_view"):
             TargetLoss(SMALL, source, useless.unlabelled(), CPU)
     TargetLoss(TargetTuning(), source, apart.unlabelled(), CPU)

@@ -23,8 +23,9 @@ from poseshift.adaptation.orientation import (
     turn_upright,
     up_from_angles,
 )
-from poseshift.adaptation.pseudo_labels import PseudoLabelAlignment, PseudoLabelConfig, long_axes, pooled_axis
+from poseshift.adaptation.pseudo_labels import PseudoLabelAlignment, PseudoLabelConfig
 from poseshift.adaptation.target_keypoints import TargetKeypoints
+from poseshift.adaptation.vertical.axes import long_axes, pooled_axis
 from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,
     NoViewpoint,
@@ -460,6 +461,9 @@ def test_true_answers_give_the_cameras_their_up(cameras, target, position) -> No
         angle = math.degrees(math.acos(min(1.0, float(np.dot(one.up, camera.up)))))
         assert angle < 6, "people who lean to all sides stand upright together"
         assert one.poses == 50
+        assert one.kind == "pseudo-labels"
+        assert one.interval_degrees is not None
+        assert angle < one.interval_degrees, "which is wide: people may lean alike"
         assert one.spread_degrees is not None
         assert one.spread_degrees < 30
 

@@ -180,11 +180,34 @@ def test_a_check_finds_and_mends_swapped_sides(
     assert mended.exit_code == 0, mended.stdout
     report = json.loads(mended.stdout)
     assert report["mended"] == ["person-1/swapped"]
-    assert [one["level"] for one in report["findings"]] == ["note"]
+    assert {one["level"] for one in report["findings"]} == {"note"}
+    assert [one["check"] for one in report["findings"]] == ["views", *["up by people"] * 4]
     (key,) = PoseStore.open(store).keys()
     trial = PoseStore.open(store).read(key)
     number = [one.name for one in trial.cameras].index(camera)
     np.testing.assert_array_equal(trial.detections["detected"][number, :, 6], straight[:, 27])
+
+
+def test_where_up_is_can_be_stated_and_is_held_against_what_people_show(
+    poseshift: Command, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    keypoints, calibration = files
+    added = ("--keypoints", keypoints, "--fps", "60", "--cameras", calibration)
+    store = tmp_path / "store"
+    wrong = poseshift("domain", "add", "my_rig", *added, "--store", store, "--up", "attitude:0,0")
+    assert wrong.exit_code == 1
+    assert "a calibration whose world says where up is" in wrong.stderr
+    on_its_side = (*added, "--world-up", "unknown", "--up", "cam01=up:1,0,0~3")
+    stated = poseshift("domain", "add", "my_rig", *on_its_side, "--store", store)
+    assert stated.exit_code == 0, stated.stderr
+    assert "cam01: up by up, within 3.0 degrees" in stated.stdout
+    assert "cam02: up by rig, within 3.0 degrees" in stated.stdout
+    checked = poseshift("domain", "check", store)
+    assert checked.exit_code == 0, checked.stdout
+    told = [line for line in checked.stdout.splitlines() if "cam01" in line and "up by" in line]
+    assert "up by what was stated (up): looks down by 0.0 degrees, rolled by 90.0, within 3.0" in told[1]
+    assert told[0].startswith("warning")
+    assert "look at --world-up, or at what was stated" in told[0]
 
 
 def test_a_recipe_without_a_test_reports_criteria_and_no_error(recipe: Recipe) -> None:

@@ -9,7 +9,7 @@ import pytest
 from poseshift.geometry.camera import Camera, Distortion
 from poseshift.storage.columns import Selection, positions_held, read_camera_poses, read_keypoints
 from poseshift.storage.inspection import describe
-from poseshift.storage.schema import NoPositionsError, Trial, TrialKey
+from poseshift.storage.schema import NoPositionsError, Trial, TrialKey, Vertical, zarr_attributes
 from poseshift.storage.store import PoseStore
 
 BARREL = Distortion("opencv", (-0.3, 0.1, 0.0), (0.001, 0.0))
@@ -88,8 +88,24 @@ def test_where_up_is_unknown_no_direction_is_handed_on(tmp_path: Path) -> None:
     trial = store.read(TrialKey("person-1", "walk"))
     assert trial.up == "unknown"
     assert trial.cameras == (CAMERA,)  # which see one person together, whatever is up
-    (camera,) = read_keypoints(store, Selection(keypoints="detected")).cameras
-    assert camera.up is None
+    poses = read_keypoints(store, Selection(keypoints="detected"))
+    assert poses.cameras[0].up is None
+    assert poses.rig == (CAMERA.rotation,), "how the cameras stand to each other is known"
+    assert poses.take(np.array([0])).rig == poses.rig
+
+
+def test_how_sure_a_stated_vertical_is_comes_with_its_camera(tmp_path: Path, store: PoseStore) -> None:
+    stated = PoseStore.create(tmp_path / "stated", "my_rig")
+    told = Vertical("horizon", 1.5)
+    with stated.transaction("Write") as transaction:
+        transaction.write(replace(unlabelled(), verticals={"front": told}))
+        # The same camera in another trial, of which another statement was made: neither is handed on.
+        transaction.write(replace(unlabelled(), key=TrialKey("person-2", "walk"), verticals={}))
+    assert stated.read(TrialKey("person-1", "walk")).verticals == {"front": told}
+    one = Selection(subjects=("person-1",), keypoints="detected")
+    assert read_keypoints(stated, one).verticals == (told,)
+    assert read_keypoints(stated, replace(one, subjects=None)).verticals == ()
+    assert "verticals" not in zarr_attributes(store.trial_attributes(TrialKey("person-1", "walk")))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseshift.geometry.arrays import norm
+from poseshift.geometry.camera import stand_apart
 from poseshift.geometry.rotation import rotate_back
 from poseshift.training.prediction.views import View
 
@@ -56,7 +57,7 @@ class Fused:
 
 
 def rigs(views: Iterable[View]) -> tuple[tuple[View, ...], ...]:
-    """Find the groups that can be fused: two or more placed cameras before the same frames of one trial.
+    """Find the groups that can be fused: placed cameras, not all in one place, before frames of one trial.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def rigs(views: Iterable[View]) -> tuple[tuple[View, ...], ...]:
     for _, group in groupby((view for view in views if view.camera.placed), key=lambda view: view.trial.key):
         together = tuple(group)
         same = all(np.array_equal(view.frame, together[0].frame) for view in together)
-        if len(together) < 2 or not same:
+        if not same or not stand_apart(view.camera for view in together):
             continue
         if any(view.camera.name == FUSED for view in together):
             raise ValueError(

@@ -153,6 +153,10 @@ def test_only_cameras_of_one_trial_and_the_same_frames_are_fused(world: np.ndarr
     assert rigs([first, other]) == ()
     assert rigs([first, later]) == ()
     assert rigs([first, second]) == ((first, second),)
+    nowhere = [
+        replace(one, camera=replace(one.camera, translation=(0.0, 0.0, 0.0))) for one in (first, second)
+    ]
+    assert rigs(nowhere) == (), "of these it is known how they are held, not where they stand"
     named = replace(second, camera=replace(second.camera, name=FUSED))
     with pytest.raises(ValueError, match="rename the camera"):
         rigs([first, named])

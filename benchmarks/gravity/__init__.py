@@ -1,0 +1,1 @@
+"""How well the vertical of cameras is found: ``python -m benchmarks.gravity``."""

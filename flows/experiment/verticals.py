@@ -1,0 +1,83 @@
+"""What people before the cameras of a domain show of where up is, beside what is known of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from poseshift.adaptation.found_viewpoint import CALIBRATION_DEGREES
+from poseshift.adaptation.gravity import FoundGravity
+from poseshift.adaptation.vertical.finder import shipped_finder
+from poseshift.adaptation.viewpoint import FoundViewpoint
+from poseshift.geometry.camera import stand_apart
+from poseshift.preprocessing.domain.camera_checks import attitude
+from poseshift.preprocessing.domain.findings import Finding
+from poseshift.storage.columns import CameraPoses, Selection, read_keypoints
+from poseshift.storage.store import PoseStore
+
+
+def vertical_findings(store: PoseStore, detector: str) -> Iterator[Finding]:
+    """Say of every camera where up is by the people before it, and whether that is what is known.
+
+    Parameters
+    ----------
+    store : PoseStore
+        A domain without 3D.
+    detector : str
+        Whose keypoints.
+    """
+    poses = read_keypoints(store, Selection(keypoints=detector))
+    found = shipped_finder().find(poses, _rig(poses))
+    for row, one in enumerate(found):
+        trials = [poses.trials[number].key.path for number in np.unique(poses.trial[poses.camera == row])]
+        level, text = "note", vertical_text(one)
+        known = poses.cameras[row].up
+        if one.up is not None and known is not None:
+            away = math.degrees(math.acos(float(np.clip(np.dot(one.up, known), -1, 1))))
+            text += f"; what is known of up is {away:.1f} degrees from it"
+            stated = poses.verticals[row] if poses.verticals else None
+            held = CALIBRATION_DEGREES if stated is None else stated.interval_degrees
+            if away > (one.interval_degrees or 180.0) + held:
+                level = "warning"
+                text += ", which people seldom are: look at --world-up, or at what was stated"
+        yield Finding.model_validate(
+            {
+                "level": level,
+                "check": "up by people",
+                "trial": trials[0] if trials else store.dataset,
+                "camera": one.camera,
+                "count": one.poses,
+                "text": text,
+            }
+        )
+
+
+def _rig(poses: CameraPoses) -> dict[int, tuple[tuple[float, float, float], ...]]:
+    """Rotations of the cameras that stand in one world, whether it is known where up is in it or not."""
+    unknown = {row: one for row, one in enumerate(poses.rig) if one is not None}
+    placed = [camera for camera in poses.cameras if camera.placed]
+    if unknown or not stand_apart(placed):
+        return unknown
+    return {row: camera.rotation for row, camera in enumerate(poses.cameras) if camera.placed}
+
+
+def vertical_text(found: FoundGravity) -> str:
+    """Say where up is before a camera, by what, and how sure that is."""
+    if found.up is None:
+        return "no pose of the camera has all of its keypoints, so people say nothing of where up is"
+    held = (
+        ""
+        if found.interval_degrees is None
+        else f", within {found.interval_degrees:.1f} degrees in 9 of 10 cases"
+    )
+    if found.kind == "given":
+        return f"up as given: {attitude(found.up)}{held}"
+    by = "before all cameras of the rig" if found.kind == "rig" else f"in {found.poses} poses"
+    if (found.interval_degrees or 0.0) > FoundViewpoint().widest_degrees:
+        return (
+            f"what people do {by} cannot tell where up is ({attitude(found.up)}{held}); viewpoint `found` "
+            "takes random ones within that"
+        )
+    return f"up by what people do {by}: {attitude(found.up)}{held}"
