@@ -1,5 +1,6 @@
 """Damaged files from outside: refused as raw data, by name, whatever has happened to their bytes."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,3 +89,19 @@ def test_damage_is_raw_data_and_nothing_else(
             read += 1
     assert named == MUTATIONS
     assert 0 < read < MUTATIONS
+
+
+@pytest.mark.parametrize("name", ["dlc_multi.csv", "sleap.analysis.csv", "dlc_multi_fixed.h5", "movement.nc"])
+def test_damage_of_tables_is_raw_data_and_nothing_else(name: str, tmp_path: Path) -> None:
+    stored = Path(__file__).parent / "files" / name
+    whole = stored.read_bytes() if stored.is_file() else gzip.decompress(Path(f"{stored}.gz").read_bytes())
+    path = tmp_path / name
+    rng = np.random.default_rng(18)
+    named = 0
+    for _ in range(MUTATIONS):
+        path.write_bytes(mutated(whole, rng))
+        try:
+            recognise(path).read(path, "tracked")
+        except RawDataError as error:
+            named += error.path == path
+    assert named > 0
