@@ -1,8 +1,9 @@
 """The field of view of a camera by the EXIF data of a picture that it took.
 
 ``FocalLengthIn35mmFilm`` compares diagonals, as CIPA's guideline DCG-001 says: the focal length at which
-a frame of 24 x 36 mm has the picture's field of view over its diagonal. Where it is missing, the focal length in
-millimetres and the resolution of the focal plane say the same. Makers round the former to whole millimetres.
+a frame of 24 x 36 mm has the picture's field of view over its diagonal. Where it is missing, the focal
+length in millimetres and the resolution of the focal plane say the same. Makers round the former to whole
+millimetres.
 """
 
 from __future__ import annotations
