@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from poseshift.flows.commands.console import say, user_errors, warn, work_shown
+from poseshift.flows.commands.detections import import_detections
 from poseshift.flows.commands.options import Plugins
 from poseshift.flows.experiment.predictions import export_for_3dhp_scripts, prediction_file
 from poseshift.geometry.camera import Camera
@@ -43,6 +44,7 @@ import_app = typer.Typer(help="Read an exchange file of the field into a new sto
 export_app = typer.Typer(
     help="Write a store, or predictions, as an exchange file of the field.", no_args_is_help=True
 )
+import_app.command("detections")(import_detections)
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
 

@@ -123,7 +123,7 @@ def read_coco_detections(path: Path, frames: int, first_frame: int = 0) -> Float
         coco[frame] = np.reshape(detection.keypoints, (COCO_17.joints, 3))
     if _are_flags(coco[..., 2]):
         coco[..., 2] = np.minimum(coco[..., 2], 1)
-    return _human36m_from_coco(coco)
+    return human36m_from_coco(coco)
 
 
 def _content(path: Path) -> tuple[list[Detection], dict[str, str]]:
@@ -207,7 +207,8 @@ def _frame_number(path: Path, name: int | str) -> int:
     return int(digits.group(1))
 
 
-def _human36m_from_coco(coco: NDArray[np.float64]) -> Float32:
+def human36m_from_coco(coco: NDArray[np.float64]) -> Float32:
+    """Make Human3.6M's (frames, 17, 3) keypoints of COCO's, with the least confidence of their parts."""
     to_human36m = mapping("coco_17", "human36m_17")
     result = np.empty((len(coco), to_human36m.target.joints, 3), dtype=np.float32)
     result[..., :2] = to_human36m.apply(coco[..., :2])
