@@ -121,7 +121,7 @@ def read_coco_detections(path: Path, frames: int, first_frame: int = 0) -> Float
     coco = np.zeros((frames, COCO_17.joints, 3))
     for frame, detection in best.items():
         coco[frame] = np.reshape(detection.keypoints, (COCO_17.joints, 3))
-    if _are_flags(coco[..., 2]):
+    if are_flags(coco[..., 2]):
         coco[..., 2] = np.minimum(coco[..., 2], 1)
     return human36m_from_coco(coco)
 
@@ -158,7 +158,7 @@ def _of_one_person(path: Path, detections: list[Detection]) -> list[Detection]:
     return followed
 
 
-def _are_flags(confidences: NDArray[np.float64]) -> bool:
+def are_flags(confidences: NDArray[np.float64]) -> bool:
     """Whether what stands for confidences are COCO's visibility flags, of which 2 is the usual one."""
     return bool(np.isin(confidences, (0, 1, 2)).all() and (confidences == 2).any())
 

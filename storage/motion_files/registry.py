@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from poseshift.storage.motion_files import arrays, bvh, c3d, gltf, netcdf, parquet, table, trc
+from poseshift.storage.motion_files import arrays, bvh, c3d, gltf, netcdf, parquet, rrd, table, trc
 from poseshift.storage.motion_files.motion import Motion
 from poseshift.storage.registry import Registry
 
@@ -77,6 +77,13 @@ for _format in (
         ".nc",
         "A poses data set of the library movement; metres, z up; without the joints' tree.",
         netcdf.encode,
+    ),
+    MotionFormat(
+        "rrd",
+        ".rrd",
+        "A recording of the viewer Rerun; metres, z up; without errors and marks of gaps.",
+        rrd.encode,
+        rrd.require,
     ),
 ):
     MOTION_FORMATS.add(_format.name, _format)

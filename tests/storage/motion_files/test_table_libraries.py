@@ -1,7 +1,8 @@
-"""`movement`'s netCDF, read by h5py as HDF5 with dimension scales, and Parquet, read by pandas' library.
+"""`movement`'s netCDF, read by h5py as HDF5 with dimension scales; Parquet and Rerun by their libraries.
 
-The former was also opened by xarray 2026.9 (h5netcdf and netCDF4) and accepted by movement 0.15's validator.
-pyarrow is an optional library: without it the format says what to install, with it the file is read back.
+The former was also opened by xarray 2026.9 (h5netcdf and netCDF4) and accepted by movement 0.15's
+validator. pyarrow and rerun-sdk are optional: without them the format says what to install, with them the
+file is read back.
 """
 
 import io
@@ -9,6 +10,7 @@ import json
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import h5py
 import numpy as np
@@ -18,7 +20,7 @@ import pytest
 from poseshift.geometry.skeleton import HUMAN36M_17
 from poseshift.preprocessing.domain.keypoints.registry import recognise
 from poseshift.preprocessing.errors import RawDataError
-from poseshift.storage.motion_files import parquet
+from poseshift.storage.motion_files import parquet, rrd
 from poseshift.storage.motion_files.motion import Motion
 from poseshift.storage.motion_files.registry import MOTION_FORMATS
 
@@ -88,7 +90,37 @@ def test_parquet_is_read_by_its_own_library(changing: Motion) -> None:
     )
 
 
-def test_a_missing_library_is_named_before_anything_is_lifted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'poseshift\[parquet\]'"):
-        MOTION_FORMATS["parquet"].require()
+@pytest.mark.parametrize(("axes", "said"), [("world", [3, 5, 1]), ("camera", [3, 2, 5])])
+def test_rrd_is_read_by_its_own_library(
+    axes: str, said: list[int], changing: Motion, in_camera: Motion, tmp_path: Path
+) -> None:
+    """Rerun's numbers of directions: 1 up, 2 down, 3 right, 5 forward."""
+    if find_spec("rerun") is None:
+        with pytest.raises(ModuleNotFoundError, match=r"pip install 'poseshift\[rrd\]'"):
+            MOTION_FORMATS["rrd"].require()
+        return
+    from rerun.chunk import RrdReader
+
+    motion = changing if axes == "world" else in_camera
+    path = tmp_path / "a.rrd"
+    path.write_bytes(MOTION_FORMATS["rrd"].encode(motion))
+    found = {}
+    for chunk in RrdReader(str(path)).stream():
+        batch = chunk.to_record_batch()
+        for name in batch.schema.names:
+            found[f"{chunk.entity_path.strip('/')} {name.split(':')[-1]}"] = batch.column(name).to_pylist()
+    np.testing.assert_allclose(found["motion/joints positions"], motion.positions, atol=TENTH_MM, rtol=0)
+    ends = motion.positions[:, np.array(motion.skeleton.bones)]
+    np.testing.assert_allclose(found["motion/bones strips"], ends, atol=TENTH_MM, rtol=0)
+    assert found["motion/joints frame"] == list(range(25))
+    assert found["motion/joints labels"] == [list(motion.skeleton.joint_names)]
+    assert found["motion xyz"] == [[said]]
+
+
+@pytest.mark.parametrize(("name", "module"), [("parquet", parquet), ("rrd", rrd)])
+def test_a_missing_library_is_named_before_anything_is_lifted(
+    name: str, module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    with pytest.raises(ModuleNotFoundError, match=rf"pip install 'poseshift\[{name}\]'"):
+        MOTION_FORMATS[name].require()
