@@ -9,7 +9,7 @@ Several of these are pickles inside. They are refused without ``--trust-pickle``
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from poseshift.flows.commands.console import say, user_errors, warn, work_shown
+from poseshift.flows.commands.detections import import_detections
 from poseshift.flows.commands.options import Plugins
 from poseshift.flows.experiment.predictions import export_for_3dhp_scripts, prediction_file
 from poseshift.geometry.camera import Camera
@@ -26,7 +27,7 @@ from poseshift.preprocessing.human36m import subset
 from poseshift.preprocessing.human36m.calibration import builtin_calibration
 from poseshift.preprocessing.mpi_inf_3dhp.layout import TEST_CAMERAS, TRAINING_CAMERAS
 from poseshift.storage.columns import Selection, read_camera_poses
-from poseshift.storage.exchange import mmpose, poseaug, pstmo, videopose3d
+from poseshift.storage.exchange import augmented, mmpose, poseaug, pstmo, videopose3d
 from poseshift.storage.exchange.mmpose import ImageName, ImageNaming
 from poseshift.storage.exchange.npz import ExchangeError, ObjectArrays
 from poseshift.storage.exchange.publication import ExportOrigin, publish, staged
@@ -43,6 +44,7 @@ import_app = typer.Typer(help="Read an exchange file of the field into a new sto
 export_app = typer.Typer(
     help="Write a store, or predictions, as an exchange file of the field.", no_args_is_help=True
 )
+import_app.command("detections")(import_detections)
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
 
@@ -165,6 +167,18 @@ def import_mmpose(
         poses = mmpose.import_annotations(file, images, _camera_of(images), fps)
         trials = trials_of(poses, digest_file(file, file.parent))
         _write(store, images, "mmpose", trials, detector=detector)
+
+
+@import_app.command("augmented")
+def import_augmented(file: InFile, store: NewStore) -> None:
+    """Read an augmented set, as `augment --npz` writes it."""
+    with user_errors(*_MENDABLE):
+        source = digest_file(file, file.parent)
+        origin, read = augmented.import_augmented_trials(file)
+        trials = (replace(trial, sources=(source,)) for trial in read)
+        motion, skeleton = origin.pop("restaged_from", None), str(origin.pop("skeleton", "human36m_17"))
+        made_by = {"set_snapshot" if name == "snapshot" else name: str(one) for name, one in origin.items()}
+        _write(store, "augmented", "augmented", trials, skeleton, restaged_from=motion, options=made_by)
 
 
 @import_app.command("other")
@@ -325,13 +339,16 @@ def _write(
     skeleton: str = "human36m_17",
     *,
     detector: str | None = None,
+    restaged_from: str | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> None:
     """Make a store of imported trials, in one transaction; nothing is made when the file is refused."""
     with work_shown(f"read {layout}"):
         read = [accepted(trial, SKELETONS[skeleton], detector) for trial in trials]
     if not read:
         raise ValueError(f"nothing in the file can be imported as {dataset}: it holds none of its subjects")
-    store = PoseStore.create(location, dataset, skeleton, options={"imported_from": layout})
+    made_by = {"imported_from": layout, **(options or {})}
+    store = PoseStore.create(location, dataset, skeleton, restaged_from=restaged_from, options=made_by)
     with store.transaction(f"Import {layout}") as transaction:
         for trial in read:
             transaction.write(trial)

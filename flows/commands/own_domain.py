@@ -64,6 +64,17 @@ def add(
         float | None,
         typer.Option(help="Field of view of the longer side, degrees, for cameras without a file."),
     ] = None,
+    exif: Annotated[
+        Path | None,
+        typer.Option(help="Picture by the same lens and zoom; its EXIF data say the field of view."),
+    ] = None,
+    shift_keypoints: Annotated[
+        str | None,
+        typer.Option(
+            help="DX,DY in pixels, added to all keypoints: -0.5,-0.5 where the detector counts from pixels' "
+            "corners and the calibration from their centres."
+        ),
+    ] = None,
     reading: Annotated[
         str | None,
         typer.Option(help="How extrinsics are meant, such as columns,-z,centre. Default: found by views."),
@@ -99,6 +110,8 @@ def add(
             stated=StatedIntrinsics(
                 camera_matrix=None if camera_matrix is None else _four(camera_matrix), fov_degrees=fov
             ),
+            exif=exif,
+            keypoint_shift_px=(0.0, 0.0) if shift_keypoints is None else _two(shift_keypoints),
             reading=reading,
             metres_per_unit=None if length_unit is None else _UNITS_M[length_unit],
             world_up=world_up,
@@ -185,3 +198,11 @@ def _four(text: str) -> tuple[float, float, float, float]:
     except ValueError:
         raise ValueError(f"--camera-matrix {text!r}: give fx,fy,cx,cy in pixels") from None
     return fx, fy, cx, cy
+
+
+def _two(text: str) -> tuple[float, float]:
+    try:
+        x, y = (float(one) for one in text.split(","))
+    except ValueError:
+        raise ValueError(f"--shift-keypoints {text!r}: give DX,DY in pixels") from None
+    return x, y

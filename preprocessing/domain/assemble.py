@@ -11,6 +11,7 @@ from pydantic import Field
 
 from poseshift.geometry.camera import Camera
 from poseshift.preprocessing.domain.calibrations.registry import read_rig
+from poseshift.preprocessing.domain.exif import fov_degrees
 from poseshift.preprocessing.domain.keypoints.formats import KEYPOINT_FORMATS, People
 from poseshift.preprocessing.domain.keypoints.registry import recognise
 from poseshift.preprocessing.domain.readings import Settled, settle
@@ -67,6 +68,10 @@ class ClipRequest(FrozenModel):
     """Everybody by track id, or the most certain person of each image."""
     size_px: tuple[int, int] | None = None
     """Width and height of the images, where no file says them."""
+    exif: Path | None = None
+    """A picture of the same lens and zoom, whose EXIF data say the field of view."""
+    keypoint_shift_px: tuple[float, float] = (0.0, 0.0)
+    """Added to all keypoints: where the calibration's pixels begin elsewhere than the detector's."""
     stated: StatedIntrinsics = StatedIntrinsics()
     """Intrinsics of cameras without a calibration file."""
     reading: str | None = None
@@ -107,14 +112,22 @@ def assemble(request: ClipRequest) -> Clip:
     rigs = tuple(read_rig(path) for path in request.cameras)
     rig = _joined(rigs)
     sizes = {name: _size(request, rig, name, view) for name, view in views.items()}
-    people = _people(views)
+    people = _people(views, request.keypoint_shift_px)
+    if rig is not None and request.exif is not None:
+        raise ValueError("a calibration and EXIF data are two answers to one question; give one of them")
     told = [f"{len(people)} {'person' if len(people) == 1 else 'people'}, cameras {', '.join(views)}"]
     origin: IntrinsicsOrigin = "calibration file"
     settled: Settled | None = None
     if rig is None:
-        origin = request.stated.origin
-        stated = {name: request.stated.camera(name, sizes[name]) for name in views}
+        given = request.stated if request.exif is None else _by_exif(request.exif, request.stated)
+        origin = given.origin
+        stated = {name: given.camera(name, sizes[name]) for name in views}
         cameras = {name: one.placed(None, sizes[name], 1.0) for name, one in stated.items()}
+        if request.exif is not None:
+            told.append(
+                f"field of view of the longer side by the EXIF data of {request.exif.name}: "
+                f"{given.fov_degrees:.1f} degrees, if the videos show the full width of a picture"
+            )
         if origin == "assumed":
             told.append(
                 "no calibration: a field of view of 60 degrees is ASSUMED; positions and sizes that are "
@@ -143,6 +156,8 @@ def assemble(request: ClipRequest) -> Clip:
         ]
     elif settled is not None and up == "unknown":
         told.append("where up is in the calibration's world is not known; say it with --world-up or --up")
+    if any(request.keypoint_shift_px):
+        told.append("keypoints shifted by {:g}, {:g} px, as stated".format(*request.keypoint_shift_px))
     sources = _sources(request, rig)
     clip = request.clip or request.keypoints[0].path.stem
     trials = tuple(
@@ -190,7 +205,14 @@ def _views(request: ClipRequest) -> dict[str, View]:
     return found
 
 
-def _people(views: Mapping[str, View]) -> dict[str, dict[str, Float32]]:
+def _by_exif(picture: Path, stated: StatedIntrinsics) -> StatedIntrinsics:
+    """Take the field of view of a picture; ValueError when the intrinsics are stated as well."""
+    if stated.origin == "stated":
+        raise ValueError("EXIF data and stated intrinsics are two answers to one question; give one of them")
+    return StatedIntrinsics(fov_degrees=fov_degrees(picture))
+
+
+def _people(views: Mapping[str, View], shift_px: tuple[float, float]) -> dict[str, dict[str, Float32]]:
     """Per person and camera that saw the person, (frames, 17, 3) keypoints of the clip's frames."""
     first = min(view.first_frame for view in views.values())
     frames = max(view.first_frame + view.frames for view in views.values()) - first
@@ -200,6 +222,7 @@ def _people(views: Mapping[str, View]) -> dict[str, dict[str, Float32]]:
             keypoints = np.zeros((frames, 17, 3), dtype=np.float32)
             begin = view.first_frame - first
             made = on_human36m(track.keypoints, view.skeleton)
+            made[made[..., 2] > 0, :2] += np.array(shift_px, dtype=np.float32)
             keypoints[begin : begin + len(made)] = made
             people.setdefault(track.person, {})[name] = keypoints
     return {person: people[person] for person in sorted(people)}
@@ -307,6 +330,8 @@ def _options(
     request: ClipRequest, rig: Rig | None, seen: Mapping[str, Float32], settled: Settled | None
 ) -> dict[str, str]:
     options: dict[str, str] = {"people": request.people}
+    if any(request.keypoint_shift_px):
+        options["keypoint_shift_px"] = "{:g},{:g}".format(*request.keypoint_shift_px)
     if settled is not None:
         options |= {"reading": str(settled.reading), "metres_per_unit": f"{settled.metres_per_unit:g}"}
     if rig is not None:
@@ -318,7 +343,7 @@ def _options(
 
 
 def _sources(request: ClipRequest, rig: Rig | None) -> tuple[SourceFile, ...]:
-    files = [] if rig is None else list(rig.files)
+    files = ([] if rig is None else list(rig.files)) + ([] if request.exif is None else [request.exif])
     for source in request.keypoints:
         path = source.path
         files += sorted(one for one in path.rglob("*.json")) if path.is_dir() else [path]

@@ -6,7 +6,6 @@ inflate to many gigabytes; none of that is followed.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection
 from math import prod
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import Any
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+
+from poseshift.preprocessing.hdf5 import inflates_beyond_its_shape
 
 _MOST_CELLS = 1000
 
@@ -84,27 +85,6 @@ def _numbers(name: str, dataset: h5py.Dataset, most_values: int) -> NDArray[np.f
         raise Mat73Error(f"'{name}' of type {dataset.dtype}")
     if max(dataset.size, prod(dataset.chunks or ())) > most_values:
         raise Mat73Error(f"'{name}' of shape {dataset.shape} in chunks of {dataset.chunks}")
-    if _inflates_beyond_its_shape(dataset):
+    if inflates_beyond_its_shape(dataset):
         raise Mat73Error(f"'{name}' with compressed values that are more than its shape")
     return np.asarray(dataset[()], dtype=np.float64).T
-
-
-def _inflates_beyond_its_shape(dataset: h5py.Dataset) -> bool:
-    """Whether a chunk holds more than it says; HDF5 would inflate a small one to many gigabytes."""
-    if dataset.compression is None:
-        return False
-    if dataset.compression != "gzip":
-        return True  # MATLAB knows no other, and its bounds are unknown here
-    chunk_bytes = prod(dataset.chunks) * dataset.dtype.itemsize
-    for number in range(dataset.id.get_num_chunks()):
-        chunk = dataset.id.get_chunk_info(number)
-        if chunk.size > 2 * chunk_bytes + 64:  # deflate adds next to nothing to what it cannot compress
-            return True
-        skipped_filters, deflated = dataset.id.read_direct_chunk(chunk.chunk_offset)
-        if skipped_filters == 0 and _inflated_bytes(deflated, chunk_bytes + 1) > chunk_bytes:
-            return True
-    return False
-
-
-def _inflated_bytes(deflated: bytes, limit: int) -> int:
-    return len(zlib.decompressobj().decompress(deflated, limit))

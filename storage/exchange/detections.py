@@ -121,9 +121,9 @@ def read_coco_detections(path: Path, frames: int, first_frame: int = 0) -> Float
     coco = np.zeros((frames, COCO_17.joints, 3))
     for frame, detection in best.items():
         coco[frame] = np.reshape(detection.keypoints, (COCO_17.joints, 3))
-    if _are_flags(coco[..., 2]):
+    if are_flags(coco[..., 2]):
         coco[..., 2] = np.minimum(coco[..., 2], 1)
-    return _human36m_from_coco(coco)
+    return human36m_from_coco(coco)
 
 
 def _content(path: Path) -> tuple[list[Detection], dict[str, str]]:
@@ -158,7 +158,7 @@ def _of_one_person(path: Path, detections: list[Detection]) -> list[Detection]:
     return followed
 
 
-def _are_flags(confidences: NDArray[np.float64]) -> bool:
+def are_flags(confidences: NDArray[np.float64]) -> bool:
     """Whether what stands for confidences are COCO's visibility flags, of which 2 is the usual one."""
     return bool(np.isin(confidences, (0, 1, 2)).all() and (confidences == 2).any())
 
@@ -207,7 +207,8 @@ def _frame_number(path: Path, name: int | str) -> int:
     return int(digits.group(1))
 
 
-def _human36m_from_coco(coco: NDArray[np.float64]) -> Float32:
+def human36m_from_coco(coco: NDArray[np.float64]) -> Float32:
+    """Make Human3.6M's (frames, 17, 3) keypoints of COCO's, with the least confidence of their parts."""
     to_human36m = mapping("coco_17", "human36m_17")
     result = np.empty((len(coco), to_human36m.target.joints, 3), dtype=np.float32)
     result[..., :2] = to_human36m.apply(coco[..., :2])

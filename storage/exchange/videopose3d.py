@@ -19,6 +19,7 @@ from poseshift.geometry.camera import Camera
 from poseshift.geometry.skeleton import HUMAN36M_17, HUMAN36M_32, mapping
 from poseshift.storage.arrays import DETECTION_PREFIX
 from poseshift.storage.columns import require_all_frames
+from poseshift.storage.exchange.detections import human36m_from_coco
 from poseshift.storage.exchange.npz import (
     ExchangeError,
     ObjectArrays,
@@ -194,18 +195,31 @@ def import_keypoints(
 ) -> dict[TrialKey, tuple[Float32, ...]]:
     """Read a 2D file alone: per trial one (frames, 17, 2 or 3) array per camera, such as a detector's.
 
-    The third number, which some files have, is the confidence.
+    The third number, which some files have, is the confidence. COCO's joints, which files of pretrained
+    detectors have, become those of Human3.6M.
 
     See Also
     --------
     storage.exchange.detections.attach_detections : adds them to a trial.
     """
-    subjects = _subjects(path, "positions_2d", object_arrays)
+    content = read_npz(path, object_arrays)
+    subjects = require_mapping(path, "positions_2d", require_member(path, content, "positions_2d"))
+    metadata = require_mapping(path, "metadata", content.get("metadata", {"layout_name": "h36m"}))
+    layout = metadata.get("layout_name")
+    if layout not in ("h36m", "coco"):
+        raise ExchangeError(path, f"joints of the layout {layout!r}; expected h36m or coco")
     return {
-        TrialKey(subject, name): _views(path, f"{subject}/{name}", views)
+        TrialKey(subject, name): tuple(
+            _human36m(view) if layout == "coco" else view for view in _views(path, f"{subject}/{name}", views)
+        )
         for subject in sorted(subjects)
         for name, views in sorted(require_mapping(path, subject, subjects[subject]).items())
     }
+
+
+def _human36m(coco: Float32) -> Float32:
+    seen = coco if coco.shape[-1] == 3 else np.concatenate([coco, np.ones_like(coco[..., :1])], axis=-1)
+    return human36m_from_coco(seen.astype(np.float64))
 
 
 def _with_confidence(detector: str | None, views: Sequence[Float32], frames: int) -> dict[str, Float32]:

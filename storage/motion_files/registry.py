@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from poseshift.storage.motion_files import arrays, bvh, c3d, gltf, table, trc
+from poseshift.storage.motion_files import arrays, bvh, c3d, gltf, netcdf, parquet, rrd, table, trc
 from poseshift.storage.motion_files.motion import Motion
 from poseshift.storage.registry import Registry
 
@@ -65,5 +65,25 @@ for _format in (
     ),
     MotionFormat("bvh", ".bvh", "Joint rotations; centimetres, y up; bones keep one length.", bvh.encode),
     MotionFormat("gltf", ".glb", "An animated skeleton; metres, y up; bones keep one length.", gltf.encode),
+    MotionFormat(
+        "parquet",
+        ".parquet",
+        "The table of csv, typed; metres, z up; the joints' tree in its metadata.",
+        parquet.encode,
+        parquet.require,
+    ),
+    MotionFormat(
+        "movement",
+        ".nc",
+        "A poses data set of the library movement; metres, z up; without the joints' tree.",
+        netcdf.encode,
+    ),
+    MotionFormat(
+        "rrd",
+        ".rrd",
+        "A recording of the viewer Rerun; metres, z up; without errors and marks of gaps.",
+        rrd.encode,
+        rrd.require,
+    ),
 ):
     MOTION_FORMATS.add(_format.name, _format)

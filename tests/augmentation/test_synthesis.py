@@ -12,7 +12,8 @@ from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.camera import project
 from poseshift.geometry.skeleton import HUMAN36M_17
 from poseshift.storage.columns import Selection, read_camera_poses
-from poseshift.storage.exchange.augmented import export_augmented, import_augmented
+from poseshift.storage.exchange.augmented import export_augmented, import_augmented, import_augmented_trials
+from poseshift.storage.exchange.npz import ExchangeError
 from poseshift.storage.store import StoreError
 
 OPTIONS = SynthesisOptions(seed=4, copies=2)
@@ -139,3 +140,38 @@ def test_other_stores_are_not_exported(source, tmp_path) -> None:
 def test_options_are_checked(wrong) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         SynthesisOptions(seed=0, **wrong)
+
+
+def test_npz_becomes_trials_again(source, tmp_path) -> None:
+    store = write_augmented_store(
+        tmp_path / "a", source, RANDOM, OPTIONS, selection=Selection(subjects=("S1",), frame_step=4)
+    )
+    export_augmented(store, tmp_path / "a.npz")
+    origin, trials = import_augmented_trials(tmp_path / "a.npz")
+    assert (origin["snapshot"], origin["skeleton"]) == (store.snapshot, store.skeleton)
+    assert [trial.key for trial in trials] == list(store.keys())
+    for trial in trials:
+        old = store.read(trial.key)
+        for name in ("action", "subaction", "fps", "positions_kind"):
+            assert getattr(trial, name) == getattr(old, name)
+        for name in ("positions_world", "keypoints_2d", "augmentation"):
+            np.testing.assert_array_equal(getattr(trial, name), getattr(old, name))
+        (camera,), (before,) = trial.cameras, old.cameras
+        assert (camera.size_px, camera.distortion.model) == (before.size_px, before.distortion.model)
+        np.testing.assert_allclose(camera.focal_px, before.focal_px, rtol=1e-6)
+        assert trial.options["source_trial"] == old.options["source_trial"]
+
+
+def test_an_npz_of_torn_trials_is_refused(source, tmp_path) -> None:
+    store = write_augmented_store(
+        tmp_path / "a", source, RANDOM, OPTIONS, selection=Selection(subjects=("S1",), frame_step=4)
+    )
+    export_augmented(store, tmp_path / "a.npz")
+    content = dict(np.load(tmp_path / "a.npz"))
+    np.savez(tmp_path / "b.npz", **{**content, "frame": content["frame"] + 1})
+    with pytest.raises(ExchangeError, match="all of its frames in order"):
+        import_augmented_trials(tmp_path / "b.npz")
+    content.pop("fps")
+    np.savez(tmp_path / "c.npz", **content)
+    with pytest.raises(ExchangeError, match="no 'fps'"):
+        import_augmented_trials(tmp_path / "c.npz")

@@ -205,6 +205,13 @@ def test_adapt_and_augment_as_commands(learned: Recipe, tmp_path: Path) -> None:
     )
     assert made.exit_code == 0, made.output
     assert json.loads(made.stdout)["poses"] == len(import_augmented(tmp_path / "set.npz").positions_camera)
+    again = poseshift("import", "augmented", str(tmp_path / "set.npz"), str(tmp_path / "again"))
+    assert again.exit_code == 0, again.output
+    first, second = PoseStore.open(tmp_path / "set"), PoseStore.open(tmp_path / "again")
+    assert second.keys() == first.keys()
+    assert second.attributes.restaged_from == first.attributes.restaged_from
+    assert second.attributes.options["source_snapshot"] == first.attributes.options["source_snapshot"]
+    assert second.attributes.options["set_snapshot"] == first.snapshot
     placed = poseshift(
         *("augment", learned.source.store, str(tmp_path / "placed"), "--target", learned.target.store),
         *("--method", "gpa", "--subject", "S1", "--frame-step", "10", "--json"),

@@ -245,7 +245,7 @@ def test_predict_as_a_command(
         "--subject",
         "TS1",
         "--format",
-        "npz,csv,trc,bvh,gltf",
+        "npz,csv,trc,bvh,gltf,movement",
         "--smooth",
         "one-euro",
         "--height",
@@ -255,7 +255,7 @@ def test_predict_as_a_command(
     assert done.exit_code == 0, done.output
     assert "Up is unknown" in done.output
     written = {path.suffix for path in (tmp_path / "out").rglob("*") if path.is_file()}
-    assert written == {".npz", ".csv", ".trc", ".bvh", ".glb", ".json"}
+    assert written == {".npz", ".csv", ".trc", ".bvh", ".glb", ".nc", ".json"}
 
     again = CliRunner().invoke(app, [*arguments, *options, "--json"])
     assert again.exit_code == 0, again.output

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from poseshift.geometry.rotation import axis_angle_to_matrix
+from poseshift.preprocessing.domain.calibrations import caliscope
 from poseshift.preprocessing.domain.rig import (
     OPENCV_READING,
     CalibrationFormat,
@@ -37,8 +38,8 @@ class _Camera(BaseModel):
 
 
 def recognises(path: Path) -> bool:
-    """Whether it is a TOML file."""
-    return path.suffix == ".toml"
+    """Whether it is a TOML file, and not Caliscope's."""
+    return path.suffix == ".toml" and not caliscope.recognises(path)
 
 
 def read(path: Path) -> Rig:
@@ -83,4 +84,4 @@ def _error(path: Path, found: str) -> RawDataError:
     )
 
 
-ANIPOSE = CalibrationFormat("anipose", "aniposelib's TOML", recognises, read)
+ANIPOSE = CalibrationFormat("anipose", "aniposelib's TOML, also Pose2Sim's", recognises, read)

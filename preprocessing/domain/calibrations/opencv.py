@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from poseshift.geometry.camera import Distortion
 from poseshift.geometry.rotation import axis_angle_to_matrix
+from poseshift.preprocessing.domain.calibrations import ros
+from poseshift.preprocessing.domain.calibrations.plain_yaml import numbers, read_yaml, yaml_text
 from poseshift.preprocessing.domain.rig import (
     OPENCV_READING,
     CalibrationFormat,
@@ -35,41 +36,22 @@ from poseshift.preprocessing.errors import RawDataError
 _FISHEYES = ("fisheye", "equidistant")
 
 
-class _Loader(yaml.SafeLoader):
-    """Plain YAML and OpenCV's matrices; no aliases, of which a short file can be made endless."""
-
-    def compose_node(self, parent: yaml.nodes.Node | None, index: int) -> yaml.nodes.Node | None:
-        """Compose one node, or refuse it."""
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "an alias")
-        node: yaml.nodes.Node | None = super().compose_node(parent, index)
-        return node
-
-
-def _matrix(loader: yaml.SafeLoader, node: yaml.nodes.Node) -> Any:
-    if not isinstance(node, yaml.nodes.MappingNode):
-        raise yaml.constructor.ConstructorError(None, None, "a matrix that is no mapping", node.start_mark)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:opencv-matrix", _matrix)
+_REMEDY = "Write it with cv::FileStorage, or correct it by hand."
 
 
 def recognises(path: Path) -> bool:
     """Whether it is YAML with a camera matrix, or with names and their matrices."""
-    if path.suffix not in (".yml", ".yaml"):
-        return False
-    text = path.read_text(encoding="utf-8", errors="replace")
-    return any(word in text for word in ("camera_matrix", "K:", "K_"))
+    text = yaml_text(path)
+    return any(word in text for word in ("camera_matrix", "K:", "K_")) and not ros.recognises(path)
 
 
 def read(path: Path) -> Rig:
     """Read one camera, or all of EasyMocap's."""
-    content = _content(path)
+    content = read_yaml(path, _REMEDY)
     files: tuple[Path, ...] = (path,)
     beside = path.with_name("extri.yml")
     if path.name == "intri.yml" and beside.is_file():  # EasyMocap's pair
-        content, files = {**content, **_content(beside)}, (path, beside)
+        content, files = {**content, **read_yaml(beside, _REMEDY)}, (path, beside)
     if "names" in content:
         cameras = tuple(_camera(path, content, str(name), f"_{name}") for name in content["names"])
     else:
@@ -78,24 +60,11 @@ def read(path: Path) -> Rig:
     return Rig(files, cameras, (OPENCV_READING,), metres_per_unit=None, world_up="unknown")
 
 
-def _content(path: Path) -> Mapping[str, Any]:
-    text = path.read_text(encoding="utf-8", errors="replace")
-    if text.startswith("%YAML:1.0"):  # OpenCV's way to write the directive, which is not YAML's
-        text = text.split("\n", 1)[1]
-    try:
-        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with one more tag
-    except yaml.YAMLError as error:
-        raise _error(path, f"damaged YAML ({error})", "what cv::FileStorage writes") from error
-    if not isinstance(content, dict):
-        raise _error(path, type(content).__name__, "a mapping of names to matrices")
-    return content
-
-
 def _camera(path: Path, content: Mapping[str, Any], name: str, suffix: str) -> RigCamera:
     def found(*keys: str) -> NDArray[np.float64] | None:
         for key in keys:
             if key + suffix in content:
-                return _numbers(path, key + suffix, content[key + suffix])
+                return numbers(path, key + suffix, content[key + suffix], _REMEDY)
         return None
 
     matrix = found("camera_matrix", "K")
@@ -130,18 +99,8 @@ def _distortion(path: Path, model: str, coefficients: list[float]) -> Distortion
     return opencv_distortion(path, coefficients)
 
 
-def _numbers(path: Path, key: str, value: Any) -> NDArray[np.float64]:
-    data = value.get("data") if isinstance(value, dict) else value
-    try:
-        return np.asarray(data, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise _error(path, f"no numbers under {key!r}", "a matrix or a number") from error
-
-
 def _error(path: Path, found: str, expected: str) -> RawDataError:
-    return RawDataError(
-        path, found=found, expected=expected, remedy="Write it with cv::FileStorage, or correct it by hand."
-    )
+    return RawDataError(path, found=found, expected=expected, remedy=_REMEDY)
 
 
 OPENCV = CalibrationFormat(

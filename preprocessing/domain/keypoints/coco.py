@@ -1,7 +1,8 @@
 """COCO's keypoint results, and AlphaPose's, which add a track: one JSON file per video.
 
 A list of ``image_id``, ``keypoints``, ``score`` and a track (``track_id``, or AlphaPose's ``idx``), or the
-dictionary with ``images`` and ``annotations``. 17 keypoints are COCO's, 26 are Halpe's.
+dictionary with ``images`` and ``annotations``. 17 keypoints are COCO's, 26 are Halpe's. Visibility flags (0,
+1 and 2) are no confidences: what is marked, hidden or not, has confidence 1. Crowd regions are nobody.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from poseshift.preprocessing.domain.keypoints.formats import (
 )
 from poseshift.preprocessing.domain.tracks import Sighting, View, collect, most_certain
 from poseshift.preprocessing.errors import RawDataError
+from poseshift.storage.exchange.detections import are_flags
 
 _JOINT_SETS = {17 * 3: "coco_17", 26 * 3: "halpe_26"}
 
@@ -33,6 +35,7 @@ class _Person(BaseModel):
     score: float = 1.0
     track_id: int | str | None = None
     idx: Any = None
+    iscrowd: bool = False
 
     @property
     def identity(self) -> str | None:
@@ -115,9 +118,14 @@ def read(path: Path, people: People) -> tuple[View, ...]:
 
 
 def _sightings(path: Path, people: list[_Person], names: dict[int | str, str]) -> Iterator[Sighting]:
-    for one in people:
-        keypoints = np.reshape(np.asarray(one.keypoints, dtype=np.float32), (-1, 3))
+    every = [np.reshape(np.asarray(one.keypoints, dtype=np.float32), (-1, 3)) for one in people]
+    flags = are_flags(np.concatenate([keypoints[:, 2] for keypoints in every]))
+    for one, keypoints in zip(people, every, strict=True):
         frame = frame_number(path, names.get(one.image_id, one.image_id))
+        if one.iscrowd or not (keypoints[:, 2] > 0).any():
+            continue  # a region with many people, or somebody of whom nothing is marked
+        if flags:
+            keypoints[:, 2] = np.minimum(keypoints[:, 2], 1)
         yield Sighting(frame, one.identity, keypoints, one.score)
 
 

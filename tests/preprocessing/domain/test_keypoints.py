@@ -196,6 +196,48 @@ def test_several_people_without_identities_need_a_choice(tmp_path: Path) -> None
     np.testing.assert_allclose(track.keypoints, person(3, 17), rtol=1e-6)
 
 
+def test_annotations_of_a_crowd_are_told_by_track(tmp_path: Path) -> None:
+    """Ids as text, images in any order, people who come and go, and a region that is marked as a crowd."""
+    images = [
+        {"id": f"f{n}", "file_name": f"clip/{n:06d}.jpg", "width": 640, "height": 480} for n in range(FRAMES)
+    ]
+    annotations: list[dict[str, Any]] = [
+        {
+            "id": 10 * seed + frame,
+            "image_id": f"f{frame}",
+            "iscrowd": 0,
+            "keypoints": person(seed, 17)[frame].ravel().tolist(),
+            "num_keypoints": 17,
+            "track_id": f"p{seed}",
+        }
+        for seed in (1, 2, 3, 4, 5)
+        for frame in range(FRAMES)
+        if (seed + frame) % 3
+    ]
+    crowd = {"id": 999, "image_id": "f1", "iscrowd": 1, "keypoints": [0] * 51, "num_keypoints": 0}
+    path = tmp_path / "a.json"
+    path.write_text(
+        json.dumps({"images": images[::-1], "annotations": [*annotations[::-1], crowd], "categories": []})
+    )
+    (view,) = recognise(path).read(path, "tracked")
+    assert view.first_frame == 0
+    assert {track.person for track in view.tracks} == {f"p{seed}" for seed in (1, 2, 3, 4, 5)}
+    for track in view.tracks:
+        seed = int(track.person[1:])
+        expected = person(seed, 17)
+        expected[[frame for frame in range(FRAMES) if (seed + frame) % 3 == 0]] = 0
+        np.testing.assert_allclose(track.keypoints, expected, rtol=1e-6)
+
+
+def test_visibility_flags_are_no_confidences(tmp_path: Path) -> None:
+    keypoints = person(1, 17)[0]
+    keypoints[:, 2] = [0, 1, 2] * 5 + [2, 2]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{"image_id": 0, "keypoints": keypoints.ravel().tolist()}]))
+    (view,) = recognise(path).read(path, "tracked")
+    np.testing.assert_array_equal(view.tracks[0].keypoints[0, :, 2], keypoints[:, 2] > 0)
+
+
 def test_openpose_without_its_tracker_has_no_identities(tmp_path: Path) -> None:
     with pytest.raises(RawDataError, match="without track ids"):
         KEYPOINT_FORMATS["openpose"].read(openpose(tmp_path / "a", tracked=False), "tracked")
