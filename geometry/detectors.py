@@ -16,6 +16,8 @@ head            middle of the eyes  ears and face, see   middle of the eyes     
                                     below
 ==============  ==================  ===================  =====================================  =============
 
+OpenPose's COCO model (18) has BODY_25's neck and no mid-hip, which is the middle of the hips.
+
 Human3.6M's head is the top of the head. MediaPipe Pose marks ears, eyes and mouth: the top lies above the
 middle of the ears by 1.9 times the way from the mouth up to the eyes (tragion to vertex is about 131 mm in
 adults, mouth to eyes about 69 mm), which is a weighted sum of six landmarks.
@@ -74,6 +76,19 @@ BODY_25 = Skeleton(
     right=(2, 3, 4, 9, 10, 11, 15, 17, 22, 23, 24),
 )
 """Keypoints of OpenPose's BODY_25 model."""
+
+OPENPOSE_18 = Skeleton(
+    name="openpose_18",
+    joint_names=(
+        *("nose", "neck", "right_shoulder", "right_elbow", "right_wrist"),
+        *("left_shoulder", "left_elbow", "left_wrist", "right_hip", "right_knee", "right_ankle"),
+        *("left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear"),
+    ),
+    parents=(1, -1, 1, 2, 3, 1, 5, 6, 1, 8, 9, 1, 11, 12, 0, 0, 14, 15),
+    left=(5, 6, 7, 11, 12, 13, 15, 17),
+    right=(2, 3, 4, 8, 9, 10, 14, 16),
+)
+"""Keypoints of OpenPose's COCO model: COCO's in another order, and a neck, on which the tree hangs."""
 
 HALPE_26 = Skeleton(
     name="halpe_26",
@@ -136,6 +151,14 @@ DETECTORS_TO_HUMAN36M_17: Mapping[str, Weights] = MappingProxyType(
             _middle(1, 8),
             *_joints((1, 0)),
             _middle(15, 16),
+            *_joints((5, 6, 7, 2, 3, 4)),
+        ),
+        "openpose_18": (
+            _middle(8, 11),
+            *_joints((8, 9, 10, 11, 12, 13)),
+            ((1, 0.5), (8, 0.25), (11, 0.25)),
+            *_joints((1, 0)),
+            _middle(14, 15),
             *_joints((5, 6, 7, 2, 3, 4)),
         ),
         "halpe_26": (

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from poseshift.geometry.detectors import BODY_25, DETECTORS_TO_HUMAN36M_17, HALPE_26, MEDIAPIPE_33
+from poseshift.geometry.detectors import (
+    BODY_25,
+    DETECTORS_TO_HUMAN36M_17,
+    HALPE_26,
+    MEDIAPIPE_33,
+    OPENPOSE_18,
+)
 from poseshift.geometry.detectors import COCO_17 as COCO_17
 from poseshift.geometry.joint_set import JointMapping as JointMapping
 from poseshift.geometry.joint_set import Skeleton as Skeleton
@@ -130,7 +136,7 @@ SKELETONS = {
     entry.name: entry
     for entry in (
         *(HUMAN36M_17, HUMAN36M_32, MPI_INF_3DHP_28, MPI_INF_3DHP_17, POSEAUG_16),
-        *(COCO_17, MEDIAPIPE_33, BODY_25, HALPE_26),
+        *(COCO_17, MEDIAPIPE_33, BODY_25, OPENPOSE_18, HALPE_26),
     )
 }
 """Every skeleton by name."""

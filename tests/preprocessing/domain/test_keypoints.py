@@ -71,13 +71,13 @@ def coco_annotations(path: Path) -> Path:
     return path
 
 
-def openpose(folder: Path, tracked: bool = True) -> Path:
+def openpose(folder: Path, tracked: bool = True, joints: int = 25) -> Path:
     folder.mkdir()
     for frame in range(FRAMES):
         people = [
             {
                 "person_id": [int(name) if tracked else -1],
-                "pose_keypoints_2d": person(seed, 25)[frame].ravel().tolist(),
+                "pose_keypoints_2d": person(seed, joints)[frame].ravel().tolist(),
                 "face_keypoints_2d": [],
             }
             for name, seed in PEOPLE.items()
@@ -117,6 +117,7 @@ LAYOUTS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "coco, images": (lambda folder: coco_annotations(folder / "a.json"), "coco_17"),
     "alphapose": (lambda folder: coco(folder / "a.json", 26, lambda i: f"{i}.jpg", "idx"), "halpe_26"),
     "openpose": (lambda folder: openpose(folder / "a"), "body_25"),
+    "openpose, COCO": (lambda folder: openpose(folder / "a", joints=18), "openpose_18"),
     "mmpose": (lambda folder: mmpose(folder / "a.json", wrapped=False), "coco_17"),
     "mmpose, demo": (lambda folder: mmpose(folder / "a.json", wrapped=True), "coco_17"),
 }
@@ -159,6 +160,7 @@ def test_mediapipe_by_landmarks() -> None:
     ("joint_set", "pelvis", "thorax", "head"),
     [
         ("body_25", (8,), (1,), (15, 16)),
+        ("openpose_18", (8, 11), (1,), (14, 15)),
         ("halpe_26", (19,), (18,), (17,)),
         ("coco_17", (11, 12), (5, 6), (1, 2)),
     ],
@@ -241,6 +243,16 @@ def test_visibility_flags_are_no_confidences(tmp_path: Path) -> None:
 def test_openpose_without_its_tracker_has_no_identities(tmp_path: Path) -> None:
     with pytest.raises(RawDataError, match="without track ids"):
         KEYPOINT_FORMATS["openpose"].read(openpose(tmp_path / "a", tracked=False), "tracked")
+
+
+@pytest.mark.parametrize(("joints", "found"), [(24, "24 keypoints"), (15, "15 keypoints")])
+def test_other_models_of_openpose_are_refused(joints: int, found: str, tmp_path: Path) -> None:
+    with pytest.raises(RawDataError, match=found):
+        KEYPOINT_FORMATS["openpose"].read(openpose(tmp_path / "a", joints=joints), "tracked")
+    torn = {"people": [{"pose_keypoints_2d": [1.0] * 76}]}
+    (tmp_path / "a" / "video_000000000000_keypoints.json").write_text(json.dumps(torn))
+    with pytest.raises(RawDataError, match="another layout"):
+        KEYPOINT_FORMATS["openpose"].read(tmp_path / "a", "tracked")
 
 
 def test_people_of_a_clip_are_trials_and_moments_are_matched(tmp_path: Path) -> None:
