@@ -1,4 +1,4 @@
-"""OpenCV's YAML (``cv::FileStorage``): one camera per file, or EasyMocap's pair of many.
+"""OpenCV's YAML or XML (``cv::FileStorage``): one camera per file, or EasyMocap's pair of many.
 
 One camera: ``camera_matrix`` (or ``K``), ``distortion_coefficients`` (or ``dist``), ``image_width`` and
 ``image_height``, and where there are any ``R`` (or ``rvec``) and ``T`` (or ``tvec``), world to camera. Named
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as Xml
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,14 +41,17 @@ _REMEDY = "Write it with cv::FileStorage, or correct it by hand."
 
 
 def recognises(path: Path) -> bool:
-    """Whether it is YAML with a camera matrix, or with names and their matrices."""
+    """Whether it is OpenCV's XML, or YAML with a camera matrix, or with names and their matrices."""
+    if path.suffix == ".xml":
+        with path.open("rb") as file:
+            return b"<opencv_storage" in file.read(2000)
     text = yaml_text(path)
     return any(word in text for word in ("camera_matrix", "K:", "K_")) and not ros.recognises(path)
 
 
 def read(path: Path) -> Rig:
     """Read one camera, or all of EasyMocap's."""
-    content = read_yaml(path, _REMEDY)
+    content = _read_xml(path) if path.suffix == ".xml" else read_yaml(path, _REMEDY)
     files: tuple[Path, ...] = (path,)
     beside = path.with_name("extri.yml")
     if path.name == "intri.yml" and beside.is_file():  # EasyMocap's pair
@@ -58,6 +62,25 @@ def read(path: Path) -> Rig:
         name = content.get("camera_name", path.stem)
         cameras = (_camera(path, content, str(name), ""),)
     return Rig(files, cameras, (OPENCV_READING,), metres_per_unit=None, world_up="unknown")
+
+
+def _read_xml(path: Path) -> Mapping[str, Any]:
+    """Read the numbers and matrices of a file, and its texts as they are."""
+    text = path.read_bytes()
+    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+        raise _error(path, "declarations of entities", "XML as cv::FileStorage writes it")
+    try:
+        root = Xml.fromstring(text)  # noqa: S314 - of no great size, and without entities
+        return {one.tag: _xml_value(one) for one in root}
+    except (Xml.ParseError, ValueError) as error:
+        raise _error(path, f"damaged XML ({error})", "XML as cv::FileStorage writes it") from error
+
+
+def _xml_value(element: Xml.Element) -> Any:
+    data = element.find("data")
+    if data is not None:
+        return {"data": [float(one) for one in (data.text or "").split()]}
+    return (element.text or "").strip().strip('"')
 
 
 def _camera(path: Path, content: Mapping[str, Any], name: str, suffix: str) -> RigCamera:
@@ -104,5 +127,5 @@ def _error(path: Path, found: str, expected: str) -> RawDataError:
 
 
 OPENCV = CalibrationFormat(
-    "opencv", "OpenCV's YAML with camera_matrix, or EasyMocap's with names", recognises, read
+    "opencv", "OpenCV's YAML or XML with camera_matrix, or EasyMocap's with names", recognises, read
 )

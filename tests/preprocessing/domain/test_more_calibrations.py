@@ -138,6 +138,37 @@ def test_ros_gives_the_raw_image_and_no_extrinsics(own_rig: "OwnRig", tmp_path: 
         assert (seen.radial[:3], seen.tangential) == (expected_lens(own_rig).radial, own_rig.lens[2:4])
 
 
+def test_opencvs_xml_is_its_yaml(own_rig: "OwnRig", tmp_path: Path) -> None:
+    def matrix_of(name: str, rows: int, columns: int, values: np.ndarray) -> str:
+        data = " ".join(repr(float(one)) for one in np.ravel(values))
+        return (
+            f'<{name} type_id="opencv-matrix">\n  <rows>{rows}</rows>\n  <cols>{columns}</cols>\n'
+            f"  <dt>d</dt>\n  <data>\n    {data}</data></{name}>\n"
+        )
+
+    path = tmp_path / "left.xml"
+    path.write_text(
+        '<?xml version="1.0"?>\n<opencv_storage>\n<calibration_time>"today"</calibration_time>\n'
+        f"<image_width>{own_rig.size[0]}</image_width>\n<image_height>{own_rig.size[1]}</image_height>\n"
+        + matrix_of("camera_matrix", 3, 3, np.array(matrix(own_rig)))
+        + matrix_of("distortion_coefficients", 5, 1, np.array(own_rig.lens))
+        + matrix_of("R", 3, 3, own_rig.rotations[1])
+        + matrix_of("T", 3, 1, own_rig.translations[1])
+        + "</opencv_storage>\n"
+    )
+    (one,) = read_rig(path).cameras
+    camera = one.placed(OPENCV_READING, own_rig.size, 0.001)
+    assert (one.name, one.size_px, camera.distortion) == ("left", own_rig.size, expected_lens(own_rig))
+    np.testing.assert_allclose(camera.rotation, own_rig.rotations[1])
+    np.testing.assert_allclose(camera.translation, own_rig.translations[1] / 1000)
+    path.write_text("<!DOCTYPE a [<!ENTITY b 'c'>]><opencv_storage></opencv_storage>")
+    with pytest.raises(RawDataError, match="entities"):
+        read_rig(path)
+    path.write_text("<opencv_storage><camera_matrix><data>1 x</data></camera_matrix></opencv_storage>")
+    with pytest.raises(RawDataError, match="damaged XML"):
+        read_rig(path)
+
+
 @pytest.mark.parametrize("matrices", [False, True])
 def test_caliscope_and_pose2sim_are_opencvs(own_rig: "OwnRig", tmp_path: Path, matrices: bool) -> None:
     caliscope = read_rig(write_caliscope(own_rig, tmp_path / "camera_array.toml", matrices))
