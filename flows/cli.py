@@ -22,6 +22,7 @@ from typer.exceptions import TyperException
 
 from poseshift.flows.runtime.guest import keep_loopback_from_proxies
 from poseshift.flows.runtime.json_lines import in_json_lines
+from poseshift.flows.runtime.patience import wait_for_server
 
 _MODULES: Mapping[str, str] = MappingProxyType(
     {
@@ -47,6 +48,7 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "reproduce-paper": "papers",
         "watch": "watching",
         "serve": "serving",
+        "doctor": "doctor",
         "benchmark": "benchmarks",
         "import": "exchange",
         "export": "exchange",
@@ -93,6 +95,7 @@ class CommandsOnDemand(TyperGroup):
         )
 
         keep_loopback_from_proxies()
+        wait_for_server()
         given = [_home_written_out(one) for one in (sys.argv[1:] if args is None else args)]
         with one_answer(in_json="--json" in given):
             try:

@@ -10,6 +10,7 @@ from poseshift.flows.experiment.recipe import Test
 from poseshift.flows.experiment.stage import StageOutcome
 from poseshift.flows.runtime.cluster import mapper
 from poseshift.flows.runtime.logs import recorded
+from poseshift.flows.runtime.notify import failure_told
 from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.flows.runtime.retries import patient_task
 
@@ -47,7 +48,7 @@ def evaluate_once(
     lifter: Path, test: Test, folder: Path, device: str = "auto", dask: str | None = None
 ) -> EvaluationRecord:
     """Evaluate one lifter and show its figures."""
-    with recorded():
+    with failure_told(f"evaluate {lifter}"), recorded():
         record = _evaluate_task(lifter, test, folder, device, dask).result
     orchestrator().show_table(
         key="evaluation",

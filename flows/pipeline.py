@@ -36,6 +36,7 @@ from poseshift.flows.report.view import build_view
 from poseshift.flows.runtime.environment import describe_environment
 from poseshift.flows.runtime.events import announce_commit
 from poseshift.flows.runtime.logs import recorded
+from poseshift.flows.runtime.notify import failure_told
 from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.flows.runtime.retries import patient_task
 from poseshift.flows.train import train_with_progress
@@ -180,7 +181,7 @@ def run_recipe(recipe: Recipe) -> Summary | LabelFreeSummary:
     """Do everything that a recipe names, skipping what is there already for the same inputs."""
     for method in recipe.methods:  # before hours of work, of which the last part would be refused
         require_shareable(job(recipe, method, recipe.seeds[0]), Launch.here())
-    with run_recorded(recipe):
+    with failure_told(f"run {recipe.name}"), run_recorded(recipe):
         prepare_stores(recipe)
         return learn(recipe)
 

@@ -19,6 +19,7 @@ from poseshift.flows.experiment.stage import log_stage
 from poseshift.flows.runtime.cluster import dask_client
 from poseshift.flows.runtime.events import announce_commit
 from poseshift.flows.runtime.logs import recorded
+from poseshift.flows.runtime.notify import failure_told
 from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.flows.runtime.retries import is_passing, patient_task
 from poseshift.preprocessing import quality
@@ -212,7 +213,7 @@ _ingest_task = patient_task(_ingest, name="ingest")
 
 def prepare(request: PrepareRequest) -> IngestReport:
     """Parse a raw release into a store; fails when a file is bad, after showing which and why."""
-    with recorded():
+    with failure_told(f"prepare {request.store}"), recorded():
         try:
             report = _ingest_task(request)
         except PrepareFailedError as error:

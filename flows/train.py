@@ -9,6 +9,7 @@ from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.flows.experiment.stage import StageOutcome
 from poseshift.flows.experiment.train import TrainingJob, TrainingRecord, train_lifter
 from poseshift.flows.runtime.logs import recorded
+from poseshift.flows.runtime.notify import failure_told
 from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.flows.runtime.retries import patient_task
 from poseshift.training.fit import EpochLog
@@ -36,7 +37,7 @@ _train_task = patient_task(train_with_progress, name="train lifter")
 
 def train(job: TrainingJob, folder: Path) -> TrainingRecord:
     """Train one lifter, unless it is there already for the same inputs."""
-    with recorded():
+    with failure_told(f"train {folder}"), recorded():
         return _train_task(job, folder, "train").result
 
 

@@ -25,6 +25,7 @@ from poseshift.flows.experiment.train import TrainingRecord, training_inputs
 from poseshift.flows.pipeline import artifact_key, learn, prepare_stores, run_recorded
 from poseshift.flows.prepare import PrepareFailedError
 from poseshift.flows.runtime.logs import recorded, run_id
+from poseshift.flows.runtime.notify import failure_told
 from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.preprocessing.ingest import Failure, IngestReport
 from poseshift.storage.model import FrozenModel
@@ -33,6 +34,8 @@ WATCH_LOG = "watch.jsonl"
 
 Action = Literal["nothing", "report", "evaluate", "train"]
 """The most that is to do; each action includes the ones before it."""
+
+Phase = Literal["decided", "finished", "failed", "missed"]
 
 _ORDER: tuple[Action, ...] = ("nothing", "report", "evaluate", "train")
 
@@ -81,8 +84,9 @@ class Look(FrozenModel):
     """When the line was written."""
     flow_run: str
     """Prefect's id of the run; ``-`` outside of Prefect."""
-    phase: Literal["decided", "finished", "failed"]
-    """A look that finds work writes two lines: what it decided, and how that ended."""
+    phase: Phase
+    """A look that finds work writes two lines: what it decided, and how that ended. Missed: looks that fell
+    due while the machine was off, and in whose place one look is made."""
     decision: Decision | None
     """What was decided; None when a look failed before it."""
     seconds: float
@@ -188,11 +192,20 @@ def watch(recipe: Recipe) -> Decision:
     folder = RunFolder(recipe.run_dir)
     decision = None
     try:
-        with recorded(folder.log):
+        with failure_told(f"watch {recipe.name}"), recorded(folder.log):
+            other = orchestrator().given_way_to()
+            if other is not None:
+                _record(recipe, None, "missed", started, f"{other} has looked since this look was due")
+                return Decision(action="nothing", reasons=(), stores=())
+            missed = orchestrator().stand_in_for_missed()
+            if missed:
+                due = f"{missed[0]:%Y-%m-%d %H:%M} to {missed[-1]:%Y-%m-%d %H:%M} UTC"
+                told = f"{len(missed)} more looks were due, {due}; this one is in their place"
+                _record(recipe, None, "missed", started, told)
             decision = decide(recipe, prepare_stores(recipe))
             _record(recipe, decision, "decided", started, in_words(decision))
         if decision.action != "nothing":
-            with run_recorded(recipe):
+            with failure_told(f"watch {recipe.name}"), run_recorded(recipe):
                 summary = learn(recipe)
             _record(recipe, decision, "finished", started, _headline(summary))
     except Exception as error:
@@ -223,7 +236,7 @@ def _headline(summary: Summary | LabelFreeSummary) -> str:
 def _record(
     recipe: Recipe,
     decision: Decision | None,
-    phase: Literal["decided", "finished", "failed"],
+    phase: Phase,
     started: float,
     remark: str,
     bad_files: tuple[Failure, ...] = (),

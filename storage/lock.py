@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,6 +75,12 @@ def writer_lock(path: Path | None, purpose: str) -> Iterator[None]:
     finally:
         holder_path.unlink(missing_ok=True)
         lock.release()
+
+
+def named_host(lock: Path) -> str | None:
+    """Name the machine of a lock's last holder; None when no holder is named."""
+    found = re.match(r"process \d+ on (\S+) since ", _holder(lock.with_suffix(".holder")))
+    return None if found is None else found[1]
 
 
 def _name_holder(path: Path, purpose: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from benchmarks.faults.scene import set_scene
 from benchmarks.faults.stages import STAGES
 from benchmarks.faults.trial import Trial, trial, undisturbed
+from benchmarks.faults.unattended import STAGE, UNATTENDED
 
 
 def main() -> int:
@@ -19,20 +20,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("--trials", type=int, default=32, help="how many, shared out among the stages")
     parser.add_argument("--out", type=Path, help="file for the JSON lines, beside printing them")
-    parser.add_argument("--stage", choices=tuple(STAGES), action="append", help="only this one; repeatable")
+    parser.add_argument(
+        "--stage", choices=(*STAGES, *UNATTENDED), action="append", help="only this one; repeatable"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the motion and of the kills")
     options = parser.parse_args()
 
-    names = tuple(options.stage or STAGES)
+    names = tuple(options.stage or (*STAGES, *UNATTENDED))
+    compared = dict.fromkeys(STAGE if name in UNATTENDED else name for name in names)
     done: list[Trial] = []
     with tempfile.TemporaryDirectory(prefix="poseshift-faults-") as folder:
         scene = set_scene(Path(folder) / "scene", options.seed)
-        references = {name: undisturbed(name, scene, Path(folder) / "reference" / name) for name in names}
+        references = {name: undisturbed(name, scene, Path(folder) / "reference" / name) for name in compared}
         for number in range(options.trials):
             stage = names[number % len(names)]
             rng = np.random.default_rng([options.seed, number])
             place = Path(folder) / f"trial-{number}"
-            one = trial(stage, number, scene, place, references[stage], rng)
+            if stage in UNATTENDED:
+                one = UNATTENDED[stage](number, scene, place, references[STAGE], rng)
+            else:
+                one = trial(stage, number, scene, place, references[stage], rng)
             done.append(one)
             line = json.dumps({**asdict(one), "survived": one.survived})
             print(line, flush=True)

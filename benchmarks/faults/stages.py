@@ -88,8 +88,13 @@ def _augment(scene: Scene, place: Path) -> None:
     augment_store(AugmentRequest(source=source, store=str(place), seed=2))
 
 
+def training_job(scene: Scene) -> TrainingJob:
+    """Describe the training of the stage ``train``."""
+    return _job(scene, None, NoAdaptation())
+
+
 def _train(scene: Scene, place: Path) -> None:
-    train_lifter(_job(scene, None, NoAdaptation()), place)
+    train_lifter(training_job(scene), place)
 
 
 def _adapt(scene: Scene, place: Path) -> None:

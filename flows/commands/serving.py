@@ -11,11 +11,13 @@ from prefect import serve as serve_deployments
 from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 
-from poseshift.flows.commands.console import fail, say, user_errors
+from poseshift.flows.commands.console import fail, say, user_errors, warn
 from poseshift.flows.commands.recipes import given_recipe
 from poseshift.flows.deployments import Timetable, of_recipe, on_demand
+from poseshift.flows.doctor.prefect_side import mark_dead_runs
 from poseshift.flows.runtime.guest import PrefectNotReadyError, require_ready, require_runner_storage
 from poseshift.flows.runtime.in_prefect.triggers import SETTLING_TIME
+from poseshift.flows.runtime.notify import send
 
 NO_SERVER = (
     "timetables and events need a Prefect server that keeps running. Start one with `prefect server start`, "
@@ -47,6 +49,9 @@ def serve(
         offered = on_demand()
         if recipe is not None:
             offered += of_recipe(given_recipe(recipe), timetable)
+    for name in mark_dead_runs():
+        warn(f"{name} was under way when its process was killed; marked as crashed")
+        send(f"PoseShift: {name} crashed", "its process was gone when flows were served again")
     say(f"Prefect: {PREFECT_UI_URL.value()}/deployments")
     for deployment in offered:
         say(f"  {deployment.full_name}")

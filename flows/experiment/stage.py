@@ -106,7 +106,8 @@ def _begin(
     digest = record.digest
     found = _recorded_digest(folder)
     if found != digest and folder.exists() and any(folder.iterdir()):
-        _set_aside(folder, found or "unknown")
+        target = set_aside(folder)
+        logger.warning("%s was made from other inputs; moved to %s", folder, target)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(
         folder / INPUTS, json.dumps({"digest": digest, **record.model_dump(mode="json")}, indent=2) + "\n"
@@ -184,7 +185,9 @@ def _read_result(path: Path, result_type: type[Result]) -> Result | None:
         return None
 
 
-def _set_aside(folder: Path, digest: str) -> None:
+def set_aside(folder: Path) -> Path:
+    """Move a stage's folder to ``superseded/`` beside it, and return where it lies then."""
+    digest = _recorded_digest(folder) or "unknown"
     place = folder.parent / SUPERSEDED
     place.mkdir(exist_ok=True)
     target = place / f"{folder.name}-{digest[:12]}"
@@ -193,4 +196,5 @@ def _set_aside(folder: Path, digest: str) -> None:
         number += 1
         target = place / f"{folder.name}-{digest[:12]}-{number}"
     folder.rename(target)
-    logger.warning("%s was made from other inputs; moved to %s", folder, target)
+    target.touch()  # what was set aside today is not old, however long ago it was made
+    return target

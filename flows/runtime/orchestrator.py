@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -36,6 +37,14 @@ class Orchestrator:
     def unattended(self) -> bool:
         """Whether the run was started with nobody there, who could be told to try later."""
         return False
+
+    def given_way_to(self) -> str | None:
+        """Name the run that was made in the place of this one, which fell due at an earlier time."""
+        return None
+
+    def stand_in_for_missed(self) -> tuple[datetime, ...]:
+        """Call off the other runs of the timetable that are due, and return when they were."""
+        return ()
 
     def task(self, function: Callable[P, R], name: str, run_name: str | None = None) -> Callable[P, R]:
         """Return what calls a part of the run.

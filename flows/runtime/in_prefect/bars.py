@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from uuid import UUID
 
+import httpx
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from poseshift.flows.experiment.progress import Step
+
+logger = logging.getLogger(__name__)
 
 SHOWN_STEPS = 20
 """A bar in Prefect's UI moves at most so many times, since every move is a request to its server."""
@@ -29,6 +34,14 @@ class PrefectBars:
         """Create or move the bar of a step; steps without parts have none."""
         if step.total <= 1:
             return
+        try:
+            # A server that is away holds up nothing: the bar moves again when it is back.
+            with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+                self._move(step)
+        except httpx.HTTPError as error:
+            logger.info("Prefect was not told how far %s is: %s", step.name, error)
+
+    def _move(self, step: Step) -> None:
         place = SHOWN_STEPS * step.done // step.total
         per_cent = 100.0 * step.done / step.total
         bar = self._bars.get(step.name)

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 from prefect import Flow
 
 from poseshift.flows.runtime.in_prefect.orchestrator import InPrefect
+from poseshift.flows.runtime.notify import crash_told
 from poseshift.flows.runtime.orchestrator import looked_after_by
 
 P = ParamSpec("P")
@@ -38,4 +39,6 @@ def flow_of(work: Callable[P, R], name: str, run_name: str, timeout_s: float) ->
 
     # Prefect looks for the types of parameters in the module where the wrapper was written.
     inside.__signature__ = signature(work, eval_str=True)  # type: ignore[attr-defined]
-    return Flow(fn=inside, name=name, flow_run_name=run_name, timeout_seconds=timeout_s)
+    return Flow(
+        fn=inside, name=name, flow_run_name=run_name, timeout_seconds=timeout_s, on_crashed=[crash_told]
+    )

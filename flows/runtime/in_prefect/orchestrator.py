@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from prefect import Task
@@ -18,6 +19,8 @@ from prefect.utilities.urls import url_for
 
 from poseshift.flows.experiment.progress import progress_to
 from poseshift.flows.runtime.in_prefect.bars import PrefectBars
+from poseshift.flows.runtime.in_prefect.marks import mark_process
+from poseshift.flows.runtime.in_prefect.missed import covered_by, stand_in_for_missed
 from poseshift.flows.runtime.logs import logged_to
 from poseshift.flows.runtime.orchestrator import Orchestrator
 
@@ -49,13 +52,22 @@ class InPrefect(Orchestrator):
         run = _flow_run()
         return run is not None and run.deployment_id is not None
 
+    def given_way_to(self) -> str | None:
+        """Name the run of the same timetable that began after this one was due."""
+        return covered_by()
+
+    def stand_in_for_missed(self) -> tuple[datetime, ...]:
+        """Cancel the other runs of the timetable that are due."""
+        return stand_in_for_missed()
+
     def task(self, function: Callable[P, R], name: str, run_name: str | None = None) -> Callable[P, R]:
         """Return a Prefect task of its own state and name."""
         return Task(fn=function, name=name, task_run_name=run_name)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Send log and steps to Prefect's UI."""
+        """Send log and steps to Prefect's UI, and say which process the run is."""
+        mark_process()
         handler = APILogHandler()
         handler.addFilter(_InsideRun())
         with logged_to(handler), progress_to(PrefectBars()):

@@ -1,0 +1,1 @@
+"""Leftovers of runs that were killed: found, explained, and mended on request."""

@@ -1,0 +1,196 @@
+"""What SIGKILL leaves on a real Prefect server and of a temporary one; a healthy run keeps what it has."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
+from typing import Protocol
+from uuid import UUID
+
+import psutil
+import pytest
+import torch
+from prefect import flow
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.context import FlowRunContext
+
+from poseshift.flows.doctor import prefect_side, servers
+from poseshift.flows.doctor.finding import Finding, mended
+from poseshift.flows.runtime.in_prefect.marks import process_of
+from poseshift.flows.runtime.in_prefect.slots import slot_name, training_slot
+
+HOLDER = """
+import sys, time
+import torch
+from prefect import flow
+from prefect.context import FlowRunContext
+from poseshift.flows.runtime.in_prefect.orchestrator import InPrefect
+from poseshift.flows.runtime.logs import recorded
+from poseshift.flows.runtime.orchestrator import looked_after_by
+from poseshift.flows.runtime.in_prefect.slots import training_slot
+
+@flow(name="train for long")
+def hold():
+    with looked_after_by(InPrefect()), recorded(), training_slot(torch.device(sys.argv[1])):
+        print(FlowRunContext.get().flow_run.id, flush=True)
+        time.sleep(300)
+
+hold()
+"""
+
+TEMPORARY = """
+import time
+from prefect.server.api.server import SubprocessASGIServer
+server = SubprocessASGIServer()
+server.start()
+print(server.server_process.pid, flush=True)
+time.sleep(300)
+"""
+
+
+class PrefectServer(Protocol):
+    environment: Mapping[str, str]
+
+
+@pytest.fixture
+def client(connected: PrefectServer) -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as client:
+        yield client
+
+
+@contextmanager
+def holding(server: PrefectServer, device: str) -> Iterator[tuple[subprocess.Popen[str], UUID]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, device],
+        env=dict(server.environment),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        yield process, UUID(process.stdout.readline().strip())
+    finally:
+        process.kill()
+        process.wait()
+
+
+def found(kind: str) -> list[Finding]:
+    return [one.finding for one in prefect_side.look() if one.finding.kind == kind]
+
+
+def test_a_killed_training(client: SyncPrefectClient, connected: PrefectServer) -> None:
+    name = slot_name(torch.device("mtia:5"))
+    with holding(connected, "mtia:5") as (process, run):
+        assert found("flow run") == []
+        assert found("slot") == []
+        marked = process_of(client.read_flow_run(run))
+        assert marked is not None
+        assert (marked.pid, marked.lives()) == (process.pid, True)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert client.read_global_concurrency_limit_by_name(name).active_slots == 1
+        (slot,), (dead,) = found("slot"), found("flow run")
+        assert slot.where == name
+        assert str(run) in dead.where
+        assert {one.state for one in mended(prefect_side.look()).findings} == {"mended"}
+    assert client.read_global_concurrency_limit_by_name(name).active_slots == 0
+    state = client.read_flow_run(run).state
+    assert state is not None
+    assert state.is_crashed()
+    assert str(process.pid) in str(state.message)
+    assert list(prefect_side.look()) == []
+
+
+def test_the_next_run_takes_a_dead_holders_slot_at_once(
+    client: SyncPrefectClient, connected: PrefectServer
+) -> None:
+    device = torch.device("mtia:6")
+    inside = threading.Event()
+
+    @flow(name="train after")
+    def after() -> None:
+        with training_slot(device):
+            inside.set()
+
+    with holding(connected, "mtia:6") as (process, _), ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(copy_context().run, after)
+        assert not inside.wait(8)  # it lives
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        waiting.result(60)  # the lease would last fifteen minutes
+        assert inside.is_set()
+    mended(prefect_side.look())
+
+
+def test_a_slot_whose_lease_the_server_forgot(client: SyncPrefectClient) -> None:
+    device = torch.device("mtia:7")
+    name = slot_name(device)
+
+    @flow(name="train healthy")
+    def healthy() -> tuple[int, int]:
+        with training_slot(device):
+            client.update_global_concurrency_limit(name, _limit(2))
+            client.increment_concurrency_slots(names=[name], slots=1, mode="concurrency")
+            assert [one.where for one in found("slot")] == [name]
+            before = int(client.read_global_concurrency_limit_by_name(name).active_slots)
+            cured = mended(one for one in prefect_side.look() if one.finding.kind == "slot")
+            assert [one.state for one in cured.findings] == ["mended"]
+            return before, int(client.read_global_concurrency_limit_by_name(name).active_slots)
+
+    assert healthy() == (2, 1)  # the healthy run keeps its own
+    assert client.read_global_concurrency_limit_by_name(name).active_slots == 0
+
+
+def _limit(slots: int) -> object:
+    from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+
+    return GlobalConcurrencyLimitUpdate(limit=slots)
+
+
+def test_a_run_of_another_machine_is_not_touched(client: SyncPrefectClient) -> None:
+    @flow(name="elsewhere")
+    def elsewhere() -> None:
+        context = FlowRunContext.get()
+        assert context is not None
+        assert context.flow_run is not None
+        gone = {"host": "elsewhere", "boot": "x", "pid": 1, "started_s": 1.0}
+        client.update_flow_run_labels(context.flow_run.id, {"poseshift.process": json.dumps(gone)})
+        assert found("flow run") == []
+
+    elsewhere()
+
+
+@pytest.mark.slow
+def test_a_temporary_server_whose_command_was_killed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = tmp_path_factory.mktemp("home")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_API")}
+    command = subprocess.Popen(
+        [sys.executable, "-c", TEMPORARY],
+        env={**environment, "PREFECT_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert command.stdout is not None
+    server = psutil.Process(int(command.stdout.readline()))
+
+    def listed() -> list[str]:
+        return [one.finding.where for one in servers.look()]
+
+    try:
+        assert f"process {server.pid}" not in listed()  # its command lives
+        command.send_signal(signal.SIGKILL)
+        command.wait()
+        assert f"process {server.pid}" in listed()
+        (own,) = (one for one in servers.look() if one.finding.where == f"process {server.pid}")
+        assert mended([own]).findings[0].state == "mended"
+        assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
+    finally:
+        command.kill()
+        if server.is_running():
+            server.kill()
