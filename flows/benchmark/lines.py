@@ -18,6 +18,7 @@ from poseshift.adaptation.method_parts import Labels
 from poseshift.adaptation.selection import Criteria, SelectionConfig
 from poseshift.adaptation.tuning_config import TuningCheck
 from poseshift.augmentation.collapse import Health
+from poseshift.augmentation.detector_noise import NO_NOISE, DetectorErrors, DetectorNoise, is_quiet
 from poseshift.flows.benchmark.content import Content
 from poseshift.flows.benchmark.domains import DOMAINS, DomainName, TargetDomain
 from poseshift.flows.benchmark.forms import FormName
@@ -98,6 +99,8 @@ class Job(JobLabel):
     """How pixels become the network's input."""
     rays: Rays = RaysOff()
     """Whether answers are put on the rays of their keypoints."""
+    detector_noise: DetectorNoise = Field(default=NO_NOISE, exclude_if=is_quiet)
+    """A detector's errors on the labelled keypoints."""
     selection: SelectionConfig = SelectionConfig()
     """How the label-free criteria are measured."""
 
@@ -114,6 +117,7 @@ class Job(JobLabel):
             lifter=self.lifter_config,
             encoding=self.encoding,
             rays=self.rays,
+            detector_noise=self.detector_noise,
             schedule=self.schedule,
             seed=self.seed,
         )
@@ -184,6 +188,8 @@ class RunLine(FrozenModel):
     """Last check of learned augmentation, which says whether its generator follows the poses."""
     tuning: tuple[TuningCheck, ...] = ()
     """What answers to target keypoints were like while the lifter was tuned on them."""
+    detector: DetectorErrors | None = Field(default=None, exclude_if=is_left_out)
+    """The detector's errors that labelled keypoints were given."""
     given_up: str | None = None
     """Why the run was given up; None for a run that reached its end."""
     seconds: float

@@ -135,6 +135,7 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
         ),
         augmentation=None if taught is None or not taught.fitted.health else taught.fitted.health[-1],
         tuning=() if taught is None else taught.fitted.tuning,
+        detector=None if taught is None else taught.detector,
         given_up=given_up,
         seconds=perf_counter() - started,
         device=_name_of(device),

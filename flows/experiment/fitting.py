@@ -10,17 +10,27 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
+from pydantic import Field
 
 from poseshift.adaptation.candidates import CandidateRecorder, record_last_epoch
 from poseshift.adaptation.config import Adaptation
+from poseshift.adaptation.detector_fit import errors_of
 from poseshift.adaptation.gravity import CameraGravity
 from poseshift.adaptation.plan import AdaptationPlan, needs_learned_gravity, plan
 from poseshift.adaptation.rollback import AdaptedFit, fit_with_rollback
 from poseshift.adaptation.selection import SelectionConfig, measure
 from poseshift.adaptation.tuning import TargetLoss
+from poseshift.augmentation.detector_noise import (
+    NO_NOISE,
+    DetectedKeypoints,
+    DetectorErrors,
+    DetectorNoise,
+    is_quiet,
+)
 from poseshift.augmentation.lengths import subject_lengths
 from poseshift.flows.experiment.initial import start_from
 from poseshift.geometry.bones import BoneStatistics
+from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
@@ -57,6 +67,8 @@ class Teaching(FrozenModel):
     """How pixels become its input."""
     rays: Rays = RaysOff()
     """Whether answers are put on the rays of their keypoints."""
+    detector_noise: DetectorNoise = Field(default=NO_NOISE, exclude_if=is_quiet)
+    """A detector's errors on the labelled keypoints."""
     schedule: Schedule
     """Epochs, batch size, learning rate."""
     seed: int
@@ -100,6 +112,8 @@ class Taught:
         Labelled poses, and poses of the target, that lack a keypoint.
     answer : Answer
         What is done to the lifter's output.
+    detector : DetectorErrors or None
+        The errors that labelled keypoints were given.
     """
 
     lifter: Lifter
@@ -109,6 +123,7 @@ class Taught:
     left_out: int
     target_left_out: int
     answer: Answer
+    detector: DetectorErrors | None
 
 
 def teach(
@@ -160,6 +175,7 @@ def teach(
     if initial is not None:
         start_from(lifter, initial)
     labelled = labelled.on_skeleton(lifter.skeleton)
+    errors = errors_of(teaching.detector_noise, target)
     target = None if target is None else target.on_skeleton(lifter.skeleton)
     given, labelled = len(labelled), labelled.without_gaps()
     left_out = given - len(labelled)
@@ -177,6 +193,7 @@ def teach(
             record(log)
         on_epoch(log)
 
+    noise = () if errors is None else (DetectedKeypoints(errors, skeleton(lifter.skeleton), "filled"),)
     if adaptation.learner is None:
         fit_one = partial(_fit_plainly, lifter, chosen, poses, teaching.schedule, adaptation.beside)
     else:
@@ -185,6 +202,7 @@ def teach(
         run_dir=folder / TRAINING,
         seed=teaching.seed,
         transforms=adaptation.transforms,
+        after=noise,
         rays=teaching.rays,
         on_epoch=after_epoch,
     )
@@ -199,6 +217,7 @@ def teach(
         left_out=left_out,
         target_left_out=0 if target is None else int((~target.whole).sum()),
         answer=answer_of(teaching, labelled),
+        detector=errors,
     )
 
 
@@ -294,6 +313,7 @@ def _fit_plainly(
     run_dir: Path,
     seed: int,
     transforms: Sequence[BatchTransform],
+    after: Sequence[BatchTransform],
     rays: Rays,
     on_epoch: EpochListener,
 ) -> AdaptedFit:
@@ -305,7 +325,7 @@ def _fit_plainly(
         schedule,
         run_dir=run_dir,
         seed=seed,
-        transforms=transforms,
+        transforms=(*transforms, *after),
         rays=rays,
         beside=beside,
         on_epoch=on_epoch,

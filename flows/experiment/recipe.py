@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from pydantic_core import ErrorDetails
 
 from poseshift.adaptation.methods import METHODS, Method, MethodChoice, Role
+from poseshift.augmentation.detector_noise import DetectorNoise
 from poseshift.geometry.skeleton import SKELETONS
 from poseshift.storage.columns import Selection
 from poseshift.storage.model import FrozenModel, Name, UserPath, home_written_out, is_left_out
@@ -163,6 +164,8 @@ class Recipe(FrozenModel):
     """Encoding of the input for every method, in place of the methods' own: screen, ray or perspective."""
     rays: Rays | None = None
     """Whether answers are put on their keypoints' rays, in place of the methods' own: off, snap or blend."""
+    detector_noise: DetectorNoise | None = Field(default=None, exclude_if=is_left_out)
+    """A detector's errors on the source's keypoints, in place of the methods' own: off, fitted or fixed."""
     schedule: Schedule = Schedule()
     """Epochs, batch size, learning rate; the same for every lifter of the recipe."""
     selection: CheckpointChoice = "last"
@@ -259,11 +262,16 @@ class Recipe(FrozenModel):
     @property
     def entries(self) -> tuple[Method, ...]:
         """Every method that is trained, in the order of the results: baselines, adapted ones, references."""
-        given = {"encoding": self.encoding, "rays": self.rays}
+        given = {"encoding": self.encoding, "rays": self.rays, "detector_noise": self.detector_noise}
         override = {name: value for name, value in given.items() if value is not None}
+        # The target's own keypoints are the detector's already.
+        of_target = {name: value for name, value in override.items() if name != "detector_noise"}
         order: tuple[Role, ...] = ("baseline", "adapted", "reference")
         ordered = sorted((*self.compare, self.method), key=lambda method: order.index(method.role))
-        return tuple(method.model_copy(update=override) for method in ordered)
+        return tuple(
+            method.model_copy(update=override if method.labels == "source" else of_target)
+            for method in ordered
+        )
 
     @property
     def required_test(self) -> Test:
