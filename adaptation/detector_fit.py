@@ -2,9 +2,9 @@
 
 What changes from frame to frame faster than people move is the detector's: the spread of a joint is that of
 its fourth differences in time, outliers are far from the median of the neighbouring frames, and exchanged
-sides are found as in :mod:`poseshift.preprocessing.domain.swaps`. Joints that are always the same weighted sum
-of others are computed and not seen. Errors that last longer than a few frames, such as a joint that is always
-found too high, do not show here.
+sides are found as in :mod:`poseshift.preprocessing.domain.swaps`. Joints that are always the same weighted
+sum of others are computed and not seen. Errors that last longer than a few frames, such as a joint that is
+always found too high, do not show here; where frames are few per second, motion counts as spread.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from poseshift.augmentation.detector_noise import (
-    LIMBS,
     DetectorErrors,
     DetectorNoise,
     JointErrors,
@@ -27,7 +26,7 @@ from poseshift.augmentation.detector_noise import (
     Swaps,
 )
 from poseshift.geometry.skeleton import HUMAN36M_17
-from poseshift.preprocessing.domain.swaps import find_swaps, mend_swaps, sides
+from poseshift.preprocessing.domain.swaps import LIMBS, find_swaps, mend_swaps, sides
 from poseshift.storage.columns import CameraPoses
 
 Float64 = NDArray[np.float64]
@@ -141,7 +140,7 @@ def fit_errors(target: CameraPoses) -> DetectorErrors:
     for _ in range(2):  # spreads without the outliers, outliers by those spreads
         lost = [_outliers(track, spread) for track in tracks]
         spread = _spread(tracks, lost)
-    whole = np.isfinite(target.keypoints_px).all(axis=-1)
+    whole = np.asarray(np.isfinite(target.keypoints_px).all(axis=-1))
     dropped, dropped_frames = _dropped(target, whole)
     filled = _filled_spread(tracks, lost, dropped_frames, spread)
     outliers = np.concatenate(lost).sum(axis=0) / np.maximum(
@@ -181,7 +180,7 @@ def _tracks(target: CameraPoses) -> Iterator[_Track]:
 
 
 def _track(seen: Float64, fps: float) -> _Track:
-    there = np.isfinite(seen).all(axis=-1, keepdims=True)
+    there = np.asarray(np.isfinite(seen).all(axis=-1, keepdims=True))
     with_marks = np.concatenate([np.where(there, seen, 0), there], axis=-1).astype(np.float32)
     found = find_swaps(with_marks, fps)
     mended = mend_swaps(with_marks, found)
@@ -199,7 +198,7 @@ def _track(seen: Float64, fps: float) -> _Track:
 
 
 def _size(seen: Float64, there: Bool) -> Float64:
-    """Larger side of the box, (frames,): a running median, the track's where fewer than two joints are seen."""
+    """Larger side of the box, (frames,): running median; the track's where fewer than two joints are seen."""
     low = np.where(there, seen, np.inf).min(axis=1)
     high = np.where(there, seen, -np.inf).max(axis=1)
     sides_px = np.where(there.sum(axis=(1, 2)) >= 2, (high - low).max(axis=-1), np.nan)
@@ -222,10 +221,7 @@ def _spread(tracks: list[_Track], lost: list[Bool]) -> Float64:
     fourth = joined.transpose(1, 0, 2).reshape(joined.shape[1], -1)
     usual = np.nanmedian(np.abs(fourth)) if np.isfinite(fourth).any() else 0.0
     of_joint = np.array(
-        [
-            np.nanmedian(np.abs(one)) if np.isfinite(one).sum() >= FEWEST_FRAMES else usual
-            for one in fourth
-        ]
+        [np.nanmedian(np.abs(one)) if np.isfinite(one).sum() >= FEWEST_FRAMES else usual for one in fourth]
     )
     return of_joint * _MAD_TO_DEVIATION / _FOURTH_NORM
 
@@ -250,11 +246,11 @@ def _nanmedian(windows: Float64) -> Float64:
 
 
 def _dropped(target: CameraPoses, whole: Bool) -> tuple[Float64, float]:
-    """Share of the frames that each joint is not seen in, of those with a person, and mean length of a gap."""
-    person = whole.any(axis=1)
+    """Share of the frames with a person that each joint is not seen in, and mean length of a gap."""
+    person = np.asarray(whole.any(axis=1))
     if not person.any():
         raise ValueError("the target shows no person in any frame; select other frames or another detector")
-    gaps = ~whole & person[:, None]
+    gaps = np.asarray(~whole & person[:, None])
     starts = gaps.copy()
     starts[1:] &= ~(gaps[:-1] & target.same_view[:, None])
     share = gaps[person].mean(axis=0)

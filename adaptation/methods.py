@@ -317,14 +317,18 @@ def _add_diverse(
     adaptation: Adaptation,
     detector_noise: DetectorNoise = NO_NOISE,
 ) -> None:
-    """Add a method of all diversity; they have their encoding and rays in common."""
+    """Add a method of all diversity; they have their encoding in common.
+
+    Answers are put on the rays of exact keypoints. A lifter that has learned what a detector does wrong is
+    nearer to the truth than the keypoints are (docs/poseda.md).
+    """
     _add(
         name,
         label,
         description,
         adaptation=adaptation,
         encoding="perspective",
-        rays=RaysSnap(),
+        rays=RaysSnap() if detector_noise == NO_NOISE else RaysOff(),
         detector_noise=detector_noise,
     )
 

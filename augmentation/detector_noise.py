@@ -18,17 +18,14 @@ from torch import Tensor
 
 from poseshift.augmentation.draws import draw_normal, draw_uniform
 from poseshift.geometry.skeleton import Skeleton
+from poseshift.preprocessing.domain.swaps import LIMBS
 from poseshift.storage.model import FrozenModel, is_still
 from poseshift.training.batches import Batch
 from poseshift.training.constants import constant, indices
 
-LIMBS: Mapping[str, tuple[str, ...]] = {
-    "legs": ("hip", "knee", "ankle"),
-    "arms": ("shoulder", "elbow", "wrist"),
-}
-"""Joints of one side that change sides together."""
-
-LIMB_JOINTS = tuple(f"{side}_{joint}" for limb in LIMBS.values() for joint in limb for side in ("left", "right"))
+LIMB_JOINTS = tuple(
+    f"{side}_{joint}" for joints in LIMBS.values() for joint in joints for side in ("left", "right")
+)
 """What every detector places itself."""
 
 
@@ -69,7 +66,7 @@ class DetectorErrors(FrozenModel):
     """Mean number of successive frames in which a joint is not seen."""
     truncated: bool = False
     """Whether joints outside the image are not seen."""
-    assembled: dict[str, dict[str, float]] = {}
+    assembled: dict[str, dict[str, float]] = Field(default_factory=dict)
     """Joints that are weighted sums of others, after all errors: name to names and weights."""
 
     @property
@@ -293,4 +290,3 @@ def runs_of(
         state = torch.where(state, draw >= ends, draw < begins)
         states.append(state)
     return torch.stack(states, dim=1)
-
