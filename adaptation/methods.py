@@ -316,8 +316,9 @@ def _add_diverse(
     description: str,
     adaptation: Adaptation,
     detector_noise: DetectorNoise = NO_NOISE,
+    encoding: EncodingName = "perspective",
 ) -> None:
-    """Add a method of all diversity; they have their encoding in common.
+    """Add a method of all diversity.
 
     Answers are put on the rays of exact keypoints. A lifter that has learned what a detector does wrong is
     nearer to the truth than the keypoints are (docs/poseda.md).
@@ -327,7 +328,7 @@ def _add_diverse(
         label,
         description,
         adaptation=adaptation,
-        encoding="perspective",
+        encoding=encoding,
         rays=RaysSnap() if detector_noise == NO_NOISE else RaysOff(),
         detector_noise=detector_noise,
     )
@@ -467,6 +468,14 @@ _add_diverse(
     "As diverse_both_mixed, source keypoints with the errors that the target's detector shows.",
     adaptation=_diverse("both", rotation="mixed"),
     detector_noise=NoiseFitted(),
+)
+_add_diverse(
+    "diverse_both_mixed_detected_seen",
+    "Both positions, all diversity, fitted noise, seen",
+    "As diverse_both_mixed_detected, the lifter is told which joints were seen.",
+    adaptation=_diverse("both", rotation="mixed"),
+    detector_noise=NoiseFitted(),
+    encoding="perspective_and_seen",
 )
 _add_diverse(
     "self_training",

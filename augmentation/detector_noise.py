@@ -58,7 +58,7 @@ class Swaps(FrozenModel):
 class DetectorErrors(FrozenModel):
     """What a detector does wrong."""
 
-    joints: dict[str, JointErrors]
+    joints: dict[str, JointErrors] = Field(default_factory=dict)
     """By name of the joint; joints of a skeleton that are not named are exact."""
     swaps: Swaps = Swaps()
     """Exchanged sides."""
@@ -68,6 +68,14 @@ class DetectorErrors(FrozenModel):
     """Whether joints outside the image are not seen."""
     assembled: dict[str, dict[str, float]] = Field(default_factory=dict)
     """Joints that are weighted sums of others, after all errors: name to names and weights."""
+
+    def with_gaps(self, skeleton: Skeleton, least: float) -> DetectorErrors:
+        """Have every joint of a skeleton missing in this share of the frames at least."""
+        known = {name: self.joints.get(name, JointErrors()) for name in skeleton.joint_names}
+        more = {
+            name: one.model_copy(update={"dropped": max(one.dropped, least)}) for name, one in known.items()
+        }
+        return self.model_copy(update={"joints": {**self.joints, **more}})
 
     @property
     def words(self) -> str:

@@ -56,6 +56,31 @@ def interpolated(poses: CameraPoses) -> CameraPoses:
     return replace(poses, keypoints_px=keypoints)
 
 
+FEWEST_JOINTS = 6
+"""Joints of which fewer say next to nothing of a pose."""
+
+
+def with_people_filled(poses: CameraPoses) -> CameraPoses:
+    """Fill the frames in which a person was hardly seen, and leave the gaps of single joints.
+
+    Parameters
+    ----------
+    poses : CameraPoses
+        As for :func:`interpolated`. A joint that is in no frame of a view stays NaN.
+    """
+    hardly = np.isfinite(poses.keypoints_px).all(axis=-1).sum(axis=1) < FEWEST_JOINTS
+    if not hardly.any():
+        return poses
+    keypoints = poses.keypoints_px.copy()
+    for rows in np.split(np.arange(len(poses)), np.flatnonzero(~poses.same_view) + 1):
+        bare = rows[hardly[rows]]
+        joints = np.isfinite(keypoints[rows]).all(axis=-1).any(axis=0)
+        if len(bare) and joints.any():
+            filled = fill_gaps(keypoints[rows][:, joints], poses.frame[rows])
+            keypoints[np.ix_(bare, np.flatnonzero(joints))] = filled[hardly[rows]]
+    return replace(poses, keypoints_px=keypoints)
+
+
 def fill_gaps(keypoints: Float32, frames: NDArray[np.integer]) -> Float32:
     """Interpolate each joint linearly in time where it is NaN.
 

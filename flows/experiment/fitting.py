@@ -52,6 +52,9 @@ EpochListener = Callable[[EpochLog], None]
 BODY_MARGIN = 0.25
 """By how much an answer may be larger than the largest person that was learned from."""
 
+LEAST_DROPPED = 0.05
+"""Share of the joints that are hidden in training at least, where a channel tells the lifter of it."""
+
 TRAINING, CANDIDATES = "training", "candidates"
 """Folders of the state to resume from and of every epoch's weights, inside the folder of the work."""
 
@@ -193,7 +196,7 @@ def teach(
             record(log)
         on_epoch(log)
 
-    noise = () if errors is None else (DetectedKeypoints(errors, skeleton(lifter.skeleton), "filled"),)
+    noise = _noise(errors, chosen, lifter)
     if adaptation.learner is None:
         fit_one = partial(_fit_plainly, lifter, chosen, poses, teaching.schedule, adaptation.beside)
     else:
@@ -219,6 +222,15 @@ def teach(
         answer=answer_of(teaching, labelled),
         detector=errors,
     )
+
+
+def _noise(errors: DetectorErrors | None, seen_by: Encoding, lifter: Lifter) -> tuple[BatchTransform, ...]:
+    """Give labelled keypoints a detector's errors, and gaps where the encoding tells the lifter of them."""
+    joint_set = skeleton(lifter.skeleton)
+    if seen_by.sees_gaps:
+        known = DetectorErrors() if errors is None else errors
+        return (DetectedKeypoints(known.with_gaps(joint_set, LEAST_DROPPED), joint_set, "nan"),)
+    return () if errors is None else (DetectedKeypoints(errors, joint_set, "filled"),)
 
 
 def answer_of(teaching: Teaching, labelled: CameraPoses) -> Answer:
