@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
-from poseshift.storage.schema import Float32
+from poseshift.storage.filling import fill_gaps
 
 
 class NeverDetectedError(ValueError):
@@ -79,34 +78,3 @@ def with_people_filled(poses: CameraPoses) -> CameraPoses:
             filled = fill_gaps(keypoints[rows][:, joints], poses.frame[rows])
             keypoints[np.ix_(bare, np.flatnonzero(joints))] = filled[hardly[rows]]
     return replace(poses, keypoints_px=keypoints)
-
-
-def fill_gaps(keypoints: Float32, frames: NDArray[np.integer]) -> Float32:
-    """Interpolate each joint linearly in time where it is NaN.
-
-    Before the first frame that has the joint it stays where it is in that one, and after the last likewise.
-
-    Parameters
-    ----------
-    keypoints : array of float32 of shape (n, joints, 2)
-        Of one view; every joint is there in some frame.
-    frames : array of integers of shape (n,)
-        Frame numbers, rising.
-
-    Returns
-    -------
-    array of float32 of shape (n, joints, 2)
-        What was there is unchanged.
-    """
-    seen = np.isfinite(keypoints).all(axis=-1)
-    row = np.arange(len(frames))[:, None]
-    before = np.maximum.accumulate(np.where(seen, row, -1))
-    after = np.minimum.accumulate(np.where(seen, row, len(frames))[::-1])[::-1]
-    before, after = np.where(before < 0, after, before), np.where(after == len(frames), before, after)
-    time = np.asarray(frames, dtype=np.float64)
-    span = time[after] - time[before]
-    share = (time[:, None] - time[before]) / np.where(span > 0, span, 1)
-    share = np.where(span > 0, share, 0)[..., None]
-    joint = np.arange(keypoints.shape[1])
-    first, last = keypoints[before, joint].astype(np.float64), keypoints[after, joint].astype(np.float64)
-    return np.asarray(first + share * (last - first), dtype=np.float32)

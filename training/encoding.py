@@ -3,9 +3,9 @@
 ``screen`` is VideoPose3D's normalisation. ``ray`` undistorts and applies the inverse intrinsics, so that
 the focal length and the image's size no longer show. ``perspective`` follows PersPose (ICCV 2025), carried
 over from images to keypoints: the camera is turned until it looks at the person, the extent is divided out
-and given as a channel of its own; the 3D targets turn with the camera and predictions are turned back. Each of
-them comes with a channel that says which joints were seen, for keypoints with gaps. An
-encoding is part of a trained lifter: another one makes its weights meaningless.
+and given as a channel of its own; the 3D targets turn with the camera and predictions are turned back. Each
+of them comes with a channel that says which joints were seen, for keypoints with gaps. An encoding is part of
+a trained lifter: another one makes its weights meaningless.
 """
 
 from __future__ import annotations

@@ -137,6 +137,7 @@ def teach(
     gravity_file: Path,
     device: torch.device,
     *,
+    detected: CameraPoses | None = None,
     initial: Path | None = None,
     watching: Watching | None = None,
     on_epoch: EpochListener = lambda log: None,
@@ -158,6 +159,9 @@ def teach(
         Keeps what is found of the target cameras' gravity; trainings of the same data and seed may share it.
     device : torch.device
         Where to train.
+    detected : CameraPoses or None
+        The target as its detector left it, where gaps have been filled in ``target``; a detector's errors are
+        fitted to it.
     initial : Path or None
         Folder of a trained lifter of the same kind, whose weights are the first ones.
     watching : Watching or None
@@ -178,7 +182,7 @@ def teach(
     if initial is not None:
         start_from(lifter, initial)
     labelled = labelled.on_skeleton(lifter.skeleton)
-    errors = errors_of(teaching.detector_noise, target)
+    errors = errors_of(teaching.detector_noise, target if detected is None else detected)
     target = None if target is None else target.on_skeleton(lifter.skeleton)
     given, labelled = len(labelled), labelled.without_gaps()
     left_out = given - len(labelled)

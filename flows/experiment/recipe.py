@@ -20,7 +20,7 @@ from poseshift.adaptation.methods import METHODS, Method, MethodChoice, Role
 from poseshift.augmentation.detector_noise import DetectorNoise
 from poseshift.geometry.skeleton import SKELETONS
 from poseshift.storage.columns import Selection
-from poseshift.storage.model import FrozenModel, Name, UserPath, home_written_out, is_left_out
+from poseshift.storage.model import FrozenModel, Name, UserPath, home_written_out, is_left_out, is_still
 from poseshift.storage.provenance import digest_json
 from poseshift.storage.registry import load_plugins
 from poseshift.storage.schema import Dataset, PositionsKind
@@ -57,6 +57,8 @@ class StoredData(FrozenModel):
     """Root of the raw release tree; leave it out to use the store as it is."""
     keypoints: str = "ground_truth"
     """2D keypoints to use: ground_truth, or the name of a detector whose results the store holds."""
+    least_confidence: float = Field(default=0.0, ge=0, exclude_if=is_still(0.0))
+    """Joints that a detector is less sure of count as not seen."""
     snapshot: str | None = None
     """Snapshot of the store to read, however far it has moved on; the newest one when left out."""
 
@@ -79,6 +81,8 @@ class PoseData(StoredData):
     """Cameras to use, by the data set's own names; all of them when left out."""
     frame_step: int = Field(default=1, ge=1)
     """Use every n-th frame, counted from each trial's first."""
+    longest_gap_s: float = Field(default=0.0, ge=0, exclude_if=is_still(0.0))
+    """Joints that are not seen for at most so many seconds are filled in over time; 0 fills nothing."""
     positions: PositionsKind | None = Field(default=None, exclude_if=is_left_out)
     """Which 3D is learned: annotated (true sizes) or universal (one size for all people, MPI-INF-3DHP).
 
@@ -95,6 +99,8 @@ class PoseData(StoredData):
             frame_step=self.frame_step,
             positions=self.positions,
             keypoints=self.keypoints,
+            least_confidence=self.least_confidence,
+            longest_gap_s=self.longest_gap_s,
         )
 
 

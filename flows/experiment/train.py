@@ -22,7 +22,7 @@ from poseshift.adaptation.selection import SelectionConfig
 from poseshift.adaptation.tuning_config import TuningCheck
 from poseshift.augmentation.checkpoint import save_generator
 from poseshift.augmentation.collapse import Health
-from poseshift.augmentation.detector_noise import DetectorErrors
+from poseshift.augmentation.detector_noise import DetectorErrors, NoiseFitted
 from poseshift.flows.experiment.data import DataInputs, OpenData, open_poses
 from poseshift.flows.experiment.fitting import (
     CANDIDATES,
@@ -39,7 +39,7 @@ from poseshift.flows.experiment.recipe import CheckpointChoice, PoseData
 from poseshift.flows.experiment.stage import StageOutcome, run_stage
 from poseshift.geometry.bones import bone_statistics
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import sampling_hz
+from poseshift.storage.columns import CameraPoses, sampling_hz
 from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.storage.provenance import git_commit, software_versions
 from poseshift.storage.registry import load_plugins, loaded_plugins
@@ -235,6 +235,7 @@ def take_part(training: SharedTraining) -> None:
         training.folder,
         training.folder / GRAVITY,
         Launch.here().own_device(resolve_device(job.device)),
+        detected=_detected(job, target),
         initial=job.initial,
     )
 
@@ -296,6 +297,7 @@ def _train(
             place,
             place / GRAVITY,
             device,
+            detected=_detected(job, target),
             initial=job.initial,
             watching=watching,
             on_epoch=on_epoch,
@@ -332,6 +334,12 @@ def _train(
     origins = learned_from(job, labelled, target, watched)
     _save(job, taught, record, inputs, origins, None if math.isnan(rate) else rate, place)
     return record
+
+
+def _detected(job: TrainingJob, target: OpenData | None) -> CameraPoses | None:
+    """Read the target once more as its detector left it, where gaps are filled and errors are fitted."""
+    fitted = isinstance(job.detector_noise, NoiseFitted)
+    return target.detected() if target is not None and fitted and target.data.longest_gap_s > 0 else None
 
 
 def learned_from(
