@@ -22,7 +22,7 @@ from poseshift.adaptation.viewpoint import (
 from poseshift.augmentation.conditional_generator import ConditionalGeneratorConfig
 from poseshift.augmentation.detector_noise import NO_NOISE, DetectorNoise, NoiseFitted, NoiseFixed
 from poseshift.storage.model import FrozenModel
-from poseshift.training.answer import Rays
+from poseshift.training.answer import Rays, RaysBlend
 from poseshift.training.encoding import EncodingName
 
 Labels = Literal["source", "target", "source_in_target"]
@@ -85,10 +85,16 @@ def parts_of(
         placement=_placement(labels, adaptation),
         viewpoint="as in the data" if aligned is None else _viewpoint(adaptation, aligned.viewpoint),
         augmentation=_augmentation(adaptation),
-        rays=f"{rays.kind}, in the loss" if rays.in_loss else rays.kind,
+        rays=_rays(rays),
         noise=_noise(detector_noise),
         tuning="none" if aligned is None or aligned.tuning is None else aligned.tuning.words,
     )
+
+
+def _rays(rays: Rays) -> str:
+    near = isinstance(rays, RaysBlend) and rays.farthest is not None
+    kind = f"{rays.kind} where near" if near else rays.kind
+    return f"{kind}, in the loss" if rays.in_loss else kind
 
 
 def _noise(noise: DetectorNoise) -> str:

@@ -51,7 +51,7 @@ from poseshift.augmentation.generator import BoneChanges, GeneratorConfig, Rando
 from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.registry import Registry
-from poseshift.training.answer import Rays, RaysOff, RaysSnap
+from poseshift.training.answer import FARTHEST_BELIEVED, Rays, RaysBlend, RaysOff, RaysSnap
 from poseshift.training.encoding import EncodingName
 
 Role = Literal["baseline", "adapted", "reference"]
@@ -320,8 +320,8 @@ def _add_diverse(
 ) -> None:
     """Add a method of all diversity.
 
-    Answers are put on the rays of exact keypoints. A lifter that has learned what a detector does wrong is
-    nearer to the truth than the keypoints are (docs/poseda.md).
+    Answers are put on the rays of exact keypoints. A lifter that has learned what a detector does wrong may be
+    nearer to the truth than a keypoint is, so its answers are put between (docs/poseda.md).
     """
     _add(
         name,
@@ -329,7 +329,7 @@ def _add_diverse(
         description,
         adaptation=adaptation,
         encoding=encoding,
-        rays=RaysSnap() if detector_noise == NO_NOISE else RaysOff(),
+        rays=RaysSnap() if detector_noise == NO_NOISE else RaysBlend(farthest=FARTHEST_BELIEVED),
         detector_noise=detector_noise,
     )
 

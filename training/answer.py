@@ -74,6 +74,9 @@ Rays = Annotated[RaysOff | RaysSnap | RaysBlend, Field(discriminator="kind"), Be
 AS_IT_IS = RaysOff()
 """The output as it is."""
 
+FARTHEST_BELIEVED = 3.0
+"""Deviations beyond which a detection is believed no more, where a method does not believe all."""
+
 _REFERENCE_WIDTH_PX = 1000.0
 
 
