@@ -108,7 +108,7 @@ def errors_of(noise: DetectorNoise, target: CameraPoses | None) -> DetectorError
             "detector noise is to be fitted to a target's keypoints and there is no target; add `target:` to "
             "the recipe, or state the noise: `detector_noise: fixed`"
         )
-    return fit_errors(target)
+    return fit_errors(target).at_least(noise.least_spread)
 
 
 def fit_errors(target: CameraPoses) -> DetectorErrors:

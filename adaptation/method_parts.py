@@ -100,7 +100,10 @@ def _rays(rays: Rays) -> str:
 def _noise(noise: DetectorNoise) -> str:
     if isinstance(noise, NoiseFixed):
         return f"fixed: {noise.errors.words}"
-    return "fitted to the target's keypoints" if isinstance(noise, NoiseFitted) else "off"
+    if isinstance(noise, NoiseFitted):
+        least = f", spread at least {100 * noise.least_spread:g} %" if noise.least_spread else ""
+        return f"fitted to the target's keypoints{least}"
+    return "off"
 
 
 def _placement(labels: Labels, adaptation: Adaptation) -> str:

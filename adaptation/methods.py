@@ -320,8 +320,8 @@ def _add_diverse(
 ) -> None:
     """Add a method of all diversity.
 
-    Answers are put on the rays of exact keypoints. A lifter that has learned what a detector does wrong may be
-    nearer to the truth than a keypoint is, so its answers are put between (docs/poseda.md).
+    Answers are put on the rays of exact keypoints. A lifter that has learned what a detector does wrong may
+    be nearer to the truth than a keypoint is, so its answers are put between (docs/poseda.md).
     """
     _add(
         name,

@@ -77,6 +77,14 @@ class DetectorErrors(FrozenModel):
         }
         return self.model_copy(update={"joints": {**self.joints, **more}})
 
+    def at_least(self, spread: float) -> DetectorErrors:
+        """Give every joint this spread at least."""
+        wider = {
+            name: one.model_copy(update={"spread": max(one.spread, spread)})
+            for name, one in self.joints.items()
+        }
+        return self.model_copy(update={"joints": wider})
+
     @property
     def words(self) -> str:
         """The errors in a line, for logs and reports."""
@@ -115,6 +123,15 @@ class NoiseFitted(FrozenModel):
     """Errors as the target's own keypoints show them, without labels."""
 
     kind: Literal["fitted"] = "fitted"
+    least_spread: float = Field(
+        default=0.0,
+        ge=0,
+        exclude_if=is_still(0.0),
+        description=(
+            "Least standard deviation of every joint, over the person's size: errors that last longer than a "
+            "few frames do not show in a track, least of all in one that its detector has smoothed."
+        ),
+    )
 
 
 class NoiseFixed(FrozenModel):

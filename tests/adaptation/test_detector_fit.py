@@ -124,5 +124,9 @@ def test_what_a_method_says_becomes_errors(walking) -> None:
     assert errors_of(NoiseOff(), walking) is None
     assert errors_of(NoiseFixed(spread=0.03), None) == NoiseFixed(spread=0.03).errors
     assert errors_of(NoiseFitted(), walking) == fit_errors(walking)
+    wider = errors_of(NoiseFitted(least_spread=0.01), walking)
+    assert wider is not None
+    assert {one.spread for one in wider.joints.values()} == {0.01}
+    assert wider.swaps == fit_errors(walking).swaps
     with pytest.raises(ValueError, match="no target; add `target:`"):
         errors_of(NoiseFitted(), None)
