@@ -41,6 +41,11 @@ _SIZE_FRAMES = 51
 _WINDOW = 5
 """Frames that a joint is compared within, the frame itself included."""
 
+_TOO_FEW = (
+    f"no view of the target shows a joint in {_WINDOW} successive frames, so the detector's noise cannot be "
+    "told from motion; take more frames (`frame_step: 1`), or state the noise: `detector_noise: fixed`"
+)
+
 FARTHEST_SPREADS, FARTHEST_SIZE = 6.0, 0.05
 """A joint is an outlier when it is farther from its neighbours' median than so many spreads, and than this
 share of the person's size."""
@@ -130,10 +135,7 @@ def fit_errors(target: CameraPoses) -> DetectorErrors:
         )
     tracks = [track for track in _tracks(target) if len(track.places) >= _WINDOW]
     if not tracks:
-        raise ValueError(
-            f"no view of the target has {_WINDOW} successive frames, so the detector's noise cannot be told "
-            "from motion; take more frames (`frame_step: 1`), or state the noise: `detector_noise: fixed`"
-        )
+        raise ValueError(_TOO_FEW)
     assembled = _assembled(tracks)
     lost = [np.zeros(track.places.shape[:2], dtype=np.bool_) for track in tracks]
     spread = _spread(tracks, lost)
@@ -219,7 +221,9 @@ def _spread(tracks: list[_Track], lost: list[Bool]) -> Float64:
         parts.append(track.over_size(fourth, _WINDOW // 2))
     joined = np.concatenate(parts)
     fourth = joined.transpose(1, 0, 2).reshape(joined.shape[1], -1)
-    usual = np.nanmedian(np.abs(fourth)) if np.isfinite(fourth).any() else 0.0
+    if not np.isfinite(fourth).any():
+        raise ValueError(_TOO_FEW)
+    usual = np.nanmedian(np.abs(fourth))
     of_joint = np.array(
         [np.nanmedian(np.abs(one)) if np.isfinite(one).sum() >= FEWEST_FRAMES else usual for one in fourth]
     )
@@ -269,10 +273,13 @@ def _filled_spread(tracks: list[_Track], lost: list[Bool], gap: float, spread: F
     if not parts:
         return spread
     away = np.concatenate(parts)
-    squares = np.where(np.isfinite(away), away, 0) ** 2
-    counted = np.maximum(1, np.isfinite(away).sum(axis=(0, 2)))
+    squares = (np.where(np.isfinite(away), away, 0) ** 2).sum(axis=(0, 2))
+    counted = np.isfinite(away).sum(axis=(0, 2))
+    # A joint that is never seen before, in and after the middle is filled as badly as the others.
+    usual = squares.sum() / max(1, counted.sum())
+    of_joint = np.where(counted > 0, squares / np.maximum(1, counted), usual)
     # The middle and both ends are noisy (1 + 1/4 + 1/4); the filled joint has the ends' noise alone.
-    motion = np.maximum(0, squares.sum(axis=(0, 2)) / counted - 1.5 * spread**2)
+    motion = np.maximum(0, of_joint - 1.5 * spread**2)
     return np.asarray(np.sqrt(motion + 0.5 * spread**2))
 
 
