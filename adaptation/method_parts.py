@@ -20,8 +20,9 @@ from poseshift.adaptation.viewpoint import (
     Viewpoint,
 )
 from poseshift.augmentation.conditional_generator import ConditionalGeneratorConfig
+from poseshift.augmentation.detector_noise import NO_NOISE, DetectorNoise, NoiseFitted, NoiseFixed
 from poseshift.storage.model import FrozenModel
-from poseshift.training.answer import Rays
+from poseshift.training.answer import Rays, RaysBlend
 from poseshift.training.encoding import EncodingName
 
 Labels = Literal["source", "target", "source_in_target"]
@@ -42,18 +43,27 @@ class Parts(FrozenModel):
     """How bodies and headings are changed."""
     rays: str
     """Whether answers are put on the rays of their keypoints."""
+    noise: str = "off"
+    """A detector's errors on the labelled keypoints."""
     tuning: str = "none"
     """What is learned from target keypoints alone, and whether it uses the extrinsics of their cameras."""
 
     def __str__(self) -> str:
         tuned = "" if self.tuning == "none" else f", tuned in the {self.tuning}"
+        noisy = "" if self.noise == "off" else f", detector noise {self.noise}"
         return (
             f"encoding {self.encoding}, placement {self.placement}, viewpoint {self.viewpoint}, "
-            f"augmentation {self.augmentation}, rays {self.rays}{tuned}"
+            f"augmentation {self.augmentation}, rays {self.rays}{noisy}{tuned}"
         )
 
 
-def parts_of(labels: Labels, adaptation: Adaptation, encoding: EncodingName, rays: Rays) -> Parts:
+def parts_of(
+    labels: Labels,
+    adaptation: Adaptation,
+    encoding: EncodingName,
+    rays: Rays,
+    detector_noise: DetectorNoise = NO_NOISE,
+) -> Parts:
     """Say what a method is made of.
 
     Parameters
@@ -66,6 +76,8 @@ def parts_of(labels: Labels, adaptation: Adaptation, encoding: EncodingName, ray
         How pixels become the network's input.
     rays : Rays
         Whether answers are put on the rays of their keypoints.
+    detector_noise : DetectorNoise
+        A detector's errors on the labelled keypoints.
     """
     aligned = alignment_of(adaptation)
     return Parts(
@@ -73,9 +85,25 @@ def parts_of(labels: Labels, adaptation: Adaptation, encoding: EncodingName, ray
         placement=_placement(labels, adaptation),
         viewpoint="as in the data" if aligned is None else _viewpoint(adaptation, aligned.viewpoint),
         augmentation=_augmentation(adaptation),
-        rays=f"{rays.kind}, in the loss" if rays.in_loss else rays.kind,
+        rays=_rays(rays),
+        noise=_noise(detector_noise),
         tuning="none" if aligned is None or aligned.tuning is None else aligned.tuning.words,
     )
+
+
+def _rays(rays: Rays) -> str:
+    near = isinstance(rays, RaysBlend) and rays.farthest is not None
+    kind = f"{rays.kind} where near" if near else rays.kind
+    return f"{kind}, in the loss" if rays.in_loss else kind
+
+
+def _noise(noise: DetectorNoise) -> str:
+    if isinstance(noise, NoiseFixed):
+        return f"fixed: {noise.errors.words}"
+    if isinstance(noise, NoiseFitted):
+        least = f", spread at least {100 * noise.least_spread:g} %" if noise.least_spread else ""
+        return f"fitted to the target's keypoints{least}"
+    return "off"
 
 
 def _placement(labels: Labels, adaptation: Adaptation) -> str:

@@ -38,12 +38,20 @@ from poseshift.augmentation.bodies import BodyDiversity
 from poseshift.augmentation.collapse import CollapseConfig
 from poseshift.augmentation.conditional_generator import ConditionalGeneratorConfig
 from poseshift.augmentation.config import AdversaryConfig, FeedbackConfig, UsefulnessConfig
+from poseshift.augmentation.detector_noise import (
+    NO_NOISE,
+    DetectorNoise,
+    NoiseFitted,
+    NoiseFixed,
+    NoiseOff,
+    is_quiet,
+)
 from poseshift.augmentation.discriminator import Critic, DiscriminatorConfig
 from poseshift.augmentation.generator import BoneChanges, GeneratorConfig, RandomRotations, Rotations
 from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.registry import Registry
-from poseshift.training.answer import Rays, RaysOff, RaysSnap
+from poseshift.training.answer import FARTHEST_BELIEVED, Rays, RaysBlend, RaysOff, RaysSnap
 from poseshift.training.encoding import EncodingName
 
 Role = Literal["baseline", "adapted", "reference"]
@@ -67,6 +75,8 @@ class Method(FrozenModel):
     """How pixels become the network's input: screen, ray or perspective."""
     rays: Rays = RaysOff()
     """Whether answers are put on the rays of their keypoints: off, snap or blend."""
+    detector_noise: DetectorNoise = Field(default=NO_NOISE, exclude_if=is_quiet)
+    """A detector's errors on the labelled keypoints: off, fitted (to the target's), or fixed ones."""
 
     @model_validator(mode="before")
     @classmethod
@@ -84,12 +94,22 @@ class Method(FrozenModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _detections_are_noisy(self) -> Method:
+        if self.labels == "target" and not isinstance(self.detector_noise, NoiseOff):
+            raise ValueError(
+                f"method {self.name} learns the target's own keypoints, which have the detector's errors; "
+                "leave out `detector_noise`"
+            )
+        return self
+
     @property
     def role(self) -> Role:
         """What it is in a comparison."""
         if self.labels != "source":
             return "reference"
-        return "adapted" if looks_at_target(self.adaptation) else "baseline"
+        fitted = isinstance(self.detector_noise, NoiseFitted)
+        return "adapted" if fitted or looks_at_target(self.adaptation) else "baseline"
 
     @property
     def needs_target(self) -> bool:
@@ -99,7 +119,7 @@ class Method(FrozenModel):
     @property
     def parts(self) -> Parts:
         """What it is made of, in words."""
-        return parts_of(self.labels, self.adaptation, self.encoding, self.rays)
+        return parts_of(self.labels, self.adaptation, self.encoding, self.rays, self.detector_noise)
 
 
 METHODS = Registry[Method]("method")
@@ -290,9 +310,28 @@ def _diverse(
     )
 
 
-def _add_diverse(name: str, label: str, description: str, adaptation: Adaptation) -> None:
-    """Add a method of all diversity; they have their encoding and rays in common."""
-    _add(name, label, description, adaptation=adaptation, encoding="perspective", rays=RaysSnap())
+def _add_diverse(
+    name: str,
+    label: str,
+    description: str,
+    adaptation: Adaptation,
+    detector_noise: DetectorNoise = NO_NOISE,
+    encoding: EncodingName = "perspective",
+) -> None:
+    """Add a method of all diversity.
+
+    Answers are put on the rays of exact keypoints. A lifter that has learned what a detector does wrong may
+    be nearer to the truth than a keypoint is, so its answers are put between (docs/poseda.md).
+    """
+    _add(
+        name,
+        label,
+        description,
+        adaptation=adaptation,
+        encoding=encoding,
+        rays=RaysSnap() if detector_noise == NO_NOISE else RaysBlend(farthest=FARTHEST_BELIEVED),
+        detector_noise=detector_noise,
+    )
 
 
 _add_diverse(
@@ -408,6 +447,35 @@ _add_diverse(
     "Both positions, all diversity, mixed turns",
     "As diverse_both, half of the turns about the viewing axis.",
     adaptation=_diverse("both", rotation="mixed"),
+)
+_add_diverse(
+    "no_target_mixed_noisy",
+    "No target, all diversity, stated noise",
+    "As no_target_mixed, source keypoints with stated errors of a detector.",
+    adaptation=_diverse("source", rotation="mixed"),
+    detector_noise=NoiseFixed(),
+)
+_add_diverse(
+    "no_target_mixed_detected",
+    "Source positions, all diversity, fitted noise",
+    "As no_target_mixed, source keypoints with the errors that the target's detector shows.",
+    adaptation=_diverse("source", rotation="mixed"),
+    detector_noise=NoiseFitted(),
+)
+_add_diverse(
+    "diverse_both_mixed_detected",
+    "Both positions, all diversity, fitted noise",
+    "As diverse_both_mixed, source keypoints with the errors that the target's detector shows.",
+    adaptation=_diverse("both", rotation="mixed"),
+    detector_noise=NoiseFitted(),
+)
+_add_diverse(
+    "diverse_both_mixed_detected_seen",
+    "Both positions, all diversity, fitted noise, seen",
+    "As diverse_both_mixed_detected, the lifter is told which joints were seen.",
+    adaptation=_diverse("both", rotation="mixed"),
+    detector_noise=NoiseFitted(),
+    encoding="perspective_and_seen",
 )
 _add_diverse(
     "self_training",

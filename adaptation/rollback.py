@@ -76,6 +76,7 @@ def fit_with_rollback(
     run_dir: Path,
     seed: int,
     transforms: Sequence[BatchTransform] = (),
+    after: Sequence[BatchTransform] = (),
     rays: Rays = AS_IT_IS,
     on_epoch: Callable[[EpochLog], None] | None = None,
 ) -> AdaptedFit:
@@ -87,6 +88,8 @@ def fit_with_rollback(
         Comes after the other transforms.
     transforms : sequence of BatchTransform
         Come before it.
+    after : sequence of BatchTransform
+        Come after it, and change what the lifter sees alone.
 
     Raises
     ------
@@ -113,7 +116,7 @@ def fit_with_rollback(
                 schedule,
                 run_dir=run_dir,
                 seed=seed,
-                transforms=(*transforms, adaptation),
+                transforms=(*transforms, adaptation, *after),
                 rays=rays,
                 on_epoch=keep,
             )

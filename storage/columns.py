@@ -18,6 +18,7 @@ from poseshift.geometry.camera import Camera, Intrinsics, Rotation, stack_intrin
 from poseshift.geometry.lens import pinhole_px
 from poseshift.geometry.skeleton import mapping
 from poseshift.storage.arrays import DETECTION_PREFIX, count_frames, read_array, read_attributes, trial_group
+from poseshift.storage.filling import fill_short_gaps
 from poseshift.storage.names import unmatched_names
 from poseshift.storage.schema import (
     Float32,
@@ -59,6 +60,11 @@ class Selection:
         ``annotated`` or ``universal`` 3D; None takes ``positions_world``, whichever it holds.
     keypoints : str
         ``ground_truth`` or the name of a detector.
+    least_confidence : float
+        A joint that a detector is less sure of counts as not seen.
+    longest_gap_s : float
+        Joints that are not seen for at most so many seconds are filled in over time, from all frames of the
+        view, before any are left out; 0 fills nothing.
     """
 
     subjects: tuple[str, ...] | None = None
@@ -68,6 +74,8 @@ class Selection:
     valid_only: bool = True
     positions: PositionsKind | None = None
     keypoints: str = "ground_truth"
+    least_confidence: float = 0.0
+    longest_gap_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -371,7 +379,10 @@ def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterato
     if positions_name is not None:
         positions = read_array(group, positions_name)[frames].astype(np.float64)
     for number, camera in cameras:
-        keypoints = _seen(read_array(group, keypoints_name, number)[frames])
+        keypoints = _seen(read_array(group, keypoints_name, number), selection.least_confidence)
+        if selection.longest_gap_s > 0:
+            keypoints = fill_short_gaps(keypoints, numbers, attributes.fps, selection.longest_gap_s)
+        keypoints = keypoints[frames]
         yield PoseRun(
             info=TrialInfo(key, attributes.action, attributes.subaction, attributes.fps, wanted),
             camera=_as_learned(camera, attributes),
@@ -422,15 +433,16 @@ def _has_other_lens(camera: Camera) -> bool:
     return camera.distortion.model in ("opencv", "fisheye")
 
 
-def _seen(keypoints: Float32) -> Float32:
-    """Cut (frames, joints, 2 or 3) to pixels, NaN where there is a confidence that is not above 0.
+def _seen(keypoints: Float32, least_confidence: float) -> Float32:
+    """Cut (frames, joints, 2 or 3) to pixels, NaN where there is a confidence that is 0 or too small.
 
     Detectors put what they do not see at (0, 0), where a lifter would take it for a joint.
     """
     pixels = keypoints[..., :2]
     if keypoints.shape[-1] == 2:
         return pixels
-    return np.where(keypoints[..., 2:] > 0, pixels, np.float32(np.nan))
+    confidence = keypoints[..., 2:]
+    return np.where((confidence > 0) & (confidence >= least_confidence), pixels, np.float32(np.nan))
 
 
 def _holding(attributes: TrialAttributes, wanted: PositionsKind) -> str | None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
-from poseshift.storage.schema import Float32
+from poseshift.storage.filling import fill_gaps
 
 
 class NeverDetectedError(ValueError):
@@ -56,32 +55,26 @@ def interpolated(poses: CameraPoses) -> CameraPoses:
     return replace(poses, keypoints_px=keypoints)
 
 
-def fill_gaps(keypoints: Float32, frames: NDArray[np.integer]) -> Float32:
-    """Interpolate each joint linearly in time where it is NaN.
+FEWEST_JOINTS = 6
+"""Joints of which fewer say next to nothing of a pose."""
 
-    Before the first frame that has the joint it stays where it is in that one, and after the last likewise.
+
+def with_people_filled(poses: CameraPoses) -> CameraPoses:
+    """Fill the frames in which a person was hardly seen, and leave the gaps of single joints.
 
     Parameters
     ----------
-    keypoints : array of float32 of shape (n, joints, 2)
-        Of one view; every joint is there in some frame.
-    frames : array of integers of shape (n,)
-        Frame numbers, rising.
-
-    Returns
-    -------
-    array of float32 of shape (n, joints, 2)
-        What was there is unchanged.
+    poses : CameraPoses
+        As for :func:`interpolated`. A joint that is in no frame of a view stays NaN.
     """
-    seen = np.isfinite(keypoints).all(axis=-1)
-    row = np.arange(len(frames))[:, None]
-    before = np.maximum.accumulate(np.where(seen, row, -1))
-    after = np.minimum.accumulate(np.where(seen, row, len(frames))[::-1])[::-1]
-    before, after = np.where(before < 0, after, before), np.where(after == len(frames), before, after)
-    time = np.asarray(frames, dtype=np.float64)
-    span = time[after] - time[before]
-    share = (time[:, None] - time[before]) / np.where(span > 0, span, 1)
-    share = np.where(span > 0, share, 0)[..., None]
-    joint = np.arange(keypoints.shape[1])
-    first, last = keypoints[before, joint].astype(np.float64), keypoints[after, joint].astype(np.float64)
-    return np.asarray(first + share * (last - first), dtype=np.float32)
+    hardly = np.isfinite(poses.keypoints_px).all(axis=-1).sum(axis=1) < FEWEST_JOINTS
+    if not hardly.any():
+        return poses
+    keypoints = poses.keypoints_px.copy()
+    for rows in np.split(np.arange(len(poses)), np.flatnonzero(~poses.same_view) + 1):
+        bare = rows[hardly[rows]]
+        joints = np.isfinite(keypoints[rows]).all(axis=-1).any(axis=0)
+        if len(bare) and joints.any():
+            filled = fill_gaps(keypoints[rows][:, joints], poses.frame[rows])
+            keypoints[np.ix_(bare, np.flatnonzero(joints))] = filled[hardly[rows]]
+    return replace(poses, keypoints_px=keypoints)

@@ -17,7 +17,7 @@ from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.camera import Intrinsics, normalise
 from poseshift.geometry.rays import absolute_on_rays, onto_rays, trust_in_rays
 from poseshift.geometry.skeleton import Skeleton
-from poseshift.storage.model import FrozenModel
+from poseshift.storage.model import FrozenModel, is_left_out
 
 
 class RaysOff(FrozenModel):
@@ -53,6 +53,15 @@ class RaysBlend(FrozenModel):
     error_m: float = Field(
         default=0.04, gt=0, description="Standard deviation of the network's places across the image, metres."
     )
+    farthest: float | None = Field(
+        default=None,
+        gt=0,
+        exclude_if=is_left_out,
+        description=(
+            "A keypoint that is farther from the network's place than so many deviations of the two is not "
+            "believed: neither its ray nor what it says of the root. None believes all."
+        ),
+    )
 
 
 def _named(value: object) -> object:
@@ -64,6 +73,9 @@ Rays = Annotated[RaysOff | RaysSnap | RaysBlend, Field(discriminator="kind"), Be
 
 AS_IT_IS = RaysOff()
 """The output as it is."""
+
+FARTHEST_BELIEVED = 3.0
+"""Deviations beyond which a detection is believed no more, where a method does not believe all."""
 
 _REFERENCE_WIDTH_PX = 1000.0
 
@@ -136,10 +148,28 @@ def on_rays(rays: Rays, relative: Tensor, keypoints_px: Tensor, intrinsics: Intr
     if isinstance(rays, RaysBlend):
         width, focal = intrinsics.size_px[..., 0], intrinsics.focal_px.mean(dim=-1)
         noise = (rays.noise_px * width / _REFERENCE_WIDTH_PX / focal)[:, None, None]
+        if rays.farthest is not None:
+            near = _near(absolute, seen, noise, rays.error_m, rays.farthest)
+            enough = ((near & known).sum(dim=-1) >= _FEWEST_JOINTS)[..., None]
+            trust = trust * torch.where(enough, near, torch.zeros_like(near))
+            absolute = torch.where(
+                enough[..., None],
+                absolute_on_rays(relative, seen, torch.where(enough, trust, weights)),
+                absolute,
+            )
         trust = trust * trust_in_rays(absolute[..., 2], noise, rays.error_m)
     placed = onto_rays(absolute, seen, trust)
     answered: Tensor = torch.where(placeable, placed - placed[..., root : root + 1, :], relative)
     return answered
 
 
+def _near(absolute: Tensor, seen: Tensor, noise: Tensor, error_m: float, farthest: float) -> Tensor:
+    """Whether joints (..., joints, 3) lie near their rays (..., joints, 2), (..., joints) bool."""
+    depth = absolute[..., 2].clamp(min=_NEAREST_M)
+    across = (absolute[..., :2] / depth[..., None] - seen).norm(dim=-1) * depth
+    near: Tensor = across <= farthest * ((noise * depth) ** 2 + error_m**2).sqrt()
+    return near
+
+
+_NEAREST_M = 0.1
 _FEWEST_JOINTS = 4

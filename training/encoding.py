@@ -3,8 +3,9 @@
 ``screen`` is VideoPose3D's normalisation. ``ray`` undistorts and applies the inverse intrinsics, so that
 the focal length and the image's size no longer show. ``perspective`` follows PersPose (ICCV 2025), carried
 over from images to keypoints: the camera is turned until it looks at the person, the extent is divided out
-and given as a channel of its own; the 3D targets turn with the camera and predictions are turned back. An
-encoding is part of a trained lifter: another one makes its weights meaningless.
+and given as a channel of its own; the 3D targets turn with the camera and predictions are turned back. Each
+of them comes with a channel that says which joints were seen, for keypoints with gaps. An encoding is part of
+a trained lifter: another one makes its weights meaningless.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from poseshift.geometry.camera import Intrinsics, normalise, to_screen
 from poseshift.geometry.perspective import clip_centre, extent, perspective_rotation, rotate_rays
 from poseshift.geometry.rotation import rotate, rotate_back
 
-EncodingName = Literal["screen", "ray", "perspective"]
+EncodingName = Literal[
+    "screen", "ray", "perspective", "screen_and_seen", "ray_and_seen", "perspective_and_seen"
+]
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Encoding(ABC):
 
     name: EncodingName
     channels: int
+    sees_gaps: bool = False
+    """Whether keypoints may be NaN, and a channel says so; others are made for keypoints without gaps."""
 
     @abstractmethod
     def encode(
@@ -55,7 +60,7 @@ class Encoding(ABC):
         Parameters
         ----------
         keypoints_px : Tensor of shape (batch, frames, joints, 2)
-            Pixels.
+            Pixels; NaN for a joint that was not seen, where ``sees_gaps``.
         intrinsics : Intrinsics
             Leading dimensions (batch,).
         generator : torch.Generator or None
@@ -140,8 +145,59 @@ class PerspectiveEncoding(Encoding):
         return Encoded(inputs=torch.cat([turned / h, log_h], dim=-1), rotation=rotation)
 
 
+@dataclass(frozen=True)
+class SeenEncoding(Encoding):
+    """Another encoding, and one channel more: 1 for a joint that was seen and 0 for one that was not.
+
+    A joint that was not seen is put in the middle of the box around those that were, so that it moves neither
+    the box nor what is made of it.
+
+    Attributes
+    ----------
+    of : Encoding
+        The other encoding.
+    name : EncodingName
+        As recipes call it.
+    channels : int
+        One more than the other's.
+    sees_gaps : bool
+        True.
+    """
+
+    of: Encoding
+    name: EncodingName
+    channels: int
+    sees_gaps: bool = True
+
+    def encode(
+        self, keypoints_px: Tensor, intrinsics: Intrinsics, generator: torch.Generator | None = None
+    ) -> Encoded:
+        """Put what was not seen in the middle, and say so; see :meth:`Encoding.encode`."""
+        seen = keypoints_px.isfinite().all(dim=-1, keepdim=True)
+        encoded = self.of.encode(_with_middle(keypoints_px, seen, intrinsics), intrinsics, generator)
+        inputs = torch.cat([encoded.inputs, seen.to(encoded.inputs.dtype)], dim=-1)
+        return Encoded(inputs=inputs, rotation=encoded.rotation)
+
+
+def _with_middle(keypoints_px: Tensor, seen: Tensor, intrinsics: Intrinsics) -> Tensor:
+    """Put unseen joints in the middle of the frame's box, else of the clip's, else of the image."""
+    low = torch.where(seen, keypoints_px, torch.inf)
+    high = torch.where(seen, keypoints_px, -torch.inf)
+    middle = (low.amin(dim=2, keepdim=True) + high.amax(dim=2, keepdim=True)) / 2
+    of_clip = (low.amin(dim=(1, 2), keepdim=True) + high.amax(dim=(1, 2), keepdim=True)) / 2
+    of_image = intrinsics.size_px[:, None, None, :].to(keypoints_px.dtype) / 2
+    middle = torch.where(middle.isfinite(), middle, torch.where(of_clip.isfinite(), of_clip, of_image))
+    return torch.where(seen, keypoints_px, middle)
+
+
+_PLAIN = (ScreenEncoding(), RayEncoding(), PerspectiveEncoding())
+_AND_SEEN = (
+    SeenEncoding(_PLAIN[0], "screen_and_seen", 3),
+    SeenEncoding(_PLAIN[1], "ray_and_seen", 3),
+    SeenEncoding(_PLAIN[2], "perspective_and_seen", 4),
+)
 _ENCODINGS: Mapping[EncodingName, Encoding] = MappingProxyType(
-    {"screen": ScreenEncoding(), "ray": RayEncoding(), "perspective": PerspectiveEncoding()}
+    {one.name: one for one in (*_PLAIN, *_AND_SEEN)}
 )
 
 

@@ -26,7 +26,7 @@ from poseshift.geometry.rotation import axis_angle_to_matrix
 from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.storage.columns import CameraPoses
 
-FormName = Literal["exact", "detected", "skeleton", "postures", "laboratory"]
+FormName = Literal["exact", "detected", "gaps", "skeleton", "postures", "laboratory"]
 
 NOISE_OF_SIZE = 0.012
 """Deviation of a detection on each axis over the larger side of the person's box: 5 px at 400 px."""
@@ -88,6 +88,8 @@ class Form:
     postures : bool
         Whether some people of target and test lie and lean, which the source does not show: it shows upright
         people alone.
+    gaps : bool
+        Whether the detector of target and test does not see every joint.
     """
 
     name: FormName
@@ -96,6 +98,7 @@ class Form:
     assembled: bool = False
     skeleton: bool = False
     postures: bool = False
+    gaps: bool = False
 
     def source(self, poses: CameraPoses) -> CameraPoses:
         """Take from the source what it would not have shown."""
@@ -114,7 +117,8 @@ class Form:
         acted = in_other_postures(poses, seed) if self.postures else poses
         measured = in_other_skeleton(acted) if self.skeleton else acted
         seen = as_detected(measured, seed) if self.detected else measured
-        return with_assembled_trunk(seen) if self.assembled else seen
+        assembled = with_assembled_trunk(seen) if self.assembled else seen
+        return with_gaps(assembled, seed) if self.gaps else assembled
 
 
 FORMS: Mapping[FormName, Form] = MappingProxyType(
@@ -128,6 +132,13 @@ FORMS: Mapping[FormName, Form] = MappingProxyType(
                 "from hips, shoulders and nose.",
                 detected=True,
                 assembled=True,
+            ),
+            Form(
+                "gaps",
+                "As detected, and one joint of ten is not seen, for a fifth of a second on average.",
+                detected=True,
+                assembled=True,
+                gaps=True,
             ),
             Form("skeleton", "Target and test have other bodies and joint definitions.", skeleton=True),
             Form(
@@ -280,6 +291,44 @@ def with_assembled_trunk(poses: CameraPoses) -> CameraPoses:
         assembled[:, names.index(joint)] = place
     return replace(poses, keypoints_px=assembled.astype(np.float32))
 
+
+def with_gaps(poses: CameraPoses, seed: int) -> CameraPoses:
+    """Hide joints for runs of frames, each by itself; a trunk that is put together is hidden with its parts.
+
+    Parameters
+    ----------
+    poses : CameraPoses
+        Any.
+    seed : int
+        Of what is hidden.
+    """
+    names = skeleton(poses.skeleton).joint_names
+    rng = np.random.default_rng([seed, _GAP_SEED])
+    hidden = np.zeros(poses.keypoints_px.shape[:2], dtype=np.bool_)
+    ends, begins = 1 / GAP_FRAMES, HIDDEN_SHARE / GAP_FRAMES / (1 - HIDDEN_SHARE)
+    draws = rng.random(hidden.shape)
+    hidden[0] = draws[0] < HIDDEN_SHARE
+    goes_on = np.append(False, poses.same_view)
+    for row in range(1, len(hidden)):
+        stays = np.where(hidden[row - 1], draws[row] >= ends, draws[row] < begins)
+        hidden[row] = stays if goes_on[row] else draws[row] < HIDDEN_SHARE
+    hips, shoulders = (
+        hidden[:, [names.index(f"{side}_{joint}") for side in ("left", "right")]].any(axis=1)
+        for joint in ("hip", "shoulder")
+    )
+    for joint, parts in (
+        ("pelvis", hips),
+        ("thorax", shoulders),
+        ("spine", hips | shoulders),
+        ("head", shoulders | hidden[:, names.index("nose")]),
+    ):
+        hidden[:, names.index(joint)] = parts
+    keypoints = np.where(hidden[..., None], np.float32(np.nan), poses.keypoints_px)
+    return replace(poses, keypoints_px=keypoints)
+
+
+HIDDEN_SHARE, GAP_FRAMES, _GAP_SEED = 0.1, 10.0, 7
+"""Share of a detector's joints that are not seen in the form `gaps`, and for how many frames on average."""
 
 _HEAD_OVER_NOSE = 1.4
 _CHUNK = 20_000

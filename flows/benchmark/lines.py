@@ -18,6 +18,7 @@ from poseshift.adaptation.method_parts import Labels
 from poseshift.adaptation.selection import Criteria, SelectionConfig
 from poseshift.adaptation.tuning_config import TuningCheck
 from poseshift.augmentation.collapse import Health
+from poseshift.augmentation.detector_noise import NO_NOISE, DetectorErrors, DetectorNoise, is_quiet
 from poseshift.flows.benchmark.content import Content
 from poseshift.flows.benchmark.domains import DOMAINS, DomainName, TargetDomain
 from poseshift.flows.benchmark.forms import FormName
@@ -35,7 +36,8 @@ LINES_FILE = "runs.jsonl"
 Choice = Literal["last", "label-free", "oracle"]
 """How a checkpoint is chosen: the end of the schedule, criteria on target keypoints, or the test's labels."""
 
-RaysKind = Literal["off", "snap", "blend"]
+RaysKind = Literal["off", "snap", "blend", "near"]
+"""What is done with rays; `near` blends and does not believe keypoints that are far from the answer."""
 
 CHOICES: tuple[Choice, ...] = ("last", "label-free", "oracle")
 
@@ -98,6 +100,8 @@ class Job(JobLabel):
     """How pixels become the network's input."""
     rays: Rays = RaysOff()
     """Whether answers are put on the rays of their keypoints."""
+    detector_noise: DetectorNoise = Field(default=NO_NOISE, exclude_if=is_quiet)
+    """A detector's errors on the labelled keypoints."""
     selection: SelectionConfig = SelectionConfig()
     """How the label-free criteria are measured."""
 
@@ -114,6 +118,7 @@ class Job(JobLabel):
             lifter=self.lifter_config,
             encoding=self.encoding,
             rays=self.rays,
+            detector_noise=self.detector_noise,
             schedule=self.schedule,
             seed=self.seed,
         )
@@ -173,7 +178,8 @@ class RunLine(FrozenModel):
     people: dict[str, str] = Field(default_factory=dict)
     """Who plays each subject of the test, so that splits know a person again; none: subjects are people."""
     by_rays: dict[RaysKind, EvaluationResult] = Field(default_factory=dict)
-    """Results of the last epoch's lifter with its joints off their rays, on them, and between."""
+    """Results of the last epoch's lifter with its joints off their rays, on them, between, and between
+    where they are near."""
     by_content: dict[Content, Errors] = Field(default_factory=dict)
     """Errors of the last epoch's lifter by what people do, every frame alike."""
     rank_correlation: float | None
@@ -184,6 +190,8 @@ class RunLine(FrozenModel):
     """Last check of learned augmentation, which says whether its generator follows the poses."""
     tuning: tuple[TuningCheck, ...] = ()
     """What answers to target keypoints were like while the lifter was tuned on them."""
+    detector: DetectorErrors | None = Field(default=None, exclude_if=is_left_out)
+    """The detector's errors that labelled keypoints were given."""
     given_up: str | None = None
     """Why the run was given up; None for a run that reached its end."""
     seconds: float

@@ -89,6 +89,7 @@ class Plan(FrozenModel):
                 adaptation=METHODS[name].adaptation,
                 encoding=METHODS[name].encoding,
                 rays=METHODS[name].rays,
+                detector_noise=METHODS[name].detector_noise,
                 schedule=self.own_schedules.get(lifter, self.schedule),
                 seed=seed,
             )

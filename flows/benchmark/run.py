@@ -35,7 +35,7 @@ from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_json, git_commit, software_versions
-from poseshift.training.answer import Answer, Rays, RaysBlend, RaysOff, RaysSnap
+from poseshift.training.answer import FARTHEST_BELIEVED, Answer, Rays, RaysBlend, RaysOff, RaysSnap
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.encoding import encoding
 from poseshift.training.evaluation.evaluate import evaluate, predict, rows_within
@@ -135,6 +135,7 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
         ),
         augmentation=None if taught is None or not taught.fitted.health else taught.fitted.health[-1],
         tuning=() if taught is None else taught.fitted.tuning,
+        detector=None if taught is None else taught.detector,
         given_up=given_up,
         seconds=perf_counter() - started,
         device=_name_of(device),
@@ -223,12 +224,17 @@ def _measure(
         restore(lifter, weights, one)
         last = answered(trained)
         by_epoch.append(evaluate(last, poses, measured_by))
-    kinds: tuple[Rays, ...] = (RaysOff(), RaysSnap(), RaysBlend())
+    kinds: dict[RaysKind, Rays] = {
+        "off": RaysOff(),
+        "snap": RaysSnap(),
+        "blend": RaysBlend(),
+        "near": RaysBlend(farthest=FARTHEST_BELIEVED),
+    }
     by_rays = {
-        rays.kind: evaluate(
+        kind: evaluate(
             answered(replace(trained, answer=answer.model_copy(update={"rays": rays}))), poses, measured_by
         )
-        for rays in kinds
+        for kind, rays in kinds.items()
     }
     return _Measured(tuple(by_epoch), by_rays, errors_by_content(last, poses, measured_by))
 

@@ -57,7 +57,7 @@ def adaptation(
     cameras: Annotated[list[str] | None, typer.Option(help="Target cameras; repeat the option.")] = None,
     forms: Annotated[
         list[str] | None,
-        typer.Option(help="exact, detected, skeleton or laboratory; repeat the option."),
+        typer.Option(help="exact, detected, gaps, skeleton, laboratory or postures; repeat the option."),
     ] = None,
     splits: Annotated[
         list[int] | None,

@@ -33,6 +33,7 @@ from poseshift.flows.commands.options import (
     FrameStep,
     Json,
     Keypoints,
+    LeastConfidence,
     Plugins,
     Prefect,
     Seed,
@@ -176,6 +177,13 @@ def adapt(
     ] = None,
     frame_step: FrameStep = 1,
     keypoints: Keypoints = "ground_truth",
+    least_confidence: LeastConfidence = 0.0,
+    longest_gap: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Fill target joints over time that are not seen for at most so many seconds."
+        ),
+    ] = 0.0,
     lifter: Preset = "ampose-small",
     encoding: Annotated[
         EncodingName | None, typer.Option(help="Encoding of the input. Default: the method's.")
@@ -199,10 +207,13 @@ def adapt(
         entry = _adapting(method, root_form)
         job = TrainingJob(
             labelled=selected(source, subject, camera, frame_step, "ground_truth"),
-            target=selected(target, target_subject, target_camera, frame_step, keypoints),
+            target=selected(
+                target, target_subject, target_camera, frame_step, keypoints, least_confidence, longest_gap
+            ),
             adaptation=entry.adaptation,
             lifter=preset(lifter),
             encoding=encoding or entry.encoding,
+            detector_noise=entry.detector_noise,
             schedule=_schedule(epochs, steps_per_epoch, batch_size, learning_rate),
             selection=selection,
             initial=initial,

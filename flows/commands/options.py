@@ -39,6 +39,9 @@ Cameras = Annotated[
 ]
 FrameStep = Annotated[int, typer.Option(min=1, help="Use every n-th frame.")]
 Keypoints = Annotated[str, typer.Option(help="ground_truth, or the name of a detector in the store.")]
+LeastConfidence = Annotated[
+    float, typer.Option(min=0, help="Joints that the detector is less sure of count as not seen.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Prefect = Annotated[
     bool,

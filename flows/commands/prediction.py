@@ -14,6 +14,7 @@ from poseshift.flows.commands.options import (
     Device,
     Json,
     Keypoints,
+    LeastConfidence,
     Plugins,
     Prefect,
     Subjects,
@@ -49,6 +50,7 @@ def predict(
     ] = None,
     smooth: Annotated[SmoothingName, typer.Option(help="Smoothing in time.")] = "savgol",
     keypoints: Keypoints = "ground_truth",
+    least_confidence: LeastConfidence = 0.0,
     subject: Subjects = None,
     camera: Cameras = None,
     device: Device = "auto",
@@ -62,6 +64,7 @@ def predict(
         people = tuple(dict.fromkeys(key.subject for key in PoseStore.open(store).keys()))
         options = PredictionOptions(
             keypoints=keypoints,
+            least_confidence=least_confidence,
             subjects=tuple(subject) if subject else None,
             cameras=tuple(camera) if camera else None,
             heights_m=_heights(height or [], tuple(subject) if subject else people),
@@ -117,6 +120,14 @@ def _print(outcome: PredictionOutcome, out: Path) -> None:
         say(f"... and {len(record.motions) - _SHOWN} more in {out / RECORD}")
     for sentence in record.assumptions:
         say(sentence, "yellow")
+    left_out = sum(one.left_out_frames for one in record.motions)
+    absent = sum(one.frames_without_person for one in record.motions)
+    if left_out or absent:
+        say(
+            f"Nobody is seen in {left_out + absent:,} frames: {left_out:,} before and after the person are "
+            f"left out, {absent:,} in between are interpolated and marked",
+            "yellow",
+        )
     if record.restaged_from:
         say(f"Restaged motion, not the original recordings: {record.restaged_from}", "yellow")
     say(f"There already for the same inputs: {out}" if outcome.reused else f"Written to {out}")

@@ -7,7 +7,13 @@ from poseshift.storage.store import PoseStore
 
 
 def selected(
-    store: str, subjects: list[str] | None, cameras: list[str] | None, frame_step: int, keypoints: str
+    store: str,
+    subjects: list[str] | None,
+    cameras: list[str] | None,
+    frame_step: int,
+    keypoints: str,
+    least_confidence: float = 0.0,
+    longest_gap_s: float = 0.0,
 ) -> PoseData:
     """Describe the poses that options select from a store."""
     return PoseData(
@@ -17,4 +23,6 @@ def selected(
         cameras=tuple(cameras) if cameras else None,
         frame_step=frame_step,
         keypoints=keypoints,
+        least_confidence=least_confidence,
+        longest_gap_s=longest_gap_s,
     )

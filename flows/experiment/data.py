@@ -9,7 +9,7 @@ from pydantic import Field
 
 from poseshift.flows.experiment.recipe import PoseData, StoredData
 from poseshift.storage.columns import CameraPoses, PositionsMissingError, read_camera_poses, read_keypoints
-from poseshift.storage.model import FrozenModel, is_left_out
+from poseshift.storage.model import FrozenModel, is_left_out, is_still
 from poseshift.storage.remaining import little_left
 from poseshift.storage.schema import Dataset, NoPositionsError, PositionsKind
 from poseshift.storage.store import PoseStore
@@ -26,6 +26,8 @@ class StoreInputs(FrozenModel):
     """The store's snapshot."""
     keypoints: str
     """Kind of the 2D keypoints."""
+    least_confidence: float = Field(default=0.0, exclude_if=is_still(0.0))
+    """Joints that a detector is less sure of count as not seen."""
 
 
 class DataInputs(StoreInputs):
@@ -37,6 +39,8 @@ class DataInputs(StoreInputs):
     """Cameras kept; None for all."""
     frame_step: int
     """Every n-th frame was kept."""
+    longest_gap_s: float = Field(default=0.0, exclude_if=is_still(0.0))
+    """Joints that were not seen for at most so many seconds were filled in over time."""
     positions: PositionsKind | None = Field(default=None, exclude_if=is_left_out)
     """Kind of 3D that was asked for; None for whichever the store holds."""
 
@@ -66,6 +70,8 @@ class OpenData:
             subjects=self.data.subjects,
             cameras=self.data.cameras,
             frame_step=self.data.frame_step,
+            least_confidence=self.data.least_confidence,
+            longest_gap_s=self.data.longest_gap_s,
             positions=self.data.positions,
         )
 
@@ -91,6 +97,10 @@ class OpenData:
         """Read the selected poses without their 3D: NaN in its place, so that use cannot go unnoticed."""
         # Which 3D is hidden does not matter, so a store that lacks the kind of the recipe, or any, will do.
         return read_keypoints(self.store, replace(self.data.selection, positions=None))
+
+    def detected(self) -> CameraPoses:
+        """Read as :meth:`unlabelled` with every gap that the detector left, for its errors to be seen."""
+        return read_keypoints(self.store, replace(self.data.selection, positions=None, longest_gap_s=0.0))
 
     def remarks(self, poses: CameraPoses) -> tuple[str, ...]:
         """Log, and give back for the record, that what was read is little of the store; empty where not."""

@@ -122,8 +122,9 @@ def evaluate_lifter(
             for name in test.protocols:
                 chosen = protocol(name)
                 chosen.require_measurable(trained.lifter.skeleton)
-                poses = chosen.read(store, test.data.keypoints).on_skeleton(trained.lifter.skeleton)
-                predicted = _predict(trained, poses, chosen, store, test.data.keypoints, lifter, over)
+                shown = (test.data.keypoints, test.data.least_confidence)
+                poses = chosen.read(store, *shown).on_skeleton(trained.lifter.skeleton)
+                predicted = _predict(trained, poses, chosen, store, shown, lifter, over)
                 result = evaluate(predicted, poses, chosen)
                 gaps = gaps_told(result.interpolated, result.frames)
                 if gaps is not None:
@@ -154,7 +155,12 @@ def _inputs(lifter: Path, test: Test, store: PoseStore) -> EvaluationInputs:
     return EvaluationInputs(
         weights_sha256=digest_file(place / WEIGHTS_FILE, place).sha256,
         description_sha256=digest_file(place / DESCRIPTION_FILE, place).sha256,
-        test=StoreInputs(dataset=store.dataset, snapshot=store.snapshot, keypoints=test.data.keypoints),
+        test=StoreInputs(
+            dataset=store.dataset,
+            snapshot=store.snapshot,
+            keypoints=test.data.keypoints,
+            least_confidence=test.data.least_confidence,
+        ),
         protocols=test.protocols,
     )
 
@@ -178,7 +184,7 @@ def _predict(
     poses: CameraPoses,
     chosen: Protocol,
     store: PoseStore,
-    keypoints: str,
+    shown: tuple[str, float],
     lifter: Path,
     over: Mapper,
 ) -> Float32:
@@ -188,7 +194,7 @@ def _predict(
     """
     if trained.lifter.frames == 1 and poses.whole.all():
         return predict(trained, poses, test_time=chosen.test_time, over=over)
-    context = read_camera_poses(store, chosen.context(keypoints)).on_skeleton(trained.lifter.skeleton)
+    context = read_camera_poses(store, chosen.context(*shown)).on_skeleton(trained.lifter.skeleton)
     if trained.lifter.frames > 1:
         check_rate(trained, context, lifter)
     return predict(trained, context, test_time=chosen.test_time, over=over)[rows_within(poses, context)]

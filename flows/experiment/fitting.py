@@ -10,17 +10,27 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
+from pydantic import Field
 
 from poseshift.adaptation.candidates import CandidateRecorder, record_last_epoch
 from poseshift.adaptation.config import Adaptation
+from poseshift.adaptation.detector_fit import errors_of
 from poseshift.adaptation.gravity import CameraGravity
 from poseshift.adaptation.plan import AdaptationPlan, needs_learned_gravity, plan
 from poseshift.adaptation.rollback import AdaptedFit, fit_with_rollback
 from poseshift.adaptation.selection import SelectionConfig, measure
 from poseshift.adaptation.tuning import TargetLoss
+from poseshift.augmentation.detector_noise import (
+    NO_NOISE,
+    DetectedKeypoints,
+    DetectorErrors,
+    DetectorNoise,
+    is_quiet,
+)
 from poseshift.augmentation.lengths import subject_lengths
 from poseshift.flows.experiment.initial import start_from
 from poseshift.geometry.bones import BoneStatistics
+from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
@@ -42,6 +52,9 @@ EpochListener = Callable[[EpochLog], None]
 BODY_MARGIN = 0.25
 """By how much an answer may be larger than the largest person that was learned from."""
 
+LEAST_DROPPED = 0.05
+"""Share of the joints that are hidden in training at least, where a channel tells the lifter of it."""
+
 TRAINING, CANDIDATES = "training", "candidates"
 """Folders of the state to resume from and of every epoch's weights, inside the folder of the work."""
 
@@ -57,6 +70,8 @@ class Teaching(FrozenModel):
     """How pixels become its input."""
     rays: Rays = RaysOff()
     """Whether answers are put on the rays of their keypoints."""
+    detector_noise: DetectorNoise = Field(default=NO_NOISE, exclude_if=is_quiet)
+    """A detector's errors on the labelled keypoints."""
     schedule: Schedule
     """Epochs, batch size, learning rate."""
     seed: int
@@ -100,6 +115,8 @@ class Taught:
         Labelled poses, and poses of the target, that lack a keypoint.
     answer : Answer
         What is done to the lifter's output.
+    detector : DetectorErrors or None
+        The errors that labelled keypoints were given.
     """
 
     lifter: Lifter
@@ -109,6 +126,7 @@ class Taught:
     left_out: int
     target_left_out: int
     answer: Answer
+    detector: DetectorErrors | None
 
 
 def teach(
@@ -119,6 +137,7 @@ def teach(
     gravity_file: Path,
     device: torch.device,
     *,
+    detected: CameraPoses | None = None,
     initial: Path | None = None,
     watching: Watching | None = None,
     on_epoch: EpochListener = lambda log: None,
@@ -140,6 +159,9 @@ def teach(
         Keeps what is found of the target cameras' gravity; trainings of the same data and seed may share it.
     device : torch.device
         Where to train.
+    detected : CameraPoses or None
+        The target as its detector left it, where gaps have been filled in ``target``; a detector's errors are
+        fitted to it.
     initial : Path or None
         Folder of a trained lifter of the same kind, whose weights are the first ones.
     watching : Watching or None
@@ -160,6 +182,7 @@ def teach(
     if initial is not None:
         start_from(lifter, initial)
     labelled = labelled.on_skeleton(lifter.skeleton)
+    errors = errors_of(teaching.detector_noise, target if detected is None else detected)
     target = None if target is None else target.on_skeleton(lifter.skeleton)
     given, labelled = len(labelled), labelled.without_gaps()
     left_out = given - len(labelled)
@@ -177,6 +200,7 @@ def teach(
             record(log)
         on_epoch(log)
 
+    noise = _noise(errors, chosen, lifter)
     if adaptation.learner is None:
         fit_one = partial(_fit_plainly, lifter, chosen, poses, teaching.schedule, adaptation.beside)
     else:
@@ -185,6 +209,7 @@ def teach(
         run_dir=folder / TRAINING,
         seed=teaching.seed,
         transforms=adaptation.transforms,
+        after=noise,
         rays=teaching.rays,
         on_epoch=after_epoch,
     )
@@ -199,7 +224,17 @@ def teach(
         left_out=left_out,
         target_left_out=0 if target is None else int((~target.whole).sum()),
         answer=answer_of(teaching, labelled),
+        detector=errors,
     )
+
+
+def _noise(errors: DetectorErrors | None, seen_by: Encoding, lifter: Lifter) -> tuple[BatchTransform, ...]:
+    """Give labelled keypoints a detector's errors, and gaps where the encoding tells the lifter of them."""
+    joint_set = skeleton(lifter.skeleton)
+    if seen_by.sees_gaps:
+        known = DetectorErrors() if errors is None else errors
+        return (DetectedKeypoints(known.with_gaps(joint_set, LEAST_DROPPED), joint_set, "nan"),)
+    return () if errors is None else (DetectedKeypoints(errors, joint_set, "filled"),)
 
 
 def answer_of(teaching: Teaching, labelled: CameraPoses) -> Answer:
@@ -294,6 +329,7 @@ def _fit_plainly(
     run_dir: Path,
     seed: int,
     transforms: Sequence[BatchTransform],
+    after: Sequence[BatchTransform],
     rays: Rays,
     on_epoch: EpochListener,
 ) -> AdaptedFit:
@@ -305,7 +341,7 @@ def _fit_plainly(
         schedule,
         run_dir=run_dir,
         seed=seed,
-        transforms=transforms,
+        transforms=(*transforms, *after),
         rays=rays,
         beside=beside,
         on_epoch=on_epoch,

@@ -112,6 +112,7 @@ def job(recipe: Recipe, method: str, seed: int) -> TrainingJob:
         lifter=recipe.network,
         encoding=entry.encoding,
         rays=entry.rays,
+        detector_noise=entry.detector_noise,
         schedule=recipe.schedule,
         selection=recipe.selection if adapted else "last",
         initial=None if recipe.initial is None else Path(recipe.initial.replace("{seed}", str(seed))),

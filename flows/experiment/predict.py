@@ -27,7 +27,7 @@ from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import Selection, read_keypoints
 from poseshift.storage.files import write_atomically
 from poseshift.storage.inspection import TrialIntrinsics, find_intrinsics, intrinsics_told
-from poseshift.storage.model import FrozenModel
+from poseshift.storage.model import FrozenModel, is_still
 from poseshift.storage.motion_files.motion import Axes, Motion
 from poseshift.storage.motion_files.registry import MOTION_FORMATS, MotionFormat
 from poseshift.storage.provenance import digest_file, git_commit, software_versions
@@ -48,6 +48,8 @@ class PredictionOptions(FrozenModel):
 
     keypoints: str = "ground_truth"
     """Kind of the 2D keypoints."""
+    least_confidence: float = Field(default=0.0, ge=0, exclude_if=is_still(0.0))
+    """Joints that a detector is less sure of count as not seen, and are filled in over time."""
     subjects: tuple[str, ...] | None = None
     """Subjects kept; None for all."""
     cameras: tuple[str, ...] | None = None
@@ -100,6 +102,10 @@ class MotionRecord(FrozenModel):
     """What that height was measured on."""
     interpolated_frames: int
     """Frames that lack a keypoint, which is interpolated in time."""
+    left_out_frames: int = 0
+    """Frames of the trial before the person is first seen and after the last time, which are not written."""
+    frames_without_person: int = 0
+    """Frames in between in which no joint is seen: all of their keypoints are interpolated in time."""
     median_error_mm: float
     """Median of the error estimates over joints and frames."""
     error_kind: str
@@ -180,7 +186,12 @@ def predict_store(
     inputs = PredictionInputs(
         weights_sha256=digest_file(place / WEIGHTS_FILE, place).sha256,
         description_sha256=digest_file(place / DESCRIPTION_FILE, place).sha256,
-        store=StoreInputs(dataset=store.dataset, snapshot=store.snapshot, keypoints=options.keypoints),
+        store=StoreInputs(
+            dataset=store.dataset,
+            snapshot=store.snapshot,
+            keypoints=options.keypoints,
+            least_confidence=options.least_confidence,
+        ),
         options=options,
     )
     there = _found(folder, inputs)
@@ -189,7 +200,11 @@ def predict_store(
         return PredictionOutcome(there, reused=True)
 
     selection = Selection(
-        subjects=options.subjects, cameras=options.cameras, valid_only=False, keypoints=options.keypoints
+        subjects=options.subjects,
+        cameras=options.cameras,
+        valid_only=False,
+        keypoints=options.keypoints,
+        least_confidence=options.least_confidence,
     )
     poses = read_keypoints(store, selection).on_skeleton(trained.lifter.skeleton)
     if trained.lifter.frames > 1:
@@ -283,6 +298,8 @@ def _recorded(made: Made, name: str, formats: Sequence[MotionFormat]) -> MotionR
         lifted_height_m=None if measured is None else measured.metres,
         height_from=height_from,
         interpolated_frames=int(motion.interpolated.any(axis=1).sum()),
+        left_out_frames=made.presence.before_and_after,
+        frames_without_person=made.presence.between,
         median_error_mm=float(np.median(1000 * motion.error_m)),
         error_kind=motion.error_kind,
         files={one.name: name + one.suffix for one in formats},

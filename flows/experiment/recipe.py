@@ -17,9 +17,10 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from pydantic_core import ErrorDetails
 
 from poseshift.adaptation.methods import METHODS, Method, MethodChoice, Role
+from poseshift.augmentation.detector_noise import DetectorNoise
 from poseshift.geometry.skeleton import SKELETONS
 from poseshift.storage.columns import Selection
-from poseshift.storage.model import FrozenModel, Name, UserPath, home_written_out, is_left_out
+from poseshift.storage.model import FrozenModel, Name, UserPath, home_written_out, is_left_out, is_still
 from poseshift.storage.provenance import digest_json
 from poseshift.storage.registry import load_plugins
 from poseshift.storage.schema import Dataset, PositionsKind
@@ -56,6 +57,8 @@ class StoredData(FrozenModel):
     """Root of the raw release tree; leave it out to use the store as it is."""
     keypoints: str = "ground_truth"
     """2D keypoints to use: ground_truth, or the name of a detector whose results the store holds."""
+    least_confidence: float = Field(default=0.0, ge=0, exclude_if=is_still(0.0))
+    """Joints that a detector is less sure of count as not seen."""
     snapshot: str | None = None
     """Snapshot of the store to read, however far it has moved on; the newest one when left out."""
 
@@ -78,6 +81,8 @@ class PoseData(StoredData):
     """Cameras to use, by the data set's own names; all of them when left out."""
     frame_step: int = Field(default=1, ge=1)
     """Use every n-th frame, counted from each trial's first."""
+    longest_gap_s: float = Field(default=0.0, ge=0, exclude_if=is_still(0.0))
+    """Joints that are not seen for at most so many seconds are filled in over time; 0 fills nothing."""
     positions: PositionsKind | None = Field(default=None, exclude_if=is_left_out)
     """Which 3D is learned: annotated (true sizes) or universal (one size for all people, MPI-INF-3DHP).
 
@@ -94,6 +99,8 @@ class PoseData(StoredData):
             frame_step=self.frame_step,
             positions=self.positions,
             keypoints=self.keypoints,
+            least_confidence=self.least_confidence,
+            longest_gap_s=self.longest_gap_s,
         )
 
 
@@ -163,6 +170,8 @@ class Recipe(FrozenModel):
     """Encoding of the input for every method, in place of the methods' own: screen, ray or perspective."""
     rays: Rays | None = None
     """Whether answers are put on their keypoints' rays, in place of the methods' own: off, snap or blend."""
+    detector_noise: DetectorNoise | None = Field(default=None, exclude_if=is_left_out)
+    """A detector's errors on the source's keypoints, in place of the methods' own: off, fitted or fixed."""
     schedule: Schedule = Schedule()
     """Epochs, batch size, learning rate; the same for every lifter of the recipe."""
     selection: CheckpointChoice = "last"
@@ -259,11 +268,16 @@ class Recipe(FrozenModel):
     @property
     def entries(self) -> tuple[Method, ...]:
         """Every method that is trained, in the order of the results: baselines, adapted ones, references."""
-        given = {"encoding": self.encoding, "rays": self.rays}
+        given = {"encoding": self.encoding, "rays": self.rays, "detector_noise": self.detector_noise}
         override = {name: value for name, value in given.items() if value is not None}
+        # The target's own keypoints are the detector's already.
+        of_target = {name: value for name, value in override.items() if name != "detector_noise"}
         order: tuple[Role, ...] = ("baseline", "adapted", "reference")
         ordered = sorted((*self.compare, self.method), key=lambda method: order.index(method.role))
-        return tuple(method.model_copy(update=override) for method in ordered)
+        return tuple(
+            method.model_copy(update=override if method.labels == "source" else of_target)
+            for method in ordered
+        )
 
     @property
     def required_test(self) -> Test:

@@ -22,6 +22,7 @@ from poseshift.adaptation.selection import SelectionConfig
 from poseshift.adaptation.tuning_config import TuningCheck
 from poseshift.augmentation.checkpoint import save_generator
 from poseshift.augmentation.collapse import Health
+from poseshift.augmentation.detector_noise import DetectorErrors, NoiseFitted
 from poseshift.flows.experiment.data import DataInputs, OpenData, open_poses
 from poseshift.flows.experiment.fitting import (
     CANDIDATES,
@@ -38,8 +39,8 @@ from poseshift.flows.experiment.recipe import CheckpointChoice, PoseData
 from poseshift.flows.experiment.stage import StageOutcome, run_stage
 from poseshift.geometry.bones import bone_statistics
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import sampling_hz
-from poseshift.storage.model import FrozenModel
+from poseshift.storage.columns import CameraPoses, sampling_hz
+from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.storage.provenance import git_commit, software_versions
 from poseshift.storage.registry import load_plugins, loaded_plugins
 from poseshift.storage.schema import PositionsKind
@@ -145,6 +146,8 @@ class TrainingRecord(FrozenModel):
     """Checks of adversarial augmentation, in the run as it ended."""
     tuning: tuple[TuningCheck, ...] = ()
     """What answers to target keypoints were like while the lifter was tuned on them."""
+    detector: DetectorErrors | None = Field(default=None, exclude_if=is_left_out)
+    """The detector's errors that labelled keypoints were given; none where keypoints stayed as they are."""
 
 
 class SharedTraining(FrozenModel):
@@ -232,6 +235,7 @@ def take_part(training: SharedTraining) -> None:
         training.folder,
         training.folder / GRAVITY,
         Launch.here().own_device(resolve_device(job.device)),
+        detected=_detected(job, target),
         initial=job.initial,
     )
 
@@ -293,6 +297,7 @@ def _train(
             place,
             place / GRAVITY,
             device,
+            detected=_detected(job, target),
             initial=job.initial,
             watching=watching,
             on_epoch=on_epoch,
@@ -324,10 +329,17 @@ def _train(
         rollbacks=taught.fitted.rollbacks,
         augmentation=taught.fitted.health,
         tuning=taught.fitted.tuning,
+        detector=taught.detector,
     )
     origins = learned_from(job, labelled, target, watched)
     _save(job, taught, record, inputs, origins, None if math.isnan(rate) else rate, place)
     return record
+
+
+def _detected(job: TrainingJob, target: OpenData | None) -> CameraPoses | None:
+    """Read the target once more as its detector left it, where gaps are filled and errors are fitted."""
+    fitted = isinstance(job.detector_noise, NoiseFitted)
+    return target.detected() if target is not None and fitted and target.data.longest_gap_s > 0 else None
 
 
 def learned_from(
@@ -377,6 +389,8 @@ def _save(
         "sampling_hz": rate_hz,
         "positions": list(record.positions),
     }
+    if taught.detector is not None:
+        provenance["detector"] = taught.detector.model_dump(mode="json")
     if taught.adaptation.learner is not None:
         save_generator(place / GENERATOR, taught.adaptation.learner.generator, provenance)
     save_lifter(place / CHECKPOINT, job.lifter, job.encoding, taught.lifter, provenance, taught.answer)

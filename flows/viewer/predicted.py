@@ -148,6 +148,7 @@ def _keypoints(
             cameras=tuple({one.camera: None for one in single}),
             valid_only=False,
             keypoints=record.inputs.options.keypoints,
+            least_confidence=record.inputs.options.least_confidence,
         ),
     ).on_skeleton(record.skeleton)
     return dict(_by_view(poses))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from poseshift.adaptation.global_position import match
+from poseshift.adaptation.methods import METHODS
 from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.flows.cli import app
 from poseshift.flows.experiment.evaluate import evaluate_lifter
@@ -130,6 +131,49 @@ def test_clips_are_adapted_and_chosen_where_every_clip_has_a_gap(detected: Recip
     assert isinstance(detected.target, PoseData)
     target = read_camera_poses(PoseStore.open(detected.target.store), detected.target.selection)
     assert record.target_left_out == (~is_whole(target.frame)).sum()
+
+
+def test_source_keypoints_get_the_detectors_gaps_and_target_gaps_are_filled(
+    detected: Recipe, tmp_path: Path
+) -> None:
+    noisy = detected.model_copy(
+        update={
+            "method": METHODS["diverse_both_mixed_detected"],
+            "target": detected.target.model_copy(update={"longest_gap_s": 0.2}),
+        }
+    )
+    record = train_lifter(job(noisy, "diverse_both_mixed_detected", 0), tmp_path / "stage").result
+    assert record.target_left_out == 0
+    assert record.detector is not None
+    wrist = record.detector.joints["right_wrist"]
+    rows = read_camera_poses(PoseStore.open(detected.target.store), detected.target.selection).frame
+    person = rows[rows % 10 != 0]
+    assert wrist.dropped == pytest.approx((person % 3 == 0).mean(), abs=1e-4)  # as it was before filling
+    assert wrist.filled_spread > 0
+    assert record.detector.joints["left_wrist"].dropped == 0
+    provenance = load_lifter(tmp_path / "stage" / "lifter").provenance
+    assert provenance["detector"] == record.detector.model_dump(mode="json")
+    assert provenance["inputs"]["detector_noise"] == {"kind": "fitted"}
+    assert provenance["inputs"]["target"]["longest_gap_s"] == 0.2
+
+
+def test_a_lifter_is_told_of_gaps_in_training_and_in_the_test(detected: Recipe, tmp_path: Path) -> None:
+    name = "diverse_both_mixed_detected_seen"
+    told = detected.model_copy(update={"method": METHODS[name]})
+    record = train_lifter(job(told, name, 0), tmp_path / "stage").result
+    assert all(math.isfinite(point.loss) for point in record.curve)
+    trained = load_lifter(tmp_path / "stage" / "lifter")
+    poses = protocol("3dhp-annot3").read(PoseStore.open(detected.test.data.store), "seen")
+    answers = predict(trained, poses)
+    assert np.isfinite(answers).all()
+    # A wrist that was not seen is not guessed from its neighbours in time: another place for it there
+    # changes nothing in frames that lack it.
+    moved = poses.keypoints_px.copy()
+    moved[:, WRIST] += 50
+    others = predict(trained, replace(poses, keypoints_px=moved))
+    bare = (poses.frame % 3 == 0) & (poses.frame % 10 != 0)
+    np.testing.assert_array_equal(others[bare], answers[bare])
+    assert not np.array_equal(others[~bare], answers[~bare])
 
 
 def test_placements_are_compared_without_gaps(detected: Recipe) -> None:

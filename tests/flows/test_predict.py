@@ -137,6 +137,35 @@ def test_what_was_not_seen_is_marked(prepared: Recipe, lifter: Path, tmp_path: P
     assert marks[3:5, 16].all()
     assert marks[8].all()
     assert marks.sum() == 2 + 17
+    assert (motion.left_out_frames, motion.frames_without_person) == (0, 1)
+
+
+def test_frames_before_and_after_the_person_are_left_out_and_counted(
+    prepared: Recipe, lifter: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "store"
+    shutil.copytree(prepared.test.data.store, place)
+    store = PoseStore.open(str(place))
+    with store.transaction("attach detections") as transaction:
+        for key in store.keys():
+            trial = store.read(key)
+            views = [
+                np.concatenate([view, np.ones_like(view[..., :1])], axis=-1) for view in trial.keypoints_2d
+            ]
+            for view in views:
+                view[:4, :, 2] = 0.1
+                view[-3:, :, 2] = 0.1
+                view[10, 16, 2] = 0.1
+            transaction.write(attach_detections(trial, "seen", views))
+    options = PredictionOptions(keypoints="seen", subjects=("TS1",), least_confidence=0.3)
+    (motion,) = predict_store(lifter, str(place), options, tmp_path / "out", "cpu").record.motions
+    (whole,) = predict_store(
+        lifter, str(place), options.model_copy(update={"least_confidence": 0.0}), tmp_path / "all", "cpu"
+    ).record.motions
+    assert (motion.left_out_frames, motion.frames_without_person) == (7, 0)
+    assert (motion.frames, motion.interpolated_frames) == (whole.frames - 7, 1)
+    with np.load(tmp_path / "out" / motion.files["npz"], allow_pickle=False) as written:
+        assert written["frame"].tolist() == list(range(4, whole.frames - 3))
 
 
 def test_a_rig_of_ones_own_needs_no_3d(own_rig: "OwnRig", lifter: Path, tmp_path: Path) -> None:

@@ -139,3 +139,28 @@ def test_projections_of_an_answer_on_rays_are_the_keypoints(batch: Batch) -> Non
         (snapped + root[..., None, :]).double(), batch.intrinsics.map(lambda field: field.double())
     )
     assert float((again - batch.keypoints_px).norm(dim=-1).max()) < 0.1
+
+
+def test_keypoints_that_are_far_from_the_answer_are_not_believed(batch: Batch) -> None:
+    relative, keypoints = disturbed(batch, 0.02), batch.keypoints_px.clone()
+    keypoints[:, :, 13] += 250.0  # an elbow elsewhere
+    keypoints[::2] = keypoints[::2, :, list(BODY.mirrored)]
+    seen = (relative, keypoints, batch.intrinsics, BODY.root)
+    believed = error_mm(on_rays(RaysBlend(), *seen), batch)
+    careful = on_rays(RaysBlend(farthest=2.5), *seen)
+    assert error_mm(careful, batch) < 0.7 * believed
+    torch.testing.assert_close(careful[:, :, 13], relative[:, :, 13], atol=0.02, rtol=0)
+    near = (relative, batch.keypoints_px, batch.intrinsics, BODY.root)
+    torch.testing.assert_close(on_rays(RaysBlend(farthest=50.0), *near), on_rays(RaysBlend(), *near))
+
+
+def test_a_pose_whose_keypoints_are_all_far_stays_as_the_network_gave_it(batch: Batch) -> None:
+    relative = disturbed(batch, 0.02)
+    anywhere = 1000 * torch.rand(batch.keypoints_px.shape, generator=torch.Generator().manual_seed(1))
+    answer = on_rays(RaysBlend(farthest=0.01), relative, anywhere, batch.intrinsics, BODY.root)
+    torch.testing.assert_close(answer, relative, atol=1e-5, rtol=0)
+
+
+def test_the_farthest_keypoint_is_written_only_where_it_is_stated() -> None:
+    assert RaysBlend().model_dump() == {"kind": "blend", "in_loss": False, "noise_px": 4.0, "error_m": 0.04}
+    assert RaysBlend(farthest=3.0).model_dump()["farthest"] == 3.0

@@ -108,3 +108,46 @@ def test_jitter_is_drawn_from_the_generator_and_only_in_training(batch) -> None:
 def test_unknown_encoding_lists_those_there_are() -> None:
     with pytest.raises(ValueError, match="screen, ray, perspective"):
         encoding("pixels")
+
+
+SEEN = ("screen_and_seen", "ray_and_seen", "perspective_and_seen")
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_what_was_seen_is_encoded_as_without_the_channel(name, batch) -> None:
+    told, plain = encoding(name), encoding(name.removesuffix("_and_seen"))
+    assert told.channels == plain.channels + 1
+    out = told.encode(batch.keypoints_px, batch.intrinsics)
+    torch.testing.assert_close(
+        out.inputs[..., :-1], plain.encode(batch.keypoints_px, batch.intrinsics).inputs
+    )
+    assert bool((out.inputs[..., -1] == 1).all())
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_a_joint_inside_that_is_not_seen_moves_no_other(name, batch) -> None:
+    told = encoding(name)
+    clip = batch.keypoints_px[:1, :1].clone()
+    low, high = clip.amin(dim=2), clip.amax(dim=2)
+    clip[:, :, 8] = (low + high) / 2 + 1.0
+    hidden = clip.clone()
+    hidden[:, :, 8] = torch.nan
+    whole = told.encode(clip, batch.intrinsics[:1]).inputs
+    gaps = told.encode(hidden, batch.intrinsics[:1]).inputs
+    others = [joint for joint in range(17) if joint != 8]
+    torch.testing.assert_close(gaps[:, :, others], whole[:, :, others])
+    assert bool(gaps.isfinite().all())
+    assert gaps[0, 0, 8, -1] == 0
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_nobody_in_a_frame_or_in_a_clip_is_still_encoded(name, batch) -> None:
+    told = encoding(name)
+    clips = batch.keypoints_px[:2].clone()
+    clips[0, 0] = torch.nan
+    clips[1] = torch.nan
+    clips[1, :, 0] = 500.0  # a box without a size would be divided by
+    clips[1, :, 1] = 510.0
+    out = told.encode(clips, batch.intrinsics[:2]).inputs
+    assert bool(out.isfinite().all())
+    assert bool((out[0, 0, :, -1] == 0).all())

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from poseshift.geometry.alignment import root_relative
 from poseshift.geometry.skeleton import mapping, skeleton
 from poseshift.storage.columns import CameraPoses, sampling_hz
-from poseshift.storage.gaps import interpolated
+from poseshift.storage.gaps import interpolated, with_people_filled
 from poseshift.storage.schema import Float32
 from poseshift.training.batches import DevicePoses
 from poseshift.training.checkpoint import TrainedLifter
@@ -84,7 +84,8 @@ def predict(
 
     A lifter of clips sees the rows around each row, inside its sequence, and its answer for the middle frame
     is taken. Only keypoints and intrinsics reach the lifter. Keypoints that were not detected (NaN) are
-    interpolated in time before, see :func:`poseshift.storage.gaps.interpolated`.
+    interpolated in time before, see :func:`poseshift.storage.gaps.interpolated`; an encoding that tells of
+    gaps is shown them, but for frames in which next to nothing was seen.
 
     Parameters
     ----------
@@ -115,7 +116,8 @@ def predict(
     if poses.skeleton != lifter.skeleton:
         raise ValueError(f"the lifter expects {lifter.skeleton} keypoints, the poses are {poses.skeleton}")
     device = next(lifter.parameters()).device
-    columns = DevicePoses.from_columns(interpolated(poses), device, lifter.frames)
+    shown = with_people_filled(poses) if trained.encoding.sees_gaps else interpolated(poses)
+    columns = DevicePoses.from_columns(shown, device, lifter.frames)
     was_training = lifter.training
     lifter.eval()
     try:

@@ -122,13 +122,15 @@ class Protocol:
                 f"{joints}; protocols of {self.dataset} for that: {', '.join(suited) or 'none'}"
             ) from error
 
-    def selection(self, keypoints: str = "ground_truth") -> Selection:
+    def selection(self, keypoints: str = "ground_truth", least_confidence: float = 0.0) -> Selection:
         """Rows that this protocol measures.
 
         Parameters
         ----------
         keypoints : str
             ``ground_truth`` or the name of a detector.
+        least_confidence : float
+            Joints that the detector is less sure of count as not seen.
         """
         return Selection(
             subjects=self.subjects,
@@ -137,13 +139,16 @@ class Protocol:
             valid_only=self.valid_only,
             positions=self.positions,
             keypoints=keypoints,
+            least_confidence=least_confidence,
         )
 
-    def context(self, keypoints: str = "ground_truth") -> Selection:
+    def context(self, keypoints: str = "ground_truth", least_confidence: float = 0.0) -> Selection:
         """Rows that a lifter of clips may look at: every frame, those that are not measured among them."""
-        return replace(self.selection(keypoints), frame_step=1, valid_only=False)
+        return replace(self.selection(keypoints, least_confidence), frame_step=1, valid_only=False)
 
-    def read(self, store: PoseStore, keypoints: str = "ground_truth") -> CameraPoses:
+    def read(
+        self, store: PoseStore, keypoints: str = "ground_truth", least_confidence: float = 0.0
+    ) -> CameraPoses:
         """Read the protocol's rows.
 
         Raises
@@ -158,7 +163,7 @@ class Protocol:
                 f"protocols for it: {', '.join(names_for(store.dataset)) or 'none'}"
             )
         try:
-            return read_camera_poses(store, self.selection(keypoints))
+            return read_camera_poses(store, self.selection(keypoints, least_confidence))
         except PositionsMissingError as error:
             suited = ", ".join(names_for_store(store)) or "none"
             raise ValueError(

@@ -16,7 +16,7 @@ from poseshift.training.prediction.body_height import BodyHeight, body_height
 from poseshift.training.prediction.fusion import CAMERA_SPREAD, FUSED, Fused, fuse, rigs
 from poseshift.training.prediction.placing import floor_height
 from poseshift.training.prediction.smoothing import Smoothing
-from poseshift.training.prediction.views import MIRROR_DISAGREEMENT, View
+from poseshift.training.prediction.views import MIRROR_DISAGREEMENT, Presence, View, presence
 
 Float64 = NDArray[np.float64]
 
@@ -51,12 +51,15 @@ class Made:
         The person's.
     floor_m : float or None
         Height in the cameras' world of what is now z = 0; None in camera axes.
+    presence : Presence
+        When there is a person; frames before and after are not in the motion.
     """
 
     motion: Motion
     cameras: tuple[str, ...]
     size: Size
     floor_m: float | None
+    presence: Presence
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,9 @@ class Maker:
         measured = body_height(poses, self.skeleton)
         return Size(height / measured.metres, measured)
 
-    def _of_view(self, view: View, size: Size) -> Made:
+    def _of_view(self, whole: View, size: Size) -> Made:
+        there = presence(whole.missing)
+        view = whole.cut(there.frames)
         # Pose and root grow alike, so that the person is still seen at the same keypoints.
         positions = size.factor * self._smoothed(view.relative, view.root, view.trial.fps)
         rotation = np.asarray(view.camera.rotation, dtype=np.float64)
@@ -127,9 +132,11 @@ class Maker:
             view.missing,
             (rotation, translation),
         )
-        return Made(motion, (view.camera.name,), size, floor)
+        return Made(motion, (view.camera.name,), size, floor, there)
 
-    def _of_rig(self, rig: Sequence[View], size: Size) -> Made:
+    def _of_rig(self, wholes: Sequence[View], size: Size) -> Made:
+        there = presence(np.concatenate([view.missing for view in wholes], axis=1))
+        rig = tuple(view.cut(there.frames) for view in wholes)
         fused: Fused = fuse(rig, size.factor)
         positions = self._smoothed(fused.relative, fused.root, rig[0].trial.fps)
         floor = floor_height(positions, self.skeleton)
@@ -143,7 +150,7 @@ class Maker:
             fused.missing,
             None,
         )
-        return Made(motion, tuple(view.camera.name for view in rig), size, floor)
+        return Made(motion, tuple(view.camera.name for view in rig), size, floor, there)
 
     def _smoothed(self, relative: Float64, root: Float64, fps: float) -> Float64:
         smooth = self.smoothing.apply

@@ -7,7 +7,7 @@ lifter contradicts itself and misses what both answers have wrong alike: it is n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,47 @@ class View:
     rays: Float64
     missing: NDArray[np.bool_]
     error_m: Float64
+
+    def cut(self, frames: slice) -> View:
+        """Take successive frames."""
+        return replace(
+            self,
+            frame=self.frame[frames],
+            relative=self.relative[frames],
+            root=self.root[frames],
+            rays=self.rays[frames],
+            missing=self.missing[frames],
+            error_m=self.error_m[frames],
+        )
+
+
+@dataclass(frozen=True)
+class Presence:
+    """When there is a person.
+
+    Attributes
+    ----------
+    frames : slice
+        From the first to the last frame in which a joint was seen.
+    before_and_after : int
+        Frames outside of these, in which there is nobody.
+    between : int
+        Frames inside of them in which nobody is seen.
+    """
+
+    frames: slice
+    before_and_after: int
+    between: int
+
+
+def presence(missing: NDArray[np.bool_]) -> Presence:
+    """Find when there is a person, by the joints that were not seen, (n, joints)."""
+    seen = np.flatnonzero(~missing.all(axis=1))
+    if not len(seen):
+        return Presence(slice(0, len(missing)), 0, len(missing))
+    frames = slice(int(seen[0]), int(seen[-1]) + 1)
+    inside = frames.stop - frames.start
+    return Presence(frames, len(missing) - inside, inside - len(seen))
 
 
 def lift_views(trained: TrainedLifter, poses: CameraPoses) -> tuple[View, ...]:

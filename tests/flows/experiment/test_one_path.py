@@ -56,7 +56,15 @@ def small(name: str) -> Method:
 
 @pytest.mark.parametrize(
     "name",
-    ["source_only", "random_augmentation", "gpa_viewpoint", "poseda", "everything", "target_supervised"],
+    [
+        "source_only",
+        "random_augmentation",
+        "gpa_viewpoint",
+        "poseda",
+        "everything",
+        "target_supervised",
+        "diverse_both_mixed_detected_seen",
+    ],
 )
 def test_recipe_and_benchmark_give_the_same_weights(
     name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory

@@ -49,6 +49,8 @@ def test_a_preset_and_its_full_configuration_are_the_same_recipe() -> None:
         {"encoding": "ray"},
         {"method": {"name": "gpa", "adaptation": {"method": "gpa", "options": {"root_form": "wide"}}}},
         {"lifter": "ampose-small"},
+        {"detector_noise": "fitted"},
+        {"detector_noise": {"kind": "fixed", "spread": 0.02}},
     ],
 )
 def test_the_digest_follows_the_content(change: dict[str, Any]) -> None:
@@ -132,6 +134,22 @@ def test_yaml_cannot_run_code(tmp_path: Path) -> None:
     path.write_text("name: !!python/object/apply:os.system ['touch pwned']", encoding="utf-8")
     with pytest.raises(RecipeError, match="not valid YAML"):
         load_recipe(path)
+
+
+def test_detector_noise_is_of_labelled_projections_alone() -> None:
+    content = {**shipped(), "compare": ["source_only", "target_supervised"], "detector_noise": "fitted"}
+    kinds = {one.name: one.detector_noise.kind for one in Recipe.model_validate(content).entries}
+    assert kinds.pop("target_supervised") == "off"  # its keypoints are the detector's own
+    assert set(kinds.values()) == {"fitted"}
+    with pytest.raises(ValueError, match="needs a target"):
+        Recipe.model_validate({**content, "target": None, "compare": [], "method": "source_only"})
+
+
+def test_what_says_nothing_is_not_written() -> None:
+    plain = Recipe.model_validate(shipped())
+    written = plain.model_dump_json()
+    for name in ("detector_noise", "least_confidence", "longest_gap_s", "farthest"):
+        assert name not in written
 
 
 def test_methods_are_ordered_by_their_role() -> None:

@@ -1,0 +1,344 @@
+"""A detector's errors, fitted to the keypoints of a target without any 3D.
+
+What changes from frame to frame faster than people move is the detector's: the spread of a joint is that of
+its fourth differences in time, outliers are far from the median of the neighbouring frames, and exchanged
+sides are found as in :mod:`poseshift.preprocessing.domain.swaps`. Joints that are always the same weighted
+sum of others are computed and not seen. Errors that last longer than a few frames, such as a joint that is
+always found too high, do not show here; where frames are few per second, motion counts as spread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from poseshift.augmentation.detector_noise import (
+    DetectorErrors,
+    DetectorNoise,
+    JointErrors,
+    NoiseFixed,
+    NoiseOff,
+    Swaps,
+)
+from poseshift.geometry.skeleton import HUMAN36M_17
+from poseshift.preprocessing.domain.swaps import LIMBS, find_swaps, mend_swaps, sides
+from poseshift.storage.columns import CameraPoses
+
+Float64 = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+_LOG = logging.getLogger(__name__)
+
+_FOURTH = np.array([1.0, -4.0, 6.0, -4.0, 1.0])
+_FOURTH_NORM = float(np.sqrt((_FOURTH**2).sum()))
+_MAD_TO_DEVIATION = 1.4826
+_SIZE_FRAMES = 51
+_WINDOW = 5
+"""Frames that a joint is compared within, the frame itself included."""
+
+_TOO_FEW = (
+    f"no view of the target shows a joint in {_WINDOW} successive frames, so the detector's noise cannot be "
+    "told from motion; take more frames (`frame_step: 1`), or state the noise: `detector_noise: fixed`"
+)
+
+FARTHEST_SPREADS, FARTHEST_SIZE = 6.0, 0.05
+"""A joint is an outlier when it is farther from its neighbours' median than so many spreads, and than this
+share of the person's size."""
+
+CLEAR_SIZE = 0.06
+"""Sides whose joints are nearer to each other, over the person's size, may be exchanged unnoticed: rates of
+exchanged sides are counted where they are farther apart."""
+
+ASSEMBLED_SIZE, ASSEMBLED_SHARE = 0.002, 0.98
+"""How near a joint must be to a weighted sum of others, over the person's size, and in which share of the
+frames, to count as computed."""
+
+FEWEST_FRAMES = 100
+"""Below so many windows of a joint its spread is that of all joints together."""
+
+
+@dataclass(frozen=True)
+class _Track:
+    """One person in one view at successive frames.
+
+    Attributes
+    ----------
+    places : array of float64 of shape (frames, joints, 2)
+        Pixels; NaN where not seen. Sides are exchanged back.
+    size : array of float64 of shape (frames,)
+        Larger side of the person's box, pixels; its median over a second or so, which noise leaves as it is.
+    swapped : mapping of name to (frames,) bool
+        Where legs and arms were exchanged.
+    clear : mapping of name to (frames,) bool
+        Where exchanging them would show.
+    """
+
+    places: Float64
+    size: Float64
+    swapped: dict[str, Bool]
+    clear: dict[str, Bool]
+
+    def over_size(self, residual: Float64, first: int) -> Float64:
+        """Residuals (n, joints, ...) in pixels of the frames from ``first`` on, over the person's size."""
+        size = self.size[first : first + len(residual)]
+        return np.asarray(residual / size.reshape(-1, *([1] * (residual.ndim - 1))))
+
+
+def errors_of(noise: DetectorNoise, target: CameraPoses | None) -> DetectorErrors | None:
+    """Find the errors that labelled poses are given; None for none.
+
+    Parameters
+    ----------
+    noise : DetectorNoise
+        What a method says.
+    target : CameraPoses or None
+        The target's keypoints, NaN where a joint was not seen; needed to fit errors.
+
+    Raises
+    ------
+    ValueError
+        Errors are to be fitted and there is no target.
+    """
+    if isinstance(noise, NoiseOff):
+        return None
+    if isinstance(noise, NoiseFixed):
+        return noise.errors
+    if target is None:
+        raise ValueError(
+            "detector noise is to be fitted to a target's keypoints and there is no target; add `target:` to "
+            "the recipe, or state the noise: `detector_noise: fixed`"
+        )
+    return fit_errors(target).at_least(noise.least_spread)
+
+
+def fit_errors(target: CameraPoses) -> DetectorErrors:
+    """Fit a detector's errors to the keypoints of a target.
+
+    Parameters
+    ----------
+    target : CameraPoses
+        On the joints of Human3.6M; NaN where a joint was not seen. No 3D is looked at.
+
+    Raises
+    ------
+    ValueError
+        Another joint set, or no view has five successive frames.
+    """
+    if target.skeleton != HUMAN36M_17.name:
+        raise ValueError(
+            f"detector noise is fitted to {HUMAN36M_17.name} keypoints; these are {target.skeleton}"
+        )
+    tracks = [track for track in _tracks(target) if len(track.places) >= _WINDOW]
+    if not tracks:
+        raise ValueError(_TOO_FEW)
+    assembled = _assembled(tracks)
+    lost = [np.zeros(track.places.shape[:2], dtype=np.bool_) for track in tracks]
+    spread = _spread(tracks, lost)
+    for _ in range(2):  # spreads without the outliers, outliers by those spreads
+        lost = [_outliers(track, spread) for track in tracks]
+        spread = _spread(tracks, lost)
+    whole = np.asarray(np.isfinite(target.keypoints_px).all(axis=-1))
+    dropped, dropped_frames = _dropped(target, whole)
+    filled = _filled_spread(tracks, lost, dropped_frames, spread)
+    outliers = np.concatenate(lost).sum(axis=0) / np.maximum(
+        1, sum(np.isfinite(track.places).all(axis=-1).sum(axis=0) for track in tracks)
+    )
+    fitted = DetectorErrors(
+        joints={
+            name: JointErrors(
+                spread=round(float(spread[joint]), 5),
+                outliers=round(float(outliers[joint]), 5),
+                dropped=round(float(min(dropped[joint], 0.9)), 5),
+                filled_spread=round(float(filled[joint]), 5) if dropped[joint] > 0 else 0.0,
+            )
+            for joint, name in enumerate(HUMAN36M_17.joint_names)
+        },
+        swaps=_swaps(tracks),
+        dropped_frames=dropped_frames,
+        truncated=_truncated(target, whole),
+        assembled=assembled,
+    )
+    _LOG.info("detector's errors by %d target keypoints: %s", len(target), fitted.words)
+    return fitted
+
+
+def _tracks(target: CameraPoses) -> Iterator[_Track]:
+    """Cut the target into successive frames of one view, and exchange sides back."""
+    step = np.diff(target.frame)
+    usual = step[target.same_view & (step > 0)]
+    spacing = int(usual.min()) if len(usual) else 1
+    cuts = np.flatnonzero(~(target.same_view & (step == spacing))) + 1
+    for rows in np.split(np.arange(len(target)), cuts):
+        if len(rows) < _WINDOW:
+            continue
+        seen = target.keypoints_px[rows].astype(np.float64)
+        fps = target.trials[target.trial[rows[0]]].fps / spacing
+        yield _track(seen, fps)
+
+
+def _track(seen: Float64, fps: float) -> _Track:
+    there = np.asarray(np.isfinite(seen).all(axis=-1, keepdims=True))
+    with_marks = np.concatenate([np.where(there, seen, 0), there], axis=-1).astype(np.float32)
+    found = find_swaps(with_marks, fps)
+    mended = mend_swaps(with_marks, found)
+    places = np.where(mended[..., 2:] > 0, mended[..., :2], np.nan).astype(np.float64)
+    size = _size(places, there)
+    swapped = {limbs: np.zeros(len(seen), dtype=np.bool_) for limbs in LIMBS}
+    for swap in found:
+        swapped[swap.limbs][swap.first : swap.last + 1] = True
+    clear = {}
+    for limbs in LIMBS:
+        left, right = sides(limbs)
+        apart = np.linalg.norm(places[:, left] - places[:, right], axis=-1).min(axis=-1) / size
+        clear[limbs] = np.asarray(np.nan_to_num(apart) > CLEAR_SIZE)
+    return _Track(places, size, swapped, clear)
+
+
+def _size(seen: Float64, there: Bool) -> Float64:
+    """Larger side of the box, (frames,): running median; the track's where fewer than two joints are seen."""
+    low = np.where(there, seen, np.inf).min(axis=1)
+    high = np.where(there, seen, -np.inf).max(axis=1)
+    sides_px = np.where(there.sum(axis=(1, 2)) >= 2, (high - low).max(axis=-1), np.nan)
+    usual = np.nanmedian(sides_px) if np.isfinite(sides_px).any() else np.nan
+    whole = np.where(sides_px > 0, sides_px, usual)
+    half = min(_SIZE_FRAMES, len(whole)) // 2
+    windows = sliding_window_view(np.pad(whole, half, mode="edge"), 2 * half + 1)
+    size: Float64 = np.median(windows, axis=-1)
+    return size
+
+
+def _spread(tracks: list[_Track], lost: list[Bool]) -> Float64:
+    """Deviation of each joint on each axis, (joints,), by fourth differences of what is not lost."""
+    parts = []
+    for track, out in zip(tracks, lost, strict=True):
+        kept = np.where(out[..., None], np.nan, track.places)
+        fourth = sliding_window_view(kept, _WINDOW, axis=0) @ _FOURTH  # (windows, joints, 2)
+        parts.append(track.over_size(fourth, _WINDOW // 2))
+    joined = np.concatenate(parts)
+    fourth = joined.transpose(1, 0, 2).reshape(joined.shape[1], -1)
+    if not np.isfinite(fourth).any():
+        raise ValueError(_TOO_FEW)
+    usual = np.nanmedian(np.abs(fourth))
+    of_joint = np.array(
+        [np.nanmedian(np.abs(one)) if np.isfinite(one).sum() >= FEWEST_FRAMES else usual for one in fourth]
+    )
+    return of_joint * _MAD_TO_DEVIATION / _FOURTH_NORM
+
+
+def _outliers(track: _Track, spread: Float64) -> Bool:
+    """Joints that are far from the median of the frames around them (Hampel), (frames, joints)."""
+    half = _WINDOW // 2
+    padded = np.pad(track.places, ((half, half), (0, 0), (0, 0)), constant_values=np.nan)
+    windows = sliding_window_view(padded, _WINDOW, axis=0)
+    enough = np.isfinite(windows).sum(axis=-1) >= 3
+    median = np.where(enough, _nanmedian(windows), np.nan)
+    away = track.over_size(np.linalg.norm(track.places - median, axis=-1), 0)
+    return np.asarray(np.nan_to_num(away) > np.maximum(FARTHEST_SPREADS * spread, FARTHEST_SIZE))
+
+
+def _nanmedian(windows: Float64) -> Float64:
+    """Median of the last axis where there is a number, lower middle of an even count; NaN where none is."""
+    count = np.isfinite(windows).sum(axis=-1)
+    ordered = np.sort(windows, axis=-1)  # NaN last
+    middle: Float64 = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0)[..., None], axis=-1)[..., 0]
+    return middle
+
+
+def _dropped(target: CameraPoses, whole: Bool) -> tuple[Float64, float]:
+    """Share of the frames with a person that each joint is not seen in, and mean length of a gap."""
+    person = np.asarray(whole.any(axis=1))
+    if not person.any():
+        raise ValueError("the target shows no person in any frame; select other frames or another detector")
+    gaps = np.asarray(~whole & person[:, None])
+    starts = gaps.copy()
+    starts[1:] &= ~(gaps[:-1] & target.same_view[:, None])
+    share = gaps[person].mean(axis=0)
+    return share, round(float(gaps.sum() / max(1, starts.sum())), 2) if gaps.any() else 1.0
+
+
+def _filled_spread(tracks: list[_Track], lost: list[Bool], gap: float, spread: Float64) -> Float64:
+    """Deviation of a straight line over a gap from what is seen in its middle, (joints,)."""
+    reach = int(np.ceil((gap + 1) / 2))
+    parts = []
+    for track, out in zip(tracks, lost, strict=True):
+        kept = np.where(out[..., None], np.nan, track.places)
+        if len(kept) > 2 * reach:
+            ends = (kept[: -2 * reach] + kept[2 * reach :]) / 2
+            parts.append(track.over_size(kept[reach:-reach] - ends, reach))
+    if not parts:
+        return spread
+    away = np.concatenate(parts)
+    squares = (np.where(np.isfinite(away), away, 0) ** 2).sum(axis=(0, 2))
+    counted = np.isfinite(away).sum(axis=(0, 2))
+    # A joint that is never seen before, in and after the middle is filled as badly as the others.
+    usual = squares.sum() / max(1, counted.sum())
+    of_joint = np.where(counted > 0, squares / np.maximum(1, counted), usual)
+    # The middle and both ends are noisy (1 + 1/4 + 1/4); the filled joint has the ends' noise alone.
+    motion = np.maximum(0, of_joint - 1.5 * spread**2)
+    return np.asarray(np.sqrt(motion + 0.5 * spread**2))
+
+
+def _swaps(tracks: list[_Track]) -> Swaps:
+    """Count exchanged sides where they show."""
+    swapped, clear = (
+        {limbs: np.concatenate([getattr(track, what)[limbs] for track in tracks]) for limbs in LIMBS}
+        for what in ("swapped", "clear")
+    )
+    both = clear["legs"] & clear["arms"]
+    body = _rate(swapped["legs"] & swapped["arms"], both)
+    alone = {limbs: max(0.0, _rate(swapped[limbs], clear[limbs]) - body) for limbs in LIMBS}
+    marks = np.concatenate(
+        [np.append(track.swapped[limbs] & track.clear[limbs], False) for track in tracks for limbs in LIMBS]
+    )
+    begins = int((np.diff(np.append(False, marks).astype(np.int8)) == 1).sum())
+    return Swaps(
+        body=body,
+        legs=round(alone["legs"], 5),
+        arms=round(alone["arms"], 5),
+        frames=round(max(1.0, float(marks.sum()) / begins), 2) if begins else 1.0,
+    )
+
+
+def _rate(marks: Bool, among: Bool) -> float:
+    return round(min(0.5, float(marks[among].mean())), 5) if among.any() else 0.0
+
+
+def _truncated(target: CameraPoses, whole: Bool) -> bool:
+    """Whether no joint is ever seen outside its image."""
+    sizes = np.array([camera.size_px for camera in target.cameras], dtype=np.float64)[target.camera]
+    seen = np.where(whole[..., None], target.keypoints_px, 0)
+    return bool(((seen >= 0) & (seen <= sizes[:, None])).all())
+
+
+_TRUNK_PARTS = {
+    "pelvis": ("left_hip", "right_hip"),
+    "spine": ("left_hip", "right_hip", "left_shoulder", "right_shoulder"),
+    "thorax": ("left_shoulder", "right_shoulder"),
+    "head": ("left_shoulder", "right_shoulder", "nose"),
+}
+
+
+def _assembled(tracks: list[_Track]) -> dict[str, dict[str, float]]:
+    """Find joints that are weighted sums of others, whose weights sum to one."""
+    places = np.concatenate([track.over_size(track.places, 0) for track in tracks])
+    index = HUMAN36M_17.joint_names.index
+    found = {}
+    for name, parts in _TRUNK_PARTS.items():
+        base, *others = (places[:, index(part)] for part in parts)
+        wanted = places[:, index(name)] - base
+        directions = np.stack([other - base for other in others], axis=-1)
+        known = np.isfinite(wanted).all(axis=-1) & np.isfinite(directions).all(axis=(1, 2))
+        if known.sum() < FEWEST_FRAMES:
+            continue
+        matrix, aim = directions[known].reshape(-1, len(others)), wanted[known].reshape(-1)
+        weights, *_ = np.linalg.lstsq(matrix, aim, rcond=None)
+        away = np.linalg.norm((matrix @ weights - aim).reshape(-1, 2), axis=-1)
+        if (away < ASSEMBLED_SIZE).mean() >= ASSEMBLED_SHARE:
+            values = [1 - float(weights.sum()), *map(float, weights)]
+            found[name] = {part: round(value, 4) for part, value in zip(parts, values, strict=True)}
+    return found
