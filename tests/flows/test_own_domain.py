@@ -11,6 +11,7 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
+from poseshift.adaptation.gravity import CameraGravity
 from poseshift.flows.cli import app
 from poseshift.flows.experiment.folder import RunFolder
 from poseshift.flows.experiment.label_free import NO_TARGET, LabelFreeSummary, TrainedUntested
@@ -208,6 +209,37 @@ def test_where_up_is_can_be_stated_and_is_held_against_what_people_show(
     assert "up by what was stated (up): looks down by 0.0 degrees, rolled by 90.0, within 3.0" in told[1]
     assert told[0].startswith("warning")
     assert "look at --world-up, or at what was stated" in told[0]
+
+
+def test_a_report_says_where_up_is_before_each_camera_and_how_sure(
+    poseshift: Command, files: tuple[Path, Path], recipe: Recipe, tmp_path: Path
+) -> None:
+    keypoints, calibration = files
+    store = tmp_path / "store"
+    added = ("--keypoints", keypoints, "--fps", "60", "--cameras", calibration, "--world-up", "unknown")
+    assert poseshift("domain", "add", "my_rig", *added, "--store", store).exit_code == 0
+    content = recipe.model_dump(mode="json")
+    content |= {
+        "method": "diverse_found_viewpoint",
+        "compare": [],
+        "seeds": [0],
+        "run_dir": str(tmp_path / "run"),
+    }
+    content["target"]["store"] = str(store)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(content))
+    turned = load_recipe(path)
+    publish_untested(
+        turned,
+        (TrainedUntested("diverse_found_viewpoint", 0, train_method(turned, "diverse_found_viewpoint", 0)),),
+    )
+    folder = RunFolder(turned.run_dir)
+    found = CameraGravity.model_validate_json(folder.gravity("diverse_found_viewpoint", 0).read_bytes())
+    assert {one.kind for one in found.cameras} == {"rig"}
+    page = folder.report.read_text()
+    for one in found.cameras:
+        assert f"Camera {one.camera}" in page
+        assert f"within {one.interval_degrees:.1f} degrees in 9 of 10 cases" in page
 
 
 def test_a_recipe_without_a_test_reports_criteria_and_no_error(recipe: Recipe) -> None:
