@@ -76,7 +76,7 @@ def looked_at(commands: list[list[str]], home: Path) -> list[dict[str, Any]]:
         env=without_server(home),
         cwd=home.parent,
         check=True,
-        timeout=200,
+        timeout=600,
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
 
