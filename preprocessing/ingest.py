@@ -8,7 +8,7 @@ A repeated run digests the raw files and rewrites only what changed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -19,6 +19,7 @@ from poseshift.geometry.skeleton import skeleton
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.quality import assess
 from poseshift.preprocessing.raw import PlannedTrial, RawPlan
+from poseshift.storage.catalogue import TrialFacts
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file
 from poseshift.storage.schema import SourceFile, TrialKey
@@ -34,6 +35,10 @@ READER_VERSION = "1"
 
 FILES_PER_BATCH = 20
 """Measured on 600 CDF files: batches of about 20, written inside the worker, cost the least."""
+
+DIGEST_COST_PER_BATCH = 100
+"""Files plus megabytes that one task digests: a task costs as much time as the digests of a hundred small
+files, and large files are to be shared among all workers."""
 
 
 @dataclass(frozen=True)
@@ -171,10 +176,10 @@ def ingest(
         else:
             digested.append(outcome)
 
-    stored = set(store.keys())
-    changed = [trial for trial in digested if _has_changed(trial, options, store, stored)]
+    stored = store.catalogue()
+    changed = [trial for trial in digested if _has_changed(trial, options, stored)]
     offered = {trial.key for trial in plan.trials}
-    vanished = sorted(stored - offered)
+    vanished = sorted(set(stored) - offered)
     pruned = vanished if policy.on_vanished == "prune" else []
 
     quality: list[TrialQuality] = []
@@ -223,14 +228,14 @@ def _message(plan: RawPlan, changed: int, pruned: int) -> str:
 
 
 def _has_changed(
-    trial: _DigestedTrial, options: dict[str, str], store: PoseStore, stored: set[TrialKey]
+    trial: _DigestedTrial, options: dict[str, str], stored: Mapping[TrialKey, TrialFacts]
 ) -> bool:
-    key = trial.planned.key
-    if key not in stored:
+    known = stored.get(trial.planned.key)
+    if known is None:
         return True
-    recorded = store.trial_attributes(key).options
+    recorded = known.attributes.options
     same_options = all(recorded.get(name) == value for name, value in options.items())
-    return not same_options or store.sources(key) != trial.sources
+    return not same_options or known.attributes.sources != trial.sources
 
 
 def _digest_all(
@@ -238,7 +243,7 @@ def _digest_all(
 ) -> Iterator[_DigestedTrial | Failure]:
     futures = [
         client.submit(_digest_batch, batch, plan.root, pure=False)
-        for batch in _batches(plan.trials, _files_of)
+        for batch in _batches(plan.trials, _digest_cost, DIGEST_COST_PER_BATCH)
     ]
     done = 0
     for _, outcomes in as_completed(futures, loop=client.loop, with_results=True):
@@ -255,7 +260,7 @@ def _write_all(
     client: Client,
     on_progress: Callable[[Progress], None],
 ) -> Iterator[tuple[Fork, tuple[_Outcome, ...]]]:
-    batches = list(_batches(changed, lambda trial: _files_of(trial.planned)))
+    batches = list(_batches(changed, lambda trial: len(trial.planned.sources), FILES_PER_BATCH))
     futures = [
         client.submit(_write_batch, new_fork(), batch, plan.root, options, pure=False) for batch in batches
     ]
@@ -266,19 +271,28 @@ def _write_all(
         on_progress(Progress("read", done, len(changed)))
 
 
-def _files_of(trial: PlannedTrial) -> int:
-    return len(trial.sources)
+def _digest_cost(trial: PlannedTrial) -> float:
+    return sum(1 + _size_mb(path) for path in trial.sources)
 
 
-def _batches(trials: Iterable[_T], files_of: Callable[[_T], int]) -> Iterator[tuple[_T, ...]]:
+def _size_mb(path: Path) -> float:
+    try:
+        return path.stat().st_size / 1e6
+    except OSError:  # told where the file is to be read
+        return 0.0
+
+
+def _batches(
+    trials: Iterable[_T], cost_of: Callable[[_T], float], cost_per_batch: float
+) -> Iterator[tuple[_T, ...]]:
     batch: list[_T] = []
-    files = 0
+    cost = 0.0
     for trial in trials:
         batch.append(trial)
-        files += files_of(trial)
-        if files >= FILES_PER_BATCH:
+        cost += cost_of(trial)
+        if cost >= cost_per_batch:
             yield tuple(batch)
-            batch, files = [], 0
+            batch, cost = [], 0.0
     if batch:
         yield tuple(batch)
 

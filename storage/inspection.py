@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+from poseshift.storage.catalogue import TrialFacts
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import IntrinsicsOrigin, PositionsKind, TrialKey
 from poseshift.storage.store import PoseStore
@@ -80,7 +81,8 @@ class StoreDescription(FrozenModel):
 
 def describe(store: PoseStore) -> StoreDescription:
     """Describe a store from its metadata alone."""
-    by_subject = groupby(store.keys(), key=lambda key: key.subject)
+    catalogue = store.catalogue()
+    by_subject = groupby(catalogue.items(), key=lambda item: item[0].subject)
     return StoreDescription(
         location=str(store.location),
         snapshot=store.snapshot,
@@ -88,25 +90,28 @@ def describe(store: PoseStore) -> StoreDescription:
         skeleton=store.skeleton,
         created_by=store.attributes.created_by,
         restaged_from=store.attributes.restaged_from,
-        intrinsics=find_intrinsics(store),
+        intrinsics=_intrinsics_among(catalogue),
         subjects=tuple(
-            SubjectSummary(subject=subject, trials=tuple(_summarise(store, key) for key in keys))
-            for subject, keys in by_subject
+            SubjectSummary(subject=subject, trials=tuple(_summarise(key, facts) for key, facts in trials))
+            for subject, trials in by_subject
         ),
     )
 
 
 def find_intrinsics(store: PoseStore) -> tuple[TrialIntrinsics, ...]:
     """Look up where the intrinsics of every trial come from that says so."""
-    found = ((key, store.trial_attributes(key)) for key in store.keys())
+    return _intrinsics_among(store.catalogue())
+
+
+def _intrinsics_among(catalogue: Mapping[TrialKey, TrialFacts]) -> tuple[TrialIntrinsics, ...]:
     return tuple(
         TrialIntrinsics(
             trial=key.path,
-            origin=attributes.intrinsics,
-            calibration_residual_px=attributes.quality.get(CALIBRATION_RESIDUAL),
+            origin=facts.attributes.intrinsics,
+            calibration_residual_px=facts.attributes.quality.get(CALIBRATION_RESIDUAL),
         )
-        for key, attributes in found
-        if attributes.intrinsics is not None
+        for key, facts in catalogue.items()
+        if facts.attributes.intrinsics is not None
     )
 
 
@@ -135,12 +140,12 @@ def intrinsics_told(trials: Sequence[TrialIntrinsics]) -> str | None:
     return " ".join(sentences) or None
 
 
-def _summarise(store: PoseStore, key: TrialKey) -> TrialSummary:
-    attributes = store.trial_attributes(key)
+def _summarise(key: TrialKey, facts: TrialFacts) -> TrialSummary:
+    attributes = facts.attributes
     return TrialSummary(
         trial=key.trial,
         action=attributes.action,
-        frames=store.frames(key),
+        frames=facts.frames,
         cameras=tuple(camera.name for camera in attributes.cameras),
         arrays=tuple(sorted(attributes.digests)),
         positions_kind=attributes.positions_kind,

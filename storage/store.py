@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import icechunk
-import xarray
 import zarr
 from icechunk.store import IcechunkStore
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from poseshift.storage import arrays
+from poseshift.storage.catalogue import TrialFacts, list_keys, read_catalogue
 from poseshift.storage.clock import wait_until_after
 from poseshift.storage.errors import StoreError, StoreUnavailableError
 from poseshift.storage.location import Location
@@ -41,6 +41,9 @@ from poseshift.storage.schema import (
 from poseshift.storage.sentences import in_sentences
 from poseshift.storage.transaction import Transaction
 from poseshift.storage.verification import StoreContent, TrialContent, VerifyReport, verify_trials
+
+if TYPE_CHECKING:
+    import xarray
 
 __all__ = ["BRANCH", "Commit", "PoseStore", "StoreError"]
 
@@ -249,7 +252,11 @@ class PoseStore:
 
     def keys(self) -> tuple[TrialKey, ...]:
         """All trials, sorted by subject and name."""
-        return tuple(arrays.list_trials(self.root))
+        return list_keys(self.zarr_store)
+
+    def catalogue(self) -> dict[TrialKey, TrialFacts]:
+        """What is known of every trial besides its arrays, read at once, in the order of :meth:`keys`."""
+        return read_catalogue(self.zarr_store)
 
     def read(self, key: TrialKey) -> Trial:
         """Read one trial; KeyError when there is none."""
@@ -273,6 +280,8 @@ class PoseStore:
 
     def open_dataset(self, key: TrialKey) -> xarray.Dataset:
         """Open one trial as a lazily read xarray data set; KeyError when there is none."""
+        import xarray  # with pandas behind it: most of a second, which a look at a store should not cost
+
         arrays.trial_group(self.root, key)
         dataset: xarray.Dataset = xarray.open_zarr(
             self.zarr_store, group=key.path, chunks=None, consolidated=False, zarr_format=3
@@ -297,7 +306,7 @@ class PoseStore:
         SHA-256 over data set, skeleton and, for every trial, its names, frame rate, cameras and the digests
         of its arrays. Sources, quality figures and the history do not enter.
         """
-        trials = {key.path: TrialContent.of(self.trial_attributes(key)) for key in self.keys()}
+        trials = {key.path: TrialContent.of(one.attributes) for key, one in self.catalogue().items()}
         return digest_json(StoreContent(dataset=self.dataset, skeleton=self.skeleton, trials=trials))
 
     @contextmanager

@@ -1,0 +1,100 @@
+"""How long a store of very many small trials takes to be looked at and to be found unchanged.
+
+    python -m benchmarks.many_trials --trials 10000 --folder /tmp/many
+
+Writes a raw tree of small files (once), prepares it into a store by the real path, then times `inspect`,
+`history` and an unchanged `prepare`, each in a process of its own as a user would call them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from poseshift.geometry.camera import Camera, project
+from poseshift.preprocessing.datasets import DATASETS, DataSet, RawTree
+from poseshift.preprocessing.raw import PlannedTrial, RawPlan
+from poseshift.storage.schema import Trial, TrialKey
+
+KIND = "many-small"
+TRIALS_PER_PERSON = 100
+FRAMES = 10
+
+_CAMERAS = tuple(
+    Camera(name=f"camera-{i}", size_px=(1000, 1000), focal_px=(1145.0, 1143.0), centre_px=(512.0, 515.0))
+    for i in range(2)
+)
+
+
+def write_tree(folder: Path, trials: int, seed: int) -> None:
+    """Write one file of joints (frames, 17, 3) in metres per trial, in a folder per person."""
+    rng = np.random.default_rng(seed)
+    for number in range(trials):
+        path = folder / f"P{number // TRIALS_PER_PERSON:03d}" / f"clip{number % TRIALS_PER_PERSON:03d}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        start = rng.normal(0, 0.4, (17, 3)) + (0, 0, 4)
+        np.save(path, (start + rng.normal(0, 0.01, (FRAMES, 17, 3))).astype(np.float32))
+
+
+def _read(path: Path, key: TrialKey) -> Trial:
+    positions = np.load(path)
+    seen = np.stack([project(positions.astype(np.float64), camera.intrinsics) for camera in _CAMERAS])
+    return Trial(
+        key=key,
+        action="clip",
+        subaction="1",
+        fps=50.0,
+        cameras=_CAMERAS,
+        positions_world=positions,
+        keypoints_2d=seen.astype(np.float32),
+    )
+
+
+def _plan(tree: RawTree) -> RawPlan:
+    keys = {path: TrialKey(path.parent.name, path.stem) for path in sorted(tree.root.glob("*/*.npy"))}
+    trials = tuple(PlannedTrial(key, (path,), partial(_read, path, key)) for path, key in keys.items())
+    return RawPlan(dataset="many_small", root=tree.root, trials=trials, problems=(), options={})
+
+
+DATASETS.add("many_small", DataSet("many_small", "Very many small trials of noise.", _plan))
+
+
+def timed(command: Sequence[str]) -> float:
+    """Run a command of the command line; seconds from its start to its end."""
+    started = perf_counter()
+    done = subprocess.run(  # noqa: S603 - this interpreter with fixed arguments
+        [sys.executable, "-m", "poseshift.flows.cli", *command], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
+    return perf_counter() - started
+
+
+def main() -> None:
+    """Build what is missing, and print one line a command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--folder", type=Path, required=True, help="where tree and store lie between calls")
+    options = parser.parse_args()
+    tree, store = options.folder / "raw", str(options.folder / "store")
+    if not tree.exists():
+        write_tree(tree, options.trials, seed=0)
+    prepare = ["prepare", "other", KIND, str(tree), store, "--plugin", "benchmarks.many_trials"]
+    for name, command in (
+        ("prepare (first, or unchanged)", prepare),
+        ("prepare, unchanged", prepare),
+        ("inspect", ["inspect", store]),
+        ("history", ["history", store]),
+    ):
+        print(f"{name:32}{timed(command):8.2f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
