@@ -39,7 +39,7 @@ def write_tree(folder: Path, trials: int, seed: int) -> None:
     for number in range(trials):
         path = folder / f"P{number // TRIALS_PER_PERSON:03d}" / f"clip{number % TRIALS_PER_PERSON:03d}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
-        start = rng.normal(0, 0.4, (17, 3)) + (0, 0, 4)
+        start = rng.normal((0, 0, 4), 0.4, (17, 3))
         np.save(path, (start + rng.normal(0, 0.01, (FRAMES, 17, 3))).astype(np.float32))
 
 
@@ -69,7 +69,7 @@ DATASETS.add("many_small", DataSet("many_small", "Very many small trials of nois
 def timed(command: Sequence[str]) -> float:
     """Run a command of the command line; seconds from its start to its end."""
     started = perf_counter()
-    done = subprocess.run(  # noqa: S603 - this interpreter with fixed arguments
+    done = subprocess.run(
         [sys.executable, "-m", "poseshift.flows.cli", *command], capture_output=True, text=True, check=False
     )
     if done.returncode:

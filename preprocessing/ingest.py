@@ -19,10 +19,9 @@ from poseshift.geometry.skeleton import skeleton
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.quality import assess
 from poseshift.preprocessing.raw import PlannedTrial, RawPlan
-from poseshift.storage.catalogue import TrialFacts
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file
-from poseshift.storage.schema import SourceFile, TrialKey
+from poseshift.storage.schema import SourceFile, TrialAttributes, TrialKey
 from poseshift.storage.store import PoseStore
 from poseshift.storage.transaction import Fork
 
@@ -228,14 +227,14 @@ def _message(plan: RawPlan, changed: int, pruned: int) -> str:
 
 
 def _has_changed(
-    trial: _DigestedTrial, options: dict[str, str], stored: Mapping[TrialKey, TrialFacts]
+    trial: _DigestedTrial, options: dict[str, str], stored: Mapping[TrialKey, TrialAttributes]
 ) -> bool:
     known = stored.get(trial.planned.key)
     if known is None:
         return True
-    recorded = known.attributes.options
+    recorded = known.options
     same_options = all(recorded.get(name) == value for name, value in options.items())
-    return not same_options or known.attributes.sources != trial.sources
+    return not same_options or known.sources != trial.sources
 
 
 def _digest_all(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from icechunk.store import IcechunkStore
@@ -20,22 +19,6 @@ from poseshift.storage.arrays import array_spec
 from poseshift.storage.schema import TrialAttributes, TrialKey
 
 _DOCUMENT = "zarr.json"
-
-
-@dataclass(frozen=True)
-class TrialFacts:
-    """What is known of a trial without reading its arrays.
-
-    Attributes
-    ----------
-    attributes : TrialAttributes
-        The attributes of its group.
-    frames : int
-        Number of frames, by its positions or, without 3D, by any array.
-    """
-
-    attributes: TrialAttributes
-    frames: int
 
 
 class _Node(BaseModel):
@@ -55,8 +38,8 @@ def list_keys(store: IcechunkStore) -> tuple[TrialKey, ...]:
     return tuple(_trial_documents(store))
 
 
-def read_catalogue(store: IcechunkStore) -> dict[TrialKey, TrialFacts]:
-    """Read the metadata of all trials of a store, sorted by subject and name.
+def read_catalogue(store: IcechunkStore) -> dict[TrialKey, TrialAttributes]:
+    """Read the attributes of all trials of a store, sorted by subject and name.
 
     Parameters
     ----------
@@ -67,22 +50,32 @@ def read_catalogue(store: IcechunkStore) -> dict[TrialKey, TrialFacts]:
     ------
     pydantic.ValidationError
         When the attributes of a group are not those of a trial.
-    KeyError
-        When a trial lacks the array that its attributes name.
     """
-    attributes = {
+    return {
         key: _TrialDocument.model_validate_json(document).attributes
         for key, document in _trial_documents(store).items()
     }
-    counted = {key: _counted_array(one) for key, one in attributes.items()}
-    shapes = sync(_documents(store, [f"{key.path}/{name}" for key, name in counted.items()]))
-    facts = {}
-    for (key, name), document in zip(counted.items(), shapes, strict=True):
+
+
+def count_all_frames(
+    store: IcechunkStore, catalogue: Mapping[TrialKey, TrialAttributes]
+) -> dict[TrialKey, int]:
+    """Count the frames of the trials of a catalogue by their positions or, without 3D, by any array.
+
+    Raises
+    ------
+    KeyError
+        When a trial lacks the array that its attributes name.
+    """
+    counted = {key: _counted_array(attributes) for key, attributes in catalogue.items()}
+    documents = sync(_documents(store, [f"{key.path}/{name}" for key, name in counted.items()]))
+    frames = {}
+    for (key, name), document in zip(counted.items(), documents, strict=True):
         if document is None:
             raise KeyError(f"trial {key.path!r} has no array {name!r}, which its attributes name")
         shape = _ArrayDocument.model_validate_json(document).shape
-        facts[key] = TrialFacts(attributes[key], shape[array_spec(name).dimensions.index("frame")])
-    return facts
+        frames[key] = shape[array_spec(name).dimensions.index("frame")]
+    return frames
 
 
 def _counted_array(attributes: TrialAttributes) -> str:
@@ -91,7 +84,7 @@ def _counted_array(attributes: TrialAttributes) -> str:
 
 
 def _trial_documents(store: IcechunkStore) -> Mapping[TrialKey, bytes]:
-    """The metadata documents of the groups two levels below the root."""
+    """Read the metadata documents of the groups two levels below the root."""
     return sync(_read_trial_documents(store))
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from poseshift.storage.catalogue import TrialFacts
 from poseshift.storage.model import FrozenModel
-from poseshift.storage.schema import IntrinsicsOrigin, PositionsKind, TrialKey
+from poseshift.storage.schema import IntrinsicsOrigin, PositionsKind, TrialAttributes, TrialKey
 from poseshift.storage.store import PoseStore
 
 CALIBRATION_TOLERANCE_PX = 1.0
@@ -82,6 +81,7 @@ class StoreDescription(FrozenModel):
 def describe(store: PoseStore) -> StoreDescription:
     """Describe a store from its metadata alone."""
     catalogue = store.catalogue()
+    frames = store.frame_counts(catalogue)
     by_subject = groupby(catalogue.items(), key=lambda item: item[0].subject)
     return StoreDescription(
         location=str(store.location),
@@ -92,7 +92,9 @@ def describe(store: PoseStore) -> StoreDescription:
         restaged_from=store.attributes.restaged_from,
         intrinsics=_intrinsics_among(catalogue),
         subjects=tuple(
-            SubjectSummary(subject=subject, trials=tuple(_summarise(key, facts) for key, facts in trials))
+            SubjectSummary(
+                subject=subject, trials=tuple(_summarise(key, one, frames[key]) for key, one in trials)
+            )
             for subject, trials in by_subject
         ),
     )
@@ -103,15 +105,15 @@ def find_intrinsics(store: PoseStore) -> tuple[TrialIntrinsics, ...]:
     return _intrinsics_among(store.catalogue())
 
 
-def _intrinsics_among(catalogue: Mapping[TrialKey, TrialFacts]) -> tuple[TrialIntrinsics, ...]:
+def _intrinsics_among(catalogue: Mapping[TrialKey, TrialAttributes]) -> tuple[TrialIntrinsics, ...]:
     return tuple(
         TrialIntrinsics(
             trial=key.path,
-            origin=facts.attributes.intrinsics,
-            calibration_residual_px=facts.attributes.quality.get(CALIBRATION_RESIDUAL),
+            origin=attributes.intrinsics,
+            calibration_residual_px=attributes.quality.get(CALIBRATION_RESIDUAL),
         )
-        for key, facts in catalogue.items()
-        if facts.attributes.intrinsics is not None
+        for key, attributes in catalogue.items()
+        if attributes.intrinsics is not None
     )
 
 
@@ -140,12 +142,11 @@ def intrinsics_told(trials: Sequence[TrialIntrinsics]) -> str | None:
     return " ".join(sentences) or None
 
 
-def _summarise(key: TrialKey, facts: TrialFacts) -> TrialSummary:
-    attributes = facts.attributes
+def _summarise(key: TrialKey, attributes: TrialAttributes, frames: int) -> TrialSummary:
     return TrialSummary(
         trial=key.trial,
         action=attributes.action,
-        frames=facts.frames,
+        frames=frames,
         cameras=tuple(camera.name for camera in attributes.cameras),
         arrays=tuple(sorted(attributes.digests)),
         positions_kind=attributes.positions_kind,

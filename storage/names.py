@@ -15,7 +15,7 @@ def unmatched_names(
 ) -> str | None:
     """Name the subjects, actions and cameras that a store does not have, with those it has; None without."""
     catalogue = store.catalogue()
-    trials = [facts.attributes for facts in catalogue.values()]
+    trials = catalogue.values()
     told = (
         _unmatched("subject", subjects, {key.subject for key in catalogue}),
         _unmatched("action", actions, {trial.action for trial in trials}),

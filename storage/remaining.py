@@ -33,11 +33,12 @@ def little_left(store: PoseStore, selection: Selection, poses: CameraPoses) -> s
         One line; None where more is left than :data:`LITTLE_SHARE` of the store and :data:`LITTLE_POSES`,
         some of them neighbours in time, and every name selects something.
     """
-    trials = store.catalogue().values()
-    held = sum(trial.frames * len(trial.attributes.cameras) for trial in trials)
+    catalogue = store.catalogue()
+    frames = store.frame_counts(catalogue)
+    held = sum(frames[key] * len(attributes.cameras) for key, attributes in catalogue.items())
     told = []
     few = len(poses) < max(LITTLE_SHARE * held, LITTLE_POSES)
-    alone = selection.frame_step > 1 and max(trial.frames for trial in trials) > 1 and math.isnan(sampling_hz(poses))
+    alone = selection.frame_step > 1 and max(frames.values()) > 1 and math.isnan(sampling_hz(poses))
     if len(poses) < held and (few or alone):
         step = f" with frame step {selection.frame_step}" if selection.frame_step > 1 else ""
         apart = ", no two of them of one view" if alone else ""

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from poseshift.storage import arrays
-from poseshift.storage.catalogue import TrialFacts, list_keys, read_catalogue
+from poseshift.storage.catalogue import count_all_frames, list_keys, read_catalogue
 from poseshift.storage.clock import wait_until_after
 from poseshift.storage.errors import StoreError, StoreUnavailableError
 from poseshift.storage.location import Location
@@ -190,6 +190,13 @@ class PoseStore:
     def open(cls, location: str | Path, snapshot: str | None = None) -> PoseStore:
         """Open a store at its newest snapshot, or at a given one (which then cannot be written to).
 
+        Parameters
+        ----------
+        location : str or Path
+            Where it lies.
+        snapshot : str or None
+            Identifier of a snapshot, or a tag that names one (:mod:`poseshift.storage.tags`).
+
         Raises
         ------
         StoreError
@@ -203,11 +210,7 @@ class PoseStore:
         except icechunk.IcechunkError as error:
             raise StoreError(f"{place}: cannot be opened as a store ({_first_line(error)})") from error
         try:
-            session = (
-                repository.readonly_session(BRANCH)
-                if snapshot is None
-                else repository.readonly_session(snapshot_id=snapshot)
-            )
+            session = _session(repository, snapshot)
         except (icechunk.IcechunkError, ValueError) as error:
             raise StoreError(f"{place}: no snapshot {snapshot!r} ({_first_line(error)})") from error
         return cls(place, repository, session, snapshot)
@@ -229,6 +232,11 @@ class PoseStore:
     def snapshot(self) -> str:
         """Identifier of the snapshot that is being read."""
         return self._session.snapshot_id
+
+    @property
+    def repository(self) -> icechunk.Repository:
+        """The repository behind the store, for what is about all of its snapshots; see :meth:`alone`."""
+        return self._repository
 
     @property
     def dataset(self) -> Dataset:
@@ -254,9 +262,13 @@ class PoseStore:
         """All trials, sorted by subject and name."""
         return list_keys(self.zarr_store)
 
-    def catalogue(self) -> dict[TrialKey, TrialFacts]:
-        """What is known of every trial besides its arrays, read at once, in the order of :meth:`keys`."""
+    def catalogue(self) -> dict[TrialKey, TrialAttributes]:
+        """Read what is known of every trial besides its arrays, at once, in the order of :meth:`keys`."""
         return read_catalogue(self.zarr_store)
+
+    def frame_counts(self, catalogue: Mapping[TrialKey, TrialAttributes]) -> dict[TrialKey, int]:
+        """Count the frames of all trials of a :meth:`catalogue` at once."""
+        return count_all_frames(self.zarr_store, catalogue)
 
     def read(self, key: TrialKey) -> Trial:
         """Read one trial; KeyError when there is none."""
@@ -306,8 +318,27 @@ class PoseStore:
         SHA-256 over data set, skeleton and, for every trial, its names, frame rate, cameras and the digests
         of its arrays. Sources, quality figures and the history do not enter.
         """
-        trials = {key.path: TrialContent.of(one.attributes) for key, one in self.catalogue().items()}
+        trials = {key.path: TrialContent.of(one) for key, one in self.catalogue().items()}
         return digest_json(StoreContent(dataset=self.dataset, skeleton=self.skeleton, trials=trials))
+
+    @contextmanager
+    def alone(self, purpose: str) -> Iterator[None]:
+        """Keep other writers away for the length of a ``with`` block; readers are not disturbed.
+
+        Parameters
+        ----------
+        purpose : str
+            What is done, told to writers that are refused meanwhile.
+
+        Raises
+        ------
+        StoreLockedError
+            When another writer is at work.
+        StoreError
+            When the store cannot be read or written.
+        """
+        with writer_lock(self.location.lock_path, purpose), _told(self.location):
+            yield
 
     @contextmanager
     def transaction(self, message: str, metadata: Mapping[str, str] | None = None) -> Iterator[Transaction]:
@@ -335,7 +366,7 @@ class PoseStore:
                 f"{self.location}: opened at snapshot {self._pinned}, which cannot change; "
                 "open the store without a snapshot to write to it"
             )
-        with writer_lock(self.location.lock_path, message), _told(self.location):
+        with self.alone(message):
             session = self._repository.writable_session(BRANCH)
             parent = next(iter(self._repository.ancestry(snapshot_id=session.snapshot_id)))
             wait_until_after(parent.written_at)
@@ -345,6 +376,15 @@ class PoseStore:
             transaction.commit(message, {**program_facts(), **(metadata or {})})
         self._session = self._repository.readonly_session(BRANCH)
         self.attributes = _read_store_attributes(self.location, self._session)
+
+
+def _session(repository: icechunk.Repository, named: str | None) -> icechunk.Session:
+    """Read the newest snapshot, or the one of this tag or identifier."""
+    if named is None:
+        return repository.readonly_session(BRANCH)
+    if named in repository.list_tags():
+        return repository.readonly_session(tag=named)
+    return repository.readonly_session(snapshot_id=named)
 
 
 def _facts(attributes: StoreAttributes) -> str:

@@ -249,7 +249,7 @@ def evaluate(
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
         dataset = opened.dataset
-        if any(one.attributes.positions_kind is None for one in opened.catalogue().values()):
+        if any(one.positions_kind is None for one in opened.catalogue().values()):
             fail(f"{store} has no 3D, so nothing can be measured on it; it can be a target to adapt to")
         names = tuple(protocols) if protocols else names_for_store(opened)
         if not names:

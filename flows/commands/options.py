@@ -12,6 +12,9 @@ from poseshift.storage.registry import load_plugins
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 """The option of every command that gives figures."""
 
+Store = Annotated[str, typer.Argument(help="The store: a folder, or s3://bucket/prefix.")]
+"""The argument of every command that uses one store."""
+
 Plugins = Annotated[
     list[str] | None,
     typer.Option(
