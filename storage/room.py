@@ -65,7 +65,7 @@ def measure_store(store: PoseStore) -> StoreRoom:
     ]
     try:
         sizes = sync(_sizes(store.zarr_store, [path for _, _, path in paths]))
-        chunks = store.repository.chunk_storage_stats().non_virtual_bytes
+        chunks = store.repository.chunk_storage_stats()
         unreachable = store.repository.garbage_collect(later, dry_run=True).bytes_deleted
     except icechunk.IcechunkError as error:
         raise StoreError(f"{store.location}: cannot be measured ({error})") from error
@@ -76,7 +76,7 @@ def measure_store(store: PoseStore) -> StoreRoom:
         by_array=_parts([name for _, name, _ in paths], sizes),
         by_subject=_parts([subject for subject, _, _ in paths], sizes),
         newest_bytes=newest,
-        history_bytes=max(0, chunks - newest),
+        history_bytes=max(0, chunks.native_bytes + chunks.inlined_bytes - newest),
         unreachable_bytes=unreachable,
         total_bytes=folder_bytes(Path(store.location.path)) if store.location.scheme == "file" else None,
     )

@@ -246,24 +246,36 @@ def test_tags_are_given_once(store: PoseStore, snapshots: list[str]) -> None:
 
 
 def test_room_by_array_subject_and_history(store: PoseStore, make_trial: MakeTrial) -> None:
-    for seed in (0, 1):
-        with store.transaction("write") as transaction:
+    def write(into: PoseStore, seed: int) -> None:
+        with into.transaction("write") as transaction:
             transaction.write(make_trial(frames=600, seed=seed))
-            transaction.write(make_trial(subject="S5", frames=3, seed=seed))  # chunks that lie in manifests
+            transaction.write(make_trial(subject="S5", frames=600, cameras=("c",), seed=seed))
+
+    def on_disk(measured: PoseStore) -> int:
+        return sum(path.stat().st_size for path in (place(measured) / "chunks").iterdir())
+
+    newest_alone = PoseStore.create(place(store).with_name("other"), "human36m")
+    write(newest_alone, seed=1)
+    for seed in (0, 1):
+        write(store, seed)
     room = measure_store(store)
-    chunks = [path for path in (place(store) / "chunks").iterdir() if path.is_file()]
-    on_disk = sum(path.stat().st_size for path in chunks)
-    by_array = {part.name: part for part in room.by_array}
-    assert by_array.keys() == {"keypoints_2d", "positions_world"}
+    assert {part.name: part.arrays for part in room.by_array} == {"keypoints_2d": 2, "positions_world": 2}
     assert {part.name: part.arrays for part in room.by_subject} == {"S1": 2, "S5": 2}
     assert sum(part.bytes for part in room.by_array) == room.newest_bytes
     assert sum(part.bytes for part in room.by_subject) == room.newest_bytes
-    inline = room.newest_bytes + room.history_bytes - on_disk
-    assert 0 <= inline < 5000
-    # Both commits wrote as many noisy floats, so each takes about half.
-    assert room.history_bytes == pytest.approx(room.newest_bytes, rel=0.05)
+    assert room.newest_bytes == on_disk(newest_alone)
+    assert room.history_bytes == on_disk(store) - on_disk(newest_alone) > 0
+    assert measure_store(newest_alone).history_bytes == 0
     assert room.total_bytes == folder_bytes(place(store))
-    assert room.total_bytes > on_disk
+
+
+def test_chunks_that_lie_in_manifests_are_no_history(store: PoseStore, make_trial: MakeTrial) -> None:
+    with store.transaction("write") as transaction:
+        transaction.write(make_trial(frames=1))
+    assert not (place(store) / "chunks").exists()
+    room = measure_store(store)
+    assert room.newest_bytes > 0
+    assert room.history_bytes == 0
 
 
 def test_a_file_of_several_names_counts_once(tmp_path: Path) -> None:
