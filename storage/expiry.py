@@ -230,13 +230,15 @@ def expire(store: PoseStore, keep_days: float, records: Mapping[str, Sequence[st
     local disk there is none while the lock is held, on object storage they are too young.
     """
     with store.alone(f"expire snapshots superseded more than {keep_days:g} days ago"):
-        plan = _plan(store.repository, keep_days, records, now)
-        tagged = tuple(_keep_by_tag(store.repository, snapshot) for snapshot in plan.to_tag)
+        # Opened anew: a repository remembers what it has read, and another expiry may have come before.
+        repository = PoseStore.open(str(store.location)).repository
+        plan = _plan(repository, keep_days, records, now)
+        tagged = tuple(_keep_by_tag(repository, snapshot) for snapshot in plan.to_tag)
         if plan.older_than is not None:
-            store.repository.expire_snapshots(plan.older_than)
+            repository.expire_snapshots(plan.older_than)
         unlocked = store.location.lock_path is None
         removed_before = now - max(UNLOCKED_GRACE, timedelta(days=keep_days)) if unlocked else now
-        summary = store.repository.garbage_collect(removed_before)
+        summary = repository.garbage_collect(removed_before)
     return _expiry(store, keep_days, plan, tagged, summary.bytes_deleted, done=True)
 
 

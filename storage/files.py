@@ -58,8 +58,8 @@ def problem_of_writing(folder: Path) -> str | None:
 def name_again(existing: Path, place: Path) -> None:
     """Let ``place`` have the content of an existing file that is only ever replaced and never changed.
 
-    It is another name of the same file or, on a file system without hard links (exFAT, some network mounts), a
-    copy. A reader, or a crash, sees what ``place`` was before or all of the content.
+    It is another name of the same file or, on a file system without hard links (exFAT, some network mounts),
+    a copy. A reader, or a crash, sees what ``place`` was before or all of the content.
 
     Raises
     ------

@@ -170,14 +170,14 @@ def test_expiry_leaves_what_a_running_commit_has_written(bucket: str, make_trial
     assert done.freed_bytes == 0
     assert [one.message for one in done.expired][:1] == ["commit 1"]
     assert store.verify().succeeded
-    room = measure_store(store)
+    room = measure_store(PoseStore.open(bucket))
     assert room.unreachable_bytes > 10_000
     assert room.total_bytes is None
 
     later = expire(store, 0, {}, now + timedelta(days=1, minutes=5))
     assert later.freed_bytes is not None
     assert later.freed_bytes >= room.unreachable_bytes
-    assert measure_store(store).unreachable_bytes == 0
+    assert measure_store(PoseStore.open(bucket)).unreachable_bytes == 0
     assert PoseStore.open(bucket).verify().succeeded
     assert [key.subject for key in store.keys()] == ["S1", "S5"]
     assert PoseStore.open(bucket, "first").snapshot == first
