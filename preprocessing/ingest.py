@@ -8,36 +8,38 @@ A repeated run digests the raw files and rewrites only what changed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from time import perf_counter
+from typing import Literal
 
 from distributed import Client, as_completed
 
 from poseshift.geometry.skeleton import skeleton
+from poseshift.preprocessing.changes import (
+    DigestedTrial,
+    Progress,
+    Rate,
+    batches,
+    digest_all,
+    digest_sources,
+    reader_options,
+    why_read,
+)
 from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.failures import Failure
 from poseshift.preprocessing.quality import assess
-from poseshift.preprocessing.raw import PlannedTrial, RawPlan
+from poseshift.preprocessing.raw import RawPlan
 from poseshift.storage.model import FrozenModel
-from poseshift.storage.provenance import digest_file
-from poseshift.storage.schema import SourceFile, TrialAttributes, TrialKey
+from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
 from poseshift.storage.transaction import Fork
 
 logger = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
-
-READER_VERSION = "1"
-"""Raise it when a reader's output changes for the same files: every trial is then read again."""
-
 FILES_PER_BATCH = 20
 """Measured on 600 CDF files: batches of about 20, written inside the worker, cost the least."""
-
-DIGEST_COST_PER_BATCH = 100
-"""Files plus megabytes that one task digests: a task costs as much time as the digests of a hundred small
-files, and large files are to be shared among all workers."""
 
 
 @dataclass(frozen=True)
@@ -57,26 +59,6 @@ class IngestPolicy:
 
 
 DEFAULT_POLICY = IngestPolicy()
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a stage of the ingest is, counted in trials."""
-
-    stage: Literal["digest", "read"]
-    done: int
-    total: int
-
-
-class Failure(FrozenModel):
-    """One bad file with its reason."""
-
-    path: str
-    found: str
-    expected: str
-    remedy: str
-    errno: int | None = None
-    """The system's error number when it could not read the file: that may pass, a damaged file does not."""
 
 
 class UnreadPart(FrozenModel):
@@ -125,12 +107,6 @@ class IngestReport(FrozenModel):
 
 
 @dataclass(frozen=True)
-class _DigestedTrial:
-    planned: PlannedTrial
-    sources: tuple[SourceFile, ...]
-
-
-@dataclass(frozen=True)
 class _Outcome:
     """What a worker returns for one trial: its quality figures or why it failed."""
 
@@ -165,18 +141,18 @@ def ingest(
     ------
     StoreLockedError : another run is writing to the store.
     """
-    options = {**plan.options, "reader_version": READER_VERSION}
-    failures = [_failure(problem) for problem in plan.problems]
+    options = reader_options(plan)
+    failures = [Failure.of(problem) for problem in plan.problems]
 
-    digested: list[_DigestedTrial] = []
-    for outcome in _digest_all(plan, client, on_progress):
+    digested: list[DigestedTrial] = []
+    for outcome in digest_all(plan, client, on_progress):
         if isinstance(outcome, Failure):
             failures.append(outcome)
         else:
             digested.append(outcome)
 
     stored = store.catalogue()
-    changed = [trial for trial in digested if _has_changed(trial, options, stored)]
+    changed = [trial for trial in digested if why_read(trial, options, stored) is not None]
     offered = {trial.key for trial in plan.trials}
     vanished = sorted(set(stored) - offered)
     pruned = vanished if policy.on_vanished == "prune" else []
@@ -185,7 +161,7 @@ def ingest(
     committed = False
     if _may_commit(failures, policy) and (changed or pruned):
         with store.transaction(_message(plan, len(changed), len(pruned))) as transaction:
-            forks = []
+            forks, started = [], perf_counter()
             for fork, outcomes in _write_all(changed, plan, options, transaction.fork, client, on_progress):
                 forks.append(fork)
                 quality += [outcome.quality for outcome in outcomes if outcome.quality]
@@ -193,6 +169,7 @@ def ingest(
             committed = _may_commit(failures, policy) and bool(quality or pruned)
             if committed:  # a transaction in which nothing was merged commits nothing
                 transaction.merge(forks)
+                transaction.note(Rate.of(changed, perf_counter() - started).facts())
                 for key in pruned:
                     transaction.remove(key)
     written = {figures.trial for figures in quality} if committed else set()
@@ -226,42 +203,17 @@ def _message(plan: RawPlan, changed: int, pruned: int) -> str:
     return f"prepare {plan.dataset}: {changed} trials read{removed}"
 
 
-def _has_changed(
-    trial: _DigestedTrial, options: dict[str, str], stored: Mapping[TrialKey, TrialAttributes]
-) -> bool:
-    known = stored.get(trial.planned.key)
-    if known is None:
-        return True
-    recorded = known.options
-    same_options = all(recorded.get(name) == value for name, value in options.items())
-    return not same_options or known.sources != trial.sources
-
-
-def _digest_all(
-    plan: RawPlan, client: Client, on_progress: Callable[[Progress], None]
-) -> Iterator[_DigestedTrial | Failure]:
-    futures = [
-        client.submit(_digest_batch, batch, plan.root, pure=False)
-        for batch in _batches(plan.trials, _digest_cost, DIGEST_COST_PER_BATCH)
-    ]
-    done = 0
-    for _, outcomes in as_completed(futures, loop=client.loop, with_results=True):
-        yield from outcomes
-        done += len(outcomes)
-        on_progress(Progress("digest", done, len(plan.trials)))
-
-
 def _write_all(
-    changed: Sequence[_DigestedTrial],
+    changed: Sequence[DigestedTrial],
     plan: RawPlan,
     options: dict[str, str],
     new_fork: Callable[[], Fork],
     client: Client,
     on_progress: Callable[[Progress], None],
 ) -> Iterator[tuple[Fork, tuple[_Outcome, ...]]]:
-    batches = list(_batches(changed, lambda trial: len(trial.planned.sources), FILES_PER_BATCH))
+    divided = list(batches(changed, lambda trial: len(trial.planned.sources), FILES_PER_BATCH))
     futures = [
-        client.submit(_write_batch, new_fork(), batch, plan.root, options, pure=False) for batch in batches
+        client.submit(_write_batch, new_fork(), batch, plan.root, options, pure=False) for batch in divided
     ]
     done = 0
     for _, (fork, outcomes) in as_completed(futures, loop=client.loop, with_results=True):
@@ -270,69 +222,29 @@ def _write_all(
         on_progress(Progress("read", done, len(changed)))
 
 
-def _digest_cost(trial: PlannedTrial) -> float:
-    return sum(1 + _size_mb(path) for path in trial.sources)
-
-
-def _size_mb(path: Path) -> float:
-    try:
-        return path.stat().st_size / 1e6
-    except OSError:  # told where the file is to be read
-        return 0.0
-
-
-def _batches(
-    trials: Iterable[_T], cost_of: Callable[[_T], float], cost_per_batch: float
-) -> Iterator[tuple[_T, ...]]:
-    batch: list[_T] = []
-    cost = 0.0
-    for trial in trials:
-        batch.append(trial)
-        cost += cost_of(trial)
-        if cost >= cost_per_batch:
-            yield tuple(batch)
-            batch, cost = [], 0.0
-    if batch:
-        yield tuple(batch)
-
-
-def _digest_batch(batch: tuple[PlannedTrial, ...], root: Path) -> list[_DigestedTrial | Failure]:
-    outcomes: list[_DigestedTrial | Failure] = []
-    for planned in batch:
-        try:
-            outcomes.append(_DigestedTrial(planned, _digest_sources(planned, root)))
-        except OSError as error:
-            outcomes.append(_unreadable(planned, error))
-    return outcomes
-
-
 def _write_batch(
-    fork: Fork, batch: tuple[_DigestedTrial, ...], root: Path, options: dict[str, str]
+    fork: Fork, batch: tuple[DigestedTrial, ...], root: Path, options: dict[str, str]
 ) -> tuple[Fork, tuple[_Outcome, ...]]:
     return fork, tuple(_write_one(fork, trial, root, options) for trial in batch)
 
 
-def _write_one(fork: Fork, digested: _DigestedTrial, root: Path, options: dict[str, str]) -> _Outcome:
+def _write_one(fork: Fork, digested: DigestedTrial, root: Path, options: dict[str, str]) -> _Outcome:
     planned = digested.planned
     try:
         trial = planned.read()
         _require_unchanged(digested, root)
     except RawDataError as error:
-        return _Outcome(planned.key, failure=_failure(error))
+        return _Outcome(planned.key, failure=Failure.of(error))
     except OSError as error:
-        return _Outcome(planned.key, failure=_unreadable(planned, error))
+        return _Outcome(planned.key, failure=Failure.unreadable(planned, error))
     trial = assess(trial, skeleton("human36m_17"))
     fork.write(replace(trial, sources=digested.sources, options={**options, **trial.options}))
     return _Outcome(planned.key, quality=TrialQuality(trial=trial.key.path, figures=dict(trial.quality)))
 
 
-def _digest_sources(planned: PlannedTrial, root: Path) -> tuple[SourceFile, ...]:
-    return tuple(digest_file(path, root) for path in planned.sources)
-
-
-def _require_unchanged(digested: _DigestedTrial, root: Path) -> None:
+def _require_unchanged(digested: DigestedTrial, root: Path) -> None:
     """Digest again after reading: a file that was being copied meanwhile must not enter the store."""
-    for before, after in zip(digested.sources, _digest_sources(digested.planned, root), strict=True):
+    for before, after in zip(digested.sources, digest_sources(digested.planned, root), strict=True):
         if before != after:
             raise RawDataError(
                 root / before.path,
@@ -340,17 +252,3 @@ def _require_unchanged(digested: _DigestedTrial, root: Path) -> None:
                 expected="a file that nobody writes to while it is read",
                 remedy="Wait until the download or copy has finished, then run prepare again.",
             )
-
-
-def _failure(error: RawDataError) -> Failure:
-    return Failure(path=str(error.path), found=error.found, expected=error.expected, remedy=error.remedy)
-
-
-def _unreadable(planned: PlannedTrial, error: OSError) -> Failure:
-    return Failure(
-        path=str(error.filename or planned.sources[0]),
-        found=f"a file that the system could not read ({error.strerror or error})",
-        expected="a readable file",
-        remedy="Check that it exists, its permissions and the disk; then run prepare again.",
-        errno=error.errno,
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from zarr.core.sync import sync
 
 from poseshift.storage.errors import StoreError
 from poseshift.storage.model import FrozenModel
+from poseshift.storage.schema import TrialAttributes, TrialKey
 from poseshift.storage.store import PoseStore
 
 
@@ -58,13 +59,9 @@ def measure_store(store: PoseStore) -> StoreRoom:
         When it cannot be read.
     """
     later = datetime.now().astimezone() + timedelta(days=1)
-    paths = [
-        (key.subject, name, f"{key.path}/{name}")
-        for key, attributes in store.catalogue().items()
-        for name in attributes.digests
-    ]
+    arrays = [(key, name) for key, attributes in store.catalogue().items() for name in attributes.digests]
     try:
-        sizes = sync(_sizes(store.zarr_store, [path for _, _, path in paths]))
+        sizes = _sizes(store, arrays)
         chunks = store.repository.chunk_storage_stats()
         unreachable = store.repository.garbage_collect(later, dry_run=True).bytes_deleted
     except icechunk.IcechunkError as error:
@@ -73,8 +70,8 @@ def measure_store(store: PoseStore) -> StoreRoom:
     return StoreRoom(
         location=str(store.location),
         snapshot=store.snapshot,
-        by_array=_parts([name for _, name, _ in paths], sizes),
-        by_subject=_parts([subject for subject, _, _ in paths], sizes),
+        by_array=_parts([name for _, name in arrays], sizes),
+        by_subject=_parts([key.subject for key, _ in arrays], sizes),
         newest_bytes=newest,
         history_bytes=max(0, chunks.native_bytes + chunks.inlined_bytes - newest),
         unreachable_bytes=unreachable,
@@ -92,7 +89,17 @@ def folder_bytes(folder: Path) -> int:
     return sum(sizes.values())
 
 
-async def _sizes(store: IcechunkStore, arrays: Sequence[str]) -> list[int]:
+def chunk_bytes(store: PoseStore, catalogue: Mapping[TrialKey, TrialAttributes]) -> int:
+    """Add up the compressed chunks of the trials of a catalogue, of the snapshot that is read."""
+    arrays = [(key, name) for key, attributes in catalogue.items() for name in attributes.digests]
+    return sum(_sizes(store, arrays))
+
+
+def _sizes(store: PoseStore, arrays: Sequence[tuple[TrialKey, str]]) -> list[int]:
+    return sync(_read_sizes(store.zarr_store, [f"{key.path}/{name}" for key, name in arrays]))
+
+
+async def _read_sizes(store: IcechunkStore, arrays: Sequence[str]) -> list[int]:
     """Measure arrays, their metadata documents left out."""
     whole = await asyncio.gather(*(store.getsize_prefix(path) for path in arrays))
     documents = await asyncio.gather(*(store.getsize(f"{path}/zarr.json") for path in arrays))

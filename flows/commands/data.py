@@ -18,7 +18,8 @@ from poseshift.flows.commands.console import (
     warn,
     work_shown,
 )
-from poseshift.flows.commands.options import Json, Plugins, Prefect, Store
+from poseshift.flows.commands.options import Json, Plan, Plugins, Prefect, Store
+from poseshift.flows.commands.plans import tell_prepare_plan
 from poseshift.flows.commands.running import run_shown
 from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, prepare, quality_warnings
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
@@ -81,6 +82,7 @@ def prepare_human36m(
     prune: Prune = False,
     strict: Strict = False,
     prefect: Prefect = False,
+    plan: Plan = False,
     as_json: Json = False,
 ) -> None:
     """Human3.6M: the official tree, the flattened one of h36m-fetch, or a folder of official archives."""
@@ -97,7 +99,7 @@ def prepare_human36m(
         on_unread="refuse" if strict else "tell",
         dask=dask,
     )
-    _prepare([request], prefect=prefect, as_json=as_json)
+    _prepare([request], prefect=prefect, plan=plan, as_json=as_json)
 
 
 @prepare_app.command("free-motion")
@@ -112,6 +114,7 @@ def prepare_free_motion(
     prune: Prune = False,
     strict: Strict = False,
     prefect: Prefect = False,
+    plan: Plan = False,
     as_json: Json = False,
 ) -> None:
     """Free motion: every clip, with all of its people, before Human3.6M's four cameras."""
@@ -125,7 +128,7 @@ def prepare_free_motion(
         on_unread="refuse" if strict else "tell",
         dask=dask,
     )
-    _prepare([request], prefect=prefect, as_json=as_json)
+    _prepare([request], prefect=prefect, plan=plan, as_json=as_json)
 
 
 @prepare_app.command("other")
@@ -139,6 +142,7 @@ def prepare_other(
     strict: Strict = False,
     plugin: Plugins = None,
     prefect: Prefect = False,
+    plan: Plan = False,
     as_json: Json = False,
 ) -> None:
     """Prepare a data set that a module of your own adds; name the module with --plugin."""
@@ -152,7 +156,7 @@ def prepare_other(
             on_unread="refuse" if strict else "tell",
             dask=dask,
         )
-    _prepare([request], prefect=prefect, as_json=as_json)
+    _prepare([request], prefect=prefect, plan=plan, as_json=as_json)
 
 
 @prepare_app.command("mpi-inf-3dhp")
@@ -179,6 +183,7 @@ def prepare_mpi_inf_3dhp(
     prune: Prune = False,
     strict: Strict = False,
     prefect: Prefect = False,
+    plan: Plan = False,
     as_json: Json = False,
 ) -> None:
     """MPI-INF-3DHP: training sequences S1 to S8 and test sequences TS1 to TS6, in two stores."""
@@ -198,7 +203,7 @@ def prepare_mpi_inf_3dhp(
         )
         for name in parts
     ]
-    _prepare(requests, prefect=prefect, as_json=as_json)
+    _prepare(requests, prefect=prefect, plan=plan, as_json=as_json)
 
 
 @app.command()
@@ -231,8 +236,11 @@ class PrepareAnswer(FrozenModel):
     """Why not everything was prepared; None when it was."""
 
 
-def _prepare(requests: list[PrepareRequest], *, prefect: bool, as_json: bool) -> None:
+def _prepare(requests: list[PrepareRequest], *, prefect: bool, plan: bool, as_json: bool) -> None:
     """Prepare one store after the other; the first error ends it, and what was done before is told."""
+    if plan:
+        tell_prepare_plan(requests, as_json=as_json)
+        return
     reports: list[IngestReport] = []
     failure: Exception | None = None
     with run_shown(prefect=prefect) as run:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from poseshift.flows.commands.console import fail, print_json, say, show, user_errors, work_shown
 from poseshift.flows.commands.options import Json, Store
+from poseshift.flows.commands.units import in_units
 from poseshift.flows.experiment.recorded import is_store, recorded_snapshots
 from poseshift.storage.difference import AttributeChange, StoreDifference, difference
 from poseshift.storage.expiry import Expiry, Kept, expire, planned_expiry
@@ -168,16 +169,6 @@ def _parts_table(title: str, parts: tuple[Part, ...]) -> Table:
     for part in parts:
         table.add_row(part.name, str(part.arrays), in_units(part.bytes))
     return table
-
-
-def in_units(size: int) -> str:
-    """Write a number of bytes for people, in powers of 1024."""
-    value = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(value) < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
 
 
 @app.command("expire")
