@@ -144,16 +144,15 @@ def _lifter_stages(
     training = job(recipe, method, seed)
     read = {data.store for data in (training.labelled, training.target, training.watched) if data is not None}
     learned_from = [why for store, why in changing.items() if store in read]
-    if learned_from:
-        due = StagePlan(action="train", part=part, why="; ".join(learned_from))
-    else:
+    due = "; ".join(learned_from) or None
+    if due is None:
         reason = training_reason(recipe, folder, method, seed)
-        due = None if reason is None else StagePlan(action="train", part=part, why=reason.why)
+        due = None if reason is None else reason.why
     if due is not None:
-        yield due
+        yield StagePlan(action="train", part=part, why=due)
     if recipe.test is None:
         return
-    why = "the lifter is trained anew" if due is not None else changing.get(recipe.test.data.store)
+    why = changing.get(recipe.test.data.store) if due is None else "the lifter is trained anew"
     if why is None:
         tested = evaluation_reason(recipe, folder, method, seed)
         why = None if tested is None else tested.why

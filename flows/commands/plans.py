@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from poseshift.flows.commands.console import (
     error_console,
     print_json,
@@ -11,13 +13,15 @@ from poseshift.flows.commands.console import (
 )
 from poseshift.flows.commands.steps import shown_on
 from poseshift.flows.commands.units import for_people, in_units
-from poseshift.flows.experiment.recipe import Recipe
 from poseshift.flows.prepare import PrepareRequest, in_lines, plan_store
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.foreseen import Foreseen
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.store import StoreError
+
+if TYPE_CHECKING:
+    from poseshift.flows.experiment.recipe import Recipe
 
 TOLD = 20
 """Trials and files that are spelled out; `--json` has all."""
