@@ -2,13 +2,14 @@
 
     python -m benchmarks.many_trials --trials 10000 --folder /tmp/many
 
-Writes a raw tree of small files (once), prepares it into a store by the real path, then times `inspect`,
-`history` and an unchanged `prepare`, each in a process of its own as a user would call them.
+Writes a raw tree of small files (once), prepares it into a store by the real path, then times commands on
+it, each in a process of its own as a user would call them.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ from poseshift.geometry.camera import Camera, project
 from poseshift.preprocessing.datasets import DATASETS, DataSet, RawTree
 from poseshift.preprocessing.raw import PlannedTrial, RawPlan
 from poseshift.storage.schema import Trial, TrialKey
+from poseshift.storage.store import PoseStore
+from poseshift.storage.tags import add_tag
 
 KIND = "many-small"
 TRIALS_PER_PERSON = 100
@@ -66,15 +69,21 @@ def _plan(tree: RawTree) -> RawPlan:
 DATASETS.add("many_small", DataSet("many_small", "Very many small trials of noise.", _plan))
 
 
-def timed(command: Sequence[str]) -> float:
-    """Run a command of the command line; seconds from its start to its end."""
-    started = perf_counter()
+def timed(command: Sequence[str]) -> tuple[float, float]:
+    """Run a command of the command line; its seconds by the clock and of processor time."""
+    started, before = perf_counter(), _processor_s()
     done = subprocess.run(
         [sys.executable, "-m", "poseshift.flows.cli", *command], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
-    return perf_counter() - started
+    return perf_counter() - started, _processor_s() - before
+
+
+def _processor_s() -> float:
+    """Processor time of the processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
@@ -86,14 +95,20 @@ def main() -> None:
     tree, store = options.folder / "raw", str(options.folder / "store")
     if not tree.exists():
         write_tree(tree, options.trials, seed=0)
+        add_tag(PoseStore.create(store, "many_small"), "start")
     prepare = ["prepare", "other", KIND, str(tree), store, "--plugin", "benchmarks.many_trials"]
     for name, command in (
         ("prepare (first, or unchanged)", prepare),
         ("prepare, unchanged", prepare),
+        ("prepare --plan", [*prepare, "--plan"]),
         ("inspect", ["inspect", store]),
         ("history", ["history", store]),
+        ("diff", ["diff", store, "start"]),
+        ("du", ["du", store]),
+        ("expire --plan", ["expire", store, "--keep-days", "0", "--no-runs", "--plan"]),
     ):
-        print(f"{name:32}{timed(command):8.2f} s", flush=True)
+        wall, processor = timed(command)
+        print(f"{name:32}{wall:8.2f} s, {processor:6.2f} s of processor time", flush=True)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def count_all_frames(
         When a trial lacks the array that its attributes name.
     """
     counted = {key: _counted_array(attributes) for key, attributes in catalogue.items()}
-    documents = sync(_documents(store, [f"{key.path}/{name}" for key, name in counted.items()]))
+    documents = sync(read_documents(store, [f"{key.path}/{name}" for key, name in counted.items()]))
     frames = {}
     for (key, name), document in zip(counted.items(), documents, strict=True):
         if document is None:
@@ -104,7 +104,7 @@ async def _names_below(store: IcechunkStore, path: str) -> list[str]:
 
 async def _groups(store: IcechunkStore, paths: Sequence[str]) -> dict[str, bytes]:
     """Read the documents of those paths that are groups."""
-    documents = zip(paths, await _documents(store, paths), strict=True)
+    documents = zip(paths, await read_documents(store, paths), strict=True)
     return {path: document for path, document in documents if document is not None and _is_group(document)}
 
 
@@ -112,7 +112,8 @@ def _is_group(document: bytes) -> bool:
     return _Node.model_validate_json(document).node_type == "group"
 
 
-async def _documents(store: IcechunkStore, paths: Sequence[str]) -> list[bytes | None]:
+async def read_documents(store: IcechunkStore, paths: Sequence[str]) -> list[bytes | None]:
+    """Read the metadata documents of groups or arrays in one call; None for one that is not there."""
     wanted = [(f"{path}/{_DOCUMENT}", None) for path in paths]
     if not wanted:
         return []

@@ -13,6 +13,7 @@ import icechunk
 from icechunk.store import IcechunkStore
 from zarr.core.sync import sync
 
+from poseshift.storage.catalogue import read_documents
 from poseshift.storage.errors import StoreError
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import TrialAttributes, TrialKey
@@ -102,8 +103,8 @@ def _sizes(store: PoseStore, arrays: Sequence[tuple[TrialKey, str]]) -> list[int
 async def _read_sizes(store: IcechunkStore, arrays: Sequence[str]) -> list[int]:
     """Measure arrays, their metadata documents left out."""
     whole = await asyncio.gather(*(store.getsize_prefix(path) for path in arrays))
-    documents = await asyncio.gather(*(store.getsize(f"{path}/zarr.json") for path in arrays))
-    return [size - document for size, document in zip(whole, documents, strict=True)]
+    documents = await read_documents(store, arrays)
+    return [size - len(document or b"") for size, document in zip(whole, documents, strict=True)]
 
 
 def _parts(names: Sequence[str], sizes: Sequence[int]) -> tuple[Part, ...]:
