@@ -23,12 +23,11 @@ from poseshift.flows.runtime.notify import failure_told
 from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.flows.runtime.retries import is_passing, patient_task
 from poseshift.preprocessing import quality
-from poseshift.preprocessing.changes import Progress
 from poseshift.preprocessing.datasets import RawTree, ReaderOptions, planners
 from poseshift.preprocessing.errors import NotUnpackedError
 from poseshift.preprocessing.failures import Failure
 from poseshift.preprocessing.foreseen import Foreseen, foresee
-from poseshift.preprocessing.ingest import IngestPolicy, IngestReport, ingest
+from poseshift.preprocessing.ingest import IngestPolicy, IngestReport, Progress, digest_all, ingest
 from poseshift.preprocessing.raw import RawPlan
 from poseshift.preprocessing.unread import IncompleteReleaseError, told
 from poseshift.storage.location import Location
@@ -200,7 +199,7 @@ def plan_store(
         _require_same_origin(store, plan)
     policy = IngestPolicy(on_failure=request.on_failure, on_vanished=request.on_vanished)
     with dask_client(request.dask) as client:
-        return foresee(plan, request.store, store, client, policy, on_progress)
+        return foresee(plan, request.store, store, digest_all(plan, client, on_progress), policy)
 
 
 def _plan_without_unpacking(request: PrepareRequest) -> RawPlan:

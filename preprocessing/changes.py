@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
-
-from distributed import Client, as_completed
+from typing import TypeVar
 
 from poseshift.preprocessing.failures import Failure
 from poseshift.preprocessing.raw import PlannedTrial, RawPlan
@@ -23,15 +21,6 @@ READER_VERSION = "1"
 DIGEST_COST_PER_BATCH = 100
 """Files plus megabytes that one task digests: a task costs as much time as the digests of a hundred small
 files, and large files are to be shared among all workers."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a stage of the ingest is, counted in trials."""
-
-    stage: Literal["digest", "read"]
-    done: int
-    total: int
 
 
 @dataclass(frozen=True)
@@ -136,22 +125,8 @@ def why_read(
     return "raw files changed: " + ", ".join(told) if told else "raw files in another order"
 
 
-def digest_all(
-    plan: RawPlan, client: Client, on_progress: Callable[[Progress], None]
-) -> Iterator[DigestedTrial | Failure]:
-    """Digest the raw files of all trials on the workers; what cannot be read is a failure."""
-    futures = [
-        client.submit(_digest_batch, batch, plan.root, pure=False)
-        for batch in batches(plan.trials, _digest_cost, DIGEST_COST_PER_BATCH)
-    ]
-    done = 0
-    for _, outcomes in as_completed(futures, loop=client.loop, with_results=True):
-        yield from outcomes
-        done += len(outcomes)
-        on_progress(Progress("digest", done, len(plan.trials)))
-
-
-def _digest_cost(trial: PlannedTrial) -> float:
+def digest_cost(trial: PlannedTrial) -> float:
+    """Estimate what it costs to digest a trial's raw files; see :data:`DIGEST_COST_PER_BATCH`."""
     return sum(1 + _size_mb(path) for path in trial.sources)
 
 
@@ -178,7 +153,8 @@ def batches(
         yield tuple(batch)
 
 
-def _digest_batch(batch: tuple[PlannedTrial, ...], root: Path) -> list[DigestedTrial | Failure]:
+def digest_batch(batch: tuple[PlannedTrial, ...], root: Path) -> list[DigestedTrial | Failure]:
+    """Digest the raw files of some trials; what cannot be read is a failure."""
     outcomes: list[DigestedTrial | Failure] = []
     for planned in batch:
         try:

@@ -5,16 +5,12 @@ Raw files are digested, as the ingest itself does first; nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from time import perf_counter
-
-from distributed import Client
 
 from poseshift.preprocessing.changes import (
     DigestedTrial,
-    Progress,
     Rate,
-    digest_all,
     raw_bytes_of,
     reader_options,
     why_read,
@@ -79,9 +75,8 @@ def foresee(
     plan: RawPlan,
     location: str,
     store: PoseStore | None,
-    client: Client,
+    offered: Iterable[DigestedTrial | Failure],
     policy: IngestPolicy,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Foreseen:
     """Compare a raw tree with a store, and say what :func:`poseshift.preprocessing.ingest.ingest` would do.
 
@@ -93,17 +88,16 @@ def foresee(
         Where the store lies, or would.
     store : PoseStore or None
         The store; None when there is none yet.
-    client : Client
-        Dask client whose workers digest the raw files.
+    offered : iterable of DigestedTrial or Failure
+        The plan's trials with the digests of their files, taken up as they are made; see
+        :func:`poseshift.preprocessing.ingest.digest_all`.
     policy : IngestPolicy
         What is to be done about bad files and vanished trials.
-    on_progress : callable
-        Called in this thread as trials are digested.
     """
     started = perf_counter()
     failures = [Failure.of(problem) for problem in plan.problems]
     digested: list[DigestedTrial] = []
-    for outcome in digest_all(plan, client, on_progress):
+    for outcome in offered:
         if isinstance(outcome, Failure):
             failures.append(outcome)
         else:

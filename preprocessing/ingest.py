@@ -18,11 +18,12 @@ from distributed import Client, as_completed
 
 from poseshift.geometry.skeleton import skeleton
 from poseshift.preprocessing.changes import (
+    DIGEST_COST_PER_BATCH,
     DigestedTrial,
-    Progress,
     Rate,
     batches,
-    digest_all,
+    digest_batch,
+    digest_cost,
     digest_sources,
     reader_options,
     why_read,
@@ -59,6 +60,15 @@ class IngestPolicy:
 
 
 DEFAULT_POLICY = IngestPolicy()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage of the ingest is, counted in trials."""
+
+    stage: Literal["digest", "read"]
+    done: int
+    total: int
 
 
 class UnreadPart(FrozenModel):
@@ -201,6 +211,21 @@ def _may_commit(failures: Sequence[Failure], policy: IngestPolicy) -> bool:
 def _message(plan: RawPlan, changed: int, pruned: int) -> str:
     removed = f", {pruned} removed" if pruned else ""
     return f"prepare {plan.dataset}: {changed} trials read{removed}"
+
+
+def digest_all(
+    plan: RawPlan, client: Client, on_progress: Callable[[Progress], None]
+) -> Iterator[DigestedTrial | Failure]:
+    """Digest the raw files of all trials on the workers; what cannot be read is a failure."""
+    futures = [
+        client.submit(digest_batch, batch, plan.root, pure=False)
+        for batch in batches(plan.trials, digest_cost, DIGEST_COST_PER_BATCH)
+    ]
+    done = 0
+    for _, outcomes in as_completed(futures, loop=client.loop, with_results=True):
+        yield from outcomes
+        done += len(outcomes)
+        on_progress(Progress("digest", done, len(plan.trials)))
 
 
 def _write_all(
