@@ -8,7 +8,6 @@ each such time is written down beside the state, so that a killed run still know
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from pydantic import Field, TypeAdapter
 from poseshift.adaptation.poseda import PoseDA
 from poseshift.adaptation.tuning_config import TuningCheck
 from poseshift.augmentation.collapse import CollapseError, Health
-from poseshift.storage.files import write_atomically
+from poseshift.storage.files import name_again, write_atomically
 from poseshift.storage.model import FrozenModel
 from poseshift.training.answer import AS_IT_IS, Rays
 from poseshift.training.batches import BatchTransform, DevicePoses
@@ -102,7 +101,7 @@ def fit_with_rollback(
     def keep(log: EpochLog) -> None:
         state = run_dir / STATE_FILE
         if adaptation.watch.healthy and state.exists():
-            _link(state, run_dir / GOOD_STATE_FILE)
+            name_again(state, run_dir / GOOD_STATE_FILE)
         if on_epoch is not None:
             on_epoch(log)
 
@@ -163,13 +162,5 @@ def _go_back(run_dir: Path) -> int:
     if not good.exists():
         (run_dir / STATE_FILE).unlink(missing_ok=True)
         return 0
-    _link(good, run_dir / STATE_FILE)
+    name_again(good, run_dir / STATE_FILE)
     return len(load_state(good)["history"])
-
-
-def _link(existing: Path, place: Path) -> None:
-    """Let ``place`` name the content of an existing file, which is only ever replaced and never changed."""
-    temporary = place.with_name(f".{place.name}.new")
-    temporary.unlink(missing_ok=True)
-    os.link(existing, temporary)
-    temporary.replace(place)

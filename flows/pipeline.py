@@ -44,7 +44,8 @@ from poseshift.flows.viewer.clips import Wanted
 from poseshift.flows.viewer.evaluated import evaluated_motions
 from poseshift.flows.viewer.page import write_motions
 from poseshift.preprocessing.datasets import DATASETS
-from poseshift.preprocessing.ingest import Failure, IngestReport
+from poseshift.preprocessing.failures import Failure
+from poseshift.preprocessing.ingest import IngestReport
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
 

@@ -24,7 +24,10 @@ from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.flows.runtime.retries import is_passing, patient_task
 from poseshift.preprocessing import quality
 from poseshift.preprocessing.datasets import RawTree, ReaderOptions, planners
-from poseshift.preprocessing.ingest import Failure, IngestPolicy, IngestReport, Progress, ingest
+from poseshift.preprocessing.errors import NotUnpackedError
+from poseshift.preprocessing.failures import Failure
+from poseshift.preprocessing.foreseen import Foreseen, foresee
+from poseshift.preprocessing.ingest import IngestPolicy, IngestReport, Progress, digest_all, ingest
 from poseshift.preprocessing.raw import RawPlan
 from poseshift.preprocessing.unread import IncompleteReleaseError, told
 from poseshift.storage.location import Location
@@ -180,16 +183,57 @@ def prepare_store(
     return report
 
 
+def plan_store(
+    request: PrepareRequest, on_progress: Callable[[Progress], None] = lambda progress: None
+) -> Foreseen:
+    """Say what :func:`prepare_store` would do, and write nothing.
+
+    Raises
+    ------
+    NotUnpackedError
+        The raw folder holds archives that were never unpacked: what is in them is not known yet.
+    """
+    plan = _plan_without_unpacking(request)
+    store = PoseStore.open(request.store) if PoseStore.exists(request.store) else None
+    if store is not None:
+        _require_same_origin(store, plan)
+    policy = IngestPolicy(on_failure=request.on_failure, on_vanished=request.on_vanished)
+    with dask_client(request.dask) as client:
+        return foresee(plan, request.store, store, digest_all(plan, client, on_progress), policy)
+
+
+def _plan_without_unpacking(request: PrepareRequest) -> RawPlan:
+    planner = planners()[request.kind]
+    try:
+        return planner(RawTree(request.raw, request, None))
+    except NotUnpackedError as error:
+        unpacked = _unpacking_folder(request)
+        if unpacked is None or not unpacked.is_dir():
+            raise NotUnpackedError(
+                error.path,
+                found=error.found,
+                expected="files that can be compared with the store without unpacking anything",
+                remedy="Leave out --plan, or unpack them; what they hold is not known before.",
+            ) from error
+        logger.warning("%s: archives are not looked into; %s is compared", request.raw, unpacked)
+        return planner(RawTree(unpacked, request, None))
+
+
 def _open_or_create(location: str, plan: RawPlan) -> PoseStore:
     if not PoseStore.exists(location):
         return PoseStore.create(location, plan.dataset, restaged_from=plan.restaged_from)
     store = PoseStore.open(location)
+    _require_same_origin(store, plan)
+    return store
+
+
+def _require_same_origin(store: PoseStore, plan: RawPlan) -> None:
     if (store.dataset, store.attributes.restaged_from) != (plan.dataset, plan.restaged_from):
         raise StoreError(
-            f"{location}: holds {store.dataset} ({_origin(store.attributes.restaged_from)}), but {plan.root} "
-            f"is {plan.dataset} ({_origin(plan.restaged_from)}). Give each raw tree a store of its own."
+            f"{store.location}: holds {store.dataset} ({_origin(store.attributes.restaged_from)}), but "
+            f"{plan.root} is {plan.dataset} ({_origin(plan.restaged_from)}). Give each raw tree a store of "
+            "its own."
         )
-    return store
 
 
 def _origin(restaged_from: str | None) -> str:

@@ -27,7 +27,8 @@ from poseshift.flows.prepare import PrepareFailedError
 from poseshift.flows.runtime.logs import recorded, run_id
 from poseshift.flows.runtime.notify import failure_told
 from poseshift.flows.runtime.orchestrator import orchestrator
-from poseshift.preprocessing.ingest import Failure, IngestReport
+from poseshift.preprocessing.failures import Failure
+from poseshift.preprocessing.ingest import IngestReport
 from poseshift.storage.model import FrozenModel
 
 WATCH_LOG = "watch.jsonl"
@@ -141,18 +142,32 @@ def _reasons(recipe: Recipe) -> Iterator[Reason]:
 
 
 def _reasons_of_lifter(recipe: Recipe, folder: RunFolder, method: str, seed: int) -> Iterator[Reason]:
-    training, evaluation = folder.training(method, seed), folder.evaluation(method, seed)
+    training = training_reason(recipe, folder, method, seed)
+    found = evaluation_reason(recipe, folder, method, seed) if training is None else training
+    if found is not None:
+        yield found
+
+
+def training_reason(recipe: Recipe, folder: RunFolder, method: str, seed: int) -> Reason | None:
+    """Say why a lifter is to be trained on its stores as they are; None when it is up to date."""
+    training = folder.training(method, seed)
     wanted = training_inputs(job(recipe, method, seed))
-    if not is_done(training, wanted, TrainingRecord):
-        part = training.relative_to(folder.path).as_posix()
-        yield Reason(action="train", part=part, why=_why(training, wanted))
-        return
+    if is_done(training, wanted, TrainingRecord):
+        return None
+    part = training.relative_to(folder.path).as_posix()
+    return Reason(action="train", part=part, why=_why(training, wanted))
+
+
+def evaluation_reason(recipe: Recipe, folder: RunFolder, method: str, seed: int) -> Reason | None:
+    """Say why a trained lifter is to be evaluated; None when it is up to date, or nothing tests it."""
     if recipe.test is None:
-        return
+        return None
+    evaluation = folder.evaluation(method, seed)
     tested = evaluation_inputs(folder.lifter(method, seed), recipe.required_test)
-    if not is_done(evaluation, tested, EvaluationRecord):
-        part = evaluation.relative_to(folder.path).as_posix()
-        yield Reason(action="evaluate", part=part, why=_why(evaluation, tested))
+    if is_done(evaluation, tested, EvaluationRecord):
+        return None
+    part = evaluation.relative_to(folder.path).as_posix()
+    return Reason(action="evaluate", part=part, why=_why(evaluation, tested))
 
 
 def _why(folder: Path, wanted: BaseModel) -> str:

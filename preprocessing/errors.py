@@ -32,5 +32,9 @@ class RawDataError(ValueError):
         return (_rebuild, (type(self), str(self.path), self.found, self.expected, self.remedy))
 
 
+class NotUnpackedError(RawDataError):
+    """A folder of archives, and nowhere to unpack them."""
+
+
 def _rebuild(kind: type[RawDataError], path: str, found: str, expected: str, remedy: str) -> RawDataError:
     return kind(path, found=found, expected=expected, remedy=remedy)

@@ -8,29 +8,36 @@ A repeated run digests the raw files and rewrites only what changed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from time import perf_counter
+from typing import Literal
 
 from distributed import Client, as_completed
 
 from poseshift.geometry.skeleton import skeleton
+from poseshift.preprocessing.changes import (
+    DIGEST_COST_PER_BATCH,
+    DigestedTrial,
+    Rate,
+    batches,
+    digest_batch,
+    digest_cost,
+    digest_sources,
+    reader_options,
+    why_read,
+)
 from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.failures import Failure
 from poseshift.preprocessing.quality import assess
-from poseshift.preprocessing.raw import PlannedTrial, RawPlan
+from poseshift.preprocessing.raw import RawPlan
 from poseshift.storage.model import FrozenModel
-from poseshift.storage.provenance import digest_file
-from poseshift.storage.schema import SourceFile, TrialKey
+from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
 from poseshift.storage.transaction import Fork
 
 logger = logging.getLogger(__name__)
-
-_T = TypeVar("_T")
-
-READER_VERSION = "1"
-"""Raise it when a reader's output changes for the same files: every trial is then read again."""
 
 FILES_PER_BATCH = 20
 """Measured on 600 CDF files: batches of about 20, written inside the worker, cost the least."""
@@ -62,17 +69,6 @@ class Progress:
     stage: Literal["digest", "read"]
     done: int
     total: int
-
-
-class Failure(FrozenModel):
-    """One bad file with its reason."""
-
-    path: str
-    found: str
-    expected: str
-    remedy: str
-    errno: int | None = None
-    """The system's error number when it could not read the file: that may pass, a damaged file does not."""
 
 
 class UnreadPart(FrozenModel):
@@ -121,12 +117,6 @@ class IngestReport(FrozenModel):
 
 
 @dataclass(frozen=True)
-class _DigestedTrial:
-    planned: PlannedTrial
-    sources: tuple[SourceFile, ...]
-
-
-@dataclass(frozen=True)
 class _Outcome:
     """What a worker returns for one trial: its quality figures or why it failed."""
 
@@ -161,27 +151,27 @@ def ingest(
     ------
     StoreLockedError : another run is writing to the store.
     """
-    options = {**plan.options, "reader_version": READER_VERSION}
-    failures = [_failure(problem) for problem in plan.problems]
+    options = reader_options(plan)
+    failures = [Failure.of(problem) for problem in plan.problems]
 
-    digested: list[_DigestedTrial] = []
-    for outcome in _digest_all(plan, client, on_progress):
+    digested: list[DigestedTrial] = []
+    for outcome in digest_all(plan, client, on_progress):
         if isinstance(outcome, Failure):
             failures.append(outcome)
         else:
             digested.append(outcome)
 
-    stored = set(store.keys())
-    changed = [trial for trial in digested if _has_changed(trial, options, store, stored)]
+    stored = store.catalogue()
+    changed = [trial for trial in digested if why_read(trial, options, stored) is not None]
     offered = {trial.key for trial in plan.trials}
-    vanished = sorted(stored - offered)
+    vanished = sorted(set(stored) - offered)
     pruned = vanished if policy.on_vanished == "prune" else []
 
     quality: list[TrialQuality] = []
     committed = False
     if _may_commit(failures, policy) and (changed or pruned):
         with store.transaction(_message(plan, len(changed), len(pruned))) as transaction:
-            forks = []
+            forks, started = [], perf_counter()
             for fork, outcomes in _write_all(changed, plan, options, transaction.fork, client, on_progress):
                 forks.append(fork)
                 quality += [outcome.quality for outcome in outcomes if outcome.quality]
@@ -189,6 +179,7 @@ def ingest(
             committed = _may_commit(failures, policy) and bool(quality or pruned)
             if committed:  # a transaction in which nothing was merged commits nothing
                 transaction.merge(forks)
+                transaction.note(Rate.of(changed, perf_counter() - started).facts())
                 for key in pruned:
                     transaction.remove(key)
     written = {figures.trial for figures in quality} if committed else set()
@@ -222,23 +213,13 @@ def _message(plan: RawPlan, changed: int, pruned: int) -> str:
     return f"prepare {plan.dataset}: {changed} trials read{removed}"
 
 
-def _has_changed(
-    trial: _DigestedTrial, options: dict[str, str], store: PoseStore, stored: set[TrialKey]
-) -> bool:
-    key = trial.planned.key
-    if key not in stored:
-        return True
-    recorded = store.trial_attributes(key).options
-    same_options = all(recorded.get(name) == value for name, value in options.items())
-    return not same_options or store.sources(key) != trial.sources
-
-
-def _digest_all(
+def digest_all(
     plan: RawPlan, client: Client, on_progress: Callable[[Progress], None]
-) -> Iterator[_DigestedTrial | Failure]:
+) -> Iterator[DigestedTrial | Failure]:
+    """Digest the raw files of all trials on the workers; what cannot be read is a failure."""
     futures = [
-        client.submit(_digest_batch, batch, plan.root, pure=False)
-        for batch in _batches(plan.trials, _files_of)
+        client.submit(digest_batch, batch, plan.root, pure=False)
+        for batch in batches(plan.trials, digest_cost, DIGEST_COST_PER_BATCH)
     ]
     done = 0
     for _, outcomes in as_completed(futures, loop=client.loop, with_results=True):
@@ -248,16 +229,16 @@ def _digest_all(
 
 
 def _write_all(
-    changed: Sequence[_DigestedTrial],
+    changed: Sequence[DigestedTrial],
     plan: RawPlan,
     options: dict[str, str],
     new_fork: Callable[[], Fork],
     client: Client,
     on_progress: Callable[[Progress], None],
 ) -> Iterator[tuple[Fork, tuple[_Outcome, ...]]]:
-    batches = list(_batches(changed, lambda trial: _files_of(trial.planned)))
+    divided = list(batches(changed, lambda trial: len(trial.planned.sources), FILES_PER_BATCH))
     futures = [
-        client.submit(_write_batch, new_fork(), batch, plan.root, options, pure=False) for batch in batches
+        client.submit(_write_batch, new_fork(), batch, plan.root, options, pure=False) for batch in divided
     ]
     done = 0
     for _, (fork, outcomes) in as_completed(futures, loop=client.loop, with_results=True):
@@ -266,60 +247,29 @@ def _write_all(
         on_progress(Progress("read", done, len(changed)))
 
 
-def _files_of(trial: PlannedTrial) -> int:
-    return len(trial.sources)
-
-
-def _batches(trials: Iterable[_T], files_of: Callable[[_T], int]) -> Iterator[tuple[_T, ...]]:
-    batch: list[_T] = []
-    files = 0
-    for trial in trials:
-        batch.append(trial)
-        files += files_of(trial)
-        if files >= FILES_PER_BATCH:
-            yield tuple(batch)
-            batch, files = [], 0
-    if batch:
-        yield tuple(batch)
-
-
-def _digest_batch(batch: tuple[PlannedTrial, ...], root: Path) -> list[_DigestedTrial | Failure]:
-    outcomes: list[_DigestedTrial | Failure] = []
-    for planned in batch:
-        try:
-            outcomes.append(_DigestedTrial(planned, _digest_sources(planned, root)))
-        except OSError as error:
-            outcomes.append(_unreadable(planned, error))
-    return outcomes
-
-
 def _write_batch(
-    fork: Fork, batch: tuple[_DigestedTrial, ...], root: Path, options: dict[str, str]
+    fork: Fork, batch: tuple[DigestedTrial, ...], root: Path, options: dict[str, str]
 ) -> tuple[Fork, tuple[_Outcome, ...]]:
     return fork, tuple(_write_one(fork, trial, root, options) for trial in batch)
 
 
-def _write_one(fork: Fork, digested: _DigestedTrial, root: Path, options: dict[str, str]) -> _Outcome:
+def _write_one(fork: Fork, digested: DigestedTrial, root: Path, options: dict[str, str]) -> _Outcome:
     planned = digested.planned
     try:
         trial = planned.read()
         _require_unchanged(digested, root)
     except RawDataError as error:
-        return _Outcome(planned.key, failure=_failure(error))
+        return _Outcome(planned.key, failure=Failure.of(error))
     except OSError as error:
-        return _Outcome(planned.key, failure=_unreadable(planned, error))
+        return _Outcome(planned.key, failure=Failure.unreadable(planned, error))
     trial = assess(trial, skeleton("human36m_17"))
     fork.write(replace(trial, sources=digested.sources, options={**options, **trial.options}))
     return _Outcome(planned.key, quality=TrialQuality(trial=trial.key.path, figures=dict(trial.quality)))
 
 
-def _digest_sources(planned: PlannedTrial, root: Path) -> tuple[SourceFile, ...]:
-    return tuple(digest_file(path, root) for path in planned.sources)
-
-
-def _require_unchanged(digested: _DigestedTrial, root: Path) -> None:
+def _require_unchanged(digested: DigestedTrial, root: Path) -> None:
     """Digest again after reading: a file that was being copied meanwhile must not enter the store."""
-    for before, after in zip(digested.sources, _digest_sources(digested.planned, root), strict=True):
+    for before, after in zip(digested.sources, digest_sources(digested.planned, root), strict=True):
         if before != after:
             raise RawDataError(
                 root / before.path,
@@ -327,17 +277,3 @@ def _require_unchanged(digested: _DigestedTrial, root: Path) -> None:
                 expected="a file that nobody writes to while it is read",
                 remedy="Wait until the download or copy has finished, then run prepare again.",
             )
-
-
-def _failure(error: RawDataError) -> Failure:
-    return Failure(path=str(error.path), found=error.found, expected=error.expected, remedy=error.remedy)
-
-
-def _unreadable(planned: PlannedTrial, error: OSError) -> Failure:
-    return Failure(
-        path=str(error.filename or planned.sources[0]),
-        found=f"a file that the system could not read ({error.strerror or error})",
-        expected="a readable file",
-        remedy="Check that it exists, its permissions and the disk; then run prepare again.",
-        errno=error.errno,
-    )

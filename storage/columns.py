@@ -270,8 +270,8 @@ def _read(store: PoseStore, selection: Selection) -> CameraPoses:
 
 def require_all_frames(store: PoseStore) -> None:
     """Raise ValueError when a trial lacks frames of its recording, for layouts that count frames anew."""
-    for key in store.keys():
-        if "frame_number" in store.trial_attributes(key).digests:
+    for key, attributes in store.catalogue().items():
+        if "frame_number" in attributes.digests:
             raise ValueError(
                 f"trial {key.path!r} lacks frames of its recording; this layout counts frames anew, and what "
                 "follows a gap would become the neighbour of what precedes it"
@@ -281,7 +281,7 @@ def require_all_frames(store: PoseStore) -> None:
 def positions_held(store: PoseStore) -> frozenset[PositionsKind]:
     """Find which kinds of 3D every trial of a store has, from its metadata alone; none where one has none."""
     kinds: tuple[PositionsKind, ...] = ("annotated", "universal")
-    trials = [store.trial_attributes(key) for key in store.keys()]
+    trials = store.catalogue().values()
     return frozenset(kind for kind in kinds if all(_holding(trial, kind) for trial in trials))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -52,6 +53,29 @@ def problem_of_writing(folder: Path) -> str | None:
             return None
     except OSError as error:
         return error.strerror or str(error)
+
+
+def name_again(existing: Path, place: Path) -> None:
+    """Let ``place`` have the content of an existing file that is only ever replaced and never changed.
+
+    It is another name of the same file or, on a file system without hard links (exFAT, some network mounts),
+    a copy. A reader, or a crash, sees what ``place`` was before or all of the content.
+
+    Raises
+    ------
+    OSError
+        There is no such file, or the folder cannot be written.
+    """
+    temporary = place.with_name(f".{place.name}.new")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(existing, temporary)
+    except OSError:
+        with existing.open("rb") as content, temporary.open("wb") as file:
+            shutil.copyfileobj(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+    temporary.replace(place)
 
 
 def has_hard_links(folder: Path) -> bool:

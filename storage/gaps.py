@@ -25,6 +25,10 @@ class NeverDetectedError(ValueError):
         )
         self.trial, self.camera, self.joint = trial, camera, joint
 
+    def __reduce__(self) -> tuple[type[NeverDetectedError], tuple[str, str, str]]:
+        # Pickle would hand the message to __init__, and a pool whose worker raises this would break.
+        return NeverDetectedError, (self.trial, self.camera, self.joint)
+
 
 def interpolated(poses: CameraPoses) -> CameraPoses:
     """Fill the gaps in keypoints by :func:`fill_gaps`, in each view (trial and camera) by itself.

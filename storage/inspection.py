@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from poseshift.storage.model import FrozenModel
-from poseshift.storage.schema import IntrinsicsOrigin, PositionsKind, TrialKey
+from poseshift.storage.schema import IntrinsicsOrigin, PositionsKind, TrialAttributes, TrialKey
 from poseshift.storage.store import PoseStore
 
 CALIBRATION_TOLERANCE_PX = 1.0
@@ -80,7 +80,9 @@ class StoreDescription(FrozenModel):
 
 def describe(store: PoseStore) -> StoreDescription:
     """Describe a store from its metadata alone."""
-    by_subject = groupby(store.keys(), key=lambda key: key.subject)
+    catalogue = store.catalogue()
+    frames = store.frame_counts(catalogue)
+    by_subject = groupby(catalogue.items(), key=lambda item: item[0].subject)
     return StoreDescription(
         location=str(store.location),
         snapshot=store.snapshot,
@@ -88,24 +90,29 @@ def describe(store: PoseStore) -> StoreDescription:
         skeleton=store.skeleton,
         created_by=store.attributes.created_by,
         restaged_from=store.attributes.restaged_from,
-        intrinsics=find_intrinsics(store),
+        intrinsics=_intrinsics_among(catalogue),
         subjects=tuple(
-            SubjectSummary(subject=subject, trials=tuple(_summarise(store, key) for key in keys))
-            for subject, keys in by_subject
+            SubjectSummary(
+                subject=subject, trials=tuple(_summarise(key, one, frames[key]) for key, one in trials)
+            )
+            for subject, trials in by_subject
         ),
     )
 
 
 def find_intrinsics(store: PoseStore) -> tuple[TrialIntrinsics, ...]:
     """Look up where the intrinsics of every trial come from that says so."""
-    found = ((key, store.trial_attributes(key)) for key in store.keys())
+    return _intrinsics_among(store.catalogue())
+
+
+def _intrinsics_among(catalogue: Mapping[TrialKey, TrialAttributes]) -> tuple[TrialIntrinsics, ...]:
     return tuple(
         TrialIntrinsics(
             trial=key.path,
             origin=attributes.intrinsics,
             calibration_residual_px=attributes.quality.get(CALIBRATION_RESIDUAL),
         )
-        for key, attributes in found
+        for key, attributes in catalogue.items()
         if attributes.intrinsics is not None
     )
 
@@ -135,12 +142,11 @@ def intrinsics_told(trials: Sequence[TrialIntrinsics]) -> str | None:
     return " ".join(sentences) or None
 
 
-def _summarise(store: PoseStore, key: TrialKey) -> TrialSummary:
-    attributes = store.trial_attributes(key)
+def _summarise(key: TrialKey, attributes: TrialAttributes, frames: int) -> TrialSummary:
     return TrialSummary(
         trial=key.trial,
         action=attributes.action,
-        frames=store.frames(key),
+        frames=frames,
         cameras=tuple(camera.name for camera in attributes.cameras),
         arrays=tuple(sorted(attributes.digests)),
         positions_kind=attributes.positions_kind,

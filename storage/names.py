@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from poseshift.storage.arrays import read_attributes, trial_group
 from poseshift.storage.store import PoseStore
 
 
@@ -15,10 +14,10 @@ def unmatched_names(
     cameras: Iterable[str] | None,
 ) -> str | None:
     """Name the subjects, actions and cameras that a store does not have, with those it has; None without."""
-    root, keys = store.root, store.keys()
-    trials = [read_attributes(trial_group(root, key)) for key in keys]
+    catalogue = store.catalogue()
+    trials = catalogue.values()
     told = (
-        _unmatched("subject", subjects, {key.subject for key in keys}),
+        _unmatched("subject", subjects, {key.subject for key in catalogue}),
         _unmatched("action", actions, {trial.action for trial in trials}),
         _unmatched("camera", cameras, {camera.name for trial in trials for camera in trial.cameras}),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from poseshift.storage.arrays import count_frames, read_attributes, trial_group
 from poseshift.storage.columns import CameraPoses, Selection, sampling_hz
 from poseshift.storage.names import unmatched_names
 from poseshift.storage.store import PoseStore
@@ -34,15 +33,12 @@ def little_left(store: PoseStore, selection: Selection, poses: CameraPoses) -> s
         One line; None where more is left than :data:`LITTLE_SHARE` of the store and :data:`LITTLE_POSES`,
         some of them neighbours in time, and every name selects something.
     """
-    root = store.root
-    groups = [trial_group(root, key) for key in store.keys()]
-    frames = [count_frames(group) for group in groups]
-    held = sum(
-        count * len(read_attributes(group).cameras) for count, group in zip(frames, groups, strict=True)
-    )
+    catalogue = store.catalogue()
+    frames = store.frame_counts(catalogue)
+    held = sum(frames[key] * len(attributes.cameras) for key, attributes in catalogue.items())
     told = []
     few = len(poses) < max(LITTLE_SHARE * held, LITTLE_POSES)
-    alone = selection.frame_step > 1 and max(frames) > 1 and math.isnan(sampling_hz(poses))
+    alone = selection.frame_step > 1 and max(frames.values()) > 1 and math.isnan(sampling_hz(poses))
     if len(poses) < held and (few or alone):
         step = f" with frame step {selection.frame_step}" if selection.frame_step > 1 else ""
         apart = ", no two of them of one view" if alone else ""

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import icechunk
-import xarray
 import zarr
 from icechunk.store import IcechunkStore
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from poseshift.storage import arrays
+from poseshift.storage.catalogue import count_all_frames, list_keys, read_catalogue
 from poseshift.storage.clock import wait_until_after
 from poseshift.storage.errors import StoreError, StoreUnavailableError
 from poseshift.storage.location import Location
@@ -41,6 +41,9 @@ from poseshift.storage.schema import (
 from poseshift.storage.sentences import in_sentences
 from poseshift.storage.transaction import Transaction
 from poseshift.storage.verification import StoreContent, TrialContent, VerifyReport, verify_trials
+
+if TYPE_CHECKING:
+    import xarray
 
 __all__ = ["BRANCH", "Commit", "PoseStore", "StoreError"]
 
@@ -187,6 +190,13 @@ class PoseStore:
     def open(cls, location: str | Path, snapshot: str | None = None) -> PoseStore:
         """Open a store at its newest snapshot, or at a given one (which then cannot be written to).
 
+        Parameters
+        ----------
+        location : str or Path
+            Where it lies.
+        snapshot : str or None
+            Identifier of a snapshot, or a tag that names one (:mod:`poseshift.storage.tags`).
+
         Raises
         ------
         StoreError
@@ -200,11 +210,7 @@ class PoseStore:
         except icechunk.IcechunkError as error:
             raise StoreError(f"{place}: cannot be opened as a store ({_first_line(error)})") from error
         try:
-            session = (
-                repository.readonly_session(BRANCH)
-                if snapshot is None
-                else repository.readonly_session(snapshot_id=snapshot)
-            )
+            session = _session(repository, snapshot)
         except (icechunk.IcechunkError, ValueError) as error:
             raise StoreError(f"{place}: no snapshot {snapshot!r} ({_first_line(error)})") from error
         return cls(place, repository, session, snapshot)
@@ -228,6 +234,11 @@ class PoseStore:
         return self._session.snapshot_id
 
     @property
+    def repository(self) -> icechunk.Repository:
+        """The repository behind the store, for what is about all of its snapshots; see :meth:`alone`."""
+        return self._repository
+
+    @property
     def dataset(self) -> Dataset:
         """Which data set the trials belong to."""
         return self.attributes.dataset
@@ -249,7 +260,15 @@ class PoseStore:
 
     def keys(self) -> tuple[TrialKey, ...]:
         """All trials, sorted by subject and name."""
-        return tuple(arrays.list_trials(self.root))
+        return list_keys(self.zarr_store)
+
+    def catalogue(self) -> dict[TrialKey, TrialAttributes]:
+        """Read what is known of every trial besides its arrays, at once, in the order of :meth:`keys`."""
+        return read_catalogue(self.zarr_store)
+
+    def frame_counts(self, catalogue: Mapping[TrialKey, TrialAttributes]) -> dict[TrialKey, int]:
+        """Count the frames of all trials of a :meth:`catalogue` at once."""
+        return count_all_frames(self.zarr_store, catalogue)
 
     def read(self, key: TrialKey) -> Trial:
         """Read one trial; KeyError when there is none."""
@@ -273,6 +292,8 @@ class PoseStore:
 
     def open_dataset(self, key: TrialKey) -> xarray.Dataset:
         """Open one trial as a lazily read xarray data set; KeyError when there is none."""
+        import xarray  # with pandas behind it: most of a second, which a look at a store should not cost
+
         arrays.trial_group(self.root, key)
         dataset: xarray.Dataset = xarray.open_zarr(
             self.zarr_store, group=key.path, chunks=None, consolidated=False, zarr_format=3
@@ -297,8 +318,27 @@ class PoseStore:
         SHA-256 over data set, skeleton and, for every trial, its names, frame rate, cameras and the digests
         of its arrays. Sources, quality figures and the history do not enter.
         """
-        trials = {key.path: TrialContent.of(self.trial_attributes(key)) for key in self.keys()}
+        trials = {key.path: TrialContent.of(one) for key, one in self.catalogue().items()}
         return digest_json(StoreContent(dataset=self.dataset, skeleton=self.skeleton, trials=trials))
+
+    @contextmanager
+    def alone(self, purpose: str) -> Iterator[None]:
+        """Keep other writers away for the length of a ``with`` block; readers are not disturbed.
+
+        Parameters
+        ----------
+        purpose : str
+            What is done, told to writers that are refused meanwhile.
+
+        Raises
+        ------
+        StoreLockedError
+            When another writer is at work.
+        StoreError
+            When the store cannot be read or written.
+        """
+        with writer_lock(self.location.lock_path, purpose), _told(self.location):
+            yield
 
     @contextmanager
     def transaction(self, message: str, metadata: Mapping[str, str] | None = None) -> Iterator[Transaction]:
@@ -326,7 +366,7 @@ class PoseStore:
                 f"{self.location}: opened at snapshot {self._pinned}, which cannot change; "
                 "open the store without a snapshot to write to it"
             )
-        with writer_lock(self.location.lock_path, message), _told(self.location):
+        with self.alone(message):
             session = self._repository.writable_session(BRANCH)
             parent = next(iter(self._repository.ancestry(snapshot_id=session.snapshot_id)))
             wait_until_after(parent.written_at)
@@ -336,6 +376,15 @@ class PoseStore:
             transaction.commit(message, {**program_facts(), **(metadata or {})})
         self._session = self._repository.readonly_session(BRANCH)
         self.attributes = _read_store_attributes(self.location, self._session)
+
+
+def _session(repository: icechunk.Repository, named: str | None) -> icechunk.Session:
+    """Read the newest snapshot, or the one of this tag or identifier."""
+    if named is None:
+        return repository.readonly_session(BRANCH)
+    if named in repository.list_tags():
+        return repository.readonly_session(tag=named)
+    return repository.readonly_session(snapshot_id=named)
 
 
 def _facts(attributes: StoreAttributes) -> str:

@@ -76,6 +76,7 @@ class Transaction:
         self._attributes = attributes
         self._own = self.fork()
         self._merged: list[Fork] = []
+        self._facts: dict[str, str] = {}
 
     def fork(self) -> Fork:
         """Make a fork for one worker, with the store as it was when the transaction began."""
@@ -92,6 +93,10 @@ class Transaction:
     def set_attributes(self, attributes: StoreAttributes) -> None:
         """Replace the store's own attributes with the same commit."""
         self._attributes = attributes
+
+    def note(self, facts: Mapping[str, str]) -> None:
+        """Put facts into the history with this commit, that are known only when the work is done."""
+        self._facts.update(facts)
 
     def merge(self, forks: Iterable[Fork]) -> None:
         """Take up what the workers' forks have written: all of them or, on an error, none.
@@ -122,4 +127,4 @@ class Transaction:
             root.attrs.put(zarr_attributes(self._attributes))
         if not self._session.has_uncommitted_changes:
             return self._session.snapshot_id
-        return self._session.commit(message, metadata=dict(metadata))
+        return self._session.commit(message, metadata={**metadata, **self._facts})

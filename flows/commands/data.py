@@ -1,4 +1,4 @@
-"""Commands about data: make raw trees, prepare stores from them, and look at what a store holds."""
+"""Commands that make data: raw trees, and stores from them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from pydantic import TypeAdapter
-from rich.table import Table
 
 from poseshift.flows.commands.console import (
     AnsweredError,
@@ -15,15 +13,13 @@ from poseshift.flows.commands.console import (
     fail,
     message_of,
     print_json,
-    print_json_text,
     say,
-    show,
-    tell_intrinsics,
     user_errors,
     warn,
     work_shown,
 )
-from poseshift.flows.commands.options import Json, Plugins, Prefect
+from poseshift.flows.commands.options import Json, Plan, Plugins, Prefect, Store
+from poseshift.flows.commands.plans import tell_prepare_plan
 from poseshift.flows.commands.running import run_shown
 from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, prepare, quality_warnings
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
@@ -35,10 +31,9 @@ from poseshift.preprocessing.motion.sources import load, title
 from poseshift.preprocessing.mpi_inf_3dhp.layout import CameraSet
 from poseshift.preprocessing.mpi_inf_3dhp.read import MpiInf3dhpOptions, TestIntrinsics
 from poseshift.preprocessing.restaging.restage import restage as restage_motions
-from poseshift.storage.inspection import describe
 from poseshift.storage.lock import StoreLockedError
 from poseshift.storage.model import FrozenModel
-from poseshift.storage.store import Commit, PoseStore, StoreError
+from poseshift.storage.store import StoreError
 
 app = typer.Typer()
 prepare_app = typer.Typer(
@@ -46,10 +41,6 @@ prepare_app = typer.Typer(
 )
 app.add_typer(prepare_app, name="prepare")
 
-Store = Annotated[str, typer.Argument(help="The store: a folder, or s3://bucket/prefix.")]
-Snapshot = Annotated[
-    str | None, typer.Option(help="Look at this snapshot instead of the newest (see history).")
-]
 Dask = Annotated[
     str | None,
     typer.Option(help="Address of a Dask scheduler (tcp://host:8786); by default this machine's threads."),
@@ -91,6 +82,7 @@ def prepare_human36m(
     prune: Prune = False,
     strict: Strict = False,
     prefect: Prefect = False,
+    plan: Plan = False,
     as_json: Json = False,
 ) -> None:
     """Human3.6M: the official tree, the flattened one of h36m-fetch, or a folder of official archives."""
@@ -107,7 +99,7 @@ def prepare_human36m(
         on_unread="refuse" if strict else "tell",
         dask=dask,
     )
-    _prepare([request], prefect=prefect, as_json=as_json)
+    _prepare([request], prefect=prefect, plan=plan, as_json=as_json)
 
 
 @prepare_app.command("free-motion")
@@ -122,6 +114,7 @@ def prepare_free_motion(
     prune: Prune = False,
     strict: Strict = False,
     prefect: Prefect = False,
+    plan: Plan = False,
     as_json: Json = False,
 ) -> None:
     """Free motion: every clip, with all of its people, before Human3.6M's four cameras."""
@@ -135,7 +128,7 @@ def prepare_free_motion(
         on_unread="refuse" if strict else "tell",
         dask=dask,
     )
-    _prepare([request], prefect=prefect, as_json=as_json)
+    _prepare([request], prefect=prefect, plan=plan, as_json=as_json)
 
 
 @prepare_app.command("other")
@@ -149,6 +142,7 @@ def prepare_other(
     strict: Strict = False,
     plugin: Plugins = None,
     prefect: Prefect = False,
+    plan: Plan = False,
     as_json: Json = False,
 ) -> None:
     """Prepare a data set that a module of your own adds; name the module with --plugin."""
@@ -162,7 +156,7 @@ def prepare_other(
             on_unread="refuse" if strict else "tell",
             dask=dask,
         )
-    _prepare([request], prefect=prefect, as_json=as_json)
+    _prepare([request], prefect=prefect, plan=plan, as_json=as_json)
 
 
 @prepare_app.command("mpi-inf-3dhp")
@@ -189,6 +183,7 @@ def prepare_mpi_inf_3dhp(
     prune: Prune = False,
     strict: Strict = False,
     prefect: Prefect = False,
+    plan: Plan = False,
     as_json: Json = False,
 ) -> None:
     """MPI-INF-3DHP: training sequences S1 to S8 and test sequences TS1 to TS6, in two stores."""
@@ -208,7 +203,7 @@ def prepare_mpi_inf_3dhp(
         )
         for name in parts
     ]
-    _prepare(requests, prefect=prefect, as_json=as_json)
+    _prepare(requests, prefect=prefect, plan=plan, as_json=as_json)
 
 
 @app.command()
@@ -232,57 +227,6 @@ def restage(
     say(f"Restaged {motion} to {out}: human36m and mpi_inf_3dhp.")
 
 
-@app.command()
-def inspect(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> None:
-    """Show what a store holds: trials, frames, cameras, and where they came from."""
-    with user_errors(StoreError):
-        opened = PoseStore.open(store, snapshot)
-        description = describe(opened)
-    if as_json:
-        print_json(description)
-        return
-    table = Table(title=f"{description.dataset} at {description.snapshot}")
-    for column in ("subject", "trials", "frames", "cameras"):
-        table.add_column(column, justify="left" if column == "subject" else "right")
-    for subject in description.subjects:
-        table.add_row(
-            subject.subject, str(len(subject.trials)), f"{subject.frames:,}", str(len(subject.cameras))
-        )
-    show(table)
-    if description.restaged_from:
-        say(f"Restaged motion, not the original recordings: {description.restaged_from}", "yellow")
-    tell_intrinsics(opened)
-
-
-@app.command()
-def verify(store: Store, snapshot: Snapshot = None, as_json: Json = False) -> None:
-    """Read every array again and compare it with the digest that was stored when it was written."""
-    with user_errors(StoreError):
-        opened = PoseStore.open(store, snapshot)
-        with work_shown(f"verify {store}"):
-            report = opened.verify()
-    if as_json:
-        print_json(report)
-    elif report.succeeded:
-        say(f"All {report.arrays} arrays of {report.trials} trials are as they were written.", "green")
-    if not report.succeeded:
-        fail("; ".join(report.problems) + ". Prepare the store again from its raw tree.", "damaged_store")
-
-
-@app.command()
-def history(store: Store, as_json: Json = False) -> None:
-    """List the snapshots of a store, newest first."""
-    with user_errors(StoreError):
-        commits = PoseStore.open(store).history()
-    if as_json:
-        print_json_text(TypeAdapter(tuple[Commit, ...]).dump_json(commits, indent=2).decode())
-        return
-    table = Table("snapshot", "written", "message")
-    for commit in commits:
-        table.add_row(commit.id, f"{commit.written_at:%Y-%m-%d %H:%M:%S}", commit.message)
-    show(table)
-
-
 class PrepareAnswer(FrozenModel):
     """What `prepare --json` answers with."""
 
@@ -292,8 +236,11 @@ class PrepareAnswer(FrozenModel):
     """Why not everything was prepared; None when it was."""
 
 
-def _prepare(requests: list[PrepareRequest], *, prefect: bool, as_json: bool) -> None:
+def _prepare(requests: list[PrepareRequest], *, prefect: bool, plan: bool, as_json: bool) -> None:
     """Prepare one store after the other; the first error ends it, and what was done before is told."""
+    if plan:
+        tell_prepare_plan(requests, as_json=as_json)
+        return
     reports: list[IngestReport] = []
     failure: Exception | None = None
     with run_shown(prefect=prefect) as run:

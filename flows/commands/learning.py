@@ -34,12 +34,14 @@ from poseshift.flows.commands.options import (
     Json,
     Keypoints,
     LeastConfidence,
+    Plan,
     Plugins,
     Prefect,
     Seed,
     Subjects,
     TrainedLifterName,
 )
+from poseshift.flows.commands.plans import tell_run_plan
 from poseshift.flows.commands.recipes import given_recipe
 from poseshift.flows.commands.running import run_shown
 from poseshift.flows.commands.selected_poses import selected
@@ -249,7 +251,7 @@ def evaluate(
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
         dataset = opened.dataset
-        if any(opened.trial_attributes(key).positions_kind is None for key in opened.keys()):
+        if any(one.positions_kind is None for one in opened.catalogue().values()):
             fail(f"{store} has no 3D, so nothing can be measured on it; it can be a target to adapt to")
         names = tuple(protocols) if protocols else names_for_store(opened)
         if not names:
@@ -279,6 +281,7 @@ def run(
         typer.Option(help="Use this Dask scheduler (tcp://host:8786) to prepare stores and to predict."),
     ] = None,
     prefect: Prefect = False,
+    plan: Plan = False,
     as_json: Json = False,
 ) -> None:
     """Do everything that a recipe names: prepare, train, adapt, evaluate, report."""
@@ -288,6 +291,9 @@ def run(
             loaded = loaded.model_copy(update={"device": device})
         if dask is not None:
             loaded = loaded.model_copy(update={"dask": dask})
+        if plan:
+            tell_run_plan(loaded, as_json=as_json)
+            return
         with run_shown(prefect=prefect) as run:
             summary = run(run_recipe, loaded)
     _print_summary(summary, RunFolder(loaded.run_dir), as_json=as_json)

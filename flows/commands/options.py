@@ -12,6 +12,15 @@ from poseshift.storage.registry import load_plugins
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 """The option of every command that gives figures."""
 
+Store = Annotated[str, typer.Argument(help="The store: a folder, or s3://bucket/prefix.")]
+"""The argument of every command that uses one store."""
+
+Plan = Annotated[
+    bool,
+    typer.Option("--plan", help="Say what would be done, why and how long it takes; write nothing."),
+]
+"""The option of commands that can be planned."""
+
 Plugins = Annotated[
     list[str] | None,
     typer.Option(

@@ -58,10 +58,10 @@ def list_runs(folder: Path) -> tuple[Run, ...]:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder; give the one that holds your runs")
-    return tuple(sorted(map(_run, _run_folders(folder)), key=lambda run: run.date, reverse=True))
+    return tuple(sorted(map(_run, run_folders(folder)), key=lambda run: run.date, reverse=True))
 
 
-def _run_folders(folder: Path) -> Iterator[RunFolder]:
+def run_folders(folder: Path) -> Iterator[RunFolder]:
     """Find folders with a recipe beside what a run leaves there; what lies inside a run is no run."""
     run = RunFolder(folder)
     if run.recipe.is_file() and (run.log.exists() or run.environment.exists() or run.summary.exists()):
@@ -69,7 +69,7 @@ def _run_folders(folder: Path) -> Iterator[RunFolder]:
         return
     for one in sorted(folder.iterdir()):
         if one.is_dir() and not one.is_symlink():
-            yield from _run_folders(one)
+            yield from run_folders(one)
 
 
 def _run(folder: RunFolder) -> Run:

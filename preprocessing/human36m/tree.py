@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poseshift.preprocessing.archives import unpack
-from poseshift.preprocessing.errors import RawDataError
+from poseshift.preprocessing.errors import NotUnpackedError, RawDataError
 from poseshift.preprocessing.human36m.layout import (
     POSE_KINDS,
     WHOLE_SESSION,
@@ -123,7 +123,7 @@ def find_tree(root: Path, unpack_into: Path | None) -> PoseTree:
             remedy="Name the folder into which the archives of Human3.6M were downloaded or unpacked.",
         )
     if unpack_into is None:
-        raise RawDataError(
+        raise NotUnpackedError(
             root,
             found=f"{len(archives)} archives, not unpacked",
             expected="a tree, or a folder to unpack the archives into",

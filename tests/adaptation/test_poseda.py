@@ -1,5 +1,7 @@
 import dataclasses
+import errno
 import logging
+import os
 
 import numpy as np
 import pytest
@@ -595,6 +597,20 @@ def test_killed_after_going_back_it_ends_like_undisturbed(source, target, tmp_pa
     resumed = run_with_rollback(Dies, source, target, tmp_path / "broken", IMPATIENT)
     assert resumed.rollbacks == whole.rollbacks
     _assert_same(whole.fit.lifter.state_dict(), resumed.fit.lifter.state_dict())
+
+
+def test_without_hard_links_it_goes_back_all_the_same(source, target, tmp_path, monkeypatch) -> None:
+    linked = run_with_rollback(Dies, source, target, tmp_path / "linked", IMPATIENT)
+
+    def refuse(existing, place) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted", str(existing))
+
+    monkeypatch.setattr(os, "link", refuse)
+    copied = run_with_rollback(Dies, source, target, tmp_path / "copied", IMPATIENT)
+    assert copied.rollbacks == linked.rollbacks
+    assert copied.rollbacks[0].to_epoch == 3
+    _assert_same(linked.fit.lifter.state_dict(), copied.fit.lifter.state_dict())
+    assert not list((tmp_path / "copied").glob(".*.new"))
 
 
 def test_gives_up_after_the_last_rollback(source, target, tmp_path) -> None:

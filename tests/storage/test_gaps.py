@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -69,6 +70,12 @@ def test_a_joint_that_no_frame_of_a_view_shows_is_named(detected: PoseStore) -> 
         match=r"trial 'S1/Walking', camera 60457274: joint 'right_wrist' .* test on cameras that see it",
     ):
         interpolated(poses)
+
+
+def test_the_error_comes_out_of_another_process_whole() -> None:
+    error = NeverDetectedError("S1/Walking", "54138969", "nose")
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - made a moment before
+    assert (str(again), again.joint) == (str(error), "nose")
 
 
 @settings(max_examples=50, deadline=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
@@ -15,9 +16,12 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from poseshift.preprocessing.human36m.read import plan_human36m
 from poseshift.preprocessing.ingest import ingest
 from poseshift.storage.columns import read_camera_poses
+from poseshift.storage.expiry import expire, planned_expiry
 from poseshift.storage.location import Location
+from poseshift.storage.room import measure_store
 from poseshift.storage.schema import Trial, TrialKey
 from poseshift.storage.store import PoseStore, StoreError
+from poseshift.storage.tags import add_tag
 
 MakeTrial = Callable[..., Trial]
 
@@ -149,3 +153,32 @@ def test_a_lost_object_is_found_by_verify(bucket: str, make_trial: MakeTrial) ->
 def test_wrong_place_is_told(bucket: str) -> None:
     with pytest.raises(StoreError, match="no-such-bucket"):
         PoseStore.open("s3://no-such-bucket/h36m")
+
+
+def test_expiry_leaves_what_a_running_commit_has_written(bucket: str, make_trial: MakeTrial) -> None:
+    store = PoseStore.create(bucket, "human36m")
+    for seed in range(3):
+        with store.transaction(f"commit {seed}") as transaction:
+            transaction.write(make_trial(frames=600, seed=seed))
+        if seed == 0:
+            first = add_tag(store, "first").snapshot
+    now = datetime.now(UTC)
+    with store.transaction("while another expires") as transaction:
+        transaction.write(make_trial(subject="S5", frames=600))
+        assert planned_expiry(PoseStore.open(bucket), 0, {}, now).freed_bytes is None
+        done = expire(PoseStore.open(bucket), 0, {}, now)  # all is younger than a day
+    assert done.freed_bytes == 0
+    assert [one.message for one in done.expired][:1] == ["commit 1"]
+    assert store.verify().succeeded
+    room = measure_store(PoseStore.open(bucket))
+    assert room.unreachable_bytes > 10_000
+    assert room.total_bytes is None
+
+    later = expire(store, 0, {}, now + timedelta(days=1, minutes=5))
+    assert later.freed_bytes is not None
+    assert later.freed_bytes >= room.unreachable_bytes
+    assert measure_store(PoseStore.open(bucket)).unreachable_bytes == 0
+    assert PoseStore.open(bucket).verify().succeeded
+    assert [key.subject for key in store.keys()] == ["S1", "S5"]
+    assert PoseStore.open(bucket, "first").snapshot == first
+    assert PoseStore.open(bucket, first).verify().succeeded

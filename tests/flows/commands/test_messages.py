@@ -18,7 +18,7 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 from poseshift.flows.cli import app
-from poseshift.flows.commands import console, data
+from poseshift.flows.commands import console, stores
 from poseshift.flows.commands.console import error_code, say, show
 from poseshift.flows.commands.steps import lines, shown_on
 from poseshift.flows.experiment.progress import Step, report_progress
@@ -125,7 +125,7 @@ def test_unexpected_errors_answer_in_json_and_keep_their_traceback(monkeypatch: 
     def broken(place: object, snapshot: object = None) -> None:
         raise ZeroDivisionError("a mistake of the program")
 
-    monkeypatch.setattr(data.PoseStore, "open", broken)
+    monkeypatch.setattr(stores.PoseStore, "open", broken)
     told = CliRunner().invoke(app, ["inspect", "store", "--json"])
     assert json.loads(told.stdout)["error"]["code"] == "unexpected"
     assert isinstance(told.exception, ZeroDivisionError)

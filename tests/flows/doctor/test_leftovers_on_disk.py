@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from poseshift.flows.cli import app
+from poseshift.flows.doctor import servers
 from poseshift.flows.doctor.disk import look
 from poseshift.flows.doctor.finding import Findings
 from poseshift.flows.experiment.stage import DONE, INPUTS, run_stage
@@ -61,6 +62,12 @@ store.PoseStore.create(sys.argv[1], "my_data")
 
 class Wanted(FrozenModel):
     seed: int
+
+
+@pytest.fixture(autouse=True)
+def _machine_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Temporary servers that others have left on this machine are no business of these tests."""
+    monkeypatch.setattr(servers, "look", lambda: iter(()))
 
 
 @contextmanager
