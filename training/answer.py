@@ -141,7 +141,7 @@ def on_rays(rays: Rays, relative: Tensor, keypoints_px: Tensor, intrinsics: Intr
     known = seen.isfinite().all(dim=-1)
     # A pose of which too little is seen to place it stays as the network gave it.
     placeable = (known.sum(dim=-1) >= _FEWEST_JOINTS)[..., None, None]
-    weights = torch.where(placeable[..., 0], known, torch.ones_like(known)).to(relative.dtype)
+    weights = (known | ~placeable[..., 0]).to(relative.dtype)
     seen = torch.where(known[..., None], seen, torch.zeros_like(seen))
     absolute = absolute_on_rays(relative, seen, weights)
     trust = known.to(relative.dtype)

@@ -8,6 +8,7 @@ legal advice, and what is not recorded is called unknown.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import Field, JsonValue, TypeAdapter
@@ -22,6 +23,22 @@ UNRECORDED = "unknown"
 
 Role = Literal["labelled", "target", "watched", "initial"]
 """3D learned; 2D adapted to; 2D that criteria looked at; anything that the lifter it started from learned."""
+
+ROLES: Mapping[Role, str] = MappingProxyType(
+    {
+        "labelled": "3D learned",
+        "target": "2D adapted to",
+        "watched": "2D looked at to judge it",
+        "initial": "learned by the lifter that it started from",
+    }
+)
+"""What each role is called."""
+
+NO_ADVICE = (
+    "These are the terms of the data as far as PoseShift knows them. What they mean for weights that were "
+    "trained on the data is not for a program to say."
+)
+"""What stands below every list of terms."""
 
 Use = Literal["free", "research only", "unknown"]
 """What data may be used for, in short."""
@@ -38,6 +55,16 @@ class LearnedFrom(FrozenModel):
     """Snapshot of the store."""
     motion: str | None = None
     """Title of the motion behind restaged data; null for recordings, `unknown` where it is not recorded."""
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        snapshot = "" if self.snapshot is None else f", snapshot {self.snapshot}"
+        if self.motion is None:
+            motion = "" if self.dataset == UNRECORDED else ", recordings"
+        else:
+            motion = f", motion: {self.motion}"
+        return f"{self.dataset}{snapshot}{motion}"
 
 
 class Terms(FrozenModel):

@@ -18,6 +18,7 @@ import typer
 
 from poseshift.flows.commands.console import say, user_errors, warn, work_shown
 from poseshift.flows.commands.detections import import_detections
+from poseshift.flows.commands.model_export import export_model
 from poseshift.flows.commands.options import Plugins
 from poseshift.flows.experiment.predictions import export_for_3dhp_scripts, prediction_file
 from poseshift.geometry.camera import Camera
@@ -42,11 +43,12 @@ from poseshift.storage.store import PoseStore, StoreError
 app = typer.Typer()
 import_app = typer.Typer(help="Read an exchange file of the field into a new store.", no_args_is_help=True)
 export_app = typer.Typer(
-    help="Write a store, or predictions, as an exchange file of the field.", no_args_is_help=True
+    help="Write a store, predictions, or a lifter as a file for other programs.", no_args_is_help=True
 )
 import_app.command("detections")(import_detections)
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
+export_app.command("model")(export_model)
 
 _MENDABLE = (
     ExchangeError,

@@ -7,20 +7,8 @@ import typer
 from poseshift.flows.commands.console import print_json, say, user_errors
 from poseshift.flows.commands.options import Json, TrainedLifterName
 from poseshift.training.checkpoint import describe_lifter
-from poseshift.training.licences import UNRECORDED, LearnedFrom, Licence, Role, licence_of
+from poseshift.training.licences import NO_ADVICE, ROLES, Licence, licence_of
 from poseshift.training.shipped import lifter_folder
-
-_ROLES: dict[Role, str] = {
-    "labelled": "3D learned",
-    "target": "2D adapted to",
-    "watched": "2D looked at to judge it",
-    "initial": "learned by the lifter that it started from",
-}
-
-NO_ADVICE = (
-    "These are the terms of the data as far as PoseShift knows them. What they mean for weights that were "
-    "trained on the data is not for a program to say."
-)
 
 app = typer.Typer()
 
@@ -43,16 +31,7 @@ def licence(
 def _print(found: Licence) -> None:
     say(f"{found.lifter}: {found.use}")
     for part in found.parts:
-        say(f"{_ROLES[part.data.role]}: {_told(part.data)}")
+        say(f"{ROLES[part.data.role]}: {part.data.told}")
         source = "" if part.terms.source is None else f" ({part.terms.source})"
         say(f"  {part.terms.use}: {part.terms.text}{source}")
     say(NO_ADVICE, "yellow")
-
-
-def _told(data: LearnedFrom) -> str:
-    snapshot = "" if data.snapshot is None else f", snapshot {data.snapshot}"
-    if data.motion is None:
-        motion = "" if data.dataset == UNRECORDED else ", recordings"
-    else:
-        motion = f", motion: {data.motion}"
-    return f"{data.dataset}{snapshot}{motion}"

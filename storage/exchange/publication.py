@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -110,12 +110,7 @@ def publish(draft: Path, place: Path, origin: ExportOrigin, *, replace: bool = F
     if not drafts:
         raise ValueError(f"{origin.told} gives no file; nothing is written to {place}")
     moves = [(one, place.parent / one.relative_to(draft.parent)) for one in drafts]
-    for _, target in moves:
-        if target.is_dir():
-            raise IsADirectoryError(f"{target} is a folder, where a file is to be written")
-        held = None if replace else _held(target, origin)
-        if held is not None:
-            raise ExportExistsError(target, held, origin)
+    require_free([target for _, target in moves], origin, replace=replace)
     for one, target in moves:
         record = ExportRecord(origin=origin, sha256=digest_file(one, one.parent).sha256)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -123,6 +118,26 @@ def publish(draft: Path, place: Path, origin: ExportOrigin, *, replace: bool = F
         one.replace(target)
         write_atomically(_record_of(target), record.model_dump_json(indent=2) + "\n")
     return tuple(target for _, target in moves)
+
+
+def require_free(places: Sequence[Path], origin: ExportOrigin, *, replace: bool = False) -> None:
+    """Raise what :func:`publish` raises where a file may not be written; for exports that take a while.
+
+    Parameters
+    ----------
+    places : sequence of Path
+        The files.
+    origin : ExportOrigin
+        What they are to be made from.
+    replace : bool
+        Whether files that hold something else are overwritten.
+    """
+    for place in places:
+        if place.is_dir():
+            raise IsADirectoryError(f"{place} is a folder, where a file is to be written")
+        held = None if replace else _held(place, origin)
+        if held is not None:
+            raise ExportExistsError(place, held, origin)
 
 
 def _held(path: Path, wanted: ExportOrigin) -> str | None:

@@ -112,4 +112,4 @@ class JoinFrames(nn.Module):
         """Map (batch, frames, width in) to (batch, frames / filter width, width out)."""
         groups = x.reshape(-1, self.linear.in_features)
         out: Tensor = self.dropout(self.norm(self.linear(groups)).relu())
-        return out.view(len(x), -1, self.linear.out_features)
+        return out.view(x.shape[0], -1, self.linear.out_features)
