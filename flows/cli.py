@@ -38,6 +38,7 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "expire": "upkeep",
         "run": "learning",
         "runs": "runs",
+        "compare": "comparison",
         "train": "learning",
         "adapt": "learning",
         "augment": "augmentation",

@@ -76,7 +76,7 @@ def _run(folder: RunFolder) -> Run:
     date = _began(folder)
     try:
         recipe = load_recipe(folder.recipe)
-        summary = _summary(folder)
+        summary = read_summary(folder) if folder.summary.exists() else None
     except (RecipeError, ValueError) as error:
         remark = str(error).splitlines()[0]
         return Run(
@@ -103,9 +103,8 @@ def _state(folder: RunFolder, *, finished: bool) -> State:
     return "finished" if finished else "not finished"
 
 
-def _summary(folder: RunFolder) -> Summary | LabelFreeSummary | None:
-    if not folder.summary.exists():
-        return None
+def read_summary(folder: RunFolder) -> Summary | LabelFreeSummary:
+    """Read what a run found; raises a ValueError where it is none of this version."""
     return _SUMMARY.validate_json(folder.summary.read_text(encoding="utf-8"))
 
 

@@ -86,7 +86,7 @@ def label_free_view(recipe: Recipe, summary: LabelFreeSummary, placement: Placem
         title=recipe.name,
         lead=f"Lifters answered to keypoints of {summary.target}; no answer was compared with 3D.",
         notes=summary.notes,
-        columns=tuple(_called(name) for name in names),
+        columns=tuple(criterion_called(name) for name in names),
         rows=tuple(
             _line(row, row.kept_criteria, f"{row.rank:.1f}", f"epoch {row.kept}") for row in summary.rows
         ),
@@ -112,8 +112,13 @@ def _line(row: LabelFreeRow, criteria: Criteria, rank: str, epoch: str) -> Label
         note=row.description,
         parts=tuple(row.parts.model_dump().values()),
         rank=rank,
-        cells=tuple(f"{value * _factor(name):.3g}" for name, value in criteria.values.items()),
+        cells=criteria_cells(criteria),
     )
+
+
+def criteria_cells(criteria: Criteria) -> tuple[str, ...]:
+    """Write criteria as text, in the units of :func:`criterion_called`."""
+    return tuple(f"{value * _factor(name):.3g}" for name, value in criteria.values.items())
 
 
 def _chart(summary: LabelFreeSummary, name: str) -> Chart:
@@ -122,12 +127,15 @@ def _chart(summary: LabelFreeSummary, name: str) -> Chart:
         values = np.array([one.criteria.values[name] for one in row.epochs]) * _factor(name)
         curves.setdefault(SHADES[row.role], []).append(values)
     return Chart(
-        svg=charts.learning_curves(curves, axis=_called(name), title=f"{_called(name)} by epoch"),
-        caption=f"{_called(name)}, by epoch; the smaller, the better. No error: see above.",
+        svg=charts.learning_curves(
+            curves, axis=criterion_called(name), title=f"{criterion_called(name)} by epoch"
+        ),
+        caption=f"{criterion_called(name)}, by epoch; the smaller, the better. No error: see above.",
     )
 
 
-def _called(name: str) -> str:
+def criterion_called(name: str) -> str:
+    """Name a criterion with its unit."""
     return _UNITS[name][0] if name in _UNITS else name.replace("_", " ")
 
 

@@ -6,14 +6,23 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from poseshift.flows.report.comparison import ComparisonView
 from poseshift.flows.report.label_free import LabelFreeView
 from poseshift.flows.report.view import ReportView
 from poseshift.storage.files import write_atomically
 
+View = ReportView | LabelFreeView | ComparisonView
+"""An experiment, one without a test, or several of them."""
 
-def render(view: ReportView | LabelFreeView) -> str:
-    """Make the page as HTML text; that of an experiment without a test has a form of its own."""
-    name = "report.html.j2" if isinstance(view, ReportView) else "label_free.html.j2"
+_TEMPLATES: dict[type[View], str] = {
+    ReportView: "report.html.j2",
+    LabelFreeView: "label_free.html.j2",
+    ComparisonView: "comparison.html.j2",
+}
+
+
+def render(view: View) -> str:
+    """Make the page as HTML text; each kind of view has a form of its own."""
     environment = Environment(
         loader=PackageLoader("poseshift.flows.report", "."),
         autoescape=True,
@@ -21,9 +30,9 @@ def render(view: ReportView | LabelFreeView) -> str:
         trim_blocks=True,
     )
     environment.filters["zip"] = zip
-    return environment.get_template(name).render(view=view)
+    return environment.get_template(_TEMPLATES[type(view)]).render(view=view)
 
 
-def write_page(view: ReportView | LabelFreeView, path: Path) -> None:
+def write_page(view: View, path: Path) -> None:
     """Write the page, all of it or nothing."""
     write_atomically(path, render(view))

@@ -192,7 +192,7 @@ def _table(figures: ProtocolFigures) -> ResultTable:
                 label=row.label,
                 note=row.description,
                 parts=tuple(row.parts.model_dump().values()),
-                cells=_cells(row.figures),
+                cells=figure_cells(row.figures),
                 gain=_gain(row),
                 gap=None if row.gap_closed is None else _share(row.gap_closed),
             )
@@ -204,21 +204,23 @@ def _table(figures: ProtocolFigures) -> ResultTable:
 def _gain(row: Row) -> Cell | None:
     if row.gain_mm is None:
         return None
-    return Cell(f"{row.gain_mm.value:.1f}", _range(row.gain_mm, 1.0, ".1f"))
+    return Cell(f"{row.gain_mm.value:.1f}", interval_told(row.gain_mm, 1.0, ".1f"))
 
 
-def _cells(figures: Figures) -> tuple[Cell, ...]:
+def figure_cells(figures: Figures) -> tuple[Cell, ...]:
+    """Write MPJPE, PA-MPJPE, PCK and AUC as text."""
     return tuple(
-        Cell(f"{estimate.value:.1f}", _range(estimate, 1.0, ".1f"))
+        Cell(f"{estimate.value:.1f}", interval_told(estimate, 1.0, ".1f"))
         for estimate in (figures.mpjpe_mm, figures.pa_mpjpe_mm, figures.pck150, figures.auc)
     )
 
 
 def _share(share: Estimate) -> Cell:
-    return Cell(f"{100 * share.value:.0f} %", _range(share, 100.0, ".0f"))
+    return Cell(f"{100 * share.value:.0f} %", interval_told(share, 100.0, ".0f"))
 
 
-def _range(estimate: Estimate, factor: float, form: str) -> str:
+def interval_told(estimate: Estimate, factor: float, form: str) -> str:
+    """Write an interval as text, in the unit that the factor gives."""
     if estimate.low is None or estimate.high is None:
         return "no interval"
     return f"{factor * estimate.low:{form}} to {factor * estimate.high:{form}}"

@@ -8,6 +8,8 @@ relies on it. ONNX needs the libraries onnx, onnxscript and onnxruntime, which a
 from __future__ import annotations
 
 import io
+import logging
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -77,17 +79,27 @@ def _require_onnx() -> None:
 
 
 def _encode_onnx(program: ExportedProgram) -> bytes:
-    found = torch.onnx.export(
-        program,
-        dynamo=True,
-        input_names=Seen._fields,
-        output_names=(OUTPUT,),
-        custom_translation_table={torch.ops.aten.sort.stable: _sorted_in_onnx},
-        verbose=False,
-    )
+    # The exporter tells of operators of torchvision, which no lifter has, and warns of its own old calls.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        found = torch.onnx.export(
+            program,
+            dynamo=True,
+            input_names=Seen._fields,
+            output_names=(OUTPUT,),
+            custom_translation_table={torch.ops.aten.sort.stable: _sorted_in_onnx},
+            verbose=False,
+        )
     if found is None:  # what it gives where it writes a file itself
         raise RuntimeError("torch.onnx.export gave no program")
-    content: bytes = found.model_proto.SerializeToString()
+    model = found.model_proto
+    symbol = model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for dimension in value.type.tensor_type.shape.dim:
+            if symbol in dimension.dim_param:  # s38, or 17*s38
+                dimension.dim_param = dimension.dim_param.replace(symbol, "batch")
+    content: bytes = model.SerializeToString()
     return content
 
 
