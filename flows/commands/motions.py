@@ -11,6 +11,7 @@ from poseshift.flows.commands.console import print_json, say, user_errors, work_
 from poseshift.flows.commands.options import Cameras, Json, Plugins, Subjects
 from poseshift.flows.viewer.clips import Wanted
 from poseshift.flows.viewer.cut import LEAST_FRAMES
+from poseshift.flows.viewer.film import write_film
 from poseshift.flows.viewer.page import write_motions
 from poseshift.flows.viewer.read import read_motions
 from poseshift.storage.store import StoreError
@@ -39,6 +40,11 @@ def view(
     frames: Annotated[
         int | None, typer.Option(min=LEAST_FRAMES, help="Frames at most. Default: as many as 3 MB hold.")
     ] = None,
+    gif: Annotated[
+        Path | None,
+        typer.Option(help="Also write the first of these clips as an animated GIF.", dir_okay=False),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite a GIF that is there.")] = False,
     plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
@@ -46,10 +52,16 @@ def view(
     wanted = Wanted(*(tuple(names) if names else None for names in (subject, trial, camera)))
     with user_errors(ValueError, OSError, StoreError), work_shown("view"):
         motions = read_motions(folder, protocol, store, wanted)
+        film = None if gif is None else write_film(motions.clips[0], gif, frames, replace=replace)
         written = write_motions(motions, out or folder / "motions.html", frames)
     if as_json:
-        print_json(written)
+        print_json(written if film is None else written.model_copy(update={"film": film}))
         return
+    if film is not None:
+        say(
+            f"{film.trial}, {film.camera}: frames {film.first_frame:,} to {film.last_frame:,} of "
+            f"{film.frames_in_all:,}, {film.bytes / 1e6:.1f} MB: {film.film}"
+        )
     megabytes = f"{written.bytes / 1e6:.1f} MB"
     say(f"{written.frames:,} frames of {written.clips:,} clips, {megabytes}: {written.page}")
     if written.frames_left_out:

@@ -118,8 +118,9 @@ def comparison_view(runs: Sequence[ReadRun]) -> ComparisonView:
 
 
 def _apart(runs: int, tested: Sequence[SameFrames], judged: Sequence[SameKeypoints]) -> str | None:
-    shared = [len({row.run for row in group.rows}) == runs for group in (*tested, *judged)]
-    if all(shared):
+    members = [{row.run for row in group.rows} for group in tested]
+    members += [{row.run for row in one.rows} for one in judged]
+    if all(len(found) == runs for found in members):
         return None
     return (
         "Not all of these runs were measured on the same frames under the same protocol. Each table below "

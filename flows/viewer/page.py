@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from poseshift.flows.viewer.clips import Motions
 from poseshift.flows.viewer.cut import MOST_CLIPS, Choice, choose
+from poseshift.flows.viewer.film import WrittenFilm
 from poseshift.flows.viewer.packed import PackedClip, bytes_per_frame, pack
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
@@ -68,6 +69,8 @@ class WrittenPage(FrozenModel):
     """Trials and cameras for which there was no room."""
     frames_left_out: int
     """Frames for which there was no room, those of such clips among them."""
+    film: WrittenFilm | None = None
+    """The GIF of one clip, where one was asked for."""
 
 
 def write_motions(motions: Motions, path: Path, frames: int | None = None) -> WrittenPage:

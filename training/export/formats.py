@@ -105,8 +105,9 @@ def _encode_onnx(program: ExportedProgram) -> bytes:
 
 def _sorted_in_onnx(values: Any, stable: bool | None = None, dim: int = -1, descending: bool = False) -> Any:
     """Translate ``aten.sort.stable``, which PyTorch's exporter does not know; ONNX sorts by TopK."""
-    from onnxscript import opset18 as op  # optional
+    from onnxscript import opset18  # optional
 
+    op: Any = opset18  # its types know tensors of one kind each
     del stable  # TopK takes the lower index first
     whole = op.Gather(op.Shape(values), op.Constant(value_ints=[dim]))
     return op.TopK(values, whole, axis=dim, largest=descending, sorted=True)

@@ -1,0 +1,58 @@
+"""The GIF of a clip: speed, length, what is drawn, and that nothing is overwritten unasked."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from poseshift.flows.viewer.clips import Clip, Errors
+from poseshift.flows.viewer.film import aside, write_film
+from poseshift.geometry.skeleton import HUMAN36M_17
+
+
+@pytest.fixture
+def clip() -> Clip:
+    """A stiff person who walks along x for a second, seen by a camera at y = -4."""
+    body = np.random.default_rng(0).normal(size=(17, 3)) * 0.3 + [0, 0, 1]
+    body[0] = 0, 0, 1
+    walked = body + np.linspace(0, 1.5, 50)[:, None, None] * [1, 0, 0]
+    return Clip(
+        trial="S1/walk",
+        camera="front",
+        fps=50.0,
+        skeleton=HUMAN36M_17,
+        frame=np.arange(50, dtype=np.int32),
+        on_floor=True,
+        predicted=walked.astype(np.float32),
+        truth=walked.astype(np.float32),
+        keypoints_px=(walked[..., [0, 2]] * [100, -100]).astype(np.float32),
+        size_px=(1000, 1000),
+        frustum=np.array([[0.75, -4.0, 1.5]] * 5),
+        errors=Errors("MPJPE", True, np.zeros(50), np.zeros((50, 17))),
+    )
+
+
+def test_a_gif_runs_at_the_clips_speed(clip: Clip, tmp_path: Path) -> None:
+    path = tmp_path / "walk.gif"
+    written = write_film(clip, path)
+    assert (written.frames, written.first_frame, written.last_frame) == (25, 0, 48)
+    with Image.open(path) as film:
+        frames = [np.asarray(one.convert("L"), dtype=float) for one in ImageSequence.Iterator(film)]
+        assert film.n_frames == 25
+        assert film.info["duration"] == 40, "every other of 50 frames a second"
+        assert film.info["loop"] == 0
+    assert np.abs(frames[0] - frames[-1]).max() > 50, "something moves"
+    with pytest.raises(ValueError, match="--replace"):
+        write_film(clip, path)
+    assert write_film(replace(clip, keypoints_px=None, truth=None), path, 4, replace=True).frames == 2
+
+
+def test_the_eye_stands_beside_the_camera_and_up_is_up(clip: Clip) -> None:
+    right, up = aside(clip)
+    assert up[2] > 0.9
+    assert right @ up == pytest.approx(0)
+    # From 30 degrees beside a camera that looks along y, x still points to the right.
+    assert right[0] == pytest.approx(np.cos(np.radians(30)))
+    np.testing.assert_allclose(aside(replace(clip, frustum=None)), [right, up], atol=1e-6)
