@@ -32,8 +32,7 @@ _USES: dict[FormatName, str] = {
 
 session = onnxruntime.InferenceSession("{file}")
 given = dict(keypoints_px=keypoints, focal_px=focal, centre_px=centre, size_px=size)  # float32 arrays
-wanted = {{one.name for one in session.get_inputs()}}
-positions = session.run(None, {{name: given[name] for name in wanted}})[0]""",
+(positions,) = session.run(None, given)""",
     "pt2": """import torch
 
 program = torch.export.load("{file}").module()

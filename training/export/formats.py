@@ -117,8 +117,7 @@ def _run_onnx(content: bytes, seen: Seen) -> Tensor:
     import onnxruntime  # optional, and large
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    wanted = {one.name for one in session.get_inputs()}
-    given = {name: one.cpu().numpy() for name, one in seen._asdict().items() if name in wanted}
+    given = {name: one.cpu().numpy() for name, one in seen._asdict().items()}
     return torch.from_numpy(session.run([OUTPUT], given)[0])
 
 
