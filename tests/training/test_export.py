@@ -29,6 +29,7 @@ def seen_by_pinholes(poses: CameraPoses) -> tuple[CameraPoses, dict[str, np.ndar
     return pinholes, {name: np.asarray(one, dtype=np.float32) for name, one in given.items()}
 
 
+@pytest.mark.slow
 def test_onnx_of_the_shipped_lifter_answers_a_thousand_poses(poses_of, tmp_path: Path) -> None:
     import onnx
     import onnxruntime
