@@ -20,8 +20,10 @@ class Unreachable:
 
     Attributes
     ----------
-    snapshots, chunks : how many.
-    bytes : of all of them, manifests and logs included.
+    snapshots, chunks : int
+        How many.
+    bytes : int
+        Of all of them, manifests and logs included.
     """
 
     snapshots: int

@@ -93,8 +93,15 @@ def data(
         make_columns(draw_people(rng, 64), cameras, np.repeat(np.arange(2, dtype=np.int32), 32))
         for cameras in ((square_camera, wide_camera), (wide_camera, square_camera))
     ]
-    # Both cameras of the target film one trial at once.
-    filmed = replace(both[1], trial=np.zeros(64, dtype=np.int32), frame=np.arange(64, dtype=np.int32) % 32)
+    # Both cameras of the target film one trial at once, from two places.
+    first, second = both[1].cameras
+    apart = (first, replace(second, translation=(0.5, 0.0, 0.0)))
+    filmed = replace(
+        both[1],
+        cameras=apart,
+        trial=np.zeros(64, dtype=np.int32),
+        frame=np.arange(64, dtype=np.int32) % 32,
+    )
     return both[0], filmed.unlabelled()
 
 
