@@ -59,8 +59,8 @@ def view(
         return
     if film is not None:
         say(
-            f"{film.trial}, {film.camera}: frames {film.first_frame:,} to {film.last_frame:,} of "
-            f"{film.frames_in_all:,}, {film.bytes / 1e6:.1f} MB: {film.film}"
+            f"{film.trial}, {film.camera}: {film.frames:,} of {film.frames_in_all:,} frames, number "
+            f"{film.first_frame:,} to {film.last_frame:,}, {film.bytes / 1e6:.1f} MB: {film.film}"
         )
     megabytes = f"{written.bytes / 1e6:.1f} MB"
     say(f"{written.frames:,} frames of {written.clips:,} clips, {megabytes}: {written.page}")

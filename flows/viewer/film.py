@@ -80,7 +80,10 @@ def write_film(clip: Clip, path: Path, frames: int | None = None, *, replace: bo
         raise ValueError(f"{path}: a film is a GIF; give a name that ends in .gif")
     if path.exists() and not replace:
         raise ValueError(f"{path} is there already: choose another place, or say --replace")
-    step = max(1, math.ceil(clip.fps / FASTEST_FPS - 1e-6))
+    # Protocols leave out frames, so the time between two is not one over the trial's rate.
+    apart = np.diff(clip.frame) / clip.fps if len(clip.frame) > 1 else np.array([1 / clip.fps])
+    usual = float(np.median(apart))
+    step = max(1, math.ceil(1 / usual / FASTEST_FPS - 1e-6))
     shown = np.arange(len(clip.frame))[: step * MOST_FRAMES if frames is None else frames : step]
     figure = Figure(figsize=(6.4 if clip.keypoints_px is not None else 3.6, 3.6), layout="constrained")
     canvas = FigureCanvasAgg(figure)
@@ -91,7 +94,8 @@ def write_film(clip: Clip, path: Path, frames: int | None = None, *, replace: bo
         canvas.draw()
         pictures.append(Image.fromarray(np.array(canvas.buffer_rgba())).convert("RGB").quantize(_COLOURS))
     # GIFs count in hundredths of a second: rounded ends of frames keep the clip's speed over time.
-    ends = np.rint(100 * step / clip.fps * np.arange(len(shown) + 1)).astype(int)
+    begins = (clip.frame[shown] - clip.frame[0]) / clip.fps
+    ends = np.rint(100 * np.append(begins, begins[-1] + step * usual)).astype(int)
     buffer = io.BytesIO()
     pictures[0].save(
         buffer,

@@ -44,6 +44,10 @@ def test_a_gif_runs_at_the_clips_speed(clip: Clip, tmp_path: Path) -> None:
         assert film.info["duration"] == 40, "every other of 50 frames a second"
         assert film.info["loop"] == 0
     assert np.abs(frames[0] - frames[-1]).max() > 50, "something moves"
+    fifth = replace(clip, frame=5 * clip.frame)
+    write_film(fifth, path, replace=True)
+    with Image.open(path) as film:
+        assert (film.n_frames, film.info["duration"]) == (50, 100), "every fifth of 50 frames a second"
     with pytest.raises(ValueError, match="--replace"):
         write_film(clip, path)
     assert write_film(replace(clip, keypoints_px=None, truth=None), path, 4, replace=True).frames == 2
