@@ -94,7 +94,7 @@ def kill_server(
             training.wait()
             problems.append("the training did not end")
         with _client(server) as client:
-            problems += _problems(client, {run: "COMPLETED"})
+            problems += _problems(client, {run.id: "COMPLETED"})
     return _judged("server", number, killed, tuple(problems), product, reference)
 
 
