@@ -215,6 +215,7 @@ def adapt(
             adaptation=entry.adaptation,
             lifter=preset(lifter),
             encoding=encoding or entry.encoding,
+            rays=entry.rays,
             detector_noise=entry.detector_noise,
             schedule=_schedule(epochs, steps_per_epoch, batch_size, learning_rate),
             selection=selection,

@@ -10,6 +10,7 @@ import torch
 from click.testing import Result
 from typer.testing import CliRunner
 
+from poseshift.adaptation.methods import METHODS
 from poseshift.adaptation.plan import plan
 from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.flows.cli import app
@@ -215,14 +216,16 @@ def test_adapt_and_evaluate_as_commands(prepared: Recipe, tmp_path: Path) -> Non
         "adapt",
         prepared.source.store,
         target.store,
-        *("--out", str(tmp_path / "gpa"), "--subject", "S1", "--target-camera", "0"),
-        *("--epochs", "1", "--steps-per-epoch", "2", "--device", "cpu", "--json"),
+        *("--out", str(tmp_path / "diverse"), "--subject", "S1", "--target-camera", "0"),
+        *("--method", "diverse", "--epochs", "1", "--steps-per-epoch", "2", "--device", "cpu", "--json"),
     )
     assert adapted.exit_code == 0, adapted.output
     record = TrainingRecord.model_validate_json(adapted.stdout)
     assert set(record.snapshots) == {"human36m", "mpi_inf_3dhp_train"}
+    learned = load_lifter(tmp_path / "diverse" / "lifter")
+    assert learned.answer.rays == METHODS["diverse"].rays
     store = prepared.test.data.store
-    measured = poseshift("evaluate", str(tmp_path / "gpa" / "lifter"), store, "--json")
+    measured = poseshift("evaluate", str(tmp_path / "diverse" / "lifter"), store, "--json")
     assert measured.exit_code == 0, measured.output
     assert {one["protocol"] for one in json.loads(measured.stdout)["results"]} == set(
         names_for("mpi_inf_3dhp_test")
