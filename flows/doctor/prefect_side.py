@@ -18,6 +18,7 @@ from poseshift.flows.runtime.in_prefect.slots import (
     SLOT_PREFIX,
     forgotten,
     give_back_of_dead,
+    held_by,
     holders,
     is_dead,
 )
@@ -62,6 +63,9 @@ def _crash(run: FlowRun) -> None:
             return  # somebody else has done it
         if not is_dead(now):
             raise StillInUseError("it has a process by now")
+        held = held_by(now)
+        if held is not None:  # who holds a slot is looked for among runs under way alone
+            client.release_concurrency_slots_with_lease(held.lease)
         message = f"its process is gone ({process_of(now)})"
         client.set_flow_run_state(run.id, Crashed(message=message), force=True)
 

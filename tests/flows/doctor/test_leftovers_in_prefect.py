@@ -107,6 +107,18 @@ def test_a_killed_training(client: SyncPrefectClient, connected: PrefectServer) 
     assert list(prefect_side.look()) == []
 
 
+def test_a_run_that_is_marked_as_crashed_holds_no_slot(
+    client: SyncPrefectClient, connected: PrefectServer
+) -> None:
+    name = slot_name(torch.device("mtia:7"))
+    with holding(connected, "mtia:7") as (process, run):
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert client.read_global_concurrency_limit_by_name(name).active_slots == 1
+        assert client.read_flow_run(run).name in prefect_side.mark_dead_runs()
+    assert client.read_global_concurrency_limit_by_name(name).active_slots == 0
+
+
 def test_the_next_run_takes_a_dead_holders_slot_at_once(
     client: SyncPrefectClient, connected: PrefectServer
 ) -> None:
