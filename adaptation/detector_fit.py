@@ -169,11 +169,8 @@ def fit_errors(target: CameraPoses) -> DetectorErrors:
 
 def _tracks(target: CameraPoses) -> Iterator[_Track]:
     """Cut the target into successive frames of one view, and exchange sides back."""
-    step = np.diff(target.frame)
-    usual = step[target.same_view & (step > 0)]
-    spacing = int(usual.min()) if len(usual) else 1
-    cuts = np.flatnonzero(~(target.same_view & (step == spacing))) + 1
-    for rows in np.split(np.arange(len(target)), cuts):
+    spacing = target.frame_spacing
+    for rows in np.split(np.arange(len(target)), np.flatnonzero(~target.follows_on) + 1):
         if len(rows) < _WINDOW:
             continue
         seen = target.keypoints_px[rows].astype(np.float64)

@@ -55,8 +55,7 @@ def shown(target: CameraPoses) -> ShownPoses:
         When nothing is left.
     """
     seen: NDArray[np.bool_] = np.asarray(np.isfinite(target.keypoints_px).all(axis=-1))
-    views = np.split(np.arange(len(target)), np.flatnonzero(~target.same_view) + 1)
-    whole = [rows for rows in views if seen[rows].any(axis=0).all()]
+    whole = [rows for rows in target.view_rows if seen[rows].any(axis=0).all()]
     rows = np.concatenate([np.empty(0, dtype=np.intp), *whole])
     filled, seen = interpolated(target.take(rows)), seen[rows]
     enough = 2 * seen.sum(axis=1) >= seen.shape[1]

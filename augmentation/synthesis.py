@@ -136,7 +136,7 @@ def synthesise(
         With its parameters where poses are augmented; frame i is made of the i-th selected frame of the
         source's trial.
     """
-    views = (View(number, _alone(source, rows)) for number, rows in enumerate(_runs(source)))
+    views = (View(number, _alone(source, rows)) for number, rows in enumerate(source.view_rows))
     for trials in over(partial(_copies, parameters, options, stage), views):
         yield from trials
 
@@ -285,11 +285,6 @@ def _require_up(source: PoseStore, poses: CameraPoses, parameters: ParameterSour
 def _up(camera: Camera, count: int) -> Tensor | None:
     """Direction against gravity in camera axes, (count, 3); None where it is not known."""
     return None if camera.up is None else torch.tensor(camera.up, dtype=torch.float32).expand(count, 3)
-
-
-def _runs(poses: CameraPoses) -> Iterator[NDArray[np.intp]]:
-    """Rows of each (trial, camera), in order."""
-    yield from np.split(np.arange(len(poses)), np.flatnonzero(~poses.same_view) + 1)
 
 
 def _alone(poses: CameraPoses, rows: NDArray[np.intp]) -> CameraPoses:

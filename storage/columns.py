@@ -197,6 +197,23 @@ class CameraPoses:
         """Whether each row but the first is of the trial and camera of the row before it, (n - 1,)."""
         return np.asarray((np.diff(self.trial) == 0) & (np.diff(self.camera) == 0))
 
+    @property
+    def view_rows(self) -> list[NDArray[np.intp]]:
+        """Rows of every view (trial and camera), in the order of the columns."""
+        return np.split(np.arange(len(self)), np.flatnonzero(~self.same_view) + 1)
+
+    @property
+    def frame_spacing(self) -> int:
+        """Least number of frames from one row to the next of its view; 1 where no view has two rows."""
+        step = np.diff(self.frame)
+        usual = step[self.same_view & (step > 0)]
+        return int(usual.min()) if len(usual) else 1
+
+    @property
+    def follows_on(self) -> NDArray[np.bool_]:
+        """Whether each row but the first is the row before it one frame spacing later, (n - 1,)."""
+        return np.asarray(self.same_view & (np.diff(self.frame) == self.frame_spacing))
+
 
 class PositionsMissingError(ValueError):
     """A trial that has not the kind of 3D that is asked for."""

@@ -47,7 +47,7 @@ def interpolated(poses: CameraPoses) -> CameraPoses:
     if poses.whole.all():
         return poses
     keypoints = poses.keypoints_px.copy()
-    for rows in np.split(np.arange(len(poses)), np.flatnonzero(~poses.same_view) + 1):
+    for rows in poses.view_rows:
         never = ~np.isfinite(keypoints[rows]).all(axis=-1).any(axis=0)
         if never.any():
             raise NeverDetectedError(
@@ -75,7 +75,7 @@ def with_people_filled(poses: CameraPoses) -> CameraPoses:
     if not hardly.any():
         return poses
     keypoints = poses.keypoints_px.copy()
-    for rows in np.split(np.arange(len(poses)), np.flatnonzero(~poses.same_view) + 1):
+    for rows in poses.view_rows:
         bare = rows[hardly[rows]]
         joints = np.isfinite(keypoints[rows]).all(axis=-1).any(axis=0)
         if len(bare) and joints.any():

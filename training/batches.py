@@ -219,9 +219,6 @@ def _up(poses: CameraPoses) -> NDArray[np.float64] | None:
 
 def _runs(poses: CameraPoses) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """First and last row of each row's run: same trial, same camera, evenly spaced frames."""
-    step = np.diff(poses.frame)
-    same_view = poses.same_view & (step > 0)
-    spacing = step[same_view].min() if same_view.any() else 1
-    starts = np.flatnonzero(np.concatenate([[True], ~(same_view & (step == spacing))]))
+    starts = np.flatnonzero(np.concatenate([[True], ~poses.follows_on]))
     lengths = np.diff(np.append(starts, len(poses)))
     return np.repeat(starts, lengths), np.repeat(starts + lengths - 1, lengths)

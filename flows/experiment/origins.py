@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Literal
 
@@ -165,12 +164,11 @@ def _frames_tested(target: OpenData, recipe: Recipe, test: PoseStore) -> int:
 
 def _frames_by_view(poses: CameraPoses) -> dict[tuple[str, str], NDArray[np.int32]]:
     """Frame numbers of every trial before every camera, by the names of both."""
-    ends = [0, *(np.flatnonzero(~poses.same_view) + 1), len(poses)]
     return {
-        (poses.trials[poses.trial[start]].key.path, poses.cameras[poses.camera[start]].name): poses.frame[
-            start:end
+        (poses.trials[poses.trial[rows[0]]].key.path, poses.cameras[poses.camera[rows[0]]].name): poses.frame[
+            rows
         ]
-        for start, end in pairwise(ends)
+        for rows in poses.view_rows
     }
 
 

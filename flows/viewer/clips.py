@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from poseshift.geometry.camera import Camera, camera_to_world
 from poseshift.geometry.skeleton import Skeleton
-from poseshift.storage.columns import CameraPoses
 from poseshift.storage.schema import Float32
 
 Float64 = NDArray[np.float64]
@@ -129,11 +128,6 @@ class Wanted:
         """Tell whether a clip is wanted."""
         pairs = ((subject, self.subjects), (trial, self.trials), (camera, self.cameras))
         return all(names is None or name in names for name, names in pairs)
-
-
-def view_rows(poses: CameraPoses) -> list[NDArray[np.intp]]:
-    """Rows of every trial and camera, in the order of the columns."""
-    return np.split(np.arange(len(poses)), np.flatnonzero(~poses.same_view) + 1)
 
 
 def level_axes(positions_camera: NDArray[np.floating]) -> Float64:

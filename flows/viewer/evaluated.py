@@ -14,7 +14,7 @@ from poseshift.flows.experiment.folder import RunFolder
 from poseshift.flows.experiment.predictions import Predictions, read_predictions
 from poseshift.flows.experiment.recipe import load_recipe
 from poseshift.flows.experiment.stage import DONE, recorded_inputs
-from poseshift.flows.viewer.clips import Clip, Errors, Float64, Motions, Wanted, as_drawn, frustum, view_rows
+from poseshift.flows.viewer.clips import Clip, Errors, Float64, Motions, Wanted, as_drawn, frustum
 from poseshift.geometry.alignment import root_relative
 from poseshift.geometry.skeleton import SKELETONS, skeleton
 from poseshift.storage.columns import CameraPoses
@@ -172,7 +172,7 @@ def _errors(
 
 def _wanted_runs(poses: CameraPoses, wanted: Wanted) -> Iterator[NDArray[np.intp]]:
     """Rows of every trial and camera that is wanted, in the order of the store."""
-    for rows in view_rows(poses):
+    for rows in poses.view_rows:
         key, camera = poses.trials[poses.trial[rows[0]]].key, poses.cameras[poses.camera[rows[0]]]
         if wanted.takes(key.subject, key.trial, camera.name):
             yield rows

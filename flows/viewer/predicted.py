@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from poseshift.flows.experiment.predict import RECORD, MotionRecord, PredictionRecord
-from poseshift.flows.viewer.clips import Clip, Errors, Motions, Wanted, frustum, level_axes, view_rows
+from poseshift.flows.viewer.clips import Clip, Errors, Motions, Wanted, frustum, level_axes
 from poseshift.geometry.camera import Camera
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, Selection, read_keypoints
@@ -155,7 +155,7 @@ def _keypoints(
 
 
 def _by_view(poses: CameraPoses) -> Iterator[tuple[tuple[str, str], CameraPoses]]:
-    for rows in view_rows(poses):
+    for rows in poses.view_rows:
         part = poses.take(rows)
         yield (poses.trials[part.trial[0]].key.path, poses.cameras[part.camera[0]].name), part
 

@@ -152,7 +152,7 @@ def lift_views(trained: TrainedLifter, poses: CameraPoses) -> tuple[View, ...]:
             missing=missing[rows],
             error_m=disagreement[rows],
         )
-        for rows in np.split(np.arange(len(poses)), np.flatnonzero(~poses.same_view) + 1)
+        for rows in poses.view_rows
     )
 
 
