@@ -21,6 +21,7 @@ from poseshift.storage.location import Location
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.store import BRANCH, PoseStore
 from poseshift.storage.tags import create_tag
+from poseshift.storage.unreachable import count_unreachable
 
 UNLOCKED_GRACE = timedelta(days=1)
 """On object storage no lock tells of a writer at work: what is younger may be of a running commit."""
@@ -295,7 +296,7 @@ def _keep_by_tag(repository: icechunk.Repository, snapshot: str) -> str:
 def _freed_by(location: Location, plan: ExpiryPlan, now: datetime) -> int:
     """Try the expiry on a copy of the metadata, and count what is then no longer referred to, in bytes."""
     repository = icechunk.Repository.open(location.icechunk_storage())
-    freed = repository.garbage_collect(now, dry_run=True).bytes_deleted
+    freed = count_unreachable(repository, now).bytes
     if plan.older_than is None:
         return freed
     with TemporaryDirectory(prefix="poseshift-expire-") as folder:
@@ -303,16 +304,12 @@ def _freed_by(location: Location, plan: ExpiryPlan, now: datetime) -> int:
         copied = icechunk.Repository.open(Location.parse(Path(folder)).icechunk_storage())
         for snapshot in plan.to_tag:
             _keep_by_tag(copied, snapshot)
+        later = datetime.now().astimezone() + timedelta(days=1)
         chunks = copied.chunk_storage_stats().native_bytes
-        metadata = _unreachable(copied)
+        metadata = count_unreachable(copied, later).bytes
         copied.expire_snapshots(plan.older_than)
         chunks -= copied.chunk_storage_stats().native_bytes
-        return freed + chunks + _unreachable(copied) - metadata
-
-
-def _unreachable(repository: icechunk.Repository) -> int:
-    later = datetime.now().astimezone() + timedelta(days=1)
-    return repository.garbage_collect(later, dry_run=True).bytes_deleted
+        return freed + chunks + count_unreachable(copied, later).bytes - metadata
 
 
 def _copy_metadata(repository: Path, folder: Path) -> None:

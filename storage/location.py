@@ -27,6 +27,11 @@ if "ICECHUNK_LOG" not in os.environ:
     icechunk.set_logs_filter("warn,icechunk::storage::object_store=error")
 
 
+def lock_beside(folder: Path) -> Path:
+    """Name the lock file of a store in a folder; beside it, since Icechunk creates only where nothing is."""
+    return folder.with_name(f"{folder.name}.lock")
+
+
 @dataclass(frozen=True)
 class Location:
     """The place of one store.
@@ -75,9 +80,7 @@ class Location:
     @property
     def lock_path(self) -> Path | None:
         """The lock file that admits one writer; None where the object store itself orders commits."""
-        folder = Path(self.path)
-        # Beside the folder: Icechunk creates a repository only where there is nothing yet.
-        return folder.with_name(f"{folder.name}.lock") if self.scheme == "file" else None
+        return lock_beside(Path(self.path)) if self.scheme == "file" else None
 
     def new_repository_config(self) -> icechunk.RepositoryConfig:
         """How a new repository is to write here; kept in the repository.

@@ -18,6 +18,7 @@ from poseshift.storage.errors import StoreError
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import TrialAttributes, TrialKey
 from poseshift.storage.store import PoseStore
+from poseshift.storage.unreachable import count_unreachable
 
 
 class Part(FrozenModel):
@@ -64,7 +65,7 @@ def measure_store(store: PoseStore) -> StoreRoom:
     try:
         sizes = _sizes(store, arrays)
         chunks = store.repository.chunk_storage_stats()
-        unreachable = store.repository.garbage_collect(later, dry_run=True).bytes_deleted
+        unreachable = count_unreachable(store.repository, later).bytes
     except icechunk.IcechunkError as error:
         raise StoreError(f"{store.location}: cannot be measured ({error})") from error
     newest = sum(sizes)

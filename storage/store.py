@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 __all__ = ["BRANCH", "Commit", "PoseStore", "StoreError"]
 
 BRANCH = "main"
+CREATING = ".creating"
+"""End of the name of a folder in which a store is being created, beside its place."""
 
 
 @dataclass(frozen=True)
@@ -411,7 +413,7 @@ def _told(location: Location) -> Iterator[None]:
 def _create_folder(place: Location, attributes: StoreAttributes) -> None:
     """Build the repository beside its place and move it there, so that no half of it is ever seen."""
     folder = Path(place.path)
-    building = folder.with_name(f"{folder.name}.creating")
+    building = folder.with_name(f"{folder.name}{CREATING}")
     try:
         shutil.rmtree(building, ignore_errors=True)
         _create_repository(Location.parse(building), attributes)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import icechunk
-
-from poseshift.storage.location import Location
 
 IN_PROGRESS = timedelta(hours=6)
 """Objects younger than this may belong to a transaction that is going on."""
@@ -36,14 +34,14 @@ def is_store_folder(folder: Path) -> bool:
     return (folder / "snapshots").is_dir() and ((folder / "repo").exists() or (folder / "refs").is_dir())
 
 
-def count_unreachable(location: str | Path, older_than: timedelta = IN_PROGRESS) -> Unreachable:
-    """Count what a garbage collection would remove from a store.
+def count_unreachable(repository: icechunk.Repository, written_before: datetime) -> Unreachable:
+    """Count what a garbage collection would remove.
 
     Parameters
     ----------
-    location : str or Path
+    repository : icechunk.Repository
         Of the store.
-    older_than : timedelta
+    written_before : datetime
         Younger objects are not counted.
 
     Raises
@@ -51,6 +49,5 @@ def count_unreachable(location: str | Path, older_than: timedelta = IN_PROGRESS)
     icechunk.IcechunkError
         The store cannot be read.
     """
-    repository = icechunk.Repository.open(Location.parse(location).icechunk_storage())
-    found = repository.garbage_collect(datetime.now(UTC) - older_than, dry_run=True)
+    found = repository.garbage_collect(written_before, dry_run=True)
     return Unreachable(found.snapshots_deleted, found.chunks_deleted, found.bytes_deleted)

@@ -13,17 +13,18 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from poseshift.flows.doctor.finding import Leftover, StillInUseError, leftover, note
-from poseshift.flows.experiment.stage import DONE, INPUTS, SUPERSEDED, set_aside
+from poseshift.flows.experiment.stage import DONE, INPUTS, SUPERSEDED, set_aside, stage_lock
 from poseshift.storage.errors import StoreError
+from poseshift.storage.location import lock_beside
 from poseshift.storage.lock import StoreLockedError, named_host, writer_lock
-from poseshift.storage.store import PoseStore
-from poseshift.storage.unreachable import count_unreachable, is_store_folder
+from poseshift.storage.store import CREATING, PoseStore
+from poseshift.storage.unreachable import IN_PROGRESS, count_unreachable, is_store_folder
 
 KEPT = timedelta(days=7)
 """Half stages go on from where they were, and superseded folders may be wanted: so long they stay."""
@@ -31,7 +32,6 @@ KEPT = timedelta(days=7)
 WRITING = timedelta(hours=1)
 """A file that is being written beside its place is older than this only when its writer is gone."""
 
-_CREATING = ".creating"
 _BESIDE = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}")  # the names that write_atomically draws
 
 
@@ -56,7 +56,7 @@ def look(folder: Path, kept: timedelta = KEPT) -> Iterator[Leftover]:
         here = Path(place)
         yield from _in_folder(here, sorted(files), kept)
         for name in sorted(folders):
-            if name.endswith(_CREATING) and is_free(here / f"{name.removesuffix(_CREATING)}.lock"):
+            if name.endswith(CREATING) and is_free(_lock_of_creation(here / name)):
                 yield _half_store(here / name)
         if SUPERSEDED in folders:
             for old in sorted((here / SUPERSEDED).iterdir()):
@@ -66,7 +66,7 @@ def look(folder: Path, kept: timedelta = KEPT) -> Iterator[Leftover]:
 
 def _is_entered(folder: Path) -> bool:
     name = folder.name
-    hidden = name.startswith(".") or name == SUPERSEDED or name.endswith(_CREATING)
+    hidden = name.startswith(".") or name == SUPERSEDED or name.endswith(CREATING)
     return not hidden and not folder.is_symlink() and not _is_inside_store(folder)
 
 
@@ -83,11 +83,11 @@ def _in_folder(here: Path, files: list[str], kept: timedelta) -> Iterator[Leftov
             elif named_host(path) not in (None, socket.gethostname()):
                 yield note("lock", path, f"held on {named_host(path)}", "look there, with doctor")
         beside = _BESIDE.fullmatch(name)
-        if beside and INPUTS in files and _age(here / name) > WRITING and is_free(_stage_lock(here)):
+        if beside and INPUTS in files and _age(here / name) > WRITING and is_free(stage_lock(here)):
             yield _half_file(here / name)
     if is_store_folder(here):
         yield from _unreachable(here)
-    elif INPUTS in files and DONE not in files and is_free(_stage_lock(here)):
+    elif INPUTS in files and DONE not in files and is_free(stage_lock(here)):
         yield _half_stage(here, kept)
 
 
@@ -106,8 +106,8 @@ def is_free(lock: Path) -> bool:
     return True
 
 
-def _stage_lock(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.lock")
+def _lock_of_creation(building: Path) -> Path:
+    return lock_beside(building.with_name(building.name.removesuffix(CREATING)))
 
 
 def _age(path: Path) -> timedelta:
@@ -135,7 +135,7 @@ def _lock(path: Path) -> Leftover:
 
 def _half_stage(folder: Path, kept: timedelta) -> Leftover:
     def cure() -> None:
-        with _alone(_stage_lock(folder)):
+        with _alone(stage_lock(folder)):
             if (folder / DONE).exists():
                 raise StillInUseError("it was finished in the meantime")
             set_aside(folder)
@@ -149,7 +149,7 @@ def _half_stage(folder: Path, kept: timedelta) -> Leftover:
 
 def _half_store(folder: Path) -> Leftover:
     def cure() -> None:
-        with _alone(folder.with_name(f"{folder.name.removesuffix(_CREATING)}.lock")):
+        with _alone(_lock_of_creation(folder)):
             shutil.rmtree(folder)
 
     return leftover(
@@ -159,7 +159,7 @@ def _half_store(folder: Path) -> Leftover:
 
 def _half_file(path: Path) -> Leftover:
     def cure() -> None:
-        with _alone(_stage_lock(path.parent)):
+        with _alone(stage_lock(path.parent)):
             path.unlink()
 
     return leftover(
@@ -188,8 +188,8 @@ def _superseded(folder: Path, kept: timedelta) -> Leftover:
 
 def _unreachable(folder: Path) -> Iterator[Leftover]:
     try:
-        PoseStore.open(folder)
-        found = count_unreachable(folder)
+        store = PoseStore.open(folder)
+        found = count_unreachable(store.repository, datetime.now(UTC) - IN_PROGRESS)
     except StoreError as error:
         yield note("not looked at", folder, str(error), "see `poseshift verify`")
         return

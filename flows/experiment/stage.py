@@ -82,9 +82,14 @@ def run_stage(
     done = _finished(folder, record, result_type)
     if done is not None:
         return done
-    with writer_lock(folder.with_name(f".{folder.name}.lock"), f"work in {folder}"):
+    with writer_lock(stage_lock(folder), f"work in {folder}"):
         done = _finished(folder, record, result_type)  # by a run that has just let go of the lock
         return _begin(folder, record, work) if done is None else done
+
+
+def stage_lock(folder: Path) -> Path:
+    """Name the lock file of whoever is at work in a stage's folder; it lies beside the folder."""
+    return folder.with_name(f".{folder.name}.lock")
 
 
 def _finished(
