@@ -27,14 +27,20 @@ UNDER_WAY = (StateType.RUNNING, StateType.CANCELLING)
 _PAGE = 200
 
 
+def current_run() -> FlowRun | None:
+    """Return the flow run that is going on here; None outside of one."""
+    context = FlowRunContext.get()
+    return None if context is None else context.flow_run
+
+
 def mark_process() -> None:
     """Inside a flow run on a server: say which process it is; the run goes on when that fails."""
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None or not PREFECT_API_URL.value():
+    run = current_run()
+    if run is None or not PREFECT_API_URL.value():
         return
     try:
         with get_client(sync_client=True) as client:
-            label(client, context.flow_run.id, {LABEL: ProcessIdentity.here()})
+            label(client, run.id, {LABEL: ProcessIdentity.here()})
     except httpx.HTTPError as error:
         logger.warning("Prefect was not told the process of this run: %s", error)
 

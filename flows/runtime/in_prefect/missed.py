@@ -22,8 +22,9 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.context import FlowRunContext
 from prefect.states import Cancelled
+
+from poseshift.flows.runtime.in_prefect.marks import current_run
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +40,7 @@ def stand_in_for_missed() -> tuple[datetime, ...]:
     tuple of datetime
         When they were due; empty outside a scheduled run, and when the server does not answer.
     """
-    context = FlowRunContext.get()
-    run = None if context is None else context.flow_run
+    run = current_run()
     if run is None or not run.auto_scheduled or run.deployment_id is None:
         return ()
     try:
@@ -57,8 +57,7 @@ def covered_by() -> str | None:
     A runner may take up several due runs at once, before the first of them could cancel the others. None when
     there is no such run, and when the server does not answer.
     """
-    context = FlowRunContext.get()
-    run = None if context is None else context.flow_run
+    run = current_run()
     if run is None or not run.auto_scheduled or run.deployment_id is None or run.expected_start_time is None:
         return None
     try:

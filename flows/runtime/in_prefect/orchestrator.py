@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from prefect import Task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
-from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.events import emit_event
 from prefect.logging.handlers import APILogHandler
@@ -19,7 +18,7 @@ from prefect.utilities.urls import url_for
 
 from poseshift.flows.experiment.progress import progress_to
 from poseshift.flows.runtime.in_prefect.bars import PrefectBars
-from poseshift.flows.runtime.in_prefect.marks import mark_process
+from poseshift.flows.runtime.in_prefect.marks import current_run, mark_process
 from poseshift.flows.runtime.in_prefect.missed import covered_by, stand_in_for_missed
 from poseshift.flows.runtime.logs import logged_to
 from poseshift.flows.runtime.orchestrator import Orchestrator
@@ -37,19 +36,19 @@ class InPrefect(Orchestrator):
     @property
     def run_id(self) -> str | None:
         """Prefect's id of the flow run."""
-        run = _flow_run()
+        run = current_run()
         return None if run is None else str(run.id)
 
     @property
     def run_url(self) -> str | None:
         """Address of the flow run in the UI of a server that outlives it."""
-        run = _flow_run()
+        run = current_run()
         return None if run is None or not PREFECT_API_URL.value() else url_for(run)
 
     @property
     def unattended(self) -> bool:
         """Whether the flow run is one of a deployment."""
-        run = _flow_run()
+        run = current_run()
         return run is not None and run.deployment_id is not None
 
     def given_way_to(self) -> str | None:
@@ -94,11 +93,6 @@ class InPrefect(Orchestrator):
     def announce(self, event: str, resource: Mapping[str, str], payload: Mapping[str, Any]) -> None:
         """Emit an event, which deployments can be triggered by."""
         emit_event(event, resource=dict(resource), payload=dict(payload))
-
-
-def _flow_run() -> FlowRun | None:
-    context = FlowRunContext.get()
-    return None if context is None else context.flow_run
 
 
 class _InsideRun(logging.Filter):

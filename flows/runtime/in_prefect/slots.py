@@ -23,12 +23,11 @@ import torch
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.client.schemas.objects import FlowRun
-from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from pydantic import ValidationError
 
-from poseshift.flows.runtime.in_prefect.marks import label, process_of, under_way
+from poseshift.flows.runtime.in_prefect.marks import current_run, label, process_of, under_way
 from poseshift.storage.model import FrozenModel
 
 logger = logging.getLogger(__name__)
@@ -70,15 +69,15 @@ def training_slot(device: torch.device) -> Iterator[None]:
         Where the block trains. Its limit admits one run; a limit that somebody raised in Prefect
         (a large GPU, small lifters) stays as it is.
     """
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None or not PREFECT_API_URL.value():
+    run = current_run()
+    if run is None or not PREFECT_API_URL.value():
         yield
         return
     name = slot_name(device)
     with get_client(sync_client=True) as client:
         define_limit(client, name)
         lease = _wait_for(client, name)
-    renewal = _Renewal(context.flow_run.id, name, lease)
+    renewal = _Renewal(run.id, name, lease)
     renewal.start()
     try:
         yield
