@@ -17,6 +17,7 @@ from poseshift.adaptation.global_position import GlobalPositionAlignment
 from poseshift.adaptation.gravity import CameraGravity, FoundGravity
 from poseshift.adaptation.orientation import jitter_directions, turn_upright, up_from_angles
 from poseshift.adaptation.vertical.finder import shipped_finder
+from poseshift.adaptation.vertical.posterior import angles_degrees
 from poseshift.augmentation.draws import draw_rows, draw_uniform
 from poseshift.storage.columns import CameraPoses
 from poseshift.training.batches import Batch
@@ -141,7 +142,7 @@ def possible_directions(
     )
     drawn = up_from_angles(pitch, roll)
     if known:
-        away = torch.rad2deg((drawn @ torch.tensor(found.up)).clamp(-1, 1).acos())
+        away = angles_degrees(drawn, torch.tensor(found.up))
         possible = drawn[away <= (found.interval_degrees or 0.0)]
         if len(possible) < _DIRECTIONS // 8:  # the ranges miss the interval: the interval was measured
             return possible_directions(found, 180.0, pitch_degrees, roll_degrees, generator)

@@ -291,7 +291,7 @@ def pooled_direction(mixture: SphereMixture, outlier_share: float) -> Tensor:
         (3,), a unit vector.
     """
     floor = math.log(outlier_share / (4 * math.pi))
-    grid = _sphere_grid(mixture.mean)
+    grid = sphere_lattice(_GRID, like=mixture.mean)
     best = _best_of(mixture, grid, floor, math.log1p(-outlier_share))
     steps = torch.randn(400, 3, generator=torch.Generator().manual_seed(0)).to(grid)
     for radius in _REFINEMENTS:
@@ -306,10 +306,10 @@ def _best_of(mixture: SphereMixture, candidates: Tensor, floor: float, log_share
     return candidates[score.argmax()]
 
 
-def _sphere_grid(like: Tensor) -> Tensor:
-    """Fibonacci's lattice: nearly even directions over the sphere, (_GRID, 3)."""
-    index = torch.arange(_GRID, device=like.device, dtype=like.dtype) + 0.5
-    z = 1 - 2 * index / _GRID
+def sphere_lattice(count: int, like: Tensor) -> Tensor:
+    """Fibonacci's lattice: nearly even directions over the sphere, (count, 3), of the dtype of a tensor."""
+    index = torch.arange(count, device=like.device, dtype=like.dtype) + 0.5
+    z = 1 - 2 * index / count
     azimuth = math.pi * (1 + math.sqrt(5)) * index
     radius = (1 - z * z).sqrt()
     return torch.stack([radius * azimuth.cos(), radius * azimuth.sin(), z], dim=-1)

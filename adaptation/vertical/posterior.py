@@ -8,13 +8,13 @@ known vertical (:mod:`poseshift.adaptation.vertical.calibration`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from poseshift.adaptation.gravity import sphere_lattice
 from poseshift.storage.model import FrozenModel
 
 CANDIDATES = 12_000
@@ -55,10 +55,7 @@ class Middle:
 
 def sphere_grid() -> Tensor:
     """Candidate directions (candidates, 3): Fibonacci's lattice, evenly over the sphere."""
-    number = torch.arange(CANDIDATES, dtype=torch.float64) + 0.5
-    polar = torch.acos(1 - 2 * number / CANDIDATES)
-    turn = math.pi * (1 + math.sqrt(5)) * number
-    return torch.stack([polar.sin() * turn.cos(), polar.sin() * turn.sin(), polar.cos()], dim=-1).float()
+    return sphere_lattice(CANDIDATES, like=torch.empty(0, dtype=torch.float64)).float()
 
 
 def pooled(gains: Tensor, groups: Sequence[int], exponent: float) -> Tensor:

@@ -29,6 +29,7 @@ from poseshift.adaptation.vertical.finder import SHIPPED, Finder
 from poseshift.adaptation.vertical.learning import LearningConfig, learn_finder
 from poseshift.flows.benchmark.content import CONTENTS, Content
 from poseshift.geometry.camera import Camera
+from poseshift.preprocessing.domain.verticals import angle_degrees
 from poseshift.preprocessing.human36m.layout import CAMERA_IDS
 from poseshift.preprocessing.human36m.layout import camera as human36m_camera
 from poseshift.preprocessing.motion.motion import Motion
@@ -134,7 +135,7 @@ def _judged(
 def _error(found: FoundGravity, camera: Camera) -> float:
     if found.up is None or camera.up is None:
         raise ValueError(f"camera {camera.name}: the vertical is not found, or not known")
-    return float(np.degrees(np.arccos(np.clip(np.dot(found.up, camera.up), -1, 1))))
+    return angle_degrees(np.asarray(found.up), np.asarray(camera.up))
 
 
 def table(judged: Sequence[Judged], of: Callable[[Judged], object]) -> str:

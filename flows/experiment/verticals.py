@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +13,7 @@ from poseshift.adaptation.viewpoint import FoundViewpoint
 from poseshift.geometry.camera import stand_apart
 from poseshift.preprocessing.domain.camera_checks import attitude
 from poseshift.preprocessing.domain.findings import Finding
+from poseshift.preprocessing.domain.verticals import angle_degrees
 from poseshift.storage.columns import CameraPoses, Selection, read_keypoints
 from poseshift.storage.store import PoseStore
 
@@ -35,7 +35,7 @@ def vertical_findings(store: PoseStore, detector: str) -> Iterator[Finding]:
         level, text = "note", vertical_text(one)
         known = poses.cameras[row].up
         if one.up is not None and known is not None:
-            away = math.degrees(math.acos(float(np.clip(np.dot(one.up, known), -1, 1))))
+            away = angle_degrees(np.asarray(one.up), np.asarray(known))
             text += f"; what is known of up is {away:.1f} degrees from it"
             stated = poses.verticals[row] if poses.verticals else None
             held = CALIBRATION_DEGREES if stated is None else stated.interval_degrees
