@@ -80,6 +80,19 @@ def raw_bytes_of(trials: Iterable[DigestedTrial]) -> int:
     return sum(source.bytes for trial in trials for source in trial.sources)
 
 
+def sorted_out(
+    plan: RawPlan, outcomes: Iterable[DigestedTrial | Failure]
+) -> tuple[list[DigestedTrial], list[Failure]]:
+    """Tell trials with digests from failures; what was wrong with the plan comes first among these."""
+    digested, failures = [], [Failure.of(problem) for problem in plan.problems]
+    for outcome in outcomes:
+        if isinstance(outcome, Failure):
+            failures.append(outcome)
+        else:
+            digested.append(outcome)
+    return digested, failures
+
+
 def reader_options(plan: RawPlan) -> dict[str, str]:
     """Collect what besides the raw files decides what is written."""
     return {**plan.options, "reader_version": READER_VERSION}

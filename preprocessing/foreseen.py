@@ -5,7 +5,7 @@ Raw files are digested, as the ingest itself does first; nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from time import perf_counter
 
 from poseshift.preprocessing.changes import (
@@ -13,6 +13,7 @@ from poseshift.preprocessing.changes import (
     Rate,
     raw_bytes_of,
     reader_options,
+    sorted_out,
     why_read,
 )
 from poseshift.preprocessing.failures import Failure
@@ -20,6 +21,7 @@ from poseshift.preprocessing.ingest import IngestPolicy
 from poseshift.preprocessing.raw import RawPlan
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.room import chunk_bytes
+from poseshift.storage.schema import TrialAttributes, TrialKey
 from poseshift.storage.store import PoseStore
 
 
@@ -95,13 +97,7 @@ def foresee(
         What is to be done about bad files and vanished trials.
     """
     started = perf_counter()
-    failures = [Failure.of(problem) for problem in plan.problems]
-    digested: list[DigestedTrial] = []
-    for outcome in offered:
-        if isinstance(outcome, Failure):
-            failures.append(outcome)
-        else:
-            digested.append(outcome)
+    digested, failures = sorted_out(plan, offered)
     digesting = perf_counter() - started
     stored = {} if store is None else store.catalogue()
     options = reader_options(plan)
@@ -128,7 +124,7 @@ def foresee(
         unread=tuple(str(one.path) for one in plan.unread),
         raw_bytes=raw_bytes,
         seconds=_seconds(rate, raw_bytes, digesting) if changed else digesting,
-        room_bytes=_room(store, raw_bytes) if changed else 0,
+        room_bytes=_room(store, stored, raw_bytes) if changed else 0,
     )
 
 
@@ -139,9 +135,8 @@ def _seconds(rate: Rate | None, raw_bytes: int, digesting: float) -> float | Non
     return digesting + rate.seconds * raw_bytes / rate.raw_bytes
 
 
-def _room(store: PoseStore | None, raw_bytes: int) -> int | None:
-    catalogue = {} if store is None else store.catalogue()
-    stored_from = sum(source.bytes for one in catalogue.values() for source in one.sources)
+def _room(store: PoseStore | None, stored: Mapping[TrialKey, TrialAttributes], raw_bytes: int) -> int | None:
+    stored_from = sum(source.bytes for one in stored.values() for source in one.sources)
     if store is None or not stored_from:
         return None
-    return round(chunk_bytes(store, catalogue) * raw_bytes / stored_from)
+    return round(chunk_bytes(store, stored) * raw_bytes / stored_from)

@@ -26,6 +26,7 @@ from poseshift.preprocessing.changes import (
     digest_cost,
     digest_sources,
     reader_options,
+    sorted_out,
     why_read,
 )
 from poseshift.preprocessing.errors import RawDataError
@@ -152,15 +153,7 @@ def ingest(
     StoreLockedError : another run is writing to the store.
     """
     options = reader_options(plan)
-    failures = [Failure.of(problem) for problem in plan.problems]
-
-    digested: list[DigestedTrial] = []
-    for outcome in digest_all(plan, client, on_progress):
-        if isinstance(outcome, Failure):
-            failures.append(outcome)
-        else:
-            digested.append(outcome)
-
+    digested, failures = sorted_out(plan, digest_all(plan, client, on_progress))
     stored = store.catalogue()
     changed = [trial for trial in digested if why_read(trial, options, stored) is not None]
     offered = {trial.key for trial in plan.trials}
