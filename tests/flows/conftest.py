@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from playwright.sync_api import Browser, sync_playwright
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
@@ -21,6 +23,8 @@ from poseshift.adaptation.methods import METHODS
 from poseshift.flows.experiment.folder import Trained
 from poseshift.flows.experiment.recipe import PoseData, Recipe, StoredData, Test
 from poseshift.flows.pipeline import evaluate_method, prepare_data, publish, train_method
+from poseshift.storage.exchange.detections import attach_detections
+from poseshift.storage.store import PoseStore
 from poseshift.training.lifters.registry import preset
 from poseshift.training.schedule import Schedule
 
@@ -34,6 +38,33 @@ OFFLINE = (
     "--disable-sync",
 )
 """Options of a Chromium that opens no connection of its own."""
+
+
+Miss = Callable[[NDArray[np.float32]], None]
+"""Spoils a view's keypoints with confidences, (frames, joints, 3), in place."""
+
+WithDetector = Callable[[StoredData, Path, Miss], StoredData]
+
+
+@pytest.fixture(scope="session")
+def with_detector() -> WithDetector:
+    """Make a copy of a store with a detector ``seen``, which is right but for what it misses."""
+    return _with_detector
+
+
+def _with_detector(data: StoredData, folder: Path, miss: Miss) -> StoredData:
+    shutil.copytree(data.store, folder)
+    store = PoseStore.open(str(folder))
+    with store.transaction("attach detections") as transaction:
+        for key in store.keys():
+            trial = store.read(key)
+            views = [
+                np.concatenate([view, np.ones_like(view[..., :1])], axis=-1) for view in trial.keypoints_2d
+            ]
+            for view in views:
+                miss(view)
+            transaction.write(attach_detections(trial, "seen", views))
+    return data.model_copy(update={"store": str(folder), "keypoints": "seen"})
 
 
 def experiment(trees: Path, folder: Path) -> Recipe:

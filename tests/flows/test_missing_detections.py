@@ -2,10 +2,9 @@
 
 import logging
 import math
-import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -18,14 +17,13 @@ from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.flows.cli import app
 from poseshift.flows.experiment.evaluate import evaluate_lifter
 from poseshift.flows.experiment.folder import RunFolder, Trained, job
-from poseshift.flows.experiment.recipe import PoseData, Recipe, StoredData
+from poseshift.flows.experiment.recipe import PoseData, Recipe
 from poseshift.flows.experiment.train import train_lifter
 from poseshift.flows.pipeline import evaluate_method, publish, train_method
 from poseshift.flows.report.gather import placement
 from poseshift.geometry.camera import stack_intrinsics
 from poseshift.geometry.skeleton import HUMAN36M_17
 from poseshift.storage.columns import read_camera_poses
-from poseshift.storage.exchange.detections import attach_detections
 from poseshift.storage.gaps import NeverDetectedError
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import load_lifter, save_lifter
@@ -35,9 +33,10 @@ from poseshift.training.evaluation.protocols import protocol
 from poseshift.training.lifters.registry import build, preset
 from poseshift.training.lifters.videopose3d import VideoPose3DConfig
 
-WRIST = HUMAN36M_17.joint_names.index("right_wrist")
+if TYPE_CHECKING:
+    from tests.flows.conftest import WithDetector
 
-Miss = Callable[[NDArray[np.float32]], None]
+WRIST = HUMAN36M_17.joint_names.index("right_wrist")
 
 
 def miss_some(keypoints: NDArray[np.float32]) -> None:
@@ -46,24 +45,10 @@ def miss_some(keypoints: NDArray[np.float32]) -> None:
     keypoints[::10] = 0
 
 
-def with_detector(data: StoredData, folder: Path, miss: Miss) -> StoredData:
-    """A copy of a store with a detector ``seen``, which is right but for what it misses."""
-    shutil.copytree(data.store, folder)
-    store = PoseStore.open(str(folder))
-    with store.transaction("attach detections") as transaction:
-        for key in store.keys():
-            trial = store.read(key)
-            views = [
-                np.concatenate([view, np.ones_like(view[..., :1])], axis=-1) for view in trial.keypoints_2d
-            ]
-            for view in views:
-                miss(view)
-            transaction.write(attach_detections(trial, "seen", views))
-    return data.model_copy(update={"store": str(folder), "keypoints": "seen"})
-
-
 @pytest.fixture(scope="module")
-def detected(prepared: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+def detected(
+    prepared: Recipe, with_detector: "WithDetector", tmp_path_factory: pytest.TempPathFactory
+) -> Recipe:
     """The small experiment, its target and test seen by the detector."""
     folder = tmp_path_factory.mktemp("missing")
     assert prepared.target is not None
@@ -218,7 +203,9 @@ def test_frames_with_gaps_are_measured_as_interpolated_and_said(
     assert result.mpjpe_mm.value == pytest.approx(expected.mpjpe_mm.value, abs=1e-3)
 
 
-def test_a_view_without_any_detection_is_refused_by_name(detected: Recipe, tmp_path: Path) -> None:
+def test_a_view_without_any_detection_is_refused_by_name(
+    detected: Recipe, with_detector: "WithDetector", tmp_path: Path
+) -> None:
     def miss_a_wrist(keypoints: NDArray[np.float32]) -> None:
         keypoints[:, WRIST] = np.nan
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from poseshift.flows.cli import app
@@ -15,7 +16,6 @@ from poseshift.flows.commands.prediction import _heights
 from poseshift.flows.experiment.predict import RECORD, PredictionOptions, PredictionRecord, predict_store
 from poseshift.flows.experiment.recipe import Recipe
 from poseshift.storage.columns import CameraPoses
-from poseshift.storage.exchange.detections import attach_detections
 from poseshift.storage.files import write_atomically
 from poseshift.storage.registry import UnknownNameError
 from poseshift.storage.schema import TrialKey
@@ -28,6 +28,7 @@ from poseshift.training.prediction.smoothing import NoSmoothing
 
 if TYPE_CHECKING:
     from tests.conftest import OwnRig
+    from tests.flows.conftest import WithDetector
 
 UNSMOOTHED = PredictionOptions(subjects=("S1",), smoothing=NoSmoothing(), formats=("npz", "trc"))
 
@@ -114,22 +115,16 @@ def test_where_up_is_unknown_camera_axes_are_written_and_said(
     )
 
 
-def test_what_was_not_seen_is_marked(prepared: Recipe, lifter: Path, tmp_path: Path) -> None:
-    place = tmp_path / "store"
-    shutil.copytree(prepared.test.data.store, place)
-    store = PoseStore.open(str(place))
-    with store.transaction("attach detections") as transaction:
-        for key in store.keys():
-            trial = store.read(key)
-            views = [
-                np.concatenate([view, np.ones_like(view[..., :1])], axis=-1) for view in trial.keypoints_2d
-            ]
-            for view in views:
-                view[3:5, 16] = 0
-                view[8] = 0  # nobody
-            transaction.write(attach_detections(trial, "seen", views))
+def test_what_was_not_seen_is_marked(
+    prepared: Recipe, with_detector: "WithDetector", lifter: Path, tmp_path: Path
+) -> None:
+    def miss(view: NDArray[np.float32]) -> None:
+        view[3:5, 16] = 0
+        view[8] = 0  # nobody
+
+    place = with_detector(prepared.test.data, tmp_path / "store", miss).store
     options = PredictionOptions(keypoints="seen", subjects=("TS1",))
-    (motion,) = predict_store(lifter, str(place), options, tmp_path / "out", "cpu").record.motions
+    (motion,) = predict_store(lifter, place, options, tmp_path / "out", "cpu").record.motions
     assert motion.interpolated_frames == 3
     with np.load(tmp_path / "out" / motion.files["npz"], allow_pickle=False) as written:
         marks = written["interpolated"]
@@ -141,26 +136,18 @@ def test_what_was_not_seen_is_marked(prepared: Recipe, lifter: Path, tmp_path: P
 
 
 def test_frames_before_and_after_the_person_are_left_out_and_counted(
-    prepared: Recipe, lifter: Path, tmp_path: Path
+    prepared: Recipe, with_detector: "WithDetector", lifter: Path, tmp_path: Path
 ) -> None:
-    place = tmp_path / "store"
-    shutil.copytree(prepared.test.data.store, place)
-    store = PoseStore.open(str(place))
-    with store.transaction("attach detections") as transaction:
-        for key in store.keys():
-            trial = store.read(key)
-            views = [
-                np.concatenate([view, np.ones_like(view[..., :1])], axis=-1) for view in trial.keypoints_2d
-            ]
-            for view in views:
-                view[:4, :, 2] = 0.1
-                view[-3:, :, 2] = 0.1
-                view[10, 16, 2] = 0.1
-            transaction.write(attach_detections(trial, "seen", views))
+    def doubt(view: NDArray[np.float32]) -> None:
+        view[:4, :, 2] = 0.1
+        view[-3:, :, 2] = 0.1
+        view[10, 16, 2] = 0.1
+
+    place = with_detector(prepared.test.data, tmp_path / "store", doubt).store
     options = PredictionOptions(keypoints="seen", subjects=("TS1",), least_confidence=0.3)
-    (motion,) = predict_store(lifter, str(place), options, tmp_path / "out", "cpu").record.motions
+    (motion,) = predict_store(lifter, place, options, tmp_path / "out", "cpu").record.motions
     (whole,) = predict_store(
-        lifter, str(place), options.model_copy(update={"least_confidence": 0.0}), tmp_path / "all", "cpu"
+        lifter, place, options.model_copy(update={"least_confidence": 0.0}), tmp_path / "all", "cpu"
     ).record.motions
     assert (motion.left_out_frames, motion.frames_without_person) == (7, 0)
     assert (motion.frames, motion.interpolated_frames) == (whole.frames - 7, 1)
@@ -251,7 +238,7 @@ def test_names_that_clash_as_files_are_refused(prepared: Recipe, lifter: Path, t
             transaction.write(replace(trial, key=TrialKey("twin", name)))
     options = PredictionOptions(subjects=("twin",))
     with pytest.raises(ValueError, match="written over each other: twin/A_B/TS1, twin/a_b/TS1; their"):
-        predict_store(lifter, str(place), options, tmp_path / "out", "cpu")
+        predict_store(lifter, place, options, tmp_path / "out", "cpu")
     assert not (tmp_path / "out").exists()
 
 
