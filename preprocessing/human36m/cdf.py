@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.human36m.cdf_structure import StructureError, inspect
+from poseshift.storage.interpreter import read_again_on_interpreter_error
 
 VARIABLE = "Pose"
 _CDF_FLOAT = 44
@@ -51,7 +52,7 @@ def read_pose(path: Path, joints: int, dimensions: int) -> NDArray[np.floating[A
             raise StructureError(f"a variable named {variable.name!r}")
         if variable.columns != columns:
             raise StructureError(f"{variable.columns} columns in {variable.rows} rows")
-        values = np.asarray(CDFReader(path).varget(VARIABLE))
+        values = np.asarray(read_again_on_interpreter_error(lambda: CDFReader(path).varget(VARIABLE)))
     except StructureError as error:
         raise RawDataError(path, found=str(error), expected=expected, remedy=_REMEDY) from error
     except OSError as error:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import zipfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.lib import format as npy_format
 
+from poseshift.storage.interpreter import read_again_on_interpreter_error
 from poseshift.storage.restricted_pickle import load_plain_data, require_text
 
 ObjectArrays = Literal["refuse", "restricted"]
@@ -91,7 +93,8 @@ def _read_members(
     content = {}
     for member in archive.infolist():
         try:
-            content[member.filename.removesuffix(".npy")] = _read_member(path, archive, member, object_arrays)
+            read = partial(_read_member, path, archive, member, object_arrays)
+            content[member.filename.removesuffix(".npy")] = read_again_on_interpreter_error(read)
         except ExchangeError:
             raise
         except Exception as error:
