@@ -58,7 +58,7 @@ class Foreseen(FrozenModel):
     unread: tuple[str, ...]
     """What lies in the folder, looks like a part of the release and would not be read."""
     raw_bytes: int
-    """Size of the raw files that would be read."""
+    """Size of the raw files that would be read; a file of many trials counts once."""
     seconds: float | None
     """How long it would take, by the rate of an earlier ingest into the store; None where none has one."""
     room_bytes: int | None
@@ -104,7 +104,8 @@ def foresee(
     reasons = [(trial, why) for trial in digested if (why := why_read(trial, options, stored)) is not None]
     vanished = tuple(key.path for key in sorted(stored.keys() - {trial.key for trial in plan.trials}))
     changed = [trial for trial, _ in reasons]
-    raw_bytes = raw_bytes_of(changed)
+    # Rate and room compare trials: a file of many trials counts for each of them, there as here.
+    by_trial = raw_bytes_of(changed)
     rate = None if store is None else Rate.last_of(store)
     to_read = tuple(
         TrialToRead(trial=trial.planned.key.path, why=why, raw_bytes=raw_bytes_of([trial]))
@@ -122,21 +123,21 @@ def foresee(
         refused=bool(failures) and policy.on_failure == "abort",
         missing=plan.missing,
         unread=tuple(str(one.path) for one in plan.unread),
-        raw_bytes=raw_bytes,
-        seconds=_seconds(rate, raw_bytes, digesting) if changed else digesting,
-        room_bytes=_room(store, stored, raw_bytes) if changed else 0,
+        raw_bytes=sum({one.path: one.bytes for trial in changed for one in trial.sources}.values()),
+        seconds=_seconds(rate, by_trial, digesting) if changed else digesting,
+        room_bytes=_room(store, stored, by_trial) if changed else 0,
     )
 
 
-def _seconds(rate: Rate | None, raw_bytes: int, digesting: float) -> float | None:
+def _seconds(rate: Rate | None, by_trial: int, digesting: float) -> float | None:
     """Estimate the digests again, and the reading at the rate of the last time."""
     if rate is None or not rate.raw_bytes:
         return None
-    return digesting + rate.seconds * raw_bytes / rate.raw_bytes
+    return digesting + rate.seconds * by_trial / rate.raw_bytes
 
 
-def _room(store: PoseStore | None, stored: Mapping[TrialKey, TrialAttributes], raw_bytes: int) -> int | None:
+def _room(store: PoseStore | None, stored: Mapping[TrialKey, TrialAttributes], by_trial: int) -> int | None:
     stored_from = sum(source.bytes for one in stored.values() for source in one.sources)
     if store is None or not stored_from:
         return None
-    return round(chunk_bytes(store, stored) * raw_bytes / stored_from)
+    return round(chunk_bytes(store, stored) * by_trial / stored_from)

@@ -56,9 +56,9 @@ def test_a_plan_says_what_prepare_then_does(request_: PrepareRequest, tmp_path: 
     assert {one.why for one in new.to_read} == {"new"}
     report = prepare_store(request_)
     assert tuple(one.trial for one in new.to_read) == report.written
-    assert new.raw_bytes == sum(
-        source.bytes for one in PoseStore.open(request_.store).catalogue().values() for source in one.sources
-    )
+    stored = PoseStore.open(request_.store).catalogue().values()
+    files = {source.path for one in stored for source in one.sources}
+    assert new.raw_bytes == sum((request_.raw / file).stat().st_size for file in files)
 
     nothing = plan_store(request_)
     assert (nothing.to_read, nothing.unchanged, nothing.changes) == ((), len(report.written), False)
@@ -79,7 +79,7 @@ def test_a_plan_says_what_prepare_then_does(request_: PrepareRequest, tmp_path: 
     assert plan.seconds is not None
     assert 0 < plan.seconds < 600
     assert plan.room_bytes is not None
-    share = plan.raw_bytes / new.raw_bytes
+    share = read.raw_bytes / sum(one.raw_bytes for one in new.to_read)
     chunks = sum(path.stat().st_size for path in (Path(request_.store) / "chunks").iterdir())
     assert plan.room_bytes == pytest.approx(share * chunks, rel=0.05)
     assert plan_store(request_).kept == plan.to_remove

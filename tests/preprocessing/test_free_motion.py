@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from poseshift.flows.prepare import PrepareRequest, prepare_store
+from poseshift.flows.prepare import PrepareRequest, plan_store, prepare_store
 from poseshift.geometry.camera import project, world_to_camera
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.free_motion import FreeMotionOptions, plan_free_motion
@@ -63,11 +63,13 @@ def test_a_store_is_made_and_a_second_call_finds_it_unchanged(motions, tmp_path:
     request = PrepareRequest(
         kind="free-motion", raw=bundle(tmp_path / "motion.npz", motions[:3]), store=str(tmp_path / "store")
     )
+    foreseen = plan_store(request)
     first = prepare_store(request)
     assert first.succeeded
     store = PoseStore.open(tmp_path / "store")
     assert store.dataset == "free_motion"
     assert len(store.keys()) == 3
+    assert foreseen.raw_bytes == request.raw.stat().st_size  # one file, whatever the number of its clips
     assert store.attributes.restaged_from is not None
     assert isinstance(next(iter(store.keys())), TrialKey)
     assert prepare_store(request).succeeded
