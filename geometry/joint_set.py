@@ -102,3 +102,20 @@ class JointMapping:
             ]
             joints.append(sum(terms[1:], start=terms[0]))
         return xp.stack(joints, axis=-2)
+
+    def least(self, values: Array) -> Array:
+        """Give each target joint the least value of the source joints that it is made of.
+
+        A joint between two others is no surer than the less sure of them.
+
+        Parameters
+        ----------
+        values : array of shape (..., joints of the source)
+
+        Returns
+        -------
+        array (..., joints of the target).
+        """
+        xp = array_namespace(values)
+        used = [[joint for joint, weight in parts if weight] for parts in self.weights]
+        return xp.stack([xp.min(values[..., joints], axis=-1) for joints in used], axis=-1)

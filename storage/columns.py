@@ -107,6 +107,9 @@ class CameraPoses:
     rig : tuple[Rotation or None, ...]
         By row of ``cameras``, the rotation from the world of a rig of which it is not known where up is;
         empty where there is no such rig.
+    confidence : array of float32 of shape (n, joints) or None
+        How sure the detector is of each joint, from 0 to 1, that of joints it did not see as well; None where
+        keypoints have none.
     """
 
     positions_camera: Float32
@@ -121,6 +124,7 @@ class CameraPoses:
     snapshot: str
     verticals: tuple[Vertical | None, ...] = ()
     rig: tuple[Rotation | None, ...] = ()
+    confidence: Float32 | None = None
 
     def __len__(self) -> int:
         return int(self.positions_camera.shape[0])
@@ -135,6 +139,7 @@ class CameraPoses:
             trial=self.trial[rows],
             frame=self.frame[rows],
             activity=self.activity[rows],
+            confidence=None if self.confidence is None else self.confidence[rows],
         )
 
     @property
@@ -167,6 +172,7 @@ class CameraPoses:
             positions_camera=np.asarray(joints.apply(self.positions_camera), dtype=np.float32),
             keypoints_px=np.asarray(joints.apply(self.keypoints_px), dtype=np.float32),
             skeleton=name,
+            confidence=None if self.confidence is None else joints.least(self.confidence),
         )
 
     @property
@@ -322,6 +328,8 @@ class PoseRun:
         How sure a stated vertical of the camera is.
     rig : Rotation or None
         From the world of a rig of which it is not known where up is, to the camera.
+    confidence : array of float32 of shape (frames, joints) or None
+        How sure the detector is, from 0 to 1; None where keypoints have no confidences.
     """
 
     info: TrialInfo
@@ -332,6 +340,7 @@ class PoseRun:
     activity: NDArray[np.int8]
     vertical: Vertical | None = None
     rig: Rotation | None = None
+    confidence: Float32 | None = None
 
 
 def columns_of(runs: Sequence[PoseRun], skeleton: str, snapshot: str) -> CameraPoses:
@@ -352,7 +361,19 @@ def columns_of(runs: Sequence[PoseRun], skeleton: str, snapshot: str) -> CameraP
         snapshot=snapshot,
         verticals=_of_cameras(cameras, [(run.camera, run.vertical) for run in runs]),
         rig=_of_cameras(cameras, [(run.camera, run.rig) for run in runs]),
+        confidence=_confidence(runs),
     )
+
+
+def _confidence(runs: Sequence[PoseRun]) -> Float32 | None:
+    """Join confidences; keypoints without them are as sure as can be beside others that have them."""
+    if all(run.confidence is None for run in runs):
+        return None
+    sure = [
+        np.ones(run.keypoints_px.shape[:2], dtype=np.float32) if run.confidence is None else run.confidence
+        for run in runs
+    ]
+    return np.concatenate(sure)
 
 
 def _of_cameras(
@@ -396,7 +417,8 @@ def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterato
     if positions_name is not None:
         positions = read_array(group, positions_name)[frames].astype(np.float64)
     for number, camera in cameras:
-        keypoints = _seen(read_array(group, keypoints_name, number), selection.least_confidence)
+        detected = read_array(group, keypoints_name, number)
+        keypoints = _seen(detected, selection.least_confidence)
         if selection.longest_gap_s > 0:
             keypoints = fill_short_gaps(keypoints, numbers, attributes.fps, selection.longest_gap_s)
         keypoints = keypoints[frames]
@@ -411,6 +433,7 @@ def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterato
             activity=activity,
             vertical=attributes.verticals.get(camera.name),
             rig=camera.rotation if camera.placed and attributes.up == "unknown" else None,
+            confidence=np.clip(detected[frames, :, 2], 0, 1) if detected.shape[-1] > 2 else None,
         )
 
 

@@ -17,7 +17,7 @@ from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.camera import Intrinsics, normalise
 from poseshift.geometry.rays import absolute_on_rays, onto_rays, trust_in_rays
 from poseshift.geometry.skeleton import Skeleton
-from poseshift.storage.model import FrozenModel, is_left_out
+from poseshift.storage.model import FrozenModel, is_left_out, is_still
 
 
 class RaysOff(FrozenModel):
@@ -52,6 +52,15 @@ class RaysBlend(FrozenModel):
     )
     error_m: float = Field(
         default=0.04, gt=0, description="Standard deviation of the network's places across the image, metres."
+    )
+    confidence_power: float = Field(
+        default=0.0,
+        ge=0,
+        exclude_if=is_still(0.0),
+        description=(
+            "A keypoint's variance is that of `noise_px` over its confidence to this power, for the place of "
+            "the root and for that of the joint; 0 takes all keypoints that were seen as equally good."
+        ),
     )
     farthest: float | None = Field(
         default=None,
@@ -89,7 +98,12 @@ class Answer(FrozenModel):
     """Largest sum of all bone lengths that is believed; larger poses are made smaller. None: any."""
 
     def refine(
-        self, relative: Tensor, keypoints_px: Tensor, intrinsics: Intrinsics, skeleton: Skeleton
+        self,
+        relative: Tensor,
+        keypoints_px: Tensor,
+        intrinsics: Intrinsics,
+        skeleton: Skeleton,
+        confidence: Tensor | None = None,
     ) -> Tensor:
         """Turn output in camera axes into the answer.
 
@@ -103,13 +117,16 @@ class Answer(FrozenModel):
             Leading dimensions (batch,).
         skeleton : Skeleton
             Names the root and the bones.
+        confidence : Tensor or None of shape (batch, frames, joints)
+            How sure the detector is of each keypoint, from 0 to 1; None where it does not say.
 
         Returns
         -------
         Tensor
             (batch, frames, joints, 3), metres, relative to the root, camera axes.
         """
-        return on_rays(self.rays, self._bounded(relative, skeleton), keypoints_px, intrinsics, skeleton.root)
+        bounded = self._bounded(relative, skeleton)
+        return on_rays(self.rays, bounded, keypoints_px, intrinsics, skeleton.root, confidence)
 
     def _bounded(self, relative: Tensor, skeleton: Skeleton) -> Tensor:
         if self.largest_body_m is None:
@@ -123,14 +140,21 @@ PLAIN = Answer()
 """The output as it is, whatever its size."""
 
 
-def on_rays(rays: Rays, relative: Tensor, keypoints_px: Tensor, intrinsics: Intrinsics, root: int) -> Tensor:
+def on_rays(
+    rays: Rays,
+    relative: Tensor,
+    keypoints_px: Tensor,
+    intrinsics: Intrinsics,
+    root: int,
+    confidence: Tensor | None = None,
+) -> Tensor:
     """Put root-relative poses on the rays of their keypoints; shapes as in :meth:`Answer.refine`.
 
     Parameters
     ----------
     rays : Rays
         Whether and how far.
-    relative, keypoints_px, intrinsics
+    relative, keypoints_px, intrinsics, confidence
         As in :meth:`Answer.refine`.
     root : int
         Index of the root joint, which is put on its ray as every other joint is.
@@ -139,22 +163,27 @@ def on_rays(rays: Rays, relative: Tensor, keypoints_px: Tensor, intrinsics: Intr
         return relative
     seen = normalise(keypoints_px, intrinsics)
     known = seen.isfinite().all(dim=-1)
+    sure = known.to(relative.dtype)
+    if isinstance(rays, RaysBlend) and confidence is not None and rays.confidence_power > 0:
+        sure = sure * confidence.to(relative.dtype) ** rays.confidence_power
+        known = sure > 0
     # A pose of which too little is seen to place it stays as the network gave it.
     placeable = (known.sum(dim=-1) >= _FEWEST_JOINTS)[..., None, None]
-    weights = (known | ~placeable[..., 0]).to(relative.dtype)
+    weights = torch.where(placeable[..., 0], sure, torch.ones_like(sure))
     seen = torch.where(known[..., None], seen, torch.zeros_like(seen))
     absolute = absolute_on_rays(relative, seen, weights)
     trust = known.to(relative.dtype)
     if isinstance(rays, RaysBlend):
         width, focal = intrinsics.size_px[..., 0], intrinsics.focal_px.mean(dim=-1)
-        noise = (rays.noise_px * width / _REFERENCE_WIDTH_PX / focal)[:, None, None]
+        usual = (rays.noise_px * width / _REFERENCE_WIDTH_PX / focal)[:, None, None]
+        noise = usual / torch.where(known, sure, torch.ones_like(sure)).sqrt()
         if rays.farthest is not None:
             near = _near(absolute, seen, noise, rays.error_m, rays.farthest)
             enough = ((near & known).sum(dim=-1) >= _FEWEST_JOINTS)[..., None]
             trust = trust * torch.where(enough, near, torch.zeros_like(near))
             absolute = torch.where(
                 enough[..., None],
-                absolute_on_rays(relative, seen, torch.where(enough, trust, weights)),
+                absolute_on_rays(relative, seen, torch.where(enough, trust * sure, weights)),
                 absolute,
             )
         trust = trust * trust_in_rays(absolute[..., 2], noise, rays.error_m)

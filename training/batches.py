@@ -104,6 +104,8 @@ class DevicePoses:
         Identifier of the store snapshot that the poses were read from.
     up_camera : Tensor or None of shape (cameras, 3)
         Unit vector against gravity in each camera's axes; None where it is not known of every camera.
+    confidence : Tensor or None of shape (n, joints)
+        How sure the detector is of each keypoint, from 0 to 1; None where keypoints have none.
     """
 
     positions_camera: Tensor
@@ -116,6 +118,7 @@ class DevicePoses:
     skeleton: str
     snapshot: str
     up_camera: Tensor | None = None
+    confidence: Tensor | None = None
 
     @classmethod
     def from_columns(cls, poses: CameraPoses, device: torch.device | str, frames: int) -> DevicePoses:
@@ -147,6 +150,7 @@ class DevicePoses:
             skeleton=poses.skeleton,
             snapshot=poses.snapshot,
             up_camera=None if up is None else move(up, torch.float32),
+            confidence=None if poses.confidence is None else move(poses.confidence, torch.float32),
         )
 
     def __len__(self) -> int:
@@ -170,6 +174,7 @@ class DevicePoses:
             run_first=self.run_first.to(device),
             run_last=self.run_last.to(device),
             up_camera=None if self.up_camera is None else self.up_camera.to(device),
+            confidence=None if self.confidence is None else self.confidence.to(device),
         )
 
     def part(self, first: int, last: int) -> DevicePoses:
@@ -189,6 +194,7 @@ class DevicePoses:
             camera=self.camera[kept],
             run_first=(self.run_first[kept] - start).clamp(min=0),
             run_last=(self.run_last[kept] - start).clamp(max=min(kept.stop, len(self)) - start - 1),
+            confidence=None if self.confidence is None else self.confidence[kept],
         )
 
     def batch(self, rows: Tensor) -> Batch:

@@ -195,3 +195,14 @@ class TestErrors:
     def test_wrong_number_of_joints(self) -> None:
         with pytest.raises(ValueError, match=r"\(3, 17, 3\) cannot be human36m_32"):
             mapping("human36m_32", "human36m_17").apply(np.zeros((3, 17, 3)))
+
+
+def test_a_joint_between_others_is_as_sure_as_the_least_sure_of_them() -> None:
+    coco, ours = skeleton("coco_17"), skeleton("human36m_17")
+    sure = np.linspace(0.1, 0.9, coco.joints, dtype=np.float32)[None].repeat(2, axis=0)
+    least = mapping("coco_17", "human36m_17").least(sure)
+    assert least.shape == (2, ours.joints)
+    hips = [coco.joint_names.index(f"{side}_hip") for side in ("left", "right")]
+    assert least[0, ours.root] == sure[0, hips].min()
+    left_knee = ours.joint_names.index("left_knee")
+    assert least[1, left_knee] == sure[1, coco.joint_names.index("left_knee")]

@@ -136,9 +136,13 @@ def test_what_a_detector_has_not_seen_is_not_at_its_corner(store: PoseStore, mak
     assert poses.keypoints_px[4, 5].tolist() == [0, 0]
     assert (poses.keypoints_px[~missing].reshape(-1, 2)[[0, -1]] == (300, 200)).all()
     assert poses.keypoints_px.dtype == np.float32
+    assert poses.confidence is not None
+    np.testing.assert_array_equal(poses.confidence, detected.astype(np.float32).reshape(8, 17, 3)[..., 2])
+    np.testing.assert_array_equal(poses.take(np.array([4, 1])).confidence, poses.confidence[[4, 1]])
     assert poses.whole.tolist() == [True, False, False, True, True, True, True, False]
     assert poses.without_gaps().frame.tolist() == [0, 3, 0, 1, 2]
     truth = read_camera_poses(store)
+    assert truth.confidence is None
     assert truth.without_gaps() is truth
     with pytest.raises(ValueError, match="none of the 1 poses has all of its keypoints"):
         poses.take(np.array([2])).without_gaps()

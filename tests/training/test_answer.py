@@ -161,6 +161,40 @@ def test_a_pose_whose_keypoints_are_all_far_stays_as_the_network_gave_it(batch: 
     torch.testing.assert_close(answer, relative, atol=1e-5, rtol=0)
 
 
+def test_a_keypoint_counts_as_its_confidence_says(batch: Batch) -> None:
+    relative, keypoints = disturbed(batch, 0.02), batch.keypoints_px.clone()
+    keypoints[:, :, 13] += 250.0  # an elbow elsewhere, and the detector says so
+    sure = torch.ones(keypoints.shape[:-1])
+    sure[:, :, 13] = 0.05
+    seen = (relative, keypoints, batch.intrinsics, BODY.root)
+    weighted = on_rays(RaysBlend(confidence_power=1.0), *seen, sure)
+    assert error_mm(weighted, batch) < 0.7 * error_mm(on_rays(RaysBlend(), *seen, sure), batch)
+    torch.testing.assert_close(on_rays(RaysBlend(confidence_power=1.0), *seen), on_rays(RaysBlend(), *seen))
+
+
+def test_a_keypoint_of_no_confidence_is_one_that_was_not_seen(batch: Batch) -> None:
+    relative, sure = disturbed(batch, 0.02), torch.ones(batch.keypoints_px.shape[:-1])
+    sure[:, :, 13] = 0
+    unseen = batch.keypoints_px.clone()
+    unseen[:, :, 13] = math.nan
+    rays, camera = RaysBlend(confidence_power=1.0), (batch.intrinsics, BODY.root)
+    torch.testing.assert_close(
+        on_rays(rays, relative, batch.keypoints_px, *camera, sure), on_rays(rays, relative, unseen, *camera)
+    )
+
+
+def test_half_the_confidence_is_twice_the_variance(batch: Batch) -> None:
+    seen = (disturbed(batch, 0.02), batch.keypoints_px, batch.intrinsics, BODY.root)
+    half = torch.full(batch.keypoints_px.shape[:-1], 0.5)
+    torch.testing.assert_close(
+        on_rays(RaysBlend(noise_px=4.0, confidence_power=1.0), *seen, half),
+        on_rays(RaysBlend(noise_px=4.0 * math.sqrt(2)), *seen),
+        atol=1e-5,
+        rtol=0,
+    )
+
+
 def test_the_farthest_keypoint_is_written_only_where_it_is_stated() -> None:
     assert RaysBlend().model_dump() == {"kind": "blend", "in_loss": False, "noise_px": 4.0, "error_m": 0.04}
     assert RaysBlend(farthest=3.0).model_dump()["farthest"] == 3.0
+    assert RaysBlend(confidence_power=1.0).model_dump()["confidence_power"] == 1.0

@@ -143,8 +143,13 @@ def _lift(trained: TrainedLifter, test_time: TestTime, clips: Clips) -> Float32:
         joint_set = skeleton(lifter.skeleton)
         lifted = lift_flip_averaged(*seen, joint_set) if test_time == "flip" else lift(*seen)
         centre = slice(lifter.frames // 2, lifter.frames // 2 + 1)
+        sure = clips.poses.confidence
         answered = trained.answer.refine(
-            lifted[:, middle : middle + 1], batch.keypoints_px[:, centre], batch.intrinsics, joint_set
+            lifted[:, middle : middle + 1],
+            batch.keypoints_px[:, centre],
+            batch.intrinsics,
+            joint_set,
+            None if sure is None else sure[clips.rows][:, None],
         )
         return np.asarray(answered[:, 0].cpu().numpy(), dtype=np.float32)
 
