@@ -49,6 +49,10 @@ class PersonCrop:
     focal_px: Tensor
     size_px: int
 
+    def __getitem__(self, row: int) -> PersonCrop:
+        """Take one crop, as a batch of one."""
+        return PersonCrop(self.rotation[row : row + 1], self.focal_px[row : row + 1], self.size_px)
+
     @property
     def matrix(self) -> Tensor:
         """K of the crops, (batch, 3, 3)."""
