@@ -1,7 +1,8 @@
-"""Names that select nothing of a store, told with those that there are."""
+"""Names of a store: those that select nothing, told with those that there are, and as parts of files."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from poseshift.storage.store import PoseStore
@@ -22,6 +23,17 @@ def unmatched_names(
         _unmatched("camera", cameras, {camera.name for trial in trials for camera in trial.cameras}),
     )
     return "; ".join(one for one in told if one) or None
+
+
+def file_part(name: str) -> str:
+    """Make a name of a store fit for a file: letters, digits, blanks and ``._-``, no leading full stop.
+
+    Examples
+    --------
+    >>> file_part("../S1: walk")
+    '_S1_ walk'
+    """
+    return re.sub(r"[^\w .-]", "_", name).strip().lstrip(".") or "_"
 
 
 def _unmatched(kind: str, wanted: Iterable[str] | None, held: set[str]) -> str:

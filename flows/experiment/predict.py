@@ -7,7 +7,6 @@ that was asked for. ``prediction.json`` beside them says what they were made fro
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 import tempfile
 from collections import Counter
@@ -30,6 +29,7 @@ from poseshift.storage.inspection import TrialIntrinsics, find_intrinsics, intri
 from poseshift.storage.model import FrozenModel, is_still
 from poseshift.storage.motion_files.motion import Axes, Motion
 from poseshift.storage.motion_files.registry import MOTION_FORMATS, MotionFormat
+from poseshift.storage.names import file_part
 from poseshift.storage.provenance import digest_file, git_commit, software_versions
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, load_lifter
@@ -262,7 +262,7 @@ def _found(folder: Path, inputs: PredictionInputs) -> PredictionRecord | None:
 def _file_names(motions: Sequence[Motion]) -> tuple[str, ...]:
     """Name the file of every motion, without suffix: ``<subject>/<trial>/<camera>``."""
     names = tuple(
-        "/".join(_part(part) for part in (motion.key.subject, motion.key.trial, motion.camera))
+        "/".join(file_part(part) for part in (motion.key.subject, motion.key.trial, motion.camera))
         for motion in motions
     )
     counts = Counter(name.casefold() for name in names)  # some disks do not tell case
@@ -273,11 +273,6 @@ def _file_names(motions: Sequence[Motion]) -> tuple[str, ...]:
             "in special characters alone: rename them in the store"
         )
     return names
-
-
-def _part(name: str) -> str:
-    """Make a name of a store fit for a file: letters, digits, blanks and ``._-``, no leading full stop."""
-    return re.sub(r"[^\w .-]", "_", name).strip().lstrip(".") or "_"
 
 
 def _recorded(made: Made, name: str, formats: Sequence[MotionFormat]) -> MotionRecord:

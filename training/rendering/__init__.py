@@ -1,0 +1,1 @@
+"""Bodies rendered softly, so that silhouettes and part masks can be compared with poses by gradients."""
