@@ -1,7 +1,8 @@
-"""What lifters err on a rig of real cameras, and whether one setting is better than another over seeds.
+r"""What lifters err on a rig of real cameras, and whether one setting is better than another over seeds.
 
     poseshift predict LIFTER STORE --keypoints detected --smooth none --out PREDICTION
-    python -m benchmarks.real_rig score --prediction PREDICTION --landmarks landmarks.npz --truth triangulated.npz
+    python -m benchmarks.real_rig score --prediction PREDICTION --landmarks landmarks.npz \
+        --truth triangulated.npz
     python -m benchmarks.real_rig run --source data/stores/free_motion --target data/stores/my_rig \
         --landmarks landmarks.npz --truth triangulated.npz --work WORK --seeds 0 1 2 3 4
     python -m benchmarks.real_rig table
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from benchmarks.real_rig.runs import VARIANTS, Rig, jobs, read_lines, run_missing
 from benchmarks.real_rig.scoring import compare, mended_frames, show
+from benchmarks.real_rig.tables import detector_line, differences_table, methods_table
 
 LINES = Path(__file__).with_name("runs.jsonl")
 
@@ -55,7 +57,8 @@ def main() -> None:
         rig = Rig(given.source, given.target, given.keypoints, given.landmarks, given.truth)
         run_missing(jobs(rig, given.methods, given.seeds), rig, given.work, LINES)
     else:
-        read_lines(LINES)
+        lines = read_lines(LINES)
+        print(detector_line(lines), methods_table(lines), differences_table(lines), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,8 @@ RaysKind = Literal["own", "off"]
 
 SmoothingKind = Literal["none", "savgol"]
 
+Figure = Literal["mpjpe_mm", "pa_mpjpe_mm", "detector_mpjpe_mm", "detector_pa_mpjpe_mm"]
+
 
 def _from(base: str, name: str, viewpoint: Viewpoint) -> Method:
     """Take a method with another viewpoint, all else equal."""
@@ -142,9 +144,7 @@ class Scored(FrozenModel):
     scores: tuple[Score, ...]
     """By camera, and of all frames."""
 
-    def mean(
-        self, figure: Literal["mpjpe_mm", "pa_mpjpe_mm", "detector_mpjpe_mm", "detector_pa_mpjpe_mm"]
-    ) -> float:
+    def mean(self, figure: Figure) -> float:
         """Average a figure over the cameras, every camera alike."""
         own = [float(getattr(one, figure)) for one in self.scores if one.camera != "all"]
         return sum(own) / len(own)
