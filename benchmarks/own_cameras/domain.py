@@ -84,7 +84,12 @@ def make(motion: Path, folder: Path, seed: int) -> None:
             played.append(own[turn[name] % len(own)])
             turn[name] += 1
         add(write_clip(f"clip{number}", played, cameras, files, rng), rig, stores.target)
-    poseshift("domain", "check", stores.target)
+    make_sources(motion, folder, seed)
+
+
+def make_sources(motion: Path, folder: Path, seed: int) -> None:
+    """Prepare the motion of everybody else, as free motion and as a restaged Human3.6M."""
+    stores, files = Stores(folder), folder / "files"
     with np.load(motion) as held:
         others = {key: held[key] for key in held.files if key.partition("/")[0] not in PEOPLE}
     bundle = files / "others.npz"
