@@ -40,11 +40,16 @@ def view(
     frames: Annotated[
         int | None, typer.Option(min=LEAST_FRAMES, help="Frames at most. Default: as many as 3 MB hold.")
     ] = None,
-    gif: Annotated[
+    film: Annotated[
         Path | None,
-        typer.Option(help="Also write the first of these clips as an animated GIF.", dir_okay=False),
+        typer.Option(
+            "--film",
+            "--gif",
+            help="Also write the first of these clips as a film: an animated .gif, or .mp4 by ffmpeg.",
+            dir_okay=False,
+        ),
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Overwrite a GIF that is there.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite a film that is there.")] = False,
     plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
@@ -52,15 +57,15 @@ def view(
     wanted = Wanted(*(tuple(names) if names else None for names in (subject, trial, camera)))
     with user_errors(ValueError, OSError, StoreError), work_shown("view"):
         motions = read_motions(folder, protocol, store, wanted)
-        film = None if gif is None else write_film(motions.clips[0], gif, frames, replace=replace)
+        shown = None if film is None else write_film(motions.clips[0], film, frames, replace=replace)
         written = write_motions(motions, out or folder / "motions.html", frames)
     if as_json:
-        print_json(written if film is None else written.model_copy(update={"film": film}))
+        print_json(written if shown is None else written.model_copy(update={"film": shown}))
         return
-    if film is not None:
+    if shown is not None:
         say(
-            f"{film.trial}, {film.camera}: {film.frames:,} of {film.frames_in_all:,} frames, number "
-            f"{film.first_frame:,} to {film.last_frame:,}, {film.bytes / 1e6:.1f} MB: {film.film}"
+            f"{shown.trial}, {shown.camera}: {shown.frames:,} of {shown.frames_in_all:,} frames, number "
+            f"{shown.first_frame:,} to {shown.last_frame:,}, {shown.bytes / 1e6:.1f} MB: {shown.film}"
         )
     megabytes = f"{written.bytes / 1e6:.1f} MB"
     say(f"{written.frames:,} frames of {written.clips:,} clips, {megabytes}: {written.page}")

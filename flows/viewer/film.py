@@ -1,12 +1,17 @@
-"""A clip as an animated GIF: the skeleton from aside, and what the lifter was shown.
+"""A clip as an animated GIF or an MP4: the skeleton from aside, and what the lifter was shown.
 
-For slides and letters, where a page cannot go. Colours are those of the page in the light.
+For slides and letters, where a page cannot go. Colours are those of the page in the light. MP4 is written by
+ffmpeg, where it is installed.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +30,7 @@ FASTEST_FPS = 25.0
 """Frames of faster clips are left out evenly: viewers slow down GIFs that are faster than some rate."""
 
 MOST_FRAMES = 250
-"""Ten seconds; longer GIFs are too large to be sent."""
+"""Ten seconds; longer films are too large to be sent."""
 
 _COLOURS = 64
 """Of the picture; there are five with their shades."""
@@ -58,14 +63,14 @@ class WrittenFilm(FrozenModel):
 
 
 def write_film(clip: Clip, path: Path, frames: int | None = None, *, replace: bool = False) -> WrittenFilm:
-    """Write the beginning of a clip as an animated GIF at the clip's own speed.
+    """Write the beginning of a clip as a film at the clip's own speed.
 
     Parameters
     ----------
     clip : Clip
         What to show.
     path : Path
-        To write.
+        To write; its ending, ``.gif`` or ``.mp4``, says what.
     frames : int or None
         Frames of the clip to show at most; None for ten seconds.
     replace : bool
@@ -74,38 +79,22 @@ def write_film(clip: Clip, path: Path, frames: int | None = None, *, replace: bo
     Raises
     ------
     ValueError
-        The name does not end in ``.gif``, or a file is there.
+        The name ends otherwise, a file is there, or an MP4 is asked for and ffmpeg is not installed or fails.
     """
-    if path.suffix.lower() != ".gif":
-        raise ValueError(f"{path}: a film is a GIF; give a name that ends in .gif")
+    if path.suffix.lower() not in (".gif", ".mp4"):
+        raise ValueError(f"{path}: a film is a GIF or an MP4; give a name that ends in .gif or .mp4")
     if path.exists() and not replace:
         raise ValueError(f"{path} is there already: choose another place, or say --replace")
+    ffmpeg = _ffmpeg(path) if path.suffix.lower() == ".mp4" else None
     # Protocols leave out frames, so the time between two is not one over the trial's rate.
     apart = np.diff(clip.frame) / clip.fps if len(clip.frame) > 1 else np.array([1 / clip.fps])
     usual = float(np.median(apart))
     step = max(1, math.ceil(1 / usual / FASTEST_FPS - 1e-6))
     shown = np.arange(len(clip.frame))[: step * MOST_FRAMES if frames is None else frames : step]
-    figure = Figure(figsize=(6.4 if clip.keypoints_px is not None else 3.6, 3.6), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    drawing = _Drawing(figure, clip, shown)
-    pictures = []
-    for row in shown:
-        drawing.show(int(row))
-        canvas.draw()
-        pictures.append(Image.fromarray(np.array(canvas.buffer_rgba())).convert("RGB").quantize(_COLOURS))
-    # GIFs count in hundredths of a second: rounded ends of frames keep the clip's speed over time.
+    pictures = _pictures(clip, shown)
     begins = (clip.frame[shown] - clip.frame[0]) / clip.fps
-    ends = np.rint(100 * np.append(begins, begins[-1] + step * usual)).astype(int)
-    buffer = io.BytesIO()
-    pictures[0].save(
-        buffer,
-        format="GIF",
-        save_all=True,
-        append_images=pictures[1:],
-        duration=(10 * np.diff(ends)).tolist(),
-        loop=0,
-    )
-    content = buffer.getvalue()
+    ends = np.append(begins, begins[-1] + step * usual)
+    content = _gif(pictures, ends) if ffmpeg is None else _mp4(ffmpeg, pictures, ends, step * usual)
     write_atomically(path, content)
     return WrittenFilm(
         film=str(path),
@@ -117,6 +106,66 @@ def write_film(clip: Clip, path: Path, frames: int | None = None, *, replace: bo
         frames=len(shown),
         frames_in_all=len(clip.frame),
     )
+
+
+def _pictures(clip: Clip, shown: NDArray[np.intp]) -> list[Image.Image]:
+    """Draw rows of a clip."""
+    figure = Figure(figsize=(6.4 if clip.keypoints_px is not None else 3.6, 3.6), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    drawing = _Drawing(figure, clip, shown)
+    pictures = []
+    for row in shown:
+        drawing.show(int(row))
+        canvas.draw()
+        pictures.append(Image.fromarray(np.array(canvas.buffer_rgba())).convert("RGB"))
+    return pictures
+
+
+def _gif(pictures: Sequence[Image.Image], ends: Float64) -> bytes:
+    """Encode pictures, of which each begins where the one before it ends; seconds."""
+    # GIFs count in hundredths of a second: rounded ends of frames keep the clip's speed over time.
+    buffer = io.BytesIO()
+    reduced = [one.quantize(_COLOURS) for one in pictures]
+    reduced[0].save(
+        buffer,
+        format="GIF",
+        save_all=True,
+        append_images=reduced[1:],
+        duration=(10 * np.diff(np.rint(100 * ends).astype(int))).tolist(),
+        loop=0,
+    )
+    return buffer.getvalue()
+
+
+def _ffmpeg(path: Path) -> str:
+    found = shutil.which("ffmpeg")
+    if found is None:
+        raise ValueError(
+            f"{path}: an MP4 is written by ffmpeg, which is not on the PATH; install it "
+            "(https://ffmpeg.org), or give a name that ends in .gif"
+        )
+    return found
+
+
+def _mp4(ffmpeg: str, pictures: Sequence[Image.Image], ends: Float64, usual: float) -> bytes:
+    """Encode pictures as H.264 at an even rate; one is shown again where the clip lacks frames."""
+    width, height = pictures[0].size
+    again = np.maximum(1, np.rint(np.diff(ends) / usual)).astype(int)
+    with tempfile.TemporaryDirectory(prefix="poseshift-film-") as folder:
+        made = Path(folder) / "film.mp4"
+        command = [
+            *(ffmpeg, "-loglevel", "error", "-f", "rawvideo", "-pixel_format", "rgb24"),
+            *("-video_size", f"{width}x{height}", "-framerate", f"{1 / usual:.6f}", "-i", "pipe:0"),
+            # Players want even sides and colours at half the resolution.
+            *("-vf", "crop=trunc(iw/2)*2:trunc(ih/2)*2", "-c:v", "libx264", "-pix_fmt", "yuv420p"),
+            *("-movflags", "+faststart", str(made)),
+        ]
+        raw = b"".join(one.tobytes() * int(times) for one, times in zip(pictures, again, strict=True))
+        done = subprocess.run(command, input=raw, capture_output=True, check=False)  # noqa: S603 - no shell
+        if done.returncode != 0:
+            told = done.stderr.decode(errors="replace").strip().splitlines()
+            raise ValueError(f"ffmpeg ({ffmpeg}) wrote no film: {told[-1] if told else 'no message'}")
+        return made.read_bytes()
 
 
 def aside(clip: Clip) -> Float64:

@@ -70,7 +70,7 @@ class WrittenPage(FrozenModel):
     frames_left_out: int
     """Frames for which there was no room, those of such clips among them."""
     film: WrittenFilm | None = None
-    """The GIF of one clip, where one was asked for."""
+    """The film of one clip, where one was asked for."""
 
 
 def write_motions(motions: Motions, path: Path, frames: int | None = None) -> WrittenPage:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.real_rig import SCORED, compare, frames_of
+from benchmarks.real_rig.scoring import SCORED, compare, frames_of
 from scipy.spatial.transform import Rotation
 
 from poseshift.flows.experiment.data import StoreInputs

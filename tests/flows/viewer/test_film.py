@@ -1,5 +1,8 @@
-"""The GIF of a clip: speed, length, what is drawn, and that nothing is overwritten unasked."""
+"""The film of a clip: speed, length, what is drawn, and that nothing is overwritten unasked."""
 
+import json
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,3 +63,40 @@ def test_the_eye_stands_beside_the_camera_and_up_is_up(clip: Clip) -> None:
     # From 30 degrees beside a camera that looks along y, x still points to the right.
     assert right[0] == pytest.approx(np.cos(np.radians(30)))
     np.testing.assert_allclose(aside(replace(clip, frustum=None)), [right, up], atol=1e-6)
+
+
+@pytest.mark.skipif(
+    shutil.which("ffprobe") is None, reason="ffmpeg is no dependency; it writes and reads MP4"
+)
+def test_an_mp4_runs_at_the_clips_speed(clip: Clip, tmp_path: Path) -> None:
+    path = tmp_path / "walk.mp4"
+    lacking = replace(clip, frame=np.where(np.arange(50) < 25, clip.frame, clip.frame + 10))
+    written = write_film(lacking, path)
+    assert (written.frames, written.bytes) == (25, path.stat().st_size)
+    asked = ["ffprobe", "-v", "error", "-count_frames", "-show_streams", "-of", "json", str(path)]
+    (stream,) = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)["streams"]
+    assert (stream["codec_name"], stream["pix_fmt"]) == ("h264", "yuv420p")
+    assert stream["r_frame_rate"] == "25/1"
+    assert int(stream["nb_read_frames"]) == 30, "a fifth of a second is lacking, in which the picture stays"
+
+
+def test_an_mp4_without_ffmpeg_is_refused(
+    clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ValueError, match=r"ffmpeg, which is not on the PATH.*\.gif"):
+        write_film(clip, tmp_path / "walk.mp4")
+    with pytest.raises(ValueError, match=r"ends in \.gif or \.mp4"):
+        write_film(clip, tmp_path / "walk.avi")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_ffmpeg_complains_of_is_told(
+    clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = tmp_path / "ffmpeg"
+    failing.write_text("#!/bin/sh\ncat > /dev/null\necho 'Unknown encoder libx264' >&2\nexit 1\n")
+    failing.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(ValueError, match="wrote no film: Unknown encoder libx264"):
+        write_film(clip, tmp_path / "walk.mp4")

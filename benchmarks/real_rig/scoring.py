@@ -1,19 +1,13 @@
 """Errors on a rig of real cameras: of lifted keypoints, and of the detector's own 3D on the same frames.
 
-    poseshift predict LIFTER STORE --keypoints detected --smooth none --out PREDICTION
-    python -m benchmarks.real_rig --prediction PREDICTION --landmarks landmarks.npz --truth triangulated.npz
-
 ``landmarks.npz`` has MediaPipe Pose's ``<camera>_mediapipe_world``, (frames, 33, 3) in camera axes. The truth
 has ``positions_world`` (frames, 17, 3), Human3.6M's joints in metres, and the cameras' rotations ``R`` in the
 order of their names. Hips, knees, ankles, shoulders, elbows and wrists are scored, relative to the middle of
 the hips: the other joints are not what a detector marks. Frames without all keypoints are left out for both.
-With ``--store``, figures without the frames in which ``domain check --mend`` exchanged sides are printed too:
-the detector's own 3D was never mended.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,20 +116,3 @@ def show(title: str, rows: Sequence[Row]) -> None:
         figures = (f"{a:.1f} / {b:.1f}" for a, b in (row.lifter, row.detector))
         print(f"| {row.camera} | {row.frames} | {' | '.join(figures)} |")
     print()
-
-
-def main() -> None:
-    """Run the comparison."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    for name in ("prediction", "landmarks", "truth"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--store")
-    given = parser.parse_args()
-    show("All frames", compare(given.prediction, given.landmarks, given.truth, {}))
-    if given.store is not None:
-        mended = mended_frames(given.store, given.prediction)
-        show("Frames that were not mended", compare(given.prediction, given.landmarks, given.truth, mended))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,50 @@
+"""Somebody's own cameras, restaged: two people before four telephones, and what lifters err there.
+
+    python -m benchmarks.own_cameras make --motion cmu_h36m17_wide_50hz.npz --folder FOLDER
+    python -m benchmarks.own_cameras run --folder FOLDER --seeds 0 1 2
+    python -m benchmarks.own_cameras table
+
+``make`` writes COCO results and aniposelib's calibration, adds them by ``poseshift domain add``, and prepares
+what lifters learn from: the motion of the other people, as free motion and as a restaged Human3.6M. ``run``
+trains, lifts, scores by the 3D that was withheld, and adds a line for each run to ``runs.jsonl`` beside this
+file; it goes on where it was interrupted. ``table`` makes the table of docs/domains.md of these lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from benchmarks.own_cameras.domain import Stores, make
+from benchmarks.own_cameras.runs import read_lines, run_missing
+from benchmarks.own_cameras.tables import table
+
+LINES = Path(__file__).with_name("runs.jsonl")
+
+
+def main() -> None:
+    """Run one of the commands."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    making = commands.add_parser("make")
+    running = commands.add_parser("run")
+    commands.add_parser("table")
+    making.add_argument("--motion", type=Path, required=True)
+    making.add_argument("--seed", type=int, default=0)
+    running.add_argument("--seeds", type=int, nargs="+", default=[0])
+    for one in (making, running):
+        one.add_argument("--folder", type=Path, required=True)
+    given = parser.parse_args()
+    if given.command == "make":
+        make(given.motion, given.folder, given.seed)
+    elif given.command == "run":
+        logging.basicConfig(level=logging.WARNING)
+        logging.getLogger("benchmarks").setLevel(logging.INFO)
+        run_missing(given.seeds, Stores(given.folder), given.folder / "work", LINES)
+    else:
+        print(table(read_lines(LINES)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,277 @@
+"""Methods over seeds on the rig: every run is trained, lifts the rig, is scored, and becomes one line.
+
+A run that has its line is not run again, and one that was interrupted goes on from its last epoch. Methods
+that differ in the viewpoint alone stand beside each other, so that a difference is the viewpoint's.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import torch
+from benchmarks.real_rig.scoring import Row, compare, mended_frames
+from pydantic import Field
+
+from poseshift.adaptation.methods import METHODS, Method
+from poseshift.adaptation.viewpoint import (
+    AlignedViewpoint,
+    FoundViewpoint,
+    KnownViewpoint,
+    RandomViewpoint,
+    Viewpoint,
+)
+from poseshift.augmentation.detector_noise import DetectorErrors
+from poseshift.flows.experiment.predict import PredictionOptions, predict_store
+from poseshift.flows.experiment.recipe import PoseData
+from poseshift.flows.experiment.train import CHECKPOINT, TrainingJob, train_lifter
+from poseshift.storage.files import write_atomically
+from poseshift.storage.model import FrozenModel, is_left_out
+from poseshift.storage.provenance import digest_json, git_commit, software_versions
+from poseshift.storage.store import PoseStore
+from poseshift.training.answer import RaysOff
+from poseshift.training.checkpoint import load_lifter, save_lifter
+from poseshift.training.lifters.config import LifterConfig
+from poseshift.training.lifters.registry import preset
+from poseshift.training.prediction.smoothing import NoSmoothing, SavitzkyGolay, Smoothing
+from poseshift.training.schedule import Schedule
+
+logger = logging.getLogger(__name__)
+
+SCHEDULE = Schedule(epochs=8, steps_per_epoch=250, batch_size=256, learning_rate=0.01, warmup_steps=200)
+"""That of ``recipes/free_motion_to_own_cameras.yaml``."""
+
+RaysKind = Literal["own", "off"]
+"""Answers on their rays as the method says, or as the network gives them."""
+
+SmoothingKind = Literal["none", "savgol"]
+
+Figure = Literal["mpjpe_mm", "pa_mpjpe_mm", "detector_mpjpe_mm", "detector_pa_mpjpe_mm"]
+
+
+def _from(base: str, name: str, viewpoint: Viewpoint) -> Method:
+    """Take a method with another viewpoint, all else equal."""
+    method = METHODS[base]
+    adaptation = method.adaptation.model_copy(update={"viewpoint": viewpoint})
+    return method.model_copy(
+        update={"name": name, "label": name, "description": "", "adaptation": adaptation}
+    )
+
+
+_FROM_KEYPOINTS = FoundViewpoint(gravity=("learned",))
+"""Where up is by what people do alone: a calibration that says it is not looked at."""
+
+_BOTH = "diverse_both_mixed"
+_DETECTED = "diverse_both_mixed_detected"
+
+VARIANTS: Mapping[str, Method] = MappingProxyType(
+    {
+        one.name: one
+        for one in (
+            METHODS[_BOTH],
+            _from(_BOTH, "both_mixed_random", RandomViewpoint()),
+            METHODS[_DETECTED],
+            METHODS["diverse_random_viewpoint"],
+            METHODS["diverse_known_viewpoint"],
+            METHODS["diverse_found_viewpoint"],
+            _from("diverse_found_viewpoint", "found_from_keypoints", _FROM_KEYPOINTS),
+            METHODS["diverse_viewpoint"],
+            _from(_BOTH, "both_mixed_known", KnownViewpoint()),
+            _from(_BOTH, "both_mixed_found_from_keypoints", _FROM_KEYPOINTS),
+            _from(_BOTH, "both_mixed_aligned", AlignedViewpoint()),
+            _from(_DETECTED, "detected_random", RandomViewpoint()),
+            _from(_DETECTED, "detected_known", KnownViewpoint()),
+            _from(_DETECTED, "detected_found_from_keypoints", _FROM_KEYPOINTS),
+        )
+    }
+)
+"""What is compared, by name."""
+
+
+class RigJob(FrozenModel):
+    """Everything that decides a run's figures."""
+
+    name: str
+    """Of the variant."""
+    method: Method
+    """Its settings."""
+    lifter: LifterConfig
+    """The network."""
+    schedule: Schedule
+    """How long it learns."""
+    seed: int
+    """Of everything random."""
+    source_digest: str
+    """Content of the labelled store."""
+    target_digest: str
+    """Content of the rig's store, mended."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON."""
+        return digest_json(self)
+
+
+class Score(FrozenModel):
+    """Errors of one camera in millimetres, over the frames that are scored."""
+
+    camera: str
+    """The camera; `all` for all frames together."""
+    frames: int
+    """How many are scored."""
+    mpjpe_mm: float
+    """Mean error of the twelve joints."""
+    pa_mpjpe_mm: float
+    """The same after Procrustes alignment of every pose."""
+    detector_mpjpe_mm: float
+    """The detector's own 3D on the same frames."""
+    detector_pa_mpjpe_mm: float
+    """The same after alignment."""
+
+
+class Scored(FrozenModel):
+    """The scores of one way of answering."""
+
+    rays: RaysKind
+    """Whether answers are put on their rays."""
+    smoothing: SmoothingKind
+    """What is done in time."""
+    scores: tuple[Score, ...]
+    """By camera, and of all frames."""
+
+    def mean(self, figure: Figure) -> float:
+        """Average a figure over the cameras, every camera alike."""
+        own = [float(getattr(one, figure)) for one in self.scores if one.camera != "all"]
+        return sum(own) / len(own)
+
+
+class RigLine(FrozenModel):
+    """One finished run."""
+
+    digest: str
+    """Of the job."""
+    job: RigJob
+    """What was run."""
+    results: tuple[Scored, ...]
+    """Off and on the rays, with and without smoothing."""
+    detector: DetectorErrors | None = Field(default=None, exclude_if=is_left_out)
+    """The detector's errors that source keypoints were given."""
+    cpu_seconds: float
+    """Processor time of training and scoring, of the last attempt."""
+    git_commit: str | None
+    """Commit of the program."""
+    versions: dict[str, str]
+    """Versions of the software."""
+
+
+@dataclass(frozen=True)
+class Rig:
+    """Where the data of a comparison lie."""
+
+    source: str
+    target: str
+    keypoints: str
+    landmarks: Path
+    truth: Path
+
+
+def jobs(rig: Rig, names: Sequence[str], seeds: Sequence[int]) -> list[RigJob]:
+    """List the runs of some variants, seed by seed, so that an unfinished list is a paired one."""
+    source, target = (PoseStore.open(place).digest() for place in (rig.source, rig.target))
+    return [
+        RigJob(
+            name=name,
+            method=VARIANTS[name],
+            lifter=preset("simple-baseline-small"),
+            schedule=SCHEDULE,
+            seed=seed,
+            source_digest=source,
+            target_digest=target,
+        )
+        for seed in seeds
+        for name in names
+    ]
+
+
+def run(job: RigJob, rig: Rig, folder: Path) -> RigLine:
+    """Train, lift and score; the folder is the run's own, and what lies in it is gone on with."""
+    started = time.process_time()
+    torch.set_num_threads(1)
+    data = {
+        "labelled": PoseData(dataset=PoseStore.open(rig.source).dataset, store=rig.source),
+        "target": PoseData(
+            dataset=PoseStore.open(rig.target).dataset, store=rig.target, keypoints=rig.keypoints
+        ),
+    }
+    training = TrainingJob(
+        **data,
+        adaptation=job.method.adaptation,
+        lifter=job.lifter,
+        encoding=job.method.encoding,
+        rays=job.method.rays,
+        detector_noise=job.method.detector_noise,
+        schedule=job.schedule,
+        seed=job.seed,
+        device="cpu",
+    )
+    record = train_lifter(training, folder / "training").result
+    own, off = folder / "training" / CHECKPOINT, folder / "off_rays"
+    trained = load_lifter(own, torch.device("cpu"))
+    answer = trained.answer.model_copy(update={"rays": RaysOff()})
+    save_lifter(off, job.lifter, job.method.encoding, trained.lifter, trained.provenance, answer)
+    lifters: dict[RaysKind, Path] = {"own": own, "off": off}
+    smoothings: dict[SmoothingKind, Smoothing] = {"none": NoSmoothing(), "savgol": SavitzkyGolay()}
+    results = []
+    for rays, lifter in lifters.items():
+        for smooth, smoothing in smoothings.items():
+            prediction = folder / f"lifted_{rays}_{smooth}"
+            options = PredictionOptions(keypoints=rig.keypoints, smoothing=smoothing)
+            predict_store(lifter, rig.target, options, prediction, "cpu")
+            mended = mended_frames(rig.target, prediction)
+            rows = compare(prediction, rig.landmarks, rig.truth, mended)
+            scores = tuple(_score(row) for row in rows)
+            results.append(Scored(rays=rays, smoothing=smooth, scores=scores))
+    return RigLine(
+        digest=job.digest,
+        job=job,
+        results=tuple(results),
+        detector=record.detector,
+        cpu_seconds=time.process_time() - started,
+        git_commit=git_commit(),
+        versions=software_versions(),
+    )
+
+
+def _score(row: Row) -> Score:
+    return Score(
+        camera=row.camera,
+        frames=row.frames,
+        mpjpe_mm=row.lifter[0],
+        pa_mpjpe_mm=row.lifter[1],
+        detector_mpjpe_mm=row.detector[0],
+        detector_pa_mpjpe_mm=row.detector[1],
+    )
+
+
+def read_lines(path: Path) -> tuple[RigLine, ...]:
+    """Read the finished runs; none where there is no file."""
+    if not path.exists():
+        return ()
+    return tuple(RigLine.model_validate_json(text) for text in path.read_text("utf-8").splitlines())
+
+
+def run_missing(wanted: Sequence[RigJob], rig: Rig, work: Path, lines: Path) -> None:
+    """Run what has no line yet, one after the other, and add each line as its run ends."""
+    for job in wanted:
+        finished = read_lines(lines)
+        if any(one.digest == job.digest for one in finished):
+            continue
+        line = run(job, rig, work / job.digest[:16])
+        text = "".join(one.model_dump_json() + "\n" for one in (*finished, line))
+        write_atomically(lines, text)
+        logger.info("%s, seed %d: %.0f s of processor time", job.name, job.seed, line.cpu_seconds)
