@@ -13,7 +13,16 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from poseshift.storage.registry import Registry
-from poseshift.training.lifters import ampose, semgcn, simple_baseline, stgcn, videopose3d
+from poseshift.training.lifters import (
+    ampose,
+    convformer,
+    ktpformer,
+    mixste,
+    semgcn,
+    simple_baseline,
+    stgcn,
+    videopose3d,
+)
 from poseshift.training.lifters.config import CONFIGS, LifterConfig, LifterConfigBase
 from poseshift.training.lifters.lifter import Lifter
 
@@ -46,6 +55,9 @@ register(simple_baseline.SimpleBaselineConfig, simple_baseline.PRESETS)
 register(videopose3d.VideoPose3DConfig, videopose3d.PRESETS)
 register(semgcn.SemGCNConfig, semgcn.PRESETS)
 register(stgcn.STGCNConfig, stgcn.PRESETS)
+register(mixste.MixSTEConfig, mixste.PRESETS)
+register(ktpformer.KTPFormerConfig, ktpformer.PRESETS)
+register(convformer.ConvFormerConfig, convformer.PRESETS)
 
 
 def presets() -> Mapping[str, LifterConfig]:
@@ -118,11 +130,12 @@ def describe(names: Iterable[str] | None = None) -> tuple[LifterDescription, ...
 
 
 def _describe(name: str) -> LifterDescription:
-    lifter = build(preset(name), channels=2).eval()
+    # Costs follow from shapes alone: a long clip through a large network takes no time on the meta device.
+    lifter = build(preset(name), channels=2).eval().to("meta")
     # Fused attention on a CPU is not in torch's table of costs; its plain form is.
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH), counter:
-        lifter(torch.zeros(1, lifter.frames, lifter.joints, lifter.channels))
+        lifter(torch.zeros(1, lifter.frames, lifter.joints, lifter.channels, device="meta"))
     return LifterDescription(
         name=name,
         parameters=sum(parameter.numel() for parameter in lifter.parameters()),

@@ -22,7 +22,8 @@ from poseshift.training.lifters.config import LifterConfigBase
 from poseshift.training.lifters.lifter import Lifter
 
 
-def _odd(width: int) -> int:
+def odd(width: int) -> int:
+    """Return a filter's width; ValueError when no frame is in its middle."""
     if width < 1 or width % 2 == 0:
         raise ValueError(f"a filter of width {width} has no middle frame; choose 1, 3, 5, ...")
     return width
@@ -35,7 +36,7 @@ class VideoPose3DConfig(LifterConfigBase):
     skeleton: str = Field(
         default="human36m_17", description="Joint set of input and output, from geometry.skeleton."
     )
-    filter_widths: tuple[Annotated[int, AfterValidator(_odd)], ...] = Field(
+    filter_widths: tuple[Annotated[int, AfterValidator(odd)], ...] = Field(
         default=(3, 3, 3),
         min_length=1,
         description="Frames that each convolution over time joins: the first that of the input layer, each "
