@@ -21,6 +21,7 @@ from poseshift.flows.commands.options import (
     TrainedLifterName,
 )
 from poseshift.flows.commands.running import run_shown
+from poseshift.flows.experiment.masks import MaskOptions
 from poseshift.flows.experiment.predict import RECORD, PredictionOptions, PredictionOutcome
 from poseshift.flows.predict import predict_once
 from poseshift.storage.store import PoseStore, StoreError
@@ -48,6 +49,13 @@ def predict(
             "body of the lifter's source."
         ),
     ] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with masks of the people, <subject>/<trial>/<camera>/<frame>.png or <camera>.json, "
+            "that poses are moved to fit; docs/rendering.md."
+        ),
+    ] = None,
     smooth: Annotated[SmoothingName, typer.Option(help="Smoothing in time.")] = "savgol",
     keypoints: Keypoints = "ground_truth",
     least_confidence: LeastConfidence = 0.0,
@@ -70,6 +78,7 @@ def predict(
             heights_m=_heights(height or [], tuple(subject) if subject else people),
             smoothing=smoothing_named(smooth),
             formats=tuple(dict.fromkeys(name.strip() for name in formats.split(",") if name.strip())),
+            masks=None if masks is None else MaskOptions(folder=masks),
         )
         with run_shown(prefect=prefect) as run:
             outcome = run(predict_once, lifter, store, options, out, device)

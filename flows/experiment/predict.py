@@ -21,12 +21,13 @@ from pydantic import Field, ValidationError
 from poseshift.flows.experiment.data import StoreInputs
 from poseshift.flows.experiment.evaluate import check_rate
 from poseshift.flows.experiment.fitting import resolve_device
+from poseshift.flows.experiment.masks import MaskOptions, RefinedView, open_masks, refine_views, said_of
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import Selection, read_keypoints
 from poseshift.storage.files import write_atomically
 from poseshift.storage.inspection import TrialIntrinsics, find_intrinsics, intrinsics_told
-from poseshift.storage.model import FrozenModel, is_still
+from poseshift.storage.model import FrozenModel, is_left_out, is_still
 from poseshift.storage.motion_files.motion import Axes, Motion
 from poseshift.storage.motion_files.registry import MOTION_FORMATS, MotionFormat
 from poseshift.storage.names import file_part
@@ -60,6 +61,8 @@ class PredictionOptions(FrozenModel):
     """What is done to the motion in time."""
     formats: tuple[str, ...] = Field(default=("npz",), min_length=1)
     """Names of motion formats."""
+    masks: MaskOptions | None = Field(default=None, exclude_if=is_left_out)
+    """Masks of the people that poses are moved to fit; None for the lifter's answers as they are."""
 
 
 class PredictionInputs(FrozenModel):
@@ -73,6 +76,8 @@ class PredictionInputs(FrozenModel):
     """The keypoints' store."""
     options: PredictionOptions
     """What was asked for."""
+    masks_sha256: str | None = Field(default=None, exclude_if=is_left_out)
+    """Digest of the masks' files, where there are any."""
 
 
 class MotionRecord(FrozenModel):
@@ -133,6 +138,8 @@ class PredictionRecord(FrozenModel):
     """What is assumed about scale, floor, up, smoothing and errors."""
     motions: tuple[MotionRecord, ...]
     """What was written."""
+    refined: tuple[RefinedView, ...] = Field(default=(), exclude_if=is_still(()))
+    """What masks did to each view, where they were given."""
     device: str
     """Where the lifter ran."""
     git_commit: str | None
@@ -172,7 +179,7 @@ def predict_store(
     FileExistsError
         The folder holds something else.
     FileNotFoundError, ValueError
-        There is no lifter, or nothing that is selected, or an option does not fit the data.
+        There is no lifter, or nothing that is selected, or an option or a mask does not fit the data.
     ModuleNotFoundError
         A format needs a library that is not installed.
     """
@@ -183,6 +190,7 @@ def predict_store(
     place = lifter_folder(lifter)
     trained = load_lifter(place, on)
     store = PoseStore.open(location)
+    masks = None if options.masks is None else open_masks(options.masks)
     inputs = PredictionInputs(
         weights_sha256=digest_file(place / WEIGHTS_FILE, place).sha256,
         description_sha256=digest_file(place / DESCRIPTION_FILE, place).sha256,
@@ -193,6 +201,7 @@ def predict_store(
             least_confidence=options.least_confidence,
         ),
         options=options,
+        masks_sha256=None if masks is None else masks.digest(),
     )
     there = _found(folder, inputs)
     if there is not None:
@@ -211,8 +220,13 @@ def predict_store(
         check_rate(trained, poses, lifter)
     maker = Maker(skeleton(poses.skeleton), options.smoothing, options.heights_m)
     report_progress(Step("lift", 0, 1))
-    made = tuple(maker.make(lift_views(trained, poses)))
+    views = lift_views(trained, poses)
+    refined: tuple[RefinedView, ...] = ()
     report_progress(Step("lift", 1, 1))
+    if masks is not None and options.masks is not None:
+        settings = options.masks.refinement
+        views, refined = refine_views(store, views, masks, settings, skeleton(poses.skeleton))
+    made = tuple(maker.make(views))
     names = _file_names([one.motion for one in made])
     lifted = {one.motion.key.path for one in made}
     intrinsics = tuple(one for one in find_intrinsics(store) if one.trial in lifted)
@@ -223,11 +237,15 @@ def predict_store(
         inputs=inputs,
         intrinsics=intrinsics,
         skeleton=poses.skeleton,
-        assumptions=_assumptions(made, options, intrinsics),
+        assumptions=(
+            *_assumptions(made, options, intrinsics),
+            *(() if masks is None else (said_of(masks, refined),)),
+        ),
         motions=tuple(_recorded(one, name, formats) for one, name in zip(made, names, strict=True)),
         device=str(on),
         git_commit=git_commit(),
         versions=software_versions(),
+        refined=refined,
     )
     _write(folder, record, made, names, formats)
     return PredictionOutcome(record, reused=False)
