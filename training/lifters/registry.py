@@ -16,6 +16,7 @@ from poseshift.storage.registry import Registry
 from poseshift.training.lifters import (
     ampose,
     convformer,
+    gla_gcn,
     ktpformer,
     mixste,
     semgcn,
@@ -58,6 +59,7 @@ register(stgcn.STGCNConfig, stgcn.PRESETS)
 register(mixste.MixSTEConfig, mixste.PRESETS)
 register(ktpformer.KTPFormerConfig, ktpformer.PRESETS)
 register(convformer.ConvFormerConfig, convformer.PRESETS)
+register(gla_gcn.GLAGCNConfig, gla_gcn.PRESETS)
 
 
 def presets() -> Mapping[str, LifterConfig]:
