@@ -104,6 +104,20 @@ class Lifter(nn.Module, ABC):
             frames = frames[self.frames // 2, None]
         return (Answered(self(keypoints), frames.expand(len(keypoints), -1)),)
 
+    def both(self, keypoints: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
+        """Lift clips, and their mirror images; what depends on the clip is decided by the clips alone.
+
+        Parameters
+        ----------
+        keypoints, mirrored : Tensor of shape (batch, frames, joints, channels)
+            Encoded.
+
+        Returns
+        -------
+        The output of :meth:`forward` for each.
+        """
+        return self(keypoints), self(mirrored)
+
     def _check(self, keypoints: Tensor) -> None:
         expected = (self.frames, self.joints, self.channels)
         if keypoints.ndim != 4 or tuple(keypoints.shape[1:]) != expected:

@@ -19,6 +19,7 @@ from poseshift.training.lifters import (
     gla_gcn,
     ktpformer,
     mixste,
+    pruned,
     semgcn,
     simple_baseline,
     stgcn,
@@ -60,6 +61,7 @@ register(mixste.MixSTEConfig, mixste.PRESETS)
 register(ktpformer.KTPFormerConfig, ktpformer.PRESETS)
 register(convformer.ConvFormerConfig, convformer.PRESETS)
 register(gla_gcn.GLAGCNConfig, gla_gcn.PRESETS)
+register(pruned.PrunedConfig, pruned.PRESETS)
 
 
 def presets() -> Mapping[str, LifterConfig]:
@@ -133,10 +135,10 @@ def describe(names: Iterable[str] | None = None) -> tuple[LifterDescription, ...
 
 def _describe(name: str) -> LifterDescription:
     # Costs follow from shapes alone: a long clip through a large network takes no time on the meta device.
-    lifter = build(preset(name), channels=2).eval().to("meta")
+    lifter = build(preset(name), channels=2).eval().requires_grad_(False).to("meta")
     # Fused attention on a CPU is not in torch's table of costs; its plain form is.
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH), counter:
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH), counter:
         lifter(torch.zeros(1, lifter.frames, lifter.joints, lifter.channels, device="meta"))
     return LifterDescription(
         name=name,
