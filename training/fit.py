@@ -138,6 +138,7 @@ def fit(
         losses=0 if beside is None else 1,
     )
     wrapped, optimizer = fabric.setup(lifter, optimizer)
+    wrapped.mark_forward_method("answered")
     model = cast(Lifter, wrapped)  # it answers to the lifter's attributes, too
 
     rows = RowOrder(len(source), schedule.batch_size, derive_seed(seed, 0), source.device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from poseshift.geometry.skeleton import skeleton as skeleton_named
 from poseshift.training.answer import AS_IT_IS, Rays, on_rays
 from poseshift.training.batches import Batch
 from poseshift.training.encoding import Encoded, Encoding
-from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.lifters.lifter import Answered, Lifter
 from poseshift.training.losses import Loss
 
 
@@ -37,7 +39,8 @@ def batch_loss(
         With ``in_loss``, the loss is the mean of the output's and of the pose's on its rays.
     """
     encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator)
-    return _loss(lifter(encoded.inputs), lifter, encoding, encoded, batch, loss_of, rays)
+    answers = lifter.answered(encoded.inputs)
+    return _sum_of_losses(answers, lifter, encoding, encoded, batch, loss_of, rays)
 
 
 def mixed_loss(
@@ -65,13 +68,27 @@ def mixed_loss(
     """
     encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator)
     others = encoding.encode(unlabelled.keypoints_px, unlabelled.intrinsics)
-    predictions = lifter(torch.cat([encoded.inputs, others.inputs]))
-    labelled = _loss(predictions[: len(batch)], lifter, encoding, encoded, batch, loss_of, rays)
-    return labelled, encoding.from_target_frame(predictions[len(batch) :], others)
+    answers = lifter.answered(torch.cat([encoded.inputs, others.inputs]))
+    known = [Answered(one.positions[: len(batch)], one.frames[: len(batch)]) for one in answers]
+    labelled = _sum_of_losses(known, lifter, encoding, encoded, batch, loss_of, rays)
+    return labelled, encoding.from_target_frame(answers[0].positions[len(batch) :], others)
+
+
+def _sum_of_losses(
+    answers: Iterable[Answered],
+    lifter: Lifter,
+    encoding: Encoding,
+    encoded: Encoded,
+    batch: Batch,
+    loss_of: Loss,
+    rays: Rays,
+) -> Tensor:
+    losses = [_loss(one, lifter, encoding, encoded, batch, loss_of, rays) for one in answers]
+    return torch.stack(losses).sum() if len(losses) > 1 else losses[0]
 
 
 def _loss(
-    prediction: Tensor,
+    answer: Answered,
     lifter: Lifter,
     encoding: Encoding,
     encoded: Encoded,
@@ -81,14 +98,13 @@ def _loss(
 ) -> Tensor:
     """Measure the loss of a lifter's output for a labelled batch."""
     joint_set = skeleton_named(lifter.skeleton)
-    answered = slice(None)
-    if lifter.output == "centre":
-        answered = slice(lifter.frames // 2, lifter.frames // 2 + 1)
-    target = batch.root_relative(joint_set)[:, answered]
+    prediction, frames = answer
+    clip = torch.arange(len(batch), device=frames.device)[:, None]
+    target = batch.root_relative(joint_set)[clip, frames]
     if not rays.in_loss:
         return loss_of(prediction, encoding.to_target_frame(target, encoded))
     relative = encoding.from_target_frame(prediction, encoded)
-    keypoints = batch.keypoints_px[:, answered]
+    keypoints = batch.keypoints_px[clip, frames]
     placed = on_rays(rays, relative, keypoints, batch.intrinsics, joint_set.root)
     # On the rays alone the output across the image, and with it its size, would be anybody's guess.
     return (loss_of(relative, target) + loss_of(placed, target)) / 2

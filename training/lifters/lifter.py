@@ -8,7 +8,7 @@ is named once in :mod:`poseshift.training.lifters.registry`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,21 @@ from poseshift.geometry.skeleton import skeleton as skeleton_named
 
 Output = Literal["all", "centre"]
 """Which frames of a clip a lifter answers for: every one, or the one in the middle."""
+
+
+class Answered(NamedTuple):
+    """What a lifter is measured by while it is trained.
+
+    Attributes
+    ----------
+    positions : Tensor of shape (batch, n, joints, 3)
+        Metres, relative to the root in the encoding's axes.
+    frames : Tensor of shape (batch, n)
+        Which frames of each clip these are, int64.
+    """
+
+    positions: Tensor
+    frames: Tensor
 
 
 class Lifter(nn.Module, ABC):
@@ -68,6 +83,42 @@ class Lifter(nn.Module, ABC):
         ValueError
             When the clip's shape is not the one that this lifter was built for.
         """
+        self._check(keypoints)
+        return self.lift(keypoints) * self.get_buffer("not_root")
+
+    def answered(self, keypoints: Tensor) -> tuple[Answered, ...]:
+        """Lift a batch of clips for training; the losses of all that is returned are summed.
+
+        Parameters
+        ----------
+        keypoints : Tensor of shape (batch, frames, joints, channels)
+            Encoded.
+
+        Returns
+        -------
+        The output of :meth:`forward` with the frames that it is for, first of all. A lifter that learns from
+        more than it answers, or that chooses frames by itself, says so here.
+        """
+        frames = torch.arange(self.frames, device=keypoints.device)
+        if self.output == "centre":
+            frames = frames[self.frames // 2, None]
+        return (Answered(self(keypoints), frames.expand(len(keypoints), -1)),)
+
+    def both(self, keypoints: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
+        """Lift clips, and their mirror images; what depends on the clip is decided by the clips alone.
+
+        Parameters
+        ----------
+        keypoints, mirrored : Tensor of shape (batch, frames, joints, channels)
+            Encoded.
+
+        Returns
+        -------
+        The output of :meth:`forward` for each.
+        """
+        return self(keypoints), self(mirrored)
+
+    def _check(self, keypoints: Tensor) -> None:
         expected = (self.frames, self.joints, self.channels)
         if keypoints.ndim != 4 or tuple(keypoints.shape[1:]) != expected:
             wanted = f"(batch, {self.frames}, {self.joints}, {self.channels})"
@@ -76,4 +127,3 @@ class Lifter(nn.Module, ABC):
                 f"{tuple(keypoints.shape)}; take the clip length from `lifter.frames` and the channels from "
                 "the encoding that it was trained with"
             )
-        return self.lift(keypoints) * self.get_buffer("not_root")

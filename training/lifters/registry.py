@@ -16,8 +16,10 @@ from poseshift.storage.registry import Registry
 from poseshift.training.lifters import (
     ampose,
     convformer,
+    gla_gcn,
     ktpformer,
     mixste,
+    pruned,
     semgcn,
     simple_baseline,
     stgcn,
@@ -58,6 +60,8 @@ register(stgcn.STGCNConfig, stgcn.PRESETS)
 register(mixste.MixSTEConfig, mixste.PRESETS)
 register(ktpformer.KTPFormerConfig, ktpformer.PRESETS)
 register(convformer.ConvFormerConfig, convformer.PRESETS)
+register(gla_gcn.GLAGCNConfig, gla_gcn.PRESETS)
+register(pruned.PrunedConfig, pruned.PRESETS)
 
 
 def presets() -> Mapping[str, LifterConfig]:
@@ -131,10 +135,10 @@ def describe(names: Iterable[str] | None = None) -> tuple[LifterDescription, ...
 
 def _describe(name: str) -> LifterDescription:
     # Costs follow from shapes alone: a long clip through a large network takes no time on the meta device.
-    lifter = build(preset(name), channels=2).eval().to("meta")
+    lifter = build(preset(name), channels=2).eval().requires_grad_(False).to("meta")
     # Fused attention on a CPU is not in torch's table of costs; its plain form is.
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH), counter:
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH), counter:
         lifter(torch.zeros(1, lifter.frames, lifter.joints, lifter.channels, device="meta"))
     return LifterDescription(
         name=name,
