@@ -114,6 +114,11 @@ def _signed(values: Sequence[float]) -> str:
     return text if np.mean(values) < 0 else f"+{text}"
 
 
+def document_tables(lines: Sequence[RigLine]) -> str:
+    """All that docs/domains.md shows of the lines."""
+    return "\n\n".join((detector_line(lines), methods_table(lines), differences_table(lines)))
+
+
 def detector_line(lines: Sequence[RigLine]) -> str:
     """Say what the detector's own 3D errs on the same frames."""
     one = result(lines[0], "own", "none")
