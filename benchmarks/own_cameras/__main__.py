@@ -7,8 +7,8 @@
 ``make`` writes COCO results and aniposelib's calibration, adds them by ``poseshift domain add``, and prepares
 what lifters learn from: the motion of the other people, as free motion and as a restaged Human3.6M. ``run``
 trains, lifts, scores by the 3D that was withheld, and adds a line for each run to ``runs.jsonl`` beside this
-file; it goes on where it was interrupted. ``table`` makes the table of docs/domains.md of these lines and puts
-it between its marks, or prints it.
+file; it goes on where it was interrupted. ``table`` makes the table of docs/domains.md of these lines and
+puts it between its marks, or prints it.
 """
 
 from __future__ import annotations

@@ -178,10 +178,20 @@ def test_mmpose_needs_no_permission(poseshift, prepared: Recipe, tmp_path: Path)
     )
 
 
-def test_poseaug_is_exported(poseshift, prepared: Recipe, tmp_path: Path) -> None:
-    exported = poseshift("export", "poseaug", prepared.test.data.store, tmp_path / "test_3dhp.npz")
+def test_poseaug_out_and_in_again(poseshift, prepared: Recipe, tmp_path: Path) -> None:
+    file = tmp_path / "test_3dhp.npz"
+    exported = poseshift("export", "poseaug", prepared.test.data.store, file)
     assert exported.exit_code == 0, exported.stderr
-    assert import_test(tmp_path / "test_3dhp.npz").positions.shape[1:] == (16, 3)
+    rows = import_test(file).positions
+    assert rows.shape[1:] == (16, 3)
+    imported = poseshift("import", "poseaug", file, tmp_path / "store")
+    assert imported.exit_code == 0, imported.stderr
+    new = read_camera_poses(PoseStore.open(tmp_path / "store"))
+    assert (new.skeleton, len(new)) == ("poseaug_16", len(rows))
+    old = read_camera_poses(PoseStore.open(prepared.test.data.store), Selection(positions="universal"))
+    known = mapping(old.skeleton, "poseaug_16").apply(old.positions_camera).reshape(len(old), -1)
+    apart = np.abs(new.positions_camera.reshape(len(new), -1)[:, None] - known).max(axis=-1).min(axis=1)
+    assert apart.max() < 5e-3, "places, which the file does not hold, are found again"
 
 
 class Attack:
