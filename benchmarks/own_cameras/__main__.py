@@ -18,12 +18,10 @@ import logging
 from pathlib import Path
 
 from benchmarks.own_cameras.domain import Stores, make
-from benchmarks.own_cameras.runs import read_lines, run_missing
+from benchmarks.own_cameras.runs import LINES, read_lines, run_missing
 from benchmarks.own_cameras.tables import table
 
 from poseshift.flows.benchmark.tables import replace_section
-
-LINES = Path(__file__).with_name("runs.jsonl")
 
 
 def main() -> None:

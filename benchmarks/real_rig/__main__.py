@@ -19,13 +19,11 @@ import argparse
 import logging
 from pathlib import Path
 
-from benchmarks.real_rig.runs import VARIANTS, Rig, jobs, read_lines, run_missing
+from benchmarks.real_rig.runs import LINES, VARIANTS, Rig, jobs, read_lines, run_missing
 from benchmarks.real_rig.scoring import compare, mended_frames, show
 from benchmarks.real_rig.tables import document_tables
 
 from poseshift.flows.benchmark.tables import replace_section
-
-LINES = Path(__file__).with_name("runs.jsonl")
 
 
 def main() -> None:

@@ -5,7 +5,8 @@ Root-relative height-normalised 3D in metres and 2D normalised by the image widt
 from SPIN's (Kolotouros et al., ICCV 2019).
 
 The file names neither camera nor place. True keypoints of a known camera tell both: the root is where the
-pose projects onto its keypoints, and before a camera that did not take the picture it does not.
+pose projects onto its keypoints, and before a camera that did not take the picture it does not. Poses are of
+one height for all people, so a place is that of a person of this height, nearer or farther than the true one.
 """
 
 from __future__ import annotations

@@ -188,10 +188,13 @@ def test_poseaug_out_and_in_again(poseshift, prepared: Recipe, tmp_path: Path) -
     assert imported.exit_code == 0, imported.stderr
     new = read_camera_poses(PoseStore.open(tmp_path / "store"))
     assert (new.skeleton, len(new)) == ("poseaug_16", len(rows))
-    old = read_camera_poses(PoseStore.open(prepared.test.data.store), Selection(positions="universal"))
-    known = mapping(old.skeleton, "poseaug_16").apply(old.positions_camera).reshape(len(old), -1)
-    apart = np.abs(new.positions_camera.reshape(len(new), -1)[:, None] - known).max(axis=-1).min(axis=1)
-    assert apart.max() < 5e-3, "places, which the file does not hold, are found again"
+    np.testing.assert_allclose(new.positions_camera - new.positions_camera[:, :1], rows[new.frame], atol=1e-5)
+    seen = project(new.positions_camera, new.intrinsics[new.camera])
+    assert np.abs(seen - new.keypoints_px).max() < 0.5, "placed where they are seen"
+    old = read_camera_poses(PoseStore.open(prepared.test.data.store))
+    known = mapping(old.skeleton, "poseaug_16").apply(old.keypoints_px).reshape(len(old), -1)
+    apart = np.abs(new.keypoints_px.reshape(len(new), -1)[:, None] - known).max(axis=-1).min(axis=1)
+    assert apart.max() < 0.01, "cameras, which the file does not name, are found again"
 
 
 class Attack:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.own_cameras.runs import LINES, read_lines
 from benchmarks.own_cameras.scene import (
     CONFIDENCE,
     DROPPED,
@@ -17,6 +18,7 @@ from benchmarks.own_cameras.scene import (
     telephones,
     write_clip,
 )
+from benchmarks.own_cameras.tables import table
 
 from poseshift.geometry.camera import Camera
 from poseshift.geometry.detectors import COCO_17
@@ -62,16 +64,20 @@ def test_keypoints_have_the_errors_that_are_said(clip: Clip, cameras: tuple[Came
         for number, camera in enumerate(cameras):
             (view,) = read_keypoints(clip.keypoints[camera.name], "tracked")
             assert view.skeleton == "coco_17"
-            for name, world in ((name, truth[name]) for name in ("person-7", "person-12")):
-                track = view.tracks[name.removeprefix("person-")]
-                inside = truth[f"{name}_inside"][number]
+            assert {one.person for one in view.tracks} == {"7", "12"}
+            for one in view.tracks:
+                name, track = f"person-{one.person}", one.keypoints
                 there = track[..., 2] > 0
-                apart.append((track[..., :2] - seen(coco_joints(world), camera))[there])
-                found.append(there[inside])
-                assert set(np.unique(track[..., 2])) <= {0.0, np.float32(CONFIDENCE)}
-                assert not there[:, 0].all()
+                apart.append((track[..., :2] - seen(coco_joints(truth[name]), camera))[there])
+                found.append(there[truth[f"{name}_inside"][number]])
+                assert set(np.unique(track[..., 2])) == {0.0, np.float32(CONFIDENCE)}
     assert np.concatenate(apart).std() == pytest.approx(NOISE_PX, rel=0.05)
     assert 1 - np.concatenate(found).mean() == pytest.approx(DROPPED, abs=0.015)
+
+
+def test_documents_show_the_recorded_runs() -> None:
+    text = (Path(__file__).parents[2] / "docs/domains.md").read_text(encoding="utf-8")
+    assert table(read_lines(LINES)) in text, "run: python -m benchmarks.own_cameras table --document"
 
 
 def test_cameras_are_those_of_the_calibration(cameras: tuple[Camera, ...], tmp_path: Path) -> None:
