@@ -1,8 +1,6 @@
-"""What a method is made of, in words: for tables, pages and commands."""
+"""A method's :class:`poseshift.adaptation.parts.Parts`, from its settings."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 from poseshift.adaptation.config import (
     Adaptation,
@@ -10,6 +8,7 @@ from poseshift.adaptation.config import (
     SelfTrainingAdaptation,
     alignment_of,
 )
+from poseshift.adaptation.parts import Labels, Parts
 from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,
     FoundViewpoint,
@@ -21,40 +20,8 @@ from poseshift.adaptation.viewpoint import (
 )
 from poseshift.augmentation.conditional_generator import ConditionalGeneratorConfig
 from poseshift.augmentation.detector_noise import NO_NOISE, DetectorNoise, NoiseFitted, NoiseFixed
-from poseshift.storage.model import FrozenModel
 from poseshift.training.answer import Rays, RaysBlend
 from poseshift.training.encoding import EncodingName
-
-Labels = Literal["source", "target", "source_in_target"]
-"""Whose 3D is learned: the source's; or, as references and not competitors, the target's own, or that of the
-source's people in front of the target's cameras, which only restaged motion has."""
-
-
-class Parts(FrozenModel):
-    """What a method is made of, in words, for tables and pages."""
-
-    encoding: str
-    """How pixels become the network's input."""
-    placement: str
-    """Where the poses stand."""
-    viewpoint: str
-    """How they are turned before."""
-    augmentation: str
-    """How bodies and headings are changed."""
-    rays: str
-    """Whether answers are put on the rays of their keypoints."""
-    noise: str = "off"
-    """A detector's errors on the labelled keypoints."""
-    tuning: str = "none"
-    """What is learned from target keypoints alone, and whether it uses the extrinsics of their cameras."""
-
-    def __str__(self) -> str:
-        tuned = "" if self.tuning == "none" else f", tuned in the {self.tuning}"
-        noisy = "" if self.noise == "off" else f", detector noise {self.noise}"
-        return (
-            f"encoding {self.encoding}, placement {self.placement}, viewpoint {self.viewpoint}, "
-            f"augmentation {self.augmentation}, rays {self.rays}{noisy}{tuned}"
-        )
 
 
 def parts_of(

@@ -22,7 +22,8 @@ from poseshift.adaptation.config import (
     looks_at_target,
 )
 from poseshift.adaptation.global_position import Copied, GlobalPositionConfig
-from poseshift.adaptation.method_parts import Labels, Parts, parts_of
+from poseshift.adaptation.method_parts import parts_of
+from poseshift.adaptation.parts import Labels, Parts
 from poseshift.adaptation.poseda_config import PoseDAConfig, poseaug
 from poseshift.adaptation.tuning_config import TargetTuning
 from poseshift.adaptation.viewpoint import (

@@ -48,7 +48,7 @@ def commands_page() -> str:
 def _subcommands(group: Any, context: Any, heading: str) -> Iterator[str]:
     """Write the commands of a group, and those of the groups inside it."""
     for name in group.list_commands(context):
-        command = group.get_command(context, name)
+        command = group.resolve_command(context, [name])[1]
         with command.make_context(name, [], parent=context, resilient_parsing=True) as inner:
             yield from (f"{heading} {inner.command_path}", "", *_paragraphs(command.help), "")
             yield from ("```", f"{inner.command_path} {' '.join(command.collect_usage_pieces(inner))}", "```")

@@ -9,75 +9,35 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
-from importlib.metadata import version as installed_version
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from poseshift.flows.runtime.guest import keep_loopback_from_proxies
+from poseshift.flows.commands.answer import one_answer
+from poseshift.flows.commands.listed import COMMANDS
 from poseshift.flows.runtime.json_lines import in_json_lines
+from poseshift.flows.runtime.loopback import keep_loopback_from_proxies
 from poseshift.flows.runtime.patience import wait_for_server
-
-_MODULES: Mapping[str, str] = MappingProxyType(
-    {
-        "demo": "learning",
-        "restage": "data",
-        "prepare": "data",
-        "inspect": "stores",
-        "verify": "stores",
-        "history": "stores",
-        "diff": "upkeep",
-        "tag": "upkeep",
-        "du": "upkeep",
-        "expire": "upkeep",
-        "run": "learning",
-        "runs": "runs",
-        "compare": "comparison",
-        "train": "learning",
-        "adapt": "learning",
-        "augment": "augmentation",
-        "evaluate": "learning",
-        "predict": "prediction",
-        "view": "motions",
-        "domain": "own_domain",
-        "gap": "domains",
-        "models": "models",
-        "licence": "licence",
-        "reproduce": "reproduction",
-        "reproduce-paper": "papers",
-        "watch": "watching",
-        "serve": "serving",
-        "doctor": "doctor",
-        "benchmark": "benchmarks",
-        "import": "exchange",
-        "export": "exchange",
-    }
-)
-"""Commands in the order of the help text, and the module of :mod:`poseshift.flows.commands` that has each."""
 
 
 class CommandsOnDemand(TyperGroup):
     """A group that imports a command's module when that command is asked for."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Names of all commands, nothing imported."""
-        del ctx
-        return list(_MODULES)
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for one in COMMANDS.values():
+            self.add_command(TyperCommand(one.name, help=one.help))
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Import the module that has the command; None when there is no such command."""
-        if cmd_name not in _MODULES:
-            return None
-        # Prefect says on import that it cannot make its folder; who runs a flow is told what to do about it.
-        warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory")
-        module = import_module(f"poseshift.flows.commands.{_MODULES[cmd_name]}")
-        return typer.main.get_group(module.app).get_command(ctx, cmd_name)
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the command that is called, and put the real one for the line of the list."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, None if listed is None else load_command(listed.name), rest
 
     def main(
         self,
@@ -92,35 +52,11 @@ class CommandsOnDemand(TyperGroup):
         del (
             standalone_mode
         )  # errors are told here and not by typer, which frames them to the terminal's width
-        from poseshift.flows.commands.console import (  # imports rich and pydantic
-            error_code,
-            message_of,
-            one_answer,
-            tell_error,
-        )
-
         keep_loopback_from_proxies()
         wait_for_server()
         given = [_home_written_out(one) for one in (sys.argv[1:] if args is None else args)]
-        with one_answer(in_json="--json" in given):
-            try:
-                sys.exit(self._status(given, prog_name, complete_var, windows_expand_args, **extra))
-            except typer.Abort:
-                tell_error("stopped", "stopped")
-                sys.exit(1)
-            except TyperException as error:
-                usage = getattr(error, "ctx", None)
-                hint = f"\n{usage.get_usage()}\nTry: {usage.command_path} --help" if usage else ""
-                tell_error(f"{error.format_message()}{hint}", "usage")
-                sys.exit(error.exit_code)
-            except OSError as error:
-                if error.filename is None:
-                    raise
-                tell_error(message_of(error), error_code(error))
-                sys.exit(1)
-            except Exception as error:
-                tell_error(f"{type(error).__name__}: {error}", "unexpected")
-                raise
+        with one_answer(in_json="--json" in given), _errors_told():
+            sys.exit(self._status(given, prog_name, complete_var, windows_expand_args, **extra))
 
     def _status(
         self,
@@ -133,6 +69,41 @@ class CommandsOnDemand(TyperGroup):
         """Run a command by typer's own means, which raise what goes wrong; return the exit status."""
         code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         return code if isinstance(code, int) else 0
+
+
+def load_command(name: str) -> Any:
+    """Import the module that has a command, and return the command."""
+    # Prefect says on import that it cannot make its folder; who runs a flow is told what to do about it.
+    warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory")
+    module = import_module(f"poseshift.flows.commands.{COMMANDS[name].module}")
+    return typer.main.get_group(module.app).commands[name]
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    """Tell what goes wrong inside the block as the program tells errors, and leave."""
+    try:
+        yield
+    except Exception as error:
+        from poseshift.flows.commands.console import error_code, message_of, tell_error  # import pydantic
+
+        match error:
+            case typer.Abort():
+                tell_error("stopped", "stopped")
+                sys.exit(1)
+            case TyperException():
+                usage = getattr(error, "ctx", None)
+                hint = f"\n{usage.get_usage()}\nTry: {usage.command_path} --help" if usage else ""
+                tell_error(f"{error.format_message()}{hint}", "usage")
+                sys.exit(error.exit_code)
+            case OSError() if error.filename is not None:
+                tell_error(message_of(error), error_code(error))
+                sys.exit(1)
+            case OSError():
+                raise
+            case _:
+                tell_error(f"{type(error).__name__}: {error}", "unexpected")
+                raise
 
 
 app = typer.Typer(
@@ -158,6 +129,8 @@ def _home_written_out(argument: str) -> str:
 
 def _print_version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version as installed_version  # takes longer than all of typer
+
         typer.echo(f"poseshift {installed_version('poseshift')}")
         raise typer.Exit
 

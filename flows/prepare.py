@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -24,10 +25,11 @@ from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.flows.runtime.retries import is_passing, patient_task
 from poseshift.preprocessing import quality
 from poseshift.preprocessing.datasets import RawTree, ReaderOptions, planners
+from poseshift.preprocessing.digesting import Progress, digest_all, digest_here
 from poseshift.preprocessing.errors import NotUnpackedError
 from poseshift.preprocessing.failures import Failure
 from poseshift.preprocessing.foreseen import Foreseen, foresee
-from poseshift.preprocessing.ingest import IngestPolicy, IngestReport, Progress, digest_all, ingest
+from poseshift.preprocessing.ingest import IngestPolicy, IngestReport, ingest, update
 from poseshift.preprocessing.raw import RawPlan
 from poseshift.preprocessing.unread import IncompleteReleaseError, told
 from poseshift.storage.location import Location
@@ -155,8 +157,13 @@ def prepare_store(
     store = _open_or_create(request.store, plan)
     policy = IngestPolicy(on_failure=request.on_failure, on_vanished=request.on_vanished)
     started = perf_counter()
-    with dask_client(request.dask) as client:
-        report = ingest(plan, store, client, policy, on_progress)
+    if request.dask is None:
+        report = update(
+            plan, store, digest_here(plan, on_progress), partial(dask_client, None), policy, on_progress
+        )
+    else:
+        with dask_client(request.dask) as client:
+            report = ingest(plan, store, client, policy, on_progress)
     for trial in report.vanished:
         if trial not in report.pruned:
             logger.warning("No longer in the raw tree, kept: %s (--prune of prepare removes it)", trial)
@@ -198,6 +205,8 @@ def plan_store(
     if store is not None:
         _require_same_origin(store, plan)
     policy = IngestPolicy(on_failure=request.on_failure, on_vanished=request.on_vanished)
+    if request.dask is None:
+        return foresee(plan, request.store, store, digest_here(plan, on_progress), policy)
     with dask_client(request.dask) as client:
         return foresee(plan, request.store, store, digest_all(plan, client, on_progress), policy)
 

@@ -92,7 +92,7 @@ def foresee(
         The store; None when there is none yet.
     offered : iterable of DigestedTrial or Failure
         The plan's trials with the digests of their files, taken up as they are made; see
-        :func:`poseshift.preprocessing.ingest.digest_all`.
+        :mod:`poseshift.preprocessing.digesting`.
     policy : IngestPolicy
         What is to be done about bad files and vanished trials.
     """

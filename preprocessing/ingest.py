@@ -8,27 +8,25 @@ A repeated run digests the raw files and rewrites only what changed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Literal
-
-from distributed import Client, as_completed
+from typing import TYPE_CHECKING, Literal
 
 from poseshift.geometry.skeleton import skeleton
 from poseshift.preprocessing.changes import (
-    DIGEST_COST_PER_BATCH,
     DigestedTrial,
     Rate,
     batches,
-    digest_batch,
-    digest_cost,
     digest_sources,
     reader_options,
     sorted_out,
     why_read,
 )
+from poseshift.preprocessing.digesting import Progress, digest_all
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.failures import Failure
 from poseshift.preprocessing.quality import assess
@@ -37,6 +35,9 @@ from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
 from poseshift.storage.transaction import Fork
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 logger = logging.getLogger(__name__)
 
@@ -61,15 +62,6 @@ class IngestPolicy:
 
 
 DEFAULT_POLICY = IngestPolicy()
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a stage of the ingest is, counted in trials."""
-
-    stage: Literal["digest", "read"]
-    done: int
-    total: int
 
 
 class UnreadPart(FrozenModel):
@@ -152,8 +144,30 @@ def ingest(
     ------
     StoreLockedError : another run is writing to the store.
     """
+    return update(
+        plan, store, digest_all(plan, client, on_progress), partial(nullcontext, client), policy, on_progress
+    )
+
+
+def update(
+    plan: RawPlan,
+    store: PoseStore,
+    digests: Iterable[DigestedTrial | Failure],
+    connect: Callable[[], AbstractContextManager[Client]],
+    policy: IngestPolicy = DEFAULT_POLICY,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> IngestReport:
+    """Bring a store up to date with a raw tree whose files are digested; see :func:`ingest`.
+
+    Parameters
+    ----------
+    digests : iterable
+        Of :mod:`poseshift.preprocessing.digesting`.
+    connect : callable
+        Gives a Dask client for the length of a block; called only where something is to be read.
+    """
     options = reader_options(plan)
-    digested, failures = sorted_out(plan, digest_all(plan, client, on_progress))
+    digested, failures = sorted_out(plan, digests)
     stored = store.catalogue()
     changed = [trial for trial in digested if why_read(trial, options, stored) is not None]
     offered = {trial.key for trial in plan.trials}
@@ -163,7 +177,8 @@ def ingest(
     quality: list[TrialQuality] = []
     committed = False
     if _may_commit(failures, policy) and (changed or pruned):
-        with store.transaction(_message(plan, len(changed), len(pruned))) as transaction:
+        message = _message(plan, len(changed), len(pruned))
+        with connect() as client, store.transaction(message) as transaction:
             forks, started = [], perf_counter()
             for fork, outcomes in _write_all(changed, plan, options, transaction.fork, client, on_progress):
                 forks.append(fork)
@@ -206,21 +221,6 @@ def _message(plan: RawPlan, changed: int, pruned: int) -> str:
     return f"prepare {plan.dataset}: {changed} trials read{removed}"
 
 
-def digest_all(
-    plan: RawPlan, client: Client, on_progress: Callable[[Progress], None]
-) -> Iterator[DigestedTrial | Failure]:
-    """Digest the raw files of all trials on the workers; what cannot be read is a failure."""
-    futures = [
-        client.submit(digest_batch, batch, plan.root, pure=False)
-        for batch in batches(plan.trials, digest_cost, DIGEST_COST_PER_BATCH)
-    ]
-    done = 0
-    for _, outcomes in as_completed(futures, loop=client.loop, with_results=True):
-        yield from outcomes
-        done += len(outcomes)
-        on_progress(Progress("digest", done, len(plan.trials)))
-
-
 def _write_all(
     changed: Sequence[DigestedTrial],
     plan: RawPlan,
@@ -229,6 +229,8 @@ def _write_all(
     client: Client,
     on_progress: Callable[[Progress], None],
 ) -> Iterator[tuple[Fork, tuple[_Outcome, ...]]]:
+    from distributed import as_completed
+
     divided = list(batches(changed, lambda trial: len(trial.planned.sources), FILES_PER_BATCH))
     futures = [
         client.submit(_write_batch, new_fork(), batch, plan.root, options, pure=False) for batch in divided

@@ -2,17 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    GetJsonSchemaHandler,
+)
+
+if TYPE_CHECKING:
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
 
 
 class FrozenModel(BaseModel):
-    """An immutable model without unknown fields; the docstring under a field is its description."""
+    """An immutable model without unknown fields; the docstring under a field is its description.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    Descriptions are read when a JSON schema is asked for, and not by pydantic's ``use_attribute_docstrings``,
+    which parses the source of every model when it is imported: a second of the start of most commands.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return pydantic's schema with the descriptions of fields."""
+        schema = handler(core_schema)
+        fields = handler.resolve_ref_schema(schema).get("properties", {})
+        for name, text in _texts_below_fields(cls).items():
+            if name in fields:
+                fields[name].setdefault("description", text)
+        return schema
+
+
+@cache
+def _texts_below_fields(model: type[BaseModel]) -> Mapping[str, str]:
+    """Find the docstrings below the fields of a model, those that it inherits included."""
+    texts: dict[str, str] = {}
+    for one in reversed(model.__mro__):
+        if issubclass(one, FrozenModel) and one is not FrozenModel:
+            said_anew = inspect.get_annotations(one)
+            texts = {name: text for name, text in texts.items() if name not in said_anew}
+            texts |= _texts_in_source(one)
+    return texts
+
+
+def _texts_in_source(model: type[BaseModel]) -> Mapping[str, str]:
+    try:
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    except (OSError, TypeError):  # made without a source file
+        return {}
+    assert isinstance(definition, ast.ClassDef)  # noqa: S101 - it is the source of a class
+    return {
+        field.target.id: inspect.cleandoc(text.value.value)
+        for field, text in pairwise(definition.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }
 
 
 def home_written_out(path: Path) -> Path:

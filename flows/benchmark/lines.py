@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import Field, JsonValue, ValidationError
 
 from poseshift.adaptation.config import Adaptation
-from poseshift.adaptation.method_parts import Labels
+from poseshift.adaptation.parts import Labels
 from poseshift.adaptation.selection import Criteria, SelectionConfig
 from poseshift.adaptation.tuning_config import TuningCheck
 from poseshift.augmentation.collapse import Health

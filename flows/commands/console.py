@@ -9,21 +9,18 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import NoReturn
 
 import typer
 from pydantic import BaseModel, ValidationError
 from rich.console import Console, RenderableType
 
+from poseshift.flows.commands.answer import answer
 from poseshift.flows.commands.steps import shown_on
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.flows.runtime.json_lines import in_json_lines
-from poseshift.storage.inspection import find_intrinsics, intrinsics_told
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.sentences import in_sentences
-from poseshift.storage.store import PoseStore
 
 logger = logging.getLogger(__name__)
 
@@ -32,27 +29,6 @@ console = Console(markup=False, emoji=False, highlight=False)
 
 error_console = Console(stderr=True, markup=False, emoji=False, highlight=False)
 """Errors and progress, which must not mix with a result that is piped on."""
-
-
-@dataclass
-class _Answer:
-    """Whether the caller wants one JSON document, and whether it has it already."""
-
-    in_json: bool = False
-    given: bool = False
-
-
-_answer: ContextVar[_Answer | None] = ContextVar("answer", default=None)
-
-
-@contextmanager
-def one_answer(*, in_json: bool) -> Iterator[None]:
-    """Answer the command that runs inside this block with one JSON document, or with text."""
-    token = _answer.set(_Answer(in_json))
-    try:
-        yield
-    finally:
-        _answer.reset(token)
 
 
 def say(text: str, style: str | None = None) -> None:
@@ -110,9 +86,9 @@ def print_json(model: BaseModel) -> None:
 
 def print_json_text(document: str) -> None:
     """Write the one JSON document of a command, given as text."""
-    answer = _answer.get()
-    if answer is not None:
-        answer.given = True
+    due = answer()
+    if due is not None:
+        due.given = True
     typer.echo(document)
 
 
@@ -131,8 +107,8 @@ def fail(message: str, code: str = "refused") -> NoReturn:
 def tell_error(message: str, code: str) -> None:
     """Print an error and, where one JSON document is wanted and not there yet, answer with it."""
     _beside(logging.ERROR, f"Error: {message}", "bold red")
-    answer = _answer.get()
-    if answer is not None and answer.in_json and not answer.given:
+    due = answer()
+    if due is not None and due.in_json and not due.given:
         print_json(ErrorAnswer(error=AnsweredError(code=code, message=message)))
 
 
@@ -154,13 +130,6 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error)
-
-
-def tell_intrinsics(store: PoseStore) -> None:
-    """Say so where a store's cameras are assumed, made of its annotations, or contradicted by them."""
-    told = intrinsics_told(find_intrinsics(store))
-    if told is not None:
-        say(told, "yellow")
 
 
 @contextmanager

@@ -15,9 +15,9 @@ from poseshift.flows.commands.console import (
     print_json,
     say,
     show,
-    tell_intrinsics,
     user_errors,
 )
+from poseshift.flows.commands.intrinsics import tell_intrinsics
 from poseshift.flows.commands.options import Json
 from poseshift.flows.commands.recipes import given_recipe
 from poseshift.flows.commands.steps import shown_on

@@ -23,9 +23,9 @@ from poseshift.flows.commands.console import (
     print_json,
     say,
     show,
-    tell_intrinsics,
     user_errors,
 )
+from poseshift.flows.commands.intrinsics import tell_intrinsics
 from poseshift.flows.commands.options import (
     Cameras,
     Dask,

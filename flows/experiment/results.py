@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
-from poseshift.adaptation.method_parts import Parts
 from poseshift.adaptation.methods import Method, Role
+from poseshift.adaptation.parts import Parts
 from poseshift.flows.experiment.compare import gain_mm, gap_closed
 from poseshift.flows.experiment.origins import (
     Origins,

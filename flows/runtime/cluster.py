@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
-
-from distributed import Client, Future, LocalCluster
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from poseshift.flows.experiment.progress import Step, report_progress
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ def dask_client(
     ------
     ClusterUnreachableError : nothing answers at ``address``.
     """
+    from distributed import Client, LocalCluster  # takes a second, which a run that changes nothing saves
+
     if address is not None:
         try:
             client = Client(address, timeout=patience_seconds, set_as_default=False)

@@ -12,34 +12,19 @@ import ssl
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from poseshift.flows.runtime.loopback import LOOPBACK
 from poseshift.storage.files import owner_of, problem_of_writing
 
 PATIENCE_SECONDS = 10.0
 """How long the Prefect server may take to answer that it is there."""
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
 
 class PrefectNotReadyError(RuntimeError):
     """Prefect cannot work with the settings and folders that it finds; the message says what to change."""
-
-
-def keep_loopback_from_proxies(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Have every HTTP client of this process and its children reach this machine directly.
-
-    Prefect talks to its own server on the loopback with a client that honours ``HTTP_PROXY``. Both spellings
-    of ``NO_PROXY`` are set, because programs differ in which one they read.
-    """
-    named = [environment[name] for name in ("no_proxy", "NO_PROXY") if environment.get(name)]
-    hosts = [host.strip() for names in named for host in names.split(",") if host.strip()]
-    if "*" in hosts:
-        return
-    excepted = ",".join(dict.fromkeys((*hosts, *_LOOPBACK)))
-    environment["no_proxy"] = environment["NO_PROXY"] = excepted
 
 
 def prefect_home() -> Path:
@@ -153,7 +138,7 @@ def _problem_of_server(address: str) -> str | None:
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return "not an address such as http://127.0.0.1:4200/api"
-    proxies: dict[str, str] | None = {} if parts.hostname in _LOOPBACK else None
+    proxies: dict[str, str] | None = {} if parts.hostname in LOOPBACK else None
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
     try:
         with opener.open(f"{address.rstrip('/')}/health", timeout=PATIENCE_SECONDS) as answer:

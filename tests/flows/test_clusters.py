@@ -24,8 +24,9 @@ from poseshift.flows.experiment.recipe import PoseData, StoredData, Test
 from poseshift.flows.prepare import PrepareRequest, prepare_store
 from poseshift.flows.runtime.cluster import ClusterUnreachableError, dask_client, map_over
 from poseshift.preprocessing import ingest as ingest_module
+from poseshift.preprocessing.digesting import Progress
 from poseshift.preprocessing.human36m.read import plan_human36m
-from poseshift.preprocessing.ingest import Progress, ingest
+from poseshift.preprocessing.ingest import ingest
 from poseshift.storage.columns import Selection, read_camera_poses
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import TrainedLifter, load_lifter, save_lifter

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from distributed import Client, LocalCluster
 
+from poseshift.preprocessing.digesting import Progress
 from poseshift.preprocessing.human36m.options import Human36MOptions
 from poseshift.preprocessing.human36m.read import plan_human36m
-from poseshift.preprocessing.ingest import IngestPolicy, IngestReport, Progress, ingest
+from poseshift.preprocessing.ingest import IngestPolicy, IngestReport, ingest
 from poseshift.storage.store import PoseStore
 
 ABORT = IngestPolicy()

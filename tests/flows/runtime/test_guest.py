@@ -12,11 +12,11 @@ import pytest
 from poseshift.flows.runtime import guest
 from poseshift.flows.runtime.guest import (
     PrefectNotReadyError,
-    keep_loopback_from_proxies,
     require_home,
     require_runner_storage,
     require_server,
 )
+from poseshift.flows.runtime.loopback import keep_loopback_from_proxies
 
 
 @pytest.mark.parametrize(
