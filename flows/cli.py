@@ -36,8 +36,8 @@ class CommandsOnDemand(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Find the command that is called, and put the real one for the line of the list."""
-        name, listed, rest = super().resolve_command(ctx, args)
-        return name, None if listed is None else load_command(listed.name), rest
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, None if name is None else load_command(name), rest
 
     def main(
         self,

@@ -30,9 +30,6 @@ from poseshift.flows.experiment.train import TrainingRecord, require_shareable
 from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, failure_of, prepare_store
 from poseshift.flows.prepare import show as show_ingest
 from poseshift.flows.report.gather import gather, placement_of
-from poseshift.flows.report.label_free import label_free_view
-from poseshift.flows.report.page import write_page
-from poseshift.flows.report.view import build_view
 from poseshift.flows.runtime.environment import describe_environment
 from poseshift.flows.runtime.events import announce_commit
 from poseshift.flows.runtime.logs import recorded
@@ -134,6 +131,9 @@ def evaluate_method(recipe: Recipe, method: str, seed: int) -> EvaluationRecord:
 
 def publish_untested(recipe: Recipe, trained: tuple[TrainedUntested, ...]) -> LabelFreeSummary:
     """Write summary and report of an experiment without a test into its folder."""
+    from poseshift.flows.report.label_free import label_free_view  # what draws takes a second to import
+    from poseshift.flows.report.page import write_page
+
     report_progress(Step("report", 0, 1))
     folder = RunFolder(recipe.run_dir)
     snapshots = {name: snapshot for one in trained for name, snapshot in one.training.snapshots.items()}
@@ -146,6 +146,9 @@ def publish_untested(recipe: Recipe, trained: tuple[TrainedUntested, ...]) -> La
 
 def publish(recipe: Recipe, trained: tuple[Trained, ...]) -> Summary:
     """Write an experiment's summary, its report and the page of its motions into its folder."""
+    from poseshift.flows.report.page import write_page  # what draws takes a second to import
+    from poseshift.flows.report.view import build_view
+
     report_progress(Step("report", 0, 1))
     folder = RunFolder(recipe.run_dir)
     results = {
