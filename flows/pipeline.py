@@ -45,6 +45,7 @@ from poseshift.preprocessing.failures import Failure
 from poseshift.preprocessing.ingest import IngestReport
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
+from poseshift.training.threads import computing_with, threads_for
 
 
 class BadFiles(FrozenModel):
@@ -185,7 +186,11 @@ def run_recipe(recipe: Recipe) -> Summary | LabelFreeSummary:
     """Do everything that a recipe names, skipping what is there already for the same inputs."""
     for method in recipe.methods:  # before hours of work, of which the last part would be refused
         require_shareable(job(recipe, method, recipe.seeds[0]), Launch.here())
-    with failure_told(f"run {recipe.name}"), run_recorded(recipe):
+    with (
+        failure_told(f"run {recipe.name}"),
+        computing_with(threads_for(recipe.lifter, recipe.threads)),
+        run_recorded(recipe),
+    ):
         prepare_stores(recipe)
         return learn(recipe)
 
