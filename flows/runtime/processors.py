@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 
 
 def wait_passively(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Have PyTorch's threads sleep while they wait for each other, here before it is imported and in children.
+    """Have PyTorch's threads sleep while they wait for each other, here and in children.
 
     By default OpenMP's threads wait in a loop, which on a busy machine takes the processor from the thread
     that they wait for. What somebody set stays.
