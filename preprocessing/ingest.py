@@ -144,9 +144,8 @@ def ingest(
     ------
     StoreLockedError : another run is writing to the store.
     """
-    return update(
-        plan, store, digest_all(plan, client, on_progress), partial(nullcontext, client), policy, on_progress
-    )
+    digests = digest_all(plan, client, on_progress)
+    return update(plan, store, digests, lambda: nullcontext(client), policy, on_progress)
 
 
 def update(

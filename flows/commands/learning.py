@@ -39,6 +39,7 @@ from poseshift.flows.commands.options import (
     Prefect,
     Seed,
     Subjects,
+    Threads,
     TrainedLifterName,
 )
 from poseshift.flows.commands.plans import tell_run_plan
@@ -131,6 +132,7 @@ def train(
     initial: Initial = None,
     seed: Seed = 0,
     device: Device = "auto",
+    threads: Threads = None,
     plugin: Plugins = None,
     prefect: Prefect = False,
     as_json: Json = False,
@@ -147,6 +149,7 @@ def train(
             initial=initial,
             seed=seed,
             device=device,
+            threads=threads,
         )
         with run_shown(prefect=prefect) as run:
             record = run(train_job, job, out)
@@ -200,6 +203,7 @@ def adapt(
     ] = "last",
     seed: Seed = 0,
     device: Device = "auto",
+    threads: Threads = None,
     plugin: Plugins = None,
     prefect: Prefect = False,
     as_json: Json = False,
@@ -222,6 +226,7 @@ def adapt(
             initial=initial,
             seed=seed,
             device=device,
+            threads=threads,
         )
         with run_shown(prefect=prefect) as run:
             record = run(adapt_job, job, out)
@@ -277,6 +282,7 @@ def evaluate(
 def run(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file; see recipes/ for examples.")],
     device: Annotated[str | None, typer.Option(help="Use this device instead of the recipe's.")] = None,
+    threads: Threads = None,
     dask: Annotated[
         str | None,
         typer.Option(help="Use this Dask scheduler (tcp://host:8786) to prepare stores and to predict."),
@@ -290,6 +296,8 @@ def run(
         loaded = given_recipe(recipe)
         if device is not None:
             loaded = loaded.model_copy(update={"device": device})
+        if threads is not None:
+            loaded = loaded.model_copy(update={"threads": threads})
         if dask is not None:
             loaded = loaded.model_copy(update={"dask": dask})
         if plan:

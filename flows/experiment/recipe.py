@@ -180,6 +180,8 @@ class Recipe(FrozenModel):
     """One lifter of each kind is trained per seed."""
     device: str = "auto"
     """Where to train: auto, cpu, cuda or cuda:<n>."""
+    threads: int | None = Field(default=None, ge=1, exclude_if=is_left_out)
+    """Threads to compute with on a CPU; left out, one for a small lifter, and as many as cores for others."""
     dask: str | None = None
     """Address of a Dask scheduler (tcp://host:8786) whose workers read raw files and predict."""
 

@@ -80,6 +80,8 @@ class TrainingJob(Teaching):
     """
     device: str = "auto"
     """Where to train; not part of the inputs."""
+    threads: int | None = Field(default=None, ge=1, exclude_if=is_left_out)
+    """Threads to compute with on a CPU, as `threads` of a recipe; not part of the inputs."""
 
     @property
     def teaching(self) -> Teaching:
