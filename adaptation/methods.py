@@ -279,6 +279,12 @@ _add(
     "PoseDA with the lifter's feedback.",
     adaptation=_poseda(feedback=FeedbackConfig(weight=1.0)),
 )
+_add(
+    "gpa_own_motion",
+    "GPA, source's motion",
+    "Control of gpa for clips: roots move as the source's did, in place of along the target's.",
+    adaptation=GlobalPositionAdaptation(options=GlobalPositionConfig(trajectory="source")),
+)
 
 _add(
     "positions_shuffled",

@@ -9,6 +9,7 @@ _CONTROLS: Mapping[str, str] = MappingProxyType(
     {
         "perspective": "source_only",
         "gpa": "positions_shuffled",
+        "gpa_own_motion": "gpa",
         "gpa_perspective": "perspective",
         "gpa_viewpoint": "random_pitch",
         "gpa_bodies": "gpa",
