@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor
 
 from poseshift.adaptation.target_keypoints import TargetKeypoints, TargetViews, on_device, pixels_of, sides
-from poseshift.adaptation.trajectory import RootPath, RootPaths, follow, nearest_on_the_way
+from poseshift.adaptation.trajectory import RootPath, TargetClips, follow, nearest_on_the_way
 from poseshift.augmentation.clips import middle, middle_root
 from poseshift.augmentation.draws import draw_rows, draw_uniform
 from poseshift.geometry.arrays import Array, like
@@ -257,7 +257,7 @@ class GlobalPositionAlignment:
         self._rays = torch.as_tensor(target.rays, device=device)
         self._cameras = target.cameras
         self._intrinsics = on_device(stack_intrinsics(target.cameras), self._rays)
-        self._paths = None if target.runs is None else RootPaths(self._rays[:, self.root], target.runs)
+        self._roots = TargetClips(self._rays[:, self.root], target.runs)
 
     @property
     def camera_up(self) -> Tensor:
@@ -302,12 +302,7 @@ class GlobalPositionAlignment:
         # The control that copies nothing but the scale leaves the root's motion to the source, too.
         if frames == 1 or self.config.trajectory == "source" or self.config.copied == "scale_only":
             return None
-        if self._paths is None:
-            raise ValueError(
-                "the target's keypoints do not say which follow each other in time, so clips cannot move as "
-                "its people do; give its recordings, or choose `trajectory: source`"
-            )
-        return self._paths.around(rows, frames, self.config.fastest_m_s)
+        return RootPath(self._roots.around(rows, frames), self._roots.hz, self.config.fastest_m_s)
 
 
 def place(

@@ -491,6 +491,12 @@ _add_diverse(
     adaptation=SelfTrainingAdaptation(alignment=_diverse("both")),
 )
 _add(
+    "lpa_motion",
+    "PoseDA, motion judged",
+    "PoseDA with discriminators of motion beside those of poses; for lifters of clips.",
+    adaptation=_poseda(discriminator=DiscriminatorConfig(motion=True)),
+)
+_add(
     "lpa_frozen",
     "PoseDA, frozen generator",
     "Control of poseda: its generator stays as it was drawn, nothing is learned.",

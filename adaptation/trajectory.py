@@ -39,41 +39,59 @@ class RootPath:
     fastest_m_s: float
 
 
-class RootPaths:
-    """The roots of all target poses, from which clips are cut.
+class TargetClips:
+    """What of all target poses clips are cut from: their roots, or all of their joints.
 
     Parameters
     ----------
-    roots : Tensor
-        (n, 2), rays of the roots.
-    runs : TargetRuns
-        Which poses follow each other.
+    rays : Tensor
+        (n, ..., 2), ray coordinates.
+    runs : TargetRuns or None
+        Which poses follow each other; without it, no clips can be cut.
     """
 
-    def __init__(self, roots: Tensor, runs: TargetRuns) -> None:
-        self._roots = roots
-        self._first = torch.as_tensor(runs.first, dtype=torch.int64, device=roots.device)
-        self._last = torch.as_tensor(runs.last, dtype=torch.int64, device=roots.device)
-        spacing = one_if_equal(runs.rows_per_frame)
-        self._spacing = spacing if isinstance(spacing, float) else torch.as_tensor(spacing).to(roots)
-        self._hz = runs.hz
+    def __init__(self, rays: Tensor, runs: TargetRuns | None) -> None:
+        self._rays = rays
+        self._runs = runs
+        if runs is not None:
+            self._first = torch.as_tensor(runs.first, dtype=torch.int64, device=rays.device)
+            self._last = torch.as_tensor(runs.last, dtype=torch.int64, device=rays.device)
+            spacing = one_if_equal(runs.rows_per_frame)
+            self._spacing = spacing if isinstance(spacing, float) else torch.as_tensor(spacing).to(rays)
 
-    def around(self, rows: Tensor, frames: int, fastest_m_s: float) -> RootPath:
-        """Cut the clips about target poses, padded as clips of a lifter are.
+    @property
+    def hz(self) -> float:
+        """Frames per second of the clips; ValueError when it is not known which poses follow each other."""
+        return self._known().hz
+
+    def _known(self) -> TargetRuns:
+        if self._runs is None:
+            raise ValueError(
+                "the target's keypoints do not say which follow each other in time, so clips cannot move as "
+                "its people do; give its recordings, or choose `trajectory: source`"
+            )
+        return self._runs
+
+    def around(self, rows: Tensor, frames: int) -> Tensor:
+        """Cut the clips about target poses, (rows, frames, ..., 2), padded as clips of a lifter are.
 
         Parameters
         ----------
         rows : Tensor
-            (n,) int64, the poses in the clips' middle.
+            (n,) int64, the poses in the clips' middle, ``frames // 2``.
         frames : int
             Length of the clips.
-        fastest_m_s : float
-            Largest mean speed.
+
+        Raises
+        ------
+        ValueError
+            When it is not known which poses follow each other.
         """
+        self._known()
         offsets = torch.arange(frames, device=rows.device) - frames // 2
         spacing = self._spacing if isinstance(self._spacing, float) else self._spacing[rows, None]
-        clips = Between.at(rows[:, None], offsets, spacing, self._first[rows, None], self._last[rows, None])
-        return RootPath(clips.of(self._roots), self._hz, fastest_m_s)
+        bounds = self._first[rows, None], self._last[rows, None]
+        return Between.at(rows[:, None], offsets, spacing, *bounds).of(self._rays)
 
 
 def follow(path: RootPath, direction: Tensor, depth: Tensor, own: Tensor) -> Tensor:

@@ -175,7 +175,8 @@ class PerspectivePerFrameEncoding(PerspectiveEncoding):
     """As ``perspective``, with a rotation and an extent of its own for every frame of a clip.
 
     The person is in the middle of every frame, however fast they cross the image, and how they do so is not
-    seen. Losses that compare frames are measured in the camera's axes. On single frames it is ``perspective``.
+    seen. Losses that compare frames are measured in the camera's axes. On single frames it is
+    ``perspective``.
     """
 
     name: EncodingName = "perspective_per_frame"

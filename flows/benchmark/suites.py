@@ -16,6 +16,7 @@ _CONTROLS: Mapping[str, str] = MappingProxyType(
         "bodies": "positions_shuffled",
         "poseda": "lpa_frozen",
         "lpa_frozen": "random_augmentation",
+        "lpa_motion": "poseda",
         "random_augmentation": "gpa",
         "random_viewing_axis": "random_augmentation",
         "lpa_free_rotation": "poseda",

@@ -26,6 +26,7 @@ from poseshift.training.fit import fit
 from poseshift.training.lifters.ampose import AMPoseConfig
 from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.lifters.registry import build
+from poseshift.training.lifters.videopose3d import VideoPose3DConfig
 from poseshift.training.run_state import STATE_FILE
 from poseshift.training.schedule import Schedule
 from poseshift.training.transforms import StatefulTransform, TrainingRun
@@ -281,6 +282,38 @@ def test_one_set_of_parameters_serves_a_clip(begin) -> None:
     assert float((factors - 1).abs().max()) > 0.01
     motion = [one.positions_camera[:, :, 0] - one.positions_camera[:, 2:3, 0] for one in (batch, raw)]
     torch.testing.assert_close(*(way.norm(dim=-1) for way in motion), atol=1e-4, rtol=0)
+
+
+def test_motion_is_judged_against_the_sources_bones_and_the_targets_keypoints(begin, target) -> None:
+    judged = {"width": 8, "motion": True}
+    steps = begin(
+        changed(SMALL, pretraining=0.0, warmup=0.5, discriminator=judged),
+        frames=3,
+        lifter=build(VideoPose3DConfig(filter_widths=(3,), width=8), 2),
+    )
+    steps.next()
+    adversary, batch = steps.transform._adversary, steps.batch
+    before = {name: value.clone() for name, value in adversary._judges.state_dict().items()}
+    real = steps.transform._real(batch, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(real.steps.poses, batch.positions_camera[:, [1, 0]])
+    rays = torch.as_tensor(target.rays)
+    for later, earlier in real.steps.rays:
+        row = int((rays - later).abs().amax(dim=(1, 2)).argmin())
+        torch.testing.assert_close(later, rays[row])
+        torch.testing.assert_close(earlier, rays[max(0, row - 1)])
+    for _ in range(4):
+        steps.next()
+    learned = {
+        name.split(".")[0]
+        for name, value in adversary._judges.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
+    assert learned == {"3d", "2d", "3d_motion", "2d_motion"}
+
+
+def test_single_frames_have_no_motion_to_judge(begin) -> None:
+    with pytest.raises(ValueError, match="need clips, and this lifter sees single frames"):
+        begin(changed(SMALL, discriminator={"width": 8, "motion": True}))
 
 
 def test_poses_can_stay_where_they_stood(begin) -> None:
