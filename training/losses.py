@@ -7,7 +7,6 @@ root, where both sides are zero, counts in the mean.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import Literal
 
@@ -138,4 +137,5 @@ def loss(name: LossName, skeleton_name: str = "human36m_17") -> Loss:
     """
     if name in _LOSSES:
         return _LOSSES[name]
-    return partial(_WEIGHTED[name], weights=joint_weights(skeleton(skeleton_name)))
+    weighted, weights = _WEIGHTED[name], joint_weights(skeleton(skeleton_name))
+    return lambda prediction, target: weighted(prediction, target, weights)
