@@ -144,11 +144,11 @@ def fit(
     rows = RowOrder(len(source), schedule.batch_size, derive_seed(seed, 0), source.device)
     flip = RandomFlip(skeleton_named(lifter.skeleton), schedule.flip_probability)
     stages: Sequence[BatchTransform] = (flip, *transforms) if flip.probability > 0 else transforms
-    loss_of = loss(schedule.loss)
+    loss_of = loss(schedule.loss, lifter.skeleton)
     epoch_steps = schedule.epoch_length(len(source))
     total_steps = schedule.epochs * epoch_steps
     for part in stateful:
-        part.attach(TrainingRun(lifter, encoding, total_steps))
+        part.attach(TrainingRun(lifter, encoding, total_steps, source.hz))
 
     cuda = [fabric.device] if fabric.device.type == "cuda" else []
     with (

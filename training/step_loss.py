@@ -96,14 +96,21 @@ def _loss(
     loss_of: Loss,
     rays: Rays,
 ) -> Tensor:
-    """Measure the loss of a lifter's output for a labelled batch."""
+    """Measure the loss of a lifter's output for a labelled batch.
+
+    In the camera's axes where the encoding's move with the frames, so that velocities are those of the body.
+    """
     joint_set = skeleton_named(lifter.skeleton)
     prediction, frames = answer
     clip = torch.arange(len(batch), device=frames.device)[:, None]
     target = batch.root_relative(joint_set)[clip, frames]
-    if not rays.in_loss:
+    if encoded.moves_with_frames:
+        encoded = encoded.at(clip, frames)
+    elif not rays.in_loss:
         return loss_of(prediction, encoding.to_target_frame(target, encoded))
     relative = encoding.from_target_frame(prediction, encoded)
+    if not rays.in_loss:
+        return loss_of(relative, target)
     keypoints = batch.keypoints_px[clip, frames]
     placed = on_rays(rays, relative, keypoints, batch.intrinsics, joint_set.root)
     # On the rays alone the output across the image, and with it its size, would be anybody's guess.

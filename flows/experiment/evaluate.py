@@ -14,9 +14,9 @@ from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.flows.experiment.predictions import write_predictions
 from poseshift.flows.experiment.recipe import Test
 from poseshift.flows.experiment.stage import StageOutcome, run_stage
-from poseshift.storage.columns import CameraPoses, read_camera_poses, sampling_hz
+from poseshift.storage.columns import CameraPoses, read_camera_poses
 from poseshift.storage.inspection import TrialIntrinsics, find_intrinsics
-from poseshift.storage.model import FrozenModel
+from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.storage.provenance import digest_file, git_commit, software_versions
 from poseshift.storage.schema import Float32
 from poseshift.storage.store import PoseStore
@@ -33,9 +33,6 @@ from poseshift.training.evaluation.results import EvaluationResult, gaps_told
 from poseshift.training.shipped import lifter_folder
 
 logger = logging.getLogger(__name__)
-
-_RATE_TOLERANCE = 0.1
-"""Share by which the rates of learned and tested motion may differ: 29.97 is as good as 30."""
 
 
 class EvaluationInputs(FrozenModel):
@@ -60,6 +57,9 @@ class EvaluationRecord(FrozenModel):
     """The motion behind restaged test data; None for recordings."""
     intrinsics: tuple[TrialIntrinsics, ...] = ()
     """Where the intrinsics of the test's cameras come from, for every trial that says so."""
+    clip_hz: float | None = Field(default=None, exclude_if=is_left_out)
+    """Frames per second at which a lifter of clips was shown the motion, which are those that it has learned;
+    None for single frames, and for lifters that do not say."""
     results: tuple[EvaluationResult, ...] = Field(min_length=1)
     """One result per protocol."""
     device: str | None = None
@@ -124,7 +124,7 @@ def evaluate_lifter(
                 chosen.require_measurable(trained.lifter.skeleton)
                 shown = (test.data.keypoints, test.data.least_confidence)
                 poses = chosen.read(store, *shown).on_skeleton(trained.lifter.skeleton)
-                predicted = _predict(trained, poses, chosen, store, shown, lifter, over)
+                predicted = _predict(trained, poses, chosen, store, shown, over)
                 result = evaluate(predicted, poses, chosen)
                 gaps = gaps_told(result.interpolated, result.frames)
                 if gaps is not None:
@@ -135,6 +135,7 @@ def evaluate_lifter(
             snapshot=store.snapshot,
             restaged_from=store.attributes.restaged_from,
             intrinsics=find_intrinsics(store),
+            clip_hz=trained.clip_hz,
             results=tuple(results),
             device=str(on),
             git_commit=git_commit(),
@@ -165,27 +166,12 @@ def _inputs(lifter: Path, test: Test, store: PoseStore) -> EvaluationInputs:
     )
 
 
-def check_rate(trained: TrainedLifter, poses: CameraPoses, lifter: Path) -> None:
-    """Say so when a lifter of clips is shown motion at another rate than it has learned."""
-    learned, shown = trained.provenance.get("sampling_hz"), sampling_hz(poses)
-    if isinstance(learned, float) and abs(shown / learned - 1) > _RATE_TOLERANCE:
-        logger.warning(
-            "%s has learned clips of %d frames at %.1f Hz and is shown motion at %.1f Hz, where they span "
-            "another time; train it with the `frame_step` that gives this rate",
-            lifter,
-            trained.lifter.frames,
-            learned,
-            shown,
-        )
-
-
 def _predict(
     trained: TrainedLifter,
     poses: CameraPoses,
     chosen: Protocol,
     store: PoseStore,
     shown: tuple[str, float],
-    lifter: Path,
     over: Mapper,
 ) -> Float32:
     """Predict the rows of a protocol; a lifter of clips also sees the frames around them.
@@ -195,6 +181,4 @@ def _predict(
     if trained.lifter.frames == 1 and poses.whole.all():
         return predict(trained, poses, test_time=chosen.test_time, over=over)
     context = read_camera_poses(store, chosen.context(*shown)).on_skeleton(trained.lifter.skeleton)
-    if trained.lifter.frames > 1:
-        check_rate(trained, context, lifter)
     return predict(trained, context, test_time=chosen.test_time, over=over)[rows_within(poses, context)]

@@ -19,7 +19,6 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from poseshift.flows.experiment.data import StoreInputs
-from poseshift.flows.experiment.evaluate import check_rate
 from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.flows.experiment.masks import MaskOptions, RefinedView, open_masks, refine_views, said_of
 from poseshift.flows.experiment.progress import Step, report_progress
@@ -33,7 +32,7 @@ from poseshift.storage.motion_files.registry import MOTION_FORMATS, MotionFormat
 from poseshift.storage.names import file_part
 from poseshift.storage.provenance import digest_file, git_commit, software_versions
 from poseshift.storage.store import PoseStore
-from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, load_lifter
+from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, TrainedLifter, load_lifter
 from poseshift.training.prediction.motions import Made, Maker
 from poseshift.training.prediction.smoothing import SavitzkyGolay, Smoothing
 from poseshift.training.prediction.views import lift_views
@@ -216,8 +215,6 @@ def predict_store(
         least_confidence=options.least_confidence,
     )
     poses = read_keypoints(store, selection).on_skeleton(trained.lifter.skeleton)
-    if trained.lifter.frames > 1:
-        check_rate(trained, poses, lifter)
     maker = Maker(skeleton(poses.skeleton), options.smoothing, options.heights_m)
     report_progress(Step("lift", 0, 1))
     views = lift_views(trained, poses)
@@ -239,6 +236,7 @@ def predict_store(
         skeleton=poses.skeleton,
         assumptions=(
             *_assumptions(made, options, intrinsics),
+            *_rate_told(trained),
             *(() if masks is None else (said_of(masks, refined),)),
         ),
         motions=tuple(_recorded(one, name, formats) for one, name in zip(made, names, strict=True)),
@@ -355,6 +353,16 @@ def _assumptions(
     kinds = {(_whose(one.motion), one.motion.error_kind) for one in made}
     told.extend(f"Error estimate of {whose}: {kind}." for whose, kind in sorted(kinds, reverse=True))
     return tuple(told)
+
+
+def _rate_told(trained: TrainedLifter) -> tuple[str, ...]:
+    """Say at which rate a lifter of clips saw the motion."""
+    frames, hz = trained.lifter.frames, trained.clip_hz
+    if frames == 1:
+        return ()
+    if hz is None:
+        return (f"Clips of {frames} frames as they are: the lifter does not say which rate it has learned.",)
+    return (f"Clips of {frames} frames at {hz:.4g} Hz, which the lifter has learned.",)
 
 
 def _whose(motion: Motion) -> str:

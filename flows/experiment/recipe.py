@@ -174,6 +174,11 @@ class Recipe(FrozenModel):
     """A detector's errors on the source's keypoints, in place of the methods' own: off, fitted or fixed."""
     schedule: Schedule = Schedule()
     """Epochs, batch size, learning rate; the same for every lifter of the recipe."""
+    clip_hz: float | None = Field(default=None, gt=0, exclude_if=is_left_out)
+    """Frames per second of the clips that a lifter of clips learns, by every method.
+
+    Left out, the target's slowest rate; for methods that see no target, the source's.
+    """
     selection: CheckpointChoice = "last"
     """Which epoch's lifter is kept of those that are adapted: the last, or label-free by the target's 2D."""
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)

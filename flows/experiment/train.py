@@ -311,7 +311,7 @@ def _train(
         raise LaunchError(f"{error}; launch it again, and the training goes on from its state") from error
     history = taught.fitted.fit.history
     chosen = restore_chosen(taught.lifter, place / CANDIDATES) if job.selection == "label-free" else None
-    rate = sampling_hz(columns)
+    rate = taught.clip_hz or sampling_hz(columns)
     record = TrainingRecord(
         snapshots={
             data.data.dataset: data.store.snapshot for data in (labelled, target, watched) if data is not None

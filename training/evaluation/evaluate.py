@@ -1,32 +1,28 @@
-"""Applying a trained lifter to a data set's poses, and measuring the answers by a protocol.
+"""Measuring answers by a protocol.
 
-Prediction knows nothing of protocols but the mirrored pass; measuring knows nothing of networks. Results and
-their intervals are defined in :mod:`poseshift.training.evaluation.results`.
+Measuring knows nothing of networks: answers come from :mod:`poseshift.training.evaluation.answering`. Results
+and their intervals are defined in :mod:`poseshift.training.evaluation.results`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from types import MappingProxyType
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from poseshift.geometry.alignment import root_relative
 from poseshift.geometry.skeleton import mapping, skeleton
 from poseshift.storage.columns import CameraPoses, sampling_hz
-from poseshift.storage.gaps import interpolated, with_people_filled
-from poseshift.storage.schema import Float32
-from poseshift.training.batches import DevicePoses
-from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.evaluation import metrics
+from poseshift.training.evaluation.answering import Mapper as Mapper
+from poseshift.training.evaluation.answering import predict as predict
 from poseshift.training.evaluation.intervals import Float64, draw_weights
 from poseshift.training.evaluation.metric_list import BUILT_IN, METRICS, Compared, Metric, further
-from poseshift.training.evaluation.protocols import Protocol, TestTime
+from poseshift.training.evaluation.protocols import Protocol
 from poseshift.training.evaluation.results import (
     ActionErrors,
     BuiltIn,
@@ -36,7 +32,6 @@ from poseshift.training.evaluation.results import (
     SequenceErrors,
     figure,
 )
-from poseshift.training.flip import lift, lift_flip_averaged
 
 ACTIVITIES = (
     *("Standing/Walking", "Exercising", "Sitting", "Reaching/Crouching"),
@@ -47,111 +42,6 @@ ACTIVITIES = (
 _HEADLINES: Mapping[metrics.Alignment, BuiltIn] = MappingProxyType(
     {"none": "mpjpe_mm", "scale": "n_mpjpe_mm", "similarity": "pa_mpjpe_mm"}
 )
-
-
-@dataclass(frozen=True)
-class Clips:
-    """Some rows to lift, with the poses around them: all that another process needs to know.
-
-    Attributes
-    ----------
-    poses : DevicePoses
-        The rows and their neighbours.
-    rows : torch.Tensor
-        (n,) int64, the rows of ``poses`` that are asked for.
-    """
-
-    poses: DevicePoses
-    rows: torch.Tensor
-
-
-Lift = Callable[[Clips], Float32]
-"""From n clips to their middle poses, (n, joints, 3) metres."""
-
-Mapper = Callable[[Lift, Iterable[Clips]], Iterable[Float32]]
-"""Applies a function to each of many parts and gives the answers in their order, as :func:`map` does."""
-
-
-def predict(
-    trained: TrainedLifter,
-    poses: CameraPoses,
-    *,
-    test_time: TestTime = "plain",
-    batch_size: int = 4096,
-    over: Mapper = map,
-) -> Float32:
-    """Lift every row's keypoints, on the device where the lifter lies.
-
-    A lifter of clips sees the rows around each row, inside its sequence, and its answer for the middle frame
-    is taken. Only keypoints and intrinsics reach the lifter. Keypoints that were not detected (NaN) are
-    interpolated in time before, see :func:`poseshift.storage.gaps.interpolated`; an encoding that tells of
-    gaps is shown them, but for frames in which next to nothing was seen.
-
-    Parameters
-    ----------
-    trained : TrainedLifter
-        From :func:`poseshift.training.checkpoint.load_lifter` or a training run.
-    poses : CameraPoses
-        N rows, on the skeleton of the lifter.
-    test_time : TestTime
-        ``flip`` averages with the answer to the mirrored keypoints.
-    batch_size : int
-        Clips at once.
-    over : Mapper
-        How the batches are worked on: one after the other, or by the workers of a cluster, which get the same
-        batches and so give the same answers.
-
-    Returns
-    -------
-    array (n, joints, 3), metres, root-relative, camera axes.
-
-    Raises
-    ------
-    ValueError
-        When poses and lifter have different skeletons.
-    poseshift.storage.gaps.NeverDetectedError
-        When a joint was detected in no frame of a view.
-    """
-    lifter = trained.lifter
-    if poses.skeleton != lifter.skeleton:
-        raise ValueError(f"the lifter expects {lifter.skeleton} keypoints, the poses are {poses.skeleton}")
-    device = next(lifter.parameters()).device
-    shown = with_people_filled(poses) if trained.encoding.sees_gaps else interpolated(poses)
-    columns = DevicePoses.from_columns(shown, device, lifter.frames)
-    was_training = lifter.training
-    lifter.eval()
-    try:
-        return np.concatenate(list(over(partial(_lift, trained, test_time), _clips(columns, batch_size))))
-    finally:
-        lifter.train(was_training)
-
-
-def _clips(columns: DevicePoses, batch_size: int) -> Iterator[Clips]:
-    for first in range(0, len(columns), batch_size):
-        last = min(first + batch_size, len(columns))
-        before = min(first, columns.frames // 2)
-        rows = torch.arange(before, before + last - first, device=columns.device)
-        yield Clips(columns.part(first, last), rows)
-
-
-def _lift(trained: TrainedLifter, test_time: TestTime, clips: Clips) -> Float32:
-    lifter, encoding = trained.lifter, trained.encoding
-    middle = lifter.frames // 2 if lifter.output == "all" else 0
-    with torch.inference_mode():
-        batch = clips.poses.batch(clips.rows)
-        seen = (lifter, encoding, batch.keypoints_px, batch.intrinsics)
-        joint_set = skeleton(lifter.skeleton)
-        lifted = lift_flip_averaged(*seen, joint_set) if test_time == "flip" else lift(*seen)
-        centre = slice(lifter.frames // 2, lifter.frames // 2 + 1)
-        sure = clips.poses.confidence
-        answered = trained.answer.refine(
-            lifted[:, middle : middle + 1],
-            batch.keypoints_px[:, centre],
-            batch.intrinsics,
-            joint_set,
-            None if sure is None else sure[clips.rows][:, None],
-        )
-        return np.asarray(answered[:, 0].cpu().numpy(), dtype=np.float32)
 
 
 def rows_within(poses: CameraPoses, context: CameraPoses) -> NDArray[np.intp]:
