@@ -121,7 +121,8 @@ def follow(path: RootPath, direction: Tensor, depth: Tensor, own: Tensor) -> Ten
     speed = way.diff(dim=1).norm(dim=-1).mean(dim=1) * path.hz
     # A clip that stands still has no speed to divide by, and needs no shortening.
     share = (path.fastest_m_s / speed.clamp(min=path.fastest_m_s))[:, None, None]
-    return centre + share * way
+    followed: Tensor = centre + share * way
+    return followed
 
 
 def nearest_on_the_way(bodies: Tensor, own: Tensor) -> Tensor:

@@ -130,8 +130,8 @@ def window_starts(poses: DevicePoses) -> Tensor:
     row = torch.arange(len(poses), device=poses.device)
     first, last = poses.run_first, poses.run_last
     begins = (row - first) % poses.frames == 0
-    starts = torch.minimum(row, (last - poses.frames + 1).maximum(first))[begins]
-    return starts.unique()
+    starts: Tensor = torch.minimum(row, torch.maximum(last - poses.frames + 1, first))[begins]
+    return starts
 
 
 def _rows_of(poses: DevicePoses, starts: Tensor, answers: list[Float32]) -> Float32:
@@ -140,7 +140,7 @@ def _rows_of(poses: DevicePoses, starts: Tensor, answers: list[Float32]) -> Floa
     frames = first[:, None] + np.arange(poses.frames)
     inside = frames <= poses.run_last.cpu().numpy()[first][:, None]
     _, place = np.unique(frames[inside], return_index=True)
-    return np.concatenate(answers)[inside][place]
+    return np.asarray(np.concatenate(answers)[inside][place])
 
 
 def _clips(columns: DevicePoses, batch_size: int) -> Iterator[Clips]:
@@ -152,7 +152,8 @@ def _clips(columns: DevicePoses, batch_size: int) -> Iterator[Clips]:
 
 
 def _windows(columns: DevicePoses, starts: Tensor, count: int) -> Iterator[Clips]:
-    for chosen in starts.split(count):
+    for begin_at in range(0, len(starts), count):
+        chosen = starts[begin_at : begin_at + count]
         first, last = int(chosen[0]), min(int(chosen[-1]) + columns.frames, len(columns))
         begin = max(0, first - columns.reach)
         yield Clips(columns.part(first, last), chosen - begin, whole=True)
@@ -171,7 +172,7 @@ def _lift(trained: TrainedLifter, test_time: TestTime, clips: Clips) -> Float32:
             lifted = lifted[:, centre] if lifter.output == "all" else lifted
         else:
             rows = rows + torch.arange(lifter.frames, device=rows.device)
-            rows = rows.minimum(clips.poses.run_last[clips.rows, None])
+            rows = torch.minimum(rows, clips.poses.run_last[clips.rows, None])
         sure = clips.poses.confidence
         seen = None if sure is None else sure[rows]
         answered = trained.answer.refine(lifted, keypoints, batch.intrinsics, joint_set, seen)
