@@ -33,7 +33,7 @@ from poseshift.training.rendering.rasteriser import Softness, rasterise, to_ndc
 class MaskRefinement(FrozenModel):
     """How poses are moved to fit masks."""
 
-    weight: float = Field(default=10.0, ge=0)
+    weight: float = Field(default=3.0, ge=0)
     """Of the masks' loss beside the squares; 0 moves poses by keypoints and bones alone, a control."""
     moved_m: float = Field(default=0.05, gt=0)
     """How far a joint of the lifter's answer usually is from the truth, on each axis, metres."""
@@ -43,10 +43,8 @@ class MaskRefinement(FrozenModel):
     """By how much the length of a bone of the answer usually is wrong, metres."""
     girth: float = Field(default=0.2, gt=0)
     """By how much the logarithm of a part's girth usually is wrong."""
-    steps: int = Field(default=20, ge=1)
-    """Of descent."""
-    learning_rate: float = Field(default=0.4, gt=0)
-    """Of the first step, in the units above; it falls to zero as a cosine."""
+    steps: int = Field(default=12, ge=1)
+    """Of descent (L-BFGS); most take one picture, some a few."""
     size_px: int = Field(default=48, ge=16)
     """Width and height of the rendered crop."""
     frames: int = Field(default=8, ge=1)
@@ -110,9 +108,10 @@ def refine(
     size = body.size(answered)[:, None]
     shift = torch.zeros_like(answered, requires_grad=True)
     growth = answered.new_zeros(len(PARTS)).requires_grad_()
-    optimiser = torch.optim.Adam([shift, growth], lr=settings.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
-    for _ in range(settings.steps):
+    # Not Adam: its first steps are as long whatever the gradient, and move answers that fit everything.
+    optimiser = torch.optim.LBFGS([shift, growth], max_iter=settings.steps, line_search_fn="strong_wolfe")
+
+    def misfit() -> Tensor:
         joints = answered + settings.moved_m * shift
         girths = (settings.girth * growth).exp()[body.part_of_bone]
         off = torch.where(evidence.seen[..., None], (crop.project(joints)[0] - given) / unit_px, 0.0)
@@ -127,8 +126,9 @@ def refine(
             whole = whole + settings.weight * loss(drawn.distribution, evidence.target)
         optimiser.zero_grad()
         whole.backward()
-        optimiser.step()
-        schedule.step()
+        return whole
+
+    optimiser.step(misfit)
     with torch.no_grad():
         return answered + settings.moved_m * shift, (settings.girth * growth).exp()
 

@@ -55,7 +55,7 @@ class MaskClasses:
         """Split labels (...) into background and classes (..., 1 + classes); zeros for labels unknown."""
         if self.labels is None:
             return np.stack([mask == 0, mask != 0], axis=-1).astype(np.float32)
-        return (mask[..., None] == np.array([0, *self.values])).astype(np.float32)
+        return np.asarray(mask[..., None] == np.array([0, *self.values]), dtype=np.float32)
 
     @property
     def loss(self) -> Callable[[Tensor, Tensor], Tensor]:

@@ -133,7 +133,8 @@ def homography(crop: PersonCrop, intrinsics: Intrinsics) -> Tensor:
     """
     focal, centre = intrinsics.focal_px, intrinsics.centre_px
     image = _matrix(focal[:, 0], focal[:, 1], centre[:, 0], centre[:, 1])
-    return crop.matrix @ crop.rotation @ torch.linalg.inv(image)
+    mapping: Tensor = crop.matrix @ crop.rotation @ torch.linalg.inv(image)
+    return mapping
 
 
 def crop_image(

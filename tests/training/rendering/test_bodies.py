@@ -46,6 +46,14 @@ def test_a_capsule_is_as_far_from_its_bone_as_its_radius_says(body: CapsuleBody)
         torch.testing.assert_close(distance, radius * girths[0, bone].expand_as(distance))
 
 
+def test_girths_times_the_size_scale_a_body_with_its_joints(body: CapsuleBody) -> None:
+    joints = torch.stack([body.rest, 0.5 * body.rest])
+    size = body.size(joints)[:, None]
+    whole, small = body.on_joints(joints, size.expand(-1, body.bones)).vertices
+    torch.testing.assert_close(small, 0.5 * whole)
+    assert float(size[0]) == pytest.approx(1, abs=0.15)
+
+
 def test_faces_look_outwards(body: CapsuleBody) -> None:
     vertices = body.on_joints(body.rest[None], torch.ones(1, body.bones)).vertices[0]
     a, b, c = vertices[body.faces].unbind(dim=1)

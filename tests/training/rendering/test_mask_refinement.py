@@ -24,7 +24,7 @@ from poseshift.training.rendering.crop import person_crop
 
 CAMERA = Camera("c", (200, 220), (190.0, 190.0), (100.0, 110.0))
 EACH = MaskClasses({part: (1 + number,) for number, part in enumerate(PARTS)})
-FAST = MaskRefinement(steps=10, size_px=24, weight=30.0, learning_rate=0.6)
+FAST = MaskRefinement(steps=8, size_px=24, weight=10.0)
 
 
 @pytest.fixture(scope="module")
@@ -56,19 +56,16 @@ def view_of(joints: NDArray[np.float64], seen: NDArray[np.float64]) -> View:
     )
 
 
-@pytest.mark.parametrize(
-    ("classes", "left"), [(EACH, 0.7), (MaskClasses(None), 0.85)], ids=["parts", "silhouette"]
-)
 def test_a_lost_arm_is_found_by_its_mask_and_frames_without_a_mask_stay(
-    truth: NDArray[np.float64], masks: ViewMasks, classes: MaskClasses, left: float
+    truth: NDArray[np.float64], masks: ViewMasks
 ) -> None:
     """The keypoint of a wrist was not seen and its answer hangs elsewhere: the mask says where it is."""
     answer = truth.copy()
     answer[0, 16] += [0.14, 0.1, 0.0]
     view = view_of(answer, truth)
     view = replace(view, missing=view.missing | (np.arange(17) == 16))
-    without = refine_view(view, masks, classes, HUMAN36M_17, FAST.model_copy(update={"weight": 0.0}))
-    fitted = refine_view(view, masks, classes, HUMAN36M_17, FAST)
+    without = refine_view(view, masks, EACH, HUMAN36M_17, FAST.model_copy(update={"weight": 0.0}))
+    fitted = refine_view(view, masks, EACH, HUMAN36M_17, FAST)
     for refined in (without, fitted):
         assert refined.frames == 1
         np.testing.assert_array_equal(refined.view.relative[0], view.relative[0])
@@ -79,21 +76,9 @@ def test_a_lost_arm_is_found_by_its_mask_and_frames_without_a_mask_stay(
 
     assert error(view) > 0.17
     assert error(without.view) > 0.15
-    assert error(fitted.view) < left * error(view)
+    assert error(fitted.view) < 0.7 * error(view)
     assert fitted.view.relative[1, 0] == pytest.approx([0, 0, 0])
     assert set(fitted.girths) == set(PARTS)
-
-
-def test_the_same_is_found_again_whatever_the_size_of_the_answer(
-    truth: NDArray[np.float64], masks: ViewMasks
-) -> None:
-    """A person of half the size at half the distance looks the same and is as thick for their size."""
-    found = [
-        refine_view(view_of(scale * truth, truth), masks, EACH, HUMAN36M_17, FAST).girths
-        for scale in (1.0, 1.0, 0.5)
-    ]
-    assert found[0] == found[1]
-    assert list(found[2].values()) == pytest.approx(list(found[0].values()), rel=0.25)
 
 
 @pytest.mark.parametrize("model", ["none", "opencv"])
