@@ -78,6 +78,7 @@ def telephones(rng: np.random.Generator, count: int = 4) -> tuple[Camera, ...]:
         level = np.stack([right, np.cross(forward, right), forward])
         roll = np.radians(rng.uniform(-_ROLL_DEGREES, _ROLL_DEGREES))
         rotation = np.asarray(axis_angle_to_matrix(np.array([0.0, 0.0, roll]))) @ level
+        shift = -rotation @ place
         focal = rng.uniform(*_FOCAL_PX)
         centre = np.array(SIZE_PX) / 2 + rng.uniform(-15, 15, 2)
         k1, k2, p1, p2, k3 = (float(rng.uniform(*one)) for one in _LENS)
@@ -88,8 +89,8 @@ def telephones(rng: np.random.Generator, count: int = 4) -> tuple[Camera, ...]:
                 focal_px=(float(focal), float(focal)),
                 centre_px=(float(centre[0]), float(centre[1])),
                 distortion=Distortion("opencv", (k1, k2, k3), (p1, p2)),
-                rotation=tuple(tuple(float(x) for x in row) for row in rotation),
-                translation=tuple(float(x) for x in -rotation @ place),
+                rotation=tuple((float(x), float(y), float(z)) for x, y, z in rotation),
+                translation=(float(shift[0]), float(shift[1]), float(shift[2])),
             )
         )
     return tuple(cameras)
@@ -173,8 +174,8 @@ def write_clip(
         truth[f"{person(one.subject)}_inside"] = np.stack(inside)
     files = {camera: folder / name / f"{camera}.json" for camera in seen}
     (folder / name).mkdir(parents=True, exist_ok=True)
-    for camera, found_people in seen.items():
-        files[camera].write_text(json.dumps(found_people), encoding="utf-8")
+    for name_of, found_people in seen.items():
+        files[name_of].write_text(json.dumps(found_people), encoding="utf-8")
     withheld = folder / "withheld" / f"{name}.npz"
     withheld.parent.mkdir(exist_ok=True)
     np.savez(withheld, **truth)

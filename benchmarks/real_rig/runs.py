@@ -198,14 +198,11 @@ def run(job: RigJob, rig: Rig, folder: Path) -> RigLine:
     """Train, lift and score; the folder is the run's own, and what lies in it is gone on with."""
     started = time.process_time()
     torch.set_num_threads(1)
-    data = {
-        "labelled": PoseData(dataset=PoseStore.open(rig.source).dataset, store=rig.source),
-        "target": PoseData(
+    training = TrainingJob(
+        labelled=PoseData(dataset=PoseStore.open(rig.source).dataset, store=rig.source),
+        target=PoseData(
             dataset=PoseStore.open(rig.target).dataset, store=rig.target, keypoints=rig.keypoints
         ),
-    }
-    training = TrainingJob(
-        **data,
         adaptation=job.method.adaptation,
         lifter=job.lifter,
         encoding=job.method.encoding,
