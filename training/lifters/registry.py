@@ -130,12 +130,13 @@ class LifterDescription:
 
 def describe(names: Iterable[str] | None = None) -> tuple[LifterDescription, ...]:
     """Describe the presets of these names, by default all."""
-    return tuple(_describe(name) for name in (PRESETS if names is None else names))
+    return tuple(describe_config(name, preset(name)) for name in (PRESETS if names is None else names))
 
 
-def _describe(name: str) -> LifterDescription:
+def describe_config(name: str, config: LifterConfig) -> LifterDescription:
+    """Describe a configuration that was written out, under a name of one's own."""
     # Costs follow from shapes alone: a long clip through a large network takes no time on the meta device.
-    lifter = build(preset(name), channels=2).eval().requires_grad_(False).to("meta")
+    lifter = build(config, channels=2).eval().requires_grad_(False).to("meta")
     # Fused attention on a CPU is not in torch's table of costs; its plain form is.
     counter = FlopCounterMode(display=False)
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH), counter:

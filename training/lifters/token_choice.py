@@ -93,7 +93,7 @@ def _evenly(features: Tensor, kept: int) -> Tensor:
     last = max(kept - 1, 1)
     places = {(2 * number * (frames - 1) + last) // (2 * last) for number in range(kept)}
     scores = [1.0 if frame in places else 0.0 for frame in range(frames)]
-    return torch.tensor(scores, dtype=features.dtype, device=features.device).expand(len(features), -1)
+    return torch.tensor(scores, dtype=features.dtype, device=features.device).expand(features.shape[0], -1)
 
 
 def _motion(features: Tensor, kept: int) -> Tensor:

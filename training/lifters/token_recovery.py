@@ -32,7 +32,7 @@ class TokenRecovery(nn.Module):
         """Map (batch, kept, joints, width) to (batch, frames, joints, width)."""
         batch, _, joints, _ = tokens.shape
         rows = tokens.transpose(1, 2).flatten(0, 1)  # (batch * joints, kept, width)
-        queries = self.queries.expand(len(rows), -1, -1)
+        queries = self.queries.expand(rows.shape[0], -1, -1)  # len() would fix the batch in an export
         attended = attend(self.query(queries), self.key(rows), self.value(rows), self.heads)
         recovered: Tensor = queries + self.out(attended)
         return recovered.unflatten(0, (batch, joints)).transpose(1, 2)

@@ -13,6 +13,9 @@ from poseshift.training.export.formats import MODEL_FORMATS
 from poseshift.training.export.lifter import export_lifter
 from poseshift.training.lifters.blocks import BlockLifter
 from poseshift.training.lifters.config import LifterConfig
+from poseshift.training.lifters.convformer import ConvFormerConfig
+from poseshift.training.lifters.gla_gcn import GLAGCNConfig
+from poseshift.training.lifters.ktpformer import KTPFormerConfig
 from poseshift.training.lifters.pruned import Pruned, PrunedConfig
 from poseshift.training.lifters.registry import build, describe, preset, presets
 from poseshift.training.lifters.semgcn import SemGCNConfig
@@ -83,6 +86,7 @@ def test_learns_a_few_poses_by_heart(name, poses_of) -> None:
         error = batch_loss(lifter, chosen, batch, loss("mpjpe"))
         error.backward()
         optimizer.step()
+    assert all(torch.isfinite(p.grad).all() for p in lifter.parameters())
     truth = poses.positions_camera - poses.positions_camera[:, :1]
     mean_pose = np.linalg.norm(truth - truth.mean(axis=0), axis=-1).mean()
     assert error.item() < 0.5 * mean_pose
@@ -91,8 +95,18 @@ def test_learns_a_few_poses_by_heart(name, poses_of) -> None:
     assert np.linalg.norm(answers - truth, axis=-1).mean() < 0.6 * mean_pose
 
 
-def test_learned_adjacency_pooling_and_non_local_blocks_export_to_one_file() -> None:
-    config, chosen = SemGCNConfig(width=8, blocks=1), encoding("screen")
+EXPORTED = (
+    SemGCNConfig(width=8, blocks=1),  # learned adjacency, pooling and non-local blocks
+    GLAGCNConfig(filter_widths=(3,), width=8),
+    ConvFormerConfig(frames=3, width=8, depth=1),
+    # a clip's frames are chosen in the exported program itself
+    PrunedConfig(of=KTPFormerConfig(frames=3, width=8, heads=2, depth=1), keep=2, before_block=1, heads=2),
+)
+
+
+@pytest.mark.parametrize("config", EXPORTED, ids=lambda config: config.name)
+def test_lifters_export_to_one_file(config) -> None:
+    chosen = encoding("screen")
     lifter = build(config, chosen.channels).eval()
     trained = TrainedLifter(lifter, chosen, config, {})
     assert export_lifter(trained, MODEL_FORMATS["pt2"]).difference_m < 1e-4
