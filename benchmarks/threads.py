@@ -2,8 +2,8 @@
 
     python -m benchmarks.threads --out runs/threads.jsonl
 
-Each case is a process of its own, because OpenMP reads its settings once. Cases take turns, so that other work
-on the machine falls on all of them alike; the load is recorded, for it is what the answer depends on.
+Each case is a process of its own, because OpenMP reads its settings once. Cases take turns, so that other
+work on the machine falls on all of them alike; the load is recorded, for the answer depends on it.
 """
 
 from __future__ import annotations
