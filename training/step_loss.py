@@ -71,7 +71,9 @@ def mixed_loss(
     answers = lifter.answered(torch.cat([encoded.inputs, others.inputs]))
     known = [Answered(one.positions[: len(batch)], one.frames[: len(batch)]) for one in answers]
     labelled = _sum_of_losses(known, lifter, encoding, encoded, batch, loss_of, rays)
-    return labelled, encoding.from_target_frame(answers[0].positions[len(batch) :], others)
+    unknown = Answered(answers[0].positions[len(batch) :], answers[0].frames[len(batch) :])
+    told = unknown.positions if lifter.output == "all" else unknown.at(lifter.frames // 2)
+    return labelled, encoding.from_target_frame(told, others)
 
 
 def _sum_of_losses(

@@ -33,6 +33,11 @@ class Answered(NamedTuple):
     positions: Tensor
     frames: Tensor
 
+    def at(self, frame: int) -> Tensor:
+        """Pick one frame that is among them, (batch, 1, joints, 3)."""
+        place = (self.frames == frame).int().argmax(dim=1)
+        return torch.take_along_dim(self.positions, place[:, None, None, None], dim=1)
+
 
 class Lifter(nn.Module, ABC):
     """A network from a clip of encoded keypoints to root-relative 3D.

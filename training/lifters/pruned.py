@@ -155,7 +155,6 @@ class Pruned(Lifter):
         if self.recovery is not None:
             return self.host.positions(self.recovery(tokens))
         if self.output == "centre":
-            place = (frames == self.frames // 2).int().argmax(dim=1)
-            return self.host.positions(torch.take_along_dim(tokens, place[:, None, None, None], dim=1))
+            return self.host.positions(Answered(tokens, frames).at(self.frames // 2))
         nearest = self.config.recover == "nearest"
         return between(self.host.positions(tokens), frames, self.frames, nearest=nearest)

@@ -16,7 +16,7 @@ from poseshift.training.lifters.pruned import PRESETS, PrunedConfig
 from poseshift.training.lifters.registry import build
 from poseshift.training.lifters.token_recovery import TokenRecovery, between
 from poseshift.training.losses import loss
-from poseshift.training.step_loss import batch_loss
+from poseshift.training.step_loss import batch_loss, mixed_loss
 
 BODY = skeleton("human36m_17")
 HOSTS = (
@@ -137,6 +137,9 @@ def test_without_recovery_kept_frames_are_learned_and_the_middle_is_answered(hos
             truth = batch.positions_camera[clip, frame] - batch.positions_camera[clip, frame, :1]
             total = total + (learned.positions[clip, place] - truth).norm(dim=-1).mean() / 15
     torch.testing.assert_close(batch_loss(lifter, seen, batch, loss("mpjpe")), total)
+    labelled, unlabelled = mixed_loss(lifter, seen, batch[:2], batch[2:], loss("mpjpe"))
+    torch.testing.assert_close(unlabelled, answer[2:])
+    assert torch.isfinite(labelled)
 
 
 def test_the_mirrored_clip_is_lifted_with_the_frames_of_the_clip(poses_of) -> None:
