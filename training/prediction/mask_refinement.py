@@ -116,7 +116,7 @@ def refine(
         girths = (settings.girth * growth).exp()[body.part_of_bone]
         off = torch.where(evidence.seen[..., None], (crop.project(joints)[0] - given) / unit_px, 0.0)
         bones = (bone_lengths(joints, skeleton) - lengths) / settings.bone_m
-        whole = shift.square().mean() + growth.square().mean() + bones.square().mean()
+        whole: Tensor = shift.square().mean() + growth.square().mean() + bones.square().mean()
         whole = whole + huber_loss(off, torch.zeros_like(off), delta=_FARTHEST_BELIEVED)
         if settings.weight > 0:
             vertices = body.on_joints(joints, girths * size).vertices
@@ -128,7 +128,7 @@ def refine(
         whole.backward()
         return whole
 
-    optimiser.step(misfit)
+    optimiser.step(misfit)  # type: ignore[no-untyped-call]  # PyTorch leaves this one untyped
     with torch.no_grad():
         return answered + settings.moved_m * shift, (settings.girth * growth).exp()
 
