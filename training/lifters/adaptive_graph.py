@@ -72,17 +72,18 @@ class AdaptiveGraphConvolution(nn.Module):
         inner = width_out // 4 or 3
         self.theta = nn.ModuleList(by_outputs(nn.Conv2d(width_in, inner, 1)) for _ in range(subsets))
         self.phi = nn.ModuleList(by_outputs(nn.Conv2d(width_in, inner, 1)) for _ in range(subsets))
-        self.transform = nn.ModuleList(nn.Conv2d(width_in, width_out, 1) for _ in range(subsets))
-        for one in self.transform:
-            nn.init.normal_(one.weight, std=math.sqrt(2 / (width_out * width_in * subsets)))
-            nn.init.zeros_(one.bias)
+        std = math.sqrt(2 / (width_out * width_in * subsets))
+        self.transform = nn.ModuleList(
+            by_outputs(nn.Conv2d(width_in, width_out, 1), std) for _ in range(subsets)
+        )
 
     def links(self, x: Tensor, subset: int) -> Tensor:
         """Return ``S`` of one subset, (batch, joints, joints), for (batch, width in, frames, joints)."""
         one, other = self.theta[subset](x).flatten(1, 2), self.phi[subset](x).flatten(1, 2)
         alike = (one.transpose(1, 2) @ other / one.shape[1]).softmax(dim=-2)
         fixed: Tensor = self.get_buffer("adjacency")[subset] + self.learned[subset]
-        return alike + fixed
+        links: Tensor = alike + fixed
+        return links
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, width in, frames, joints) to (batch, width out, frames, joints)."""
@@ -144,9 +145,12 @@ class Unit(nn.Module):
         return out.relu()
 
 
-def by_outputs(convolution: nn.Conv2d) -> nn.Conv2d:
-    """Draw weights by the number of outputs, which keeps the size of gradients (He et al.), and no bias."""
-    nn.init.kaiming_normal_(convolution.weight, mode="fan_out")
+def by_outputs(convolution: nn.Conv2d, std: float | None = None) -> nn.Conv2d:
+    """Draw weights of a deviation, by default one by the outputs that keeps gradients' size; no bias."""
+    if std is None:
+        nn.init.kaiming_normal_(convolution.weight, mode="fan_out")
+    else:
+        nn.init.normal_(convolution.weight, std=std)
     if convolution.bias is not None:
         nn.init.zeros_(convolution.bias)
     return convolution

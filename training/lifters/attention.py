@@ -41,8 +41,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     -------
     (rows, queries, width): softmax(q k^T / sqrt(width / heads)) v of every head, side by side.
     """
-    split = (one.unflatten(-1, (heads, -1)).transpose(1, 2) for one in (q, k, v))
-    return F.scaled_dot_product_attention(*split).transpose(1, 2).flatten(2)
+    q, k, v = (one.reshape(*one.shape[:2], heads, -1).transpose(1, 2) for one in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
 class SelfAttention(nn.Module):
@@ -56,7 +56,8 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (rows, tokens, width) to the same shape."""
-        out: Tensor = self.out(attend(*self.qkv(x).chunk(3, dim=-1), self.heads))
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        out: Tensor = self.out(attend(q, k, v, self.heads))
         return out
 
 

@@ -244,4 +244,4 @@ class ConvFormer(Lifter):
         x = x.flatten(1).unflatten(0, keypoints.shape[:2]) + self.position_frame
         x = self.norm_frames(self.over_frames(x))
         out: Tensor = self.join_frames(self.head(x))
-        return out.unflatten(-1, (self.joints, 3))
+        return out.view(-1, 1, self.joints, 3)

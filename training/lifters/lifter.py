@@ -36,7 +36,8 @@ class Answered(NamedTuple):
     def at(self, frame: int) -> Tensor:
         """Pick one frame that is among them, (batch, 1, joints, 3)."""
         place = (self.frames == frame).int().argmax(dim=1)
-        return torch.take_along_dim(self.positions, place[:, None, None, None], dim=1)
+        picked = place[:, None, None, None].expand(-1, 1, *self.positions.shape[2:])
+        return self.positions.gather(1, picked)
 
 
 class Lifter(nn.Module, ABC):

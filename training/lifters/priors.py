@@ -34,7 +34,7 @@ def linked_with_self(links: Float64) -> Float64:
     >>> linked_with_self(np.array([[0.0, 1, 0], [1, 0, 1], [0, 1, 0]])).tolist()
     [[1.0, 1.0, 0.0], [0.5, 1.0, 0.5], [0.0, 1.0, 1.0]]
     """
-    rows = links / np.maximum(links.sum(axis=1, keepdims=True), 1)
+    rows: Float64 = links / np.maximum(links.sum(axis=1, keepdims=True), 1)
     np.fill_diagonal(rows, 1.0)
     return rows
 

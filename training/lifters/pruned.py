@@ -21,7 +21,7 @@ from poseshift.training.lifters.blocks import BlockLifter, BlockLifterConfig
 from poseshift.training.lifters.config import LifterConfig, LifterConfigBase
 from poseshift.training.lifters.lifter import Answered, Lifter
 from poseshift.training.lifters.token_choice import Choice, chosen_frames
-from poseshift.training.lifters.token_recovery import TokenRecovery, between
+from poseshift.training.lifters.token_recovery import TokenRecovery, between, frames_of
 
 Recovery = Literal["tra", "linear", "nearest", "none"]
 """How all frames are answered for: by learned attention over the kept tokens, by the kept answers around them
@@ -145,7 +145,7 @@ class Pruned(Lifter):
         if frames is None:
             centre = self.output == "centre"
             frames = chosen_frames(tokens.mean(dim=2), config.keep, config.choose, with_middle=centre)
-        tokens = torch.take_along_dim(tokens, frames[..., None, None], dim=1)
+        tokens = frames_of(tokens, frames)
         if self.position is not None:
             tokens = tokens + self.position[:, :, None]
         return host.run_blocks(tokens, config.before_block, host.depth), frames

@@ -34,8 +34,13 @@ class TokenRecovery(nn.Module):
         rows = tokens.transpose(1, 2).flatten(0, 1)  # (batch * joints, kept, width)
         queries = self.queries.expand(rows.shape[0], -1, -1)  # len() would fix the batch in an export
         attended = attend(self.query(queries), self.key(rows), self.value(rows), self.heads)
-        recovered: Tensor = queries + self.out(attended)
-        return recovered.unflatten(0, (batch, joints)).transpose(1, 2)
+        recovered: Tensor = (queries + self.out(attended)).view(batch, joints, *queries.shape[1:])
+        return recovered.transpose(1, 2)
+
+
+def frames_of(values: Tensor, frames: Tensor) -> Tensor:
+    """Pick frames (batch, n) of values (batch, frames, joints, width): (batch, n, joints, width)."""
+    return values.gather(1, frames[..., None, None].expand(-1, -1, *values.shape[2:]))
 
 
 def between(values: Tensor, frames: Tensor, length: int, *, nearest: bool) -> Tensor:
@@ -64,5 +69,5 @@ def between(values: Tensor, frames: Tensor, length: int, *, nearest: bool) -> Te
     if nearest:
         share = (share > 1 / 2).to(values.dtype)
     share = share[..., None, None]
-    left, right = (torch.take_along_dim(values, one[..., None, None], dim=1) for one in (before, after))
+    left, right = (frames_of(values, one) for one in (before, after))
     return left + share * (right - left)
