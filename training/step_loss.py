@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from poseshift.geometry.skeleton import skeleton as skeleton_named
 from poseshift.training.answer import AS_IT_IS, Rays, on_rays
 from poseshift.training.batches import Batch
+from poseshift.training.constants import indices
 from poseshift.training.encoding import Encoded, Encoding
-from poseshift.training.lifters.lifter import Lifter
-from poseshift.training.losses import Loss
+from poseshift.training.lifters.lifter import Lifter, ScaledLifter
+from poseshift.training.losses import Loss, ScaledLoss
 
 
 def batch_loss(
     lifter: Lifter,
     encoding: Encoding,
     batch: Batch,
-    loss_of: Loss,
+    loss_of: Loss | ScaledLoss,
     generator: torch.Generator | None = None,
     rays: Rays = AS_IT_IS,
 ) -> Tensor:
@@ -29,15 +32,16 @@ def batch_loss(
         Made for each other.
     batch : Batch
         Clips as long as the lifter expects.
-    loss_of : Loss
-        From :func:`poseshift.training.losses.loss`.
+    loss_of : Loss or ScaledLoss
+        From :func:`poseshift.training.losses.loss`; one of the scale needs a lifter that has one.
     generator : torch.Generator or None
         For the random part of the encoding; none to leave it out.
     rays : Rays
         With ``in_loss``, the loss is the mean of the output's and of the pose's on its rays.
     """
     encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator)
-    return _loss(lifter(encoded.inputs), lifter, encoding, encoded, batch, loss_of, rays)
+    answers = _answered(lifter, encoded.inputs, loss_of)
+    return _loss(*answers, lifter, encoding, encoded, batch, loss_of, rays)
 
 
 def mixed_loss(
@@ -45,7 +49,7 @@ def mixed_loss(
     encoding: Encoding,
     batch: Batch,
     unlabelled: Batch,
-    loss_of: Loss,
+    loss_of: Loss | ScaledLoss,
     generator: torch.Generator | None = None,
     rays: Rays = AS_IT_IS,
 ) -> tuple[Tensor, Tensor]:
@@ -65,18 +69,31 @@ def mixed_loss(
     """
     encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator)
     others = encoding.encode(unlabelled.keypoints_px, unlabelled.intrinsics)
-    predictions = lifter(torch.cat([encoded.inputs, others.inputs]))
-    labelled = _loss(predictions[: len(batch)], lifter, encoding, encoded, batch, loss_of, rays)
+    predictions, log_scale = _answered(lifter, torch.cat([encoded.inputs, others.inputs]), loss_of)
+    scale = None if log_scale is None else log_scale[: len(batch)]
+    labelled = _loss(predictions[: len(batch)], scale, lifter, encoding, encoded, batch, loss_of, rays)
     return labelled, encoding.from_target_frame(predictions[len(batch) :], others)
+
+
+def _answered(
+    lifter: Lifter, inputs: Tensor, loss_of: Loss | ScaledLoss
+) -> tuple[Tensor, Tensor | None]:
+    """Lift, with the scale where the loss asks for it."""
+    if isinstance(loss_of, ScaledLoss):
+        # The training loop wraps lifters, so that their kind is not to be seen; it has refused others.
+        scaled: ScaledLifter = lifter  # type: ignore[assignment]
+        return scaled.scaled(inputs)
+    return lifter(inputs), None
 
 
 def _loss(
     prediction: Tensor,
+    log_scale: Tensor | None,
     lifter: Lifter,
     encoding: Encoding,
     encoded: Encoded,
     batch: Batch,
-    loss_of: Loss,
+    loss_of: Loss | ScaledLoss,
     rays: Rays,
 ) -> Tensor:
     """Measure the loss of a lifter's output for a labelled batch."""
@@ -85,10 +102,28 @@ def _loss(
     if lifter.output == "centre":
         answered = slice(lifter.frames // 2, lifter.frames // 2 + 1)
     target = batch.root_relative(joint_set)[:, answered]
+    measured = _measured(loss_of, log_scale, joint_set.root)
     if not rays.in_loss:
-        return loss_of(prediction, encoding.to_target_frame(target, encoded))
+        return measured(prediction, encoding.to_target_frame(target, encoded))
     relative = encoding.from_target_frame(prediction, encoded)
     keypoints = batch.keypoints_px[:, answered]
     placed = on_rays(rays, relative, keypoints, batch.intrinsics, joint_set.root)
     # On the rays alone the output across the image, and with it its size, would be anybody's guess.
-    return (loss_of(relative, target) + loss_of(placed, target)) / 2
+    return (measured(relative, target) + measured(placed, target)) / 2
+
+
+def _measured(loss_of: Loss | ScaledLoss, log_scale: Tensor | None, root: int) -> Loss:
+    """Make a loss of prediction and target; one of the scale is not shown the root."""
+    if not isinstance(loss_of, ScaledLoss):
+        return loss_of
+    if log_scale is None:
+        raise ValueError("a loss of the scale needs a scale")
+    return partial(_without_root, loss_of, log_scale, root)
+
+
+def _without_root(
+    loss_of: ScaledLoss, log_scale: Tensor, root: int, prediction: Tensor, target: Tensor
+) -> Tensor:
+    others = indices(tuple(joint for joint in range(target.shape[-2]) if joint != root), target)
+    shown = (one[..., others, :] for one in (prediction, log_scale, target))
+    return loss_of.of(*shown)

@@ -8,7 +8,7 @@ is named once in :mod:`poseshift.training.lifters.registry`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +68,10 @@ class Lifter(nn.Module, ABC):
         ValueError
             When the clip's shape is not the one that this lifter was built for.
         """
+        self._check(keypoints)
+        return self.lift(keypoints) * self.get_buffer("not_root")
+
+    def _check(self, keypoints: Tensor) -> None:
         expected = (self.frames, self.joints, self.channels)
         if keypoints.ndim != 4 or tuple(keypoints.shape[1:]) != expected:
             wanted = f"(batch, {self.frames}, {self.joints}, {self.channels})"
@@ -76,4 +80,54 @@ class Lifter(nn.Module, ABC):
                 f"{tuple(keypoints.shape)}; take the clip length from `lifter.frames` and the channels from "
                 "the encoding that it was trained with"
             )
-        return self.lift(keypoints) * self.get_buffer("not_root")
+
+
+LOG_SCALE_RANGE = (-6.0, 4.0)
+"""Least and largest log-scale, of metres: 2.5 mm and 55 m. Without a bound, the loss of a joint that is always
+right has none either."""
+
+
+class Scaled(NamedTuple):
+    """An answer, and how far it may be off.
+
+    Attributes
+    ----------
+    positions : Tensor
+        (batch, frames or 1, joints, 3), metres, relative to the root, as :meth:`Lifter.forward` gives them.
+    log_scale : Tensor
+        (batch, frames or 1, joints, 1), natural logarithm of each joint's scale in metres: the distance from
+        the truth that is to be expected. That of the root, which is certain by definition while its keypoint is
+        not, is the least of the pose's other joints.
+    """
+
+    positions: Tensor
+    log_scale: Tensor
+
+
+class ScaledLifter(Lifter):
+    """A lifter that says of every joint how far it may be off; called, it answers as any lifter does."""
+
+    @abstractmethod
+    def lift_scaled(self, keypoints: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (batch, frames, joints, channels) to positions as :meth:`lift` does, and log-scales (..., 1)."""
+
+    def scaled(self, keypoints: Tensor) -> Scaled:
+        """Lift a batch of clips and tell the scale of each joint.
+
+        Parameters
+        ----------
+        keypoints : Tensor of shape (batch, frames, joints, channels)
+            Encoded.
+
+        Raises
+        ------
+        ValueError
+            When the clip's shape is not the one that this lifter was built for.
+        """
+        self._check(keypoints)
+        positions, log_scale = self.lift_scaled(keypoints)
+        not_root = self.get_buffer("not_root")
+        log_scale = log_scale.clamp(*LOG_SCALE_RANGE)
+        others = torch.where(not_root > 0, log_scale, torch.inf)
+        least = others.amin(dim=-2, keepdim=True)
+        return Scaled(positions * not_root, torch.where(not_root > 0, log_scale, least))

@@ -10,21 +10,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
+from pydantic import ValidationError
 from torch.utils.flop_counter import FlopCounterMode
 
 from poseshift.storage.registry import Registry
 from poseshift.training.lifters import (
     ampose,
     convformer,
+    gumlp,
     ktpformer,
     mixste,
     semgcn,
     simple_baseline,
     stgcn,
     videopose3d,
+    with_scale,
 )
-from poseshift.training.lifters.config import CONFIGS, LifterConfig, LifterConfigBase
-from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.lifters.config import CONFIGS, LifterConfig, LifterConfigBase, LifterConfigError
+from poseshift.training.lifters.lifter import Lifter, ScaledLifter
 
 PRESETS = Registry[LifterConfigBase]("lifter preset")
 """Named configurations; recipes refer to these names."""
@@ -58,6 +61,8 @@ register(stgcn.STGCNConfig, stgcn.PRESETS)
 register(mixste.MixSTEConfig, mixste.PRESETS)
 register(ktpformer.KTPFormerConfig, ktpformer.PRESETS)
 register(convformer.ConvFormerConfig, convformer.PRESETS)
+register(gumlp.GUMLPConfig, gumlp.PRESETS)
+register(with_scale.WithScaleConfig, {})
 
 
 def presets() -> Mapping[str, LifterConfig]:
@@ -66,14 +71,20 @@ def presets() -> Mapping[str, LifterConfig]:
 
 
 def preset(name: str) -> LifterConfig:
-    """Return the configuration of that name.
+    """Return the configuration of that name; ``PRESET+scale`` is any preset with a scale for every joint.
 
     Raises
     ------
     ValueError
-        When there is none; the message lists those that there are.
+        When there is none; the message lists those that there are. Or when that lifter has a scale of its own.
     """
-    return PRESETS[name]
+    plain = name.removesuffix(with_scale.SUFFIX)
+    if plain == name:
+        return PRESETS[name]
+    try:
+        return with_scale.WithScaleConfig(of=PRESETS[plain])
+    except ValidationError as error:
+        raise LifterConfigError(name, error) from error
 
 
 def build(config: LifterConfig, channels: int, *, seed: int = 0) -> Lifter:
@@ -110,7 +121,8 @@ class LifterDescription:
     parameters : int
         Learned numbers.
     multiply_adds : int
-        For one clip with two input channels, matrix products and attention, as torch counts them.
+        For one clip with two input channels, matrix products and attention, as torch counts them; with the
+        scale, where the lifter has one.
     frames : int
         Clip length.
     output : str
@@ -135,7 +147,8 @@ def _describe(name: str) -> LifterDescription:
     # Fused attention on a CPU is not in torch's table of costs; its plain form is.
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH), counter:
-        lifter(torch.zeros(1, lifter.frames, lifter.joints, lifter.channels, device="meta"))
+        answer = lifter.scaled if isinstance(lifter, ScaledLifter) else lifter
+        answer(torch.zeros(1, lifter.frames, lifter.joints, lifter.channels, device="meta"))
     return LifterDescription(
         name=name,
         parameters=sum(parameter.numel() for parameter in lifter.parameters()),
