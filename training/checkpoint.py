@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from poseshift.storage.files import write_atomically
-from poseshift.storage.model import FrozenModel
+from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.storage.sentences import in_sentences
 from poseshift.training.answer import PLAIN, Answer
 from poseshift.training.encoding import Encoding, EncodingName, encoding
 from poseshift.training.lifters.config import LifterConfig
-from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.lifters.lifter import Lifter, ScaledLifter
 from poseshift.training.lifters.registry import build
 
 WEIGHTS_FILE = "lifter.safetensors"
@@ -40,6 +40,7 @@ class LifterFile(FrozenModel):
     encoding: EncodingName
     answer: Answer = Answer()
     skeleton: str
+    beside_rays_over_scale: float | None = Field(default=None, exclude_if=is_left_out)
     provenance: dict[str, JsonValue]
 
 
@@ -59,6 +60,9 @@ class TrainedLifter:
         How it came about: recipe, data snapshot, seed, versions.
     answer : Answer
         What is done to the network's output.
+    beside_rays_over_scale : float or None
+        How far joints lie beside their rays on the source, over the scale that the lifter tells: the
+        reference of :mod:`poseshift.training.evaluation.recalibration`. None where there is none.
     """
 
     lifter: Lifter
@@ -66,6 +70,17 @@ class TrainedLifter:
     config: LifterConfig
     provenance: Mapping[str, JsonValue]
     answer: Answer = field(default_factory=Answer)
+    beside_rays_over_scale: float | None = None
+
+    @property
+    def scaled(self) -> ScaledLifter:
+        """The lifter, one that tells how far its joints may be off; ValueError where it does not."""
+        if not isinstance(self.lifter, ScaledLifter):
+            raise ValueError(
+                f"lifter {self.config.name} does not tell how far its joints may be off; train gumlp, or "
+                "PRESET+scale, with the loss laplace-nll"
+            )
+        return self.lifter
 
 
 def save_lifter(
@@ -75,6 +90,7 @@ def save_lifter(
     lifter: Lifter,
     provenance: Mapping[str, JsonValue],
     answer: Answer = PLAIN,
+    beside_rays_over_scale: float | None = None,
 ) -> None:
     """Write a trained lifter to a folder, making it if need be.
 
@@ -92,6 +108,8 @@ def save_lifter(
         Anything that JSON can hold.
     answer : Answer
         What is done to the network's output.
+    beside_rays_over_scale : float or None
+        As in :class:`TrainedLifter`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     description = LifterFile(
@@ -99,6 +117,7 @@ def save_lifter(
         encoding=encoding_name,
         answer=answer,
         skeleton=lifter.skeleton,
+        beside_rays_over_scale=beside_rays_over_scale,
         provenance=dict(provenance),
     )
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in lifter.state_dict().items()}
@@ -157,6 +176,7 @@ def load_lifter(folder: Path, device: torch.device | str = "cpu") -> TrainedLift
         description.lifter,
         description.provenance,
         description.answer,
+        description.beside_rays_over_scale,
     )
 
 

@@ -121,8 +121,8 @@ def fit(
     loss_of = loss(schedule.loss)
     if isinstance(loss_of, ScaledLoss) and not isinstance(lifter, ScaledLifter):
         raise ValueError(
-            f"loss {schedule.loss} is also of how far each joint may be off, which {type(lifter).__name__} does "
-            "not tell; take gumlp, or add +scale to the lifter's preset"
+            f"loss {schedule.loss} is also of how far each joint may be off, which {type(lifter).__name__} "
+            "does not tell; take gumlp, or add +scale to the lifter's preset"
         )
     fabric = _fabric(source.device, schedule)
     source = source.to(fabric.device)

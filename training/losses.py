@@ -1,8 +1,8 @@
 """Losses on root-relative poses.
 
 All take (batch, frames, joints, 3) metres and return a scalar in metres (squared metres for ``mse``). The
-root, where both sides are zero, counts in the mean. A loss of the scale, too, has a third argument and no unit,
-and is not shown the root, whose scale nothing bounds.
+root, where both sides are zero, counts in the mean. A loss that is of the scale, too, has a third argument
+and no unit, and is not shown the root, whose scale nothing bounds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ class ScaledLoss:
     """
 
     of: Callable[[Tensor, Tensor, Tensor], Tensor]
-
 
 
 JOINT_WEIGHTS = (1.0, 1.0, 2.5, 2.5, 1.0, 2.5, 2.5, 1.0, 1.0, 1.0, 1.5, 1.5, 4.0, 4.0, 1.5, 4.0, 4.0)
@@ -70,8 +69,8 @@ def weighted_mpjpe(prediction: Tensor, target: Tensor) -> Tensor:
 def laplace_nll(prediction: Tensor, log_scale: Tensor, target: Tensor) -> Tensor:
     """Mean of ``|prediction - target| exp(-s) + s``: the distance is taken as exponentially distributed.
 
-    That is the Laplace distribution's likelihood with the distance in space for that along a line. It is least
-    where ``exp(s)`` is the mean distance, in metres.
+    That is the Laplace distribution's likelihood with the distance in space for that along a line. It is
+    least where ``exp(s)`` is the mean distance, in metres.
     """
     scale = log_scale.squeeze(-1)
     return (_distance(prediction, target) * (-scale).exp() + scale).mean()

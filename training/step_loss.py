@@ -75,9 +75,7 @@ def mixed_loss(
     return labelled, encoding.from_target_frame(predictions[len(batch) :], others)
 
 
-def _answered(
-    lifter: Lifter, inputs: Tensor, loss_of: Loss | ScaledLoss
-) -> tuple[Tensor, Tensor | None]:
+def _answered(lifter: Lifter, inputs: Tensor, loss_of: Loss | ScaledLoss) -> tuple[Tensor, Tensor | None]:
     """Lift, with the scale where the loss asks for it."""
     if isinstance(loss_of, ScaledLoss):
         # The training loop wraps lifters, so that their kind is not to be seen; it has refused others.

@@ -44,7 +44,9 @@ from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.storage.provenance import git_commit, software_versions
 from poseshift.storage.registry import load_plugins, loaded_plugins
 from poseshift.storage.schema import PositionsKind
-from poseshift.training.checkpoint import describe_lifter, save_lifter
+from poseshift.training.checkpoint import TrainedLifter, describe_lifter, save_lifter
+from poseshift.training.encoding import encoding
+from poseshift.training.evaluation.recalibration import source_reference
 from poseshift.training.licences import RECORDED_AS, LearnedFrom, Role, inherited
 from poseshift.training.lifters.registry import skeleton_of
 from poseshift.training.shipped import lifter_folder
@@ -332,7 +334,11 @@ def _train(
         detector=taught.detector,
     )
     origins = learned_from(job, labelled, target, watched)
-    _save(job, taught, record, inputs, origins, None if math.isnan(rate) else rate, place)
+    reference = source_reference(
+        TrainedLifter(taught.lifter, encoding(job.encoding), job.lifter, {}, taught.answer),
+        columns.on_skeleton(taught.lifter.skeleton).without_gaps(),
+    )
+    _save(job, taught, record, inputs, origins, None if math.isnan(rate) else rate, reference, place)
     return record
 
 
@@ -375,6 +381,7 @@ def _save(
     inputs: TrainingInputs,
     origins: tuple[LearnedFrom, ...],
     rate_hz: float | None,
+    beside_rays_over_scale: float | None,
     place: Path,
 ) -> None:
     """Write the lifter and, where there is one, the generator, with where they come from."""
@@ -393,7 +400,15 @@ def _save(
         provenance["detector"] = taught.detector.model_dump(mode="json")
     if taught.adaptation.learner is not None:
         save_generator(place / GENERATOR, taught.adaptation.learner.generator, provenance)
-    save_lifter(place / CHECKPOINT, job.lifter, job.encoding, taught.lifter, provenance, taught.answer)
+    save_lifter(
+        place / CHECKPOINT,
+        job.lifter,
+        job.encoding,
+        taught.lifter,
+        provenance,
+        taught.answer,
+        beside_rays_over_scale,
+    )
 
 
 def _shared(job: TrainingJob, labelled: OpenData, target: OpenData | None, place: Path) -> SharedTraining:

@@ -37,6 +37,7 @@ from poseshift.training.evaluation.results import (
     figure,
 )
 from poseshift.training.flip import lift, lift_flip_averaged
+from poseshift.training.lifters.lifter import Lifter
 
 ACTIVITIES = (
     *("Standing/Walking", "Exercising", "Sitting", "Reaching/Crouching"),
@@ -66,7 +67,7 @@ class Clips:
 
 
 Lift = Callable[[Clips], Float32]
-"""From n clips to their middle poses, (n, joints, 3) metres."""
+"""From n clips to their middle poses, (n, joints, 3) metres, or (n, joints, 4) with scales beside them."""
 
 Mapper = Callable[[Lift, Iterable[Clips]], Iterable[Float32]]
 """Applies a function to each of many parts and gives the answers in their order, as :func:`map` does."""
@@ -112,6 +113,30 @@ def predict(
     poseshift.storage.gaps.NeverDetectedError
         When a joint was detected in no frame of a view.
     """
+    return lift_rows(trained, poses, partial(_lift, trained, test_time), batch_size=batch_size, over=over)
+
+
+def lift_rows(
+    trained: TrainedLifter, poses: CameraPoses, how: Lift, *, batch_size: int = 4096, over: Mapper = map
+) -> Float32:
+    """Apply any way of lifting clips to every row, as :func:`predict` does with its own.
+
+    Parameters
+    ----------
+    trained, poses, batch_size, over
+        As in :func:`predict`; the lifter is in evaluation mode meanwhile.
+    how : Lift
+        From clips to an array with one entry for each. It travels to the workers of a cluster.
+
+    Returns
+    -------
+    array (n, ...), as ``how`` gives it.
+
+    Raises
+    ------
+    ValueError, poseshift.storage.gaps.NeverDetectedError
+        As :func:`predict`.
+    """
     lifter = trained.lifter
     if poses.skeleton != lifter.skeleton:
         raise ValueError(f"the lifter expects {lifter.skeleton} keypoints, the poses are {poses.skeleton}")
@@ -121,7 +146,7 @@ def predict(
     was_training = lifter.training
     lifter.eval()
     try:
-        return np.concatenate(list(over(partial(_lift, trained, test_time), _clips(columns, batch_size))))
+        return np.concatenate(list(over(how, _clips(columns, batch_size))))
     finally:
         lifter.train(was_training)
 
@@ -135,23 +160,46 @@ def _clips(columns: DevicePoses, batch_size: int) -> Iterator[Clips]:
 
 
 def _lift(trained: TrainedLifter, test_time: TestTime, clips: Clips) -> Float32:
-    lifter, encoding = trained.lifter, trained.encoding
-    middle = lifter.frames // 2 if lifter.output == "all" else 0
     with torch.inference_mode():
         batch = clips.poses.batch(clips.rows)
-        seen = (lifter, encoding, batch.keypoints_px, batch.intrinsics)
-        joint_set = skeleton(lifter.skeleton)
-        lifted = lift_flip_averaged(*seen, joint_set) if test_time == "flip" else lift(*seen)
-        centre = slice(lifter.frames // 2, lifter.frames // 2 + 1)
-        sure = clips.poses.confidence
-        answered = trained.answer.refine(
-            lifted[:, middle : middle + 1],
-            batch.keypoints_px[:, centre],
-            batch.intrinsics,
-            joint_set,
-            None if sure is None else sure[clips.rows][:, None],
-        )
-        return np.asarray(answered[:, 0].cpu().numpy(), dtype=np.float32)
+        seen = (trained.lifter, trained.encoding, batch.keypoints_px, batch.intrinsics)
+        flip = test_time == "flip"
+        lifted = lift_flip_averaged(*seen, skeleton(trained.lifter.skeleton)) if flip else lift(*seen)
+        return np.asarray(middle_answer(trained, lifted, clips).cpu().numpy(), dtype=np.float32)
+
+
+def middle_answer(trained: TrainedLifter, lifted: torch.Tensor, clips: Clips) -> torch.Tensor:
+    """Do to the network's output for the middle frames what is done to a trained lifter's output.
+
+    Parameters
+    ----------
+    trained : TrainedLifter
+        Whose output.
+    lifted : torch.Tensor
+        (n, frames or 1, joints, 3), metres, camera axes.
+    clips : Clips
+        What was lifted.
+
+    Returns
+    -------
+    torch.Tensor
+        (n, joints, 3), metres, relative to the root.
+    """
+    lifter, poses, rows = trained.lifter, clips.poses, clips.rows
+    middle = middle_of(lifter)
+    answered = trained.answer.refine(
+        lifted[:, middle : middle + 1],
+        poses.keypoints_px[rows][:, None],
+        poses.intrinsics[poses.camera[rows]],
+        skeleton(lifter.skeleton),
+        None if poses.confidence is None else poses.confidence[rows][:, None],
+    )
+    return answered[:, 0]
+
+
+def middle_of(lifter: Lifter) -> int:
+    """Tell which of the frames that a lifter answers for is the middle one of the clip."""
+    return lifter.frames // 2 if lifter.output == "all" else 0
 
 
 def rows_within(poses: CameraPoses, context: CameraPoses) -> NDArray[np.intp]:

@@ -1,10 +1,10 @@
-"""GUMLP: graph convolutions beside U-shaped perceptrons over channels and joints, with a scale for every joint.
+"""GUMLP: graph convolutions and U-shaped perceptrons over channels and joints, with a scale for every joint.
 
-Follows Wang et al., "Uncertainty-Aware Testing-Time Optimization for 3D Human Pose Estimation" (TMM 2025), and
-its release where the paper leaves a choice open: no activation in the embedding and in the heads, one fixed
-adjacency for all blocks, layer norms over the joints before what mixes joints. Left out: nothing of the
-network. The adjacency, with which the published 4.51 M parameters are counted, is a parameter that never
-learns, so that it is stored and loaded with the others.
+Follows Wang et al., "Uncertainty-Aware Testing-Time Optimization for 3D Human Pose Estimation" (TMM 2025),
+and its release where the paper leaves a choice open: no activation in the embedding and in the heads, one
+fixed adjacency for all blocks, layer norms over the joints before what mixes joints. The adjacency, with
+which the published 4.51 M parameters are counted, is a parameter that never learns, so that it is stored and
+loaded with the others. Left out: training with amsgrad, which is a matter of the optimiser.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ PRESETS: Mapping[str, GUMLPConfig] = MappingProxyType(
         "gumlp": GUMLPConfig(),
         "gumlp-5": GUMLPConfig(blocks=5),
         "gumlp-small": GUMLPConfig(
-            width=64, embedding=32, blocks=2, channel_dropout=0.0, joint_dropout=0.0, drop_path=0.0
+            width=32, embedding=16, blocks=2, channel_dropout=0.0, joint_dropout=0.0, drop_path=0.0
         ),
     }
 )

@@ -83,8 +83,8 @@ class Lifter(nn.Module, ABC):
 
 
 LOG_SCALE_RANGE = (-6.0, 4.0)
-"""Least and largest log-scale, of metres: 2.5 mm and 55 m. Without a bound, the loss of a joint that is always
-right has none either."""
+"""Least and largest log-scale, of metres: 2.5 mm and 55 m. Without them, the loss of a joint that is always
+right has no bound either."""
 
 
 class Scaled(NamedTuple):
@@ -96,8 +96,8 @@ class Scaled(NamedTuple):
         (batch, frames or 1, joints, 3), metres, relative to the root, as :meth:`Lifter.forward` gives them.
     log_scale : Tensor
         (batch, frames or 1, joints, 1), natural logarithm of each joint's scale in metres: the distance from
-        the truth that is to be expected. That of the root, which is certain by definition while its keypoint is
-        not, is the least of the pose's other joints.
+        the truth that is to be expected. That of the root, which is certain by definition while its keypoint
+        is not, is the least of the pose's other joints.
     """
 
     positions: Tensor
@@ -109,7 +109,7 @@ class ScaledLifter(Lifter):
 
     @abstractmethod
     def lift_scaled(self, keypoints: Tensor) -> tuple[Tensor, Tensor]:
-        """Map (batch, frames, joints, channels) to positions as :meth:`lift` does, and log-scales (..., 1)."""
+        """Map (batch, frames, joints, channels) to positions as :meth:`lift`, and log-scales (..., 1)."""
 
     def scaled(self, keypoints: Tensor) -> Scaled:
         """Lift a batch of clips and tell the scale of each joint.

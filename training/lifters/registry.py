@@ -76,7 +76,7 @@ def preset(name: str) -> LifterConfig:
     Raises
     ------
     ValueError
-        When there is none; the message lists those that there are. Or when that lifter has a scale of its own.
+        When there is none; the message lists those that there are. Or when it has a scale of its own already.
     """
     plain = name.removesuffix(with_scale.SUFFIX)
     if plain == name:
