@@ -13,9 +13,10 @@ held out, by whose projection each clip is stopped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -73,6 +74,14 @@ class TestTimeOptimisation(FrozenModel):
 
 PUBLISHED = TestTimeOptimisation(root="given", stop="iterations")
 """The release's settings; the root is an oracle."""
+
+TestTimeName = Literal["uao", "uao-oracle"]
+"""What commands may ask for."""
+
+TEST_TIMES: Mapping[TestTimeName, TestTimeOptimisation] = MappingProxyType(
+    {"uao": TestTimeOptimisation(), "uao-oracle": PUBLISHED}
+)
+"""What that is."""
 
 
 @dataclass(frozen=True)

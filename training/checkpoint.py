@@ -31,6 +31,14 @@ WEIGHTS_FILE = "lifter.safetensors"
 DESCRIPTION_FILE = "lifter.json"
 
 
+class LearnedScale(FrozenModel):
+    """What is known of a lifter that has learned to tell how far its joints may be off."""
+
+    beside_rays: float | None = None
+    """How far joints lie beside their rays on the source, over the scale: the reference by which
+    :mod:`poseshift.training.evaluation.recalibration` recalibrates before other cameras. None for none."""
+
+
 class LifterFile(FrozenModel):
     """The JSON beside a lifter's weights."""
 
@@ -40,7 +48,7 @@ class LifterFile(FrozenModel):
     encoding: EncodingName
     answer: Answer = Answer()
     skeleton: str
-    beside_rays_over_scale: float | None = Field(default=None, exclude_if=is_left_out)
+    scale: LearnedScale | None = Field(default=None, exclude_if=is_left_out)
     provenance: dict[str, JsonValue]
 
 
@@ -60,9 +68,8 @@ class TrainedLifter:
         How it came about: recipe, data snapshot, seed, versions.
     answer : Answer
         What is done to the network's output.
-    beside_rays_over_scale : float or None
-        How far joints lie beside their rays on the source, over the scale that the lifter tells: the
-        reference of :mod:`poseshift.training.evaluation.recalibration`. None where there is none.
+    scale : LearnedScale or None
+        What is known of the scale of its joints; None where it has learned none.
     """
 
     lifter: Lifter
@@ -70,15 +77,15 @@ class TrainedLifter:
     config: LifterConfig
     provenance: Mapping[str, JsonValue]
     answer: Answer = field(default_factory=Answer)
-    beside_rays_over_scale: float | None = None
+    scale: LearnedScale | None = None
 
     @property
     def scaled(self) -> ScaledLifter:
-        """The lifter, one that tells how far its joints may be off; ValueError where it does not."""
-        if not isinstance(self.lifter, ScaledLifter):
+        """The lifter, one that has learned how far its joints may be off; ValueError where it has not."""
+        if self.scale is None or not isinstance(self.lifter, ScaledLifter):
             raise ValueError(
-                f"lifter {self.config.name} does not tell how far its joints may be off; train gumlp, or "
-                "PRESET+scale, with the loss laplace-nll"
+                f"this lifter ({self.config.name}) has not learned how far its joints may be off; train "
+                "gumlp, or PRESET+scale, with `loss: laplace-nll` in the schedule"
             )
         return self.lifter
 
@@ -90,7 +97,7 @@ def save_lifter(
     lifter: Lifter,
     provenance: Mapping[str, JsonValue],
     answer: Answer = PLAIN,
-    beside_rays_over_scale: float | None = None,
+    scale: LearnedScale | None = None,
 ) -> None:
     """Write a trained lifter to a folder, making it if need be.
 
@@ -108,8 +115,8 @@ def save_lifter(
         Anything that JSON can hold.
     answer : Answer
         What is done to the network's output.
-    beside_rays_over_scale : float or None
-        As in :class:`TrainedLifter`.
+    scale : LearnedScale or None
+        What is known of the scale of its joints.
     """
     folder.mkdir(parents=True, exist_ok=True)
     description = LifterFile(
@@ -117,7 +124,7 @@ def save_lifter(
         encoding=encoding_name,
         answer=answer,
         skeleton=lifter.skeleton,
-        beside_rays_over_scale=beside_rays_over_scale,
+        scale=scale,
         provenance=dict(provenance),
     )
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in lifter.state_dict().items()}
@@ -176,7 +183,7 @@ def load_lifter(folder: Path, device: torch.device | str = "cpu") -> TrainedLift
         description.lifter,
         description.provenance,
         description.answer,
-        description.beside_rays_over_scale,
+        description.scale,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import process_time
 
@@ -19,11 +19,11 @@ from poseshift.adaptation.test_time import PUBLISHED, TestTimeOptimisation, pred
 from poseshift.flows.experiment.fitting import Teaching, teach
 from poseshift.preprocessing.motion.sources import load
 from poseshift.storage.columns import CameraPoses
-from poseshift.training.checkpoint import TrainedLifter
+from poseshift.training.checkpoint import LearnedScale, TrainedLifter
 from poseshift.training.encoding import EncodingName, encoding
 from poseshift.training.evaluation.evaluate import frame_errors_mm
 from poseshift.training.evaluation.protocols import protocol
-from poseshift.training.evaluation.recalibration import scale_factor, source_reference
+from poseshift.training.evaluation.recalibration import learned_scale, scale_factor
 from poseshift.training.evaluation.scaled import Coverage, Predicted, coverage, predict_scaled
 from poseshift.training.lifters.registry import preset
 from poseshift.training.schedule import Schedule
@@ -83,9 +83,8 @@ def train(
     )
     folder = out / f"{name}-{seed}"
     taught = teach(teaching, scenes.source, None, folder, folder / "gravity.json", torch.device("cpu"))
-    plain = TrainedLifter(taught.lifter, encoding(seen_as), teaching.lifter, {}, taught.answer)
-    reference = source_reference(plain, scenes.source)
-    return TrainedLifter(plain.lifter, plain.encoding, plain.config, {}, plain.answer, reference)
+    made = TrainedLifter(taught.lifter, encoding(seen_as), teaching.lifter, {}, taught.answer, LearnedScale())
+    return replace(made, scale=learned_scale(made, scenes.source))
 
 
 def measure(

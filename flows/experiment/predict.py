@@ -12,30 +12,32 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
+from poseshift.adaptation.test_time import TestTimeOptimisation, predict_optimised
 from poseshift.flows.experiment.data import StoreInputs
 from poseshift.flows.experiment.evaluate import check_rate
 from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import Selection, read_keypoints
+from poseshift.storage.columns import CameraPoses, Selection, read_keypoints
 from poseshift.storage.files import write_atomically
 from poseshift.storage.inspection import TrialIntrinsics, find_intrinsics, intrinsics_told
-from poseshift.storage.model import FrozenModel, is_still
+from poseshift.storage.model import FrozenModel, is_left_out, is_still
 from poseshift.storage.motion_files.motion import Axes, Motion
 from poseshift.storage.motion_files.registry import MOTION_FORMATS, MotionFormat
 from poseshift.storage.names import file_part
 from poseshift.storage.provenance import digest_file, git_commit, software_versions
 from poseshift.storage.store import PoseStore
-from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, load_lifter
+from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, TrainedLifter, load_lifter
 from poseshift.training.prediction.motions import Made, Maker
 from poseshift.training.prediction.smoothing import SavitzkyGolay, Smoothing
-from poseshift.training.prediction.views import lift_views
+from poseshift.training.prediction.views import View, lift_views
 from poseshift.training.shipped import lifter_folder
 
 logger = logging.getLogger(__name__)
@@ -60,6 +62,14 @@ class PredictionOptions(FrozenModel):
     """What is done to the motion in time."""
     formats: tuple[str, ...] = Field(default=("npz",), min_length=1)
     """Names of motion formats."""
+    test_time: TestTimeOptimisation | None = Field(default=None, exclude_if=is_left_out)
+    """How the lifter's input is optimised before it answers; None for not at all."""
+
+    @model_validator(mode="after")
+    def _without_truth(self) -> PredictionOptions:
+        if self.test_time is not None and self.test_time.root == "given":
+            raise ValueError("test-time optimisation from the true root needs 3D, which a prediction has not")
+        return self
 
 
 class PredictionInputs(FrozenModel):
@@ -211,7 +221,7 @@ def predict_store(
         check_rate(trained, poses, lifter)
     maker = Maker(skeleton(poses.skeleton), options.smoothing, options.heights_m)
     report_progress(Step("lift", 0, 1))
-    made = tuple(maker.make(lift_views(trained, poses)))
+    made = tuple(maker.make(_views(trained, poses, options.test_time)))
     report_progress(Step("lift", 1, 1))
     names = _file_names([one.motion for one in made])
     lifted = {one.motion.key.path for one in made}
@@ -231,6 +241,14 @@ def predict_store(
     )
     _write(folder, record, made, names, formats)
     return PredictionOutcome(record, reused=False)
+
+
+def _views(
+    trained: TrainedLifter, poses: CameraPoses, test_time: TestTimeOptimisation | None
+) -> tuple[View, ...]:
+    if test_time is None:
+        return lift_views(trained, poses)
+    return lift_views(trained, poses, partial(predict_optimised, settings=test_time))
 
 
 def _found(folder: Path, inputs: PredictionInputs) -> PredictionRecord | None:
@@ -333,6 +351,8 @@ def _assumptions(
         )
     if any(one.motion.to_camera is None for one in made):
         told.append("Fused motions: the root is in the metres of the calibration, the pose in those above.")
+    if options.test_time is not None:
+        told.append(f"The lifter's input is optimised at test time: {options.test_time}.")
     told.append(f"Smoothing: {options.smoothing.model_dump_json()}; error estimates are of unsmoothed poses.")
     kinds = {(_whose(one.motion), one.motion.error_kind) for one in made}
     told.extend(f"Error estimate of {whose}: {kind}." for whose, kind in sorted(kinds, reverse=True))

@@ -44,11 +44,12 @@ from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.storage.provenance import git_commit, software_versions
 from poseshift.storage.registry import load_plugins, loaded_plugins
 from poseshift.storage.schema import PositionsKind
-from poseshift.training.checkpoint import TrainedLifter, describe_lifter, save_lifter
+from poseshift.training.checkpoint import LearnedScale, TrainedLifter, describe_lifter, save_lifter
 from poseshift.training.encoding import encoding
-from poseshift.training.evaluation.recalibration import source_reference
+from poseshift.training.evaluation.recalibration import learned_scale
 from poseshift.training.licences import RECORDED_AS, LearnedFrom, Role, inherited
 from poseshift.training.lifters.registry import skeleton_of
+from poseshift.training.losses import ScaledLoss, loss
 from poseshift.training.shipped import lifter_folder
 
 CHECKPOINT = "lifter"
@@ -334,11 +335,8 @@ def _train(
         detector=taught.detector,
     )
     origins = learned_from(job, labelled, target, watched)
-    reference = source_reference(
-        TrainedLifter(taught.lifter, encoding(job.encoding), job.lifter, {}, taught.answer),
-        columns.on_skeleton(taught.lifter.skeleton).without_gaps(),
-    )
-    _save(job, taught, record, inputs, origins, None if math.isnan(rate) else rate, reference, place)
+    scale = _scale(job, taught, columns)
+    _save(job, taught, record, inputs, origins, None if math.isnan(rate) else rate, scale, place)
     return record
 
 
@@ -374,6 +372,15 @@ def learned_from(
     )
 
 
+def _scale(job: TrainingJob, taught: Taught, labelled: CameraPoses) -> LearnedScale | None:
+    """Measure what is to be known of a lifter's scales, where it was taught to tell them."""
+    if not isinstance(loss(job.schedule.loss), ScaledLoss):
+        return None
+    seen_by = encoding(job.encoding)
+    trained = TrainedLifter(taught.lifter, seen_by, job.lifter, {}, taught.answer, LearnedScale())
+    return learned_scale(trained, labelled.on_skeleton(taught.lifter.skeleton).without_gaps())
+
+
 def _save(
     job: TrainingJob,
     taught: Taught,
@@ -381,7 +388,7 @@ def _save(
     inputs: TrainingInputs,
     origins: tuple[LearnedFrom, ...],
     rate_hz: float | None,
-    beside_rays_over_scale: float | None,
+    scale: LearnedScale | None,
     place: Path,
 ) -> None:
     """Write the lifter and, where there is one, the generator, with where they come from."""
@@ -407,7 +414,7 @@ def _save(
         taught.lifter,
         provenance,
         taught.answer,
-        beside_rays_over_scale,
+        scale,
     )
 
 

@@ -18,9 +18,8 @@ from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
 from poseshift.storage.gaps import interpolated
 from poseshift.training.answer import RaysSnap
-from poseshift.training.checkpoint import TrainedLifter
+from poseshift.training.checkpoint import LearnedScale, TrainedLifter
 from poseshift.training.evaluation.scaled import Predicted, predict_scaled
-from poseshift.training.lifters.lifter import ScaledLifter
 
 Float64 = NDArray[np.float64]
 
@@ -44,7 +43,7 @@ def beside_rays_over_scale(predicted: Predicted, poses: CameraPoses) -> float:
         There are no scales.
     """
     if predicted.scale_m is None:
-        raise ValueError("the lifter tells no scale of its answers; take one that does (+scale)")
+        raise ValueError("these answers come without scales; take a lifter that has learned to tell them")
     root = skeleton(poses.skeleton).root
     others = [joint for joint in range(predicted.positions.shape[1]) if joint != root]
     rays = normalise(interpolated(poses).keypoints_px.astype(np.float64), poses.intrinsics[poses.camera])
@@ -56,16 +55,18 @@ def beside_rays_over_scale(predicted: Predicted, poses: CameraPoses) -> float:
     return float(np.median(beside[:, others] / scale[:, others]))
 
 
-def source_reference(trained: TrainedLifter, source: CameraPoses) -> float | None:
+def learned_scale(trained: TrainedLifter, source: CameraPoses) -> LearnedScale:
     """Measure the same on labelled poses that a lifter has learned from, to be stored with it.
 
-    Returns
-    -------
-    float or None
-        None of a lifter without scales, and of one that puts every joint on its ray.
+    Parameters
+    ----------
+    trained : TrainedLifter
+        One that tells scales. If it puts every joint on its ray, there is nothing to measure.
+    source : CameraPoses
+        Without gaps, on the skeleton of the lifter.
     """
-    if not isinstance(trained.lifter, ScaledLifter) or isinstance(trained.answer.rays, RaysSnap):
-        return None
+    if isinstance(trained.answer.rays, RaysSnap):
+        return LearnedScale()
     views = source.view_rows
     chosen: list[NDArray[np.intp]] = []
     # Views from all over the source, whole so that clips have their frames.
@@ -74,7 +75,7 @@ def source_reference(trained: TrainedLifter, source: CameraPoses) -> float | Non
         if sum(map(len, chosen)) >= _VIEW_ROWS:
             break
     shown = source.take(np.sort(np.concatenate(chosen)))
-    return beside_rays_over_scale(predict_scaled(trained, shown), shown)
+    return LearnedScale(beside_rays=beside_rays_over_scale(predict_scaled(trained, shown), shown))
 
 
 def scale_factor(trained: TrainedLifter, predicted: Predicted, poses: CameraPoses) -> float | None:
@@ -94,6 +95,6 @@ def scale_factor(trained: TrainedLifter, predicted: Predicted, poses: CameraPose
     float or None
         None where the lifter has no reference.
     """
-    if trained.beside_rays_over_scale is None:
+    if trained.scale is None or trained.scale.beside_rays is None:
         return None
-    return beside_rays_over_scale(predicted, poses) / trained.beside_rays_over_scale
+    return beside_rays_over_scale(predicted, poses) / trained.scale.beside_rays

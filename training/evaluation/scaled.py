@@ -32,7 +32,7 @@ from poseshift.training.evaluation.evaluate import (
 from poseshift.training.evaluation.metrics import joint_errors_mm
 from poseshift.training.evaluation.protocols import Protocol, TestTime
 from poseshift.training.flip import lift_scaled, lift_scaled_flip_averaged
-from poseshift.training.lifters.lifter import Scaled, ScaledLifter
+from poseshift.training.lifters.lifter import Scaled
 
 Float64 = NDArray[np.float64]
 
@@ -61,7 +61,7 @@ def predict_scaled(
     trained: TrainedLifter, poses: CameraPoses, *, test_time: TestTime = "plain", over: Mapper = map
 ) -> Predicted:
     """Lift as :func:`~poseshift.training.evaluation.evaluate.predict`, with the scales if there are any."""
-    if not isinstance(trained.lifter, ScaledLifter):
+    if trained.scale is None:
         return Predicted(predict(trained, poses, test_time=test_time, over=over))
     return unpacked(lift_rows(trained, poses, partial(_lift, trained, test_time), over=over))
 
@@ -146,7 +146,7 @@ def coverage(
         There are no scales.
     """
     if predicted.scale_m is None:
-        raise ValueError("the lifter tells no scale of its answers; take one that does (+scale)")
+        raise ValueError("these answers come without scales; take a lifter that has learned to tell them")
     joints = mapping(poses.skeleton, protocol.skeleton)
     root = skeleton(protocol.skeleton).root
     counted = [joint for joint in protocol.joint_indices if joint != root]
