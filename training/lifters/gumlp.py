@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.geometry.skeleton import skeleton as skeleton_named
+from poseshift.training.lifters.attention import DropPath
 from poseshift.training.lifters.config import LifterConfigBase
-from poseshift.training.lifters.drop_path import DropPath
 from poseshift.training.lifters.graph import adjacency_groups
 from poseshift.training.lifters.lifter import Lifter, ScaledLifter
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
-from pydantic import ValidationError
 from torch.utils.flop_counter import FlopCounterMode
 
 from poseshift.storage.registry import Registry
@@ -26,7 +25,7 @@ from poseshift.training.lifters import (
     videopose3d,
     with_scale,
 )
-from poseshift.training.lifters.config import CONFIGS, LifterConfig, LifterConfigBase, LifterConfigError
+from poseshift.training.lifters.config import CONFIGS, LifterConfig, LifterConfigBase
 from poseshift.training.lifters.lifter import Lifter, ScaledLifter
 
 PRESETS = Registry[LifterConfigBase]("lifter preset")
@@ -76,15 +75,10 @@ def preset(name: str) -> LifterConfig:
     Raises
     ------
     ValueError
-        When there is none; the message lists those that there are. Or when it has a scale of its own already.
+        When there is none; the message lists those that there are.
     """
     plain = name.removesuffix(with_scale.SUFFIX)
-    if plain == name:
-        return PRESETS[name]
-    try:
-        return with_scale.WithScaleConfig(of=PRESETS[plain])
-    except ValidationError as error:
-        raise LifterConfigError(name, error) from error
+    return PRESETS[name] if plain == name else with_scale.WithScaleConfig(of=PRESETS[plain])
 
 
 def build(config: LifterConfig, channels: int, *, seed: int = 0) -> Lifter:

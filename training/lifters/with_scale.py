@@ -11,7 +11,7 @@ import math
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, WithJsonSchema, field_validator
+from pydantic import Field, WithJsonSchema
 from torch import Tensor, nn
 
 from poseshift.training.lifters.config import LifterConfig, LifterConfigBase
@@ -33,16 +33,18 @@ class WithScaleConfig(LifterConfigBase):
     )
     hidden: int = Field(default=256, ge=1, description="Features of the two hidden layers of the scale.")
 
-    @field_validator("of")
-    @classmethod
-    def _without_scale(cls, of: LifterConfigBase) -> LifterConfigBase:
-        if isinstance(of.build(2), ScaledLifter):
-            raise ValueError(f"lifter {of.name} has a scale of its own; name it without {SUFFIX}")
-        return of
-
     def build(self, channels: int) -> Lifter:
-        """Build the network for an encoding with this many channels per joint."""
-        return WithScale(self.of.build(channels), self.hidden)
+        """Build the network for an encoding with this many channels per joint.
+
+        Raises
+        ------
+        ValueError
+            The lifter has a scale of its own.
+        """
+        lifter = self.of.build(channels)
+        if isinstance(lifter, ScaledLifter):
+            raise ValueError(f"lifter {self.of.name} has a scale of its own; name it without {SUFFIX}")
+        return WithScale(lifter, self.hidden)
 
 
 class WithScale(ScaledLifter):

@@ -125,6 +125,8 @@ Lifted = Callable[[TrainedLifter, CameraPoses], Predicted]
 
 def mirrored_mean(trained: TrainedLifter, poses: CameraPoses) -> Predicted:
     """Lift rows, and average with the answers to the mirrored keypoints."""
+    if trained.scale is None:
+        return Predicted(predict(trained, poses, test_time="flip"))
     return predict_scaled(trained, poses, test_time="flip")
 
 

@@ -68,6 +68,6 @@ def test_any_preset_takes_a_scale_and_one_that_has_its_own_is_refused() -> None:
     assert config == WithScaleConfig(of=preset("simple-baseline-small"))
     assert WithScaleConfig.model_validate_json(config.model_dump_json()) == config
     with pytest.raises(ValueError, match="a scale of its own"):
-        preset("gumlp-small+scale")
+        build(preset("gumlp-small+scale"), 2)
     with pytest.raises(ValueError, match="lifter preset"):
         preset("nothing+scale")
