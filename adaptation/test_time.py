@@ -136,7 +136,7 @@ def predict_optimised(
 def optimise_clips(trained: TrainedLifter, settings: TestTimeOptimisation, clips: Clips) -> Float32:
     """Optimise some clips: their middle poses and scales, (n, joints, 4), packed as one array."""
     batch = clips.poses.batch(clips.rows)
-    return packed(trained, optimise(trained, batch, settings).answer, batch)
+    return packed(trained, optimise(trained, batch, settings).answer, clips)
 
 
 def optimise(trained: TrainedLifter, batch: Batch, settings: TestTimeOptimisation) -> Optimised:

@@ -1,4 +1,4 @@
-"""Test-time optimisation: the published update restated, its root by finite differences, and when it stops."""
+"""Test-time optimisation: the published update restated, its root by finite differences, when it stops."""
 
 import pickle
 from dataclasses import replace

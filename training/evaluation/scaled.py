@@ -19,7 +19,6 @@ from poseshift.geometry.skeleton import mapping, skeleton
 from poseshift.storage.columns import CameraPoses
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import Float32
-from poseshift.training.batches import Batch
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.evaluation.evaluate import (
     Clips,
@@ -66,11 +65,11 @@ def predict_scaled(
     return unpacked(lift_rows(trained, poses, partial(_lift, trained, test_time), over=over))
 
 
-def packed(trained: TrainedLifter, scaled: Scaled, batch: Batch) -> Float32:
+def packed(trained: TrainedLifter, scaled: Scaled, clips: Clips) -> Float32:
     """Put answers for the middle frames and their scales in metres side by side, (batch, joints, 4)."""
     lifter = trained.lifter
     scale = scaled.log_scale[:, middle_of(lifter)].exp() * lifter.get_buffer("not_root")
-    together = torch.cat([middle_answer(trained, scaled.positions, batch), scale], dim=-1)
+    together = torch.cat([middle_answer(trained, scaled.positions, clips), scale], dim=-1)
     return np.asarray(together.cpu().numpy(), dtype=np.float32)
 
 
@@ -86,7 +85,7 @@ def _lift(trained: TrainedLifter, test_time: TestTime, clips: Clips) -> Float32:
         seen = (lifter, trained.encoding, batch.keypoints_px, batch.intrinsics)
         flip = test_time == "flip"
         scaled = lift_scaled_flip_averaged(*seen, skeleton(lifter.skeleton)) if flip else lift_scaled(*seen)
-        return packed(trained, scaled, batch)
+        return packed(trained, scaled, clips)
 
 
 class Shares(FrozenModel):

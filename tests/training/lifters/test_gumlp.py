@@ -59,7 +59,7 @@ def _phi(x: np.ndarray, weights: Arrays, name: str) -> np.ndarray:
 
 
 def restated(weights: Arrays, keypoints: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """The specification for one pose (joints, channels), in NumPy: mean (joints, 3) and log-scale (joints, 1)."""
+    """What the specification says of one pose (joints, channels): mean (joints, 3), log-scale (joints, 1)."""
     x = _linear(_linear(keypoints, weights, "embed"), weights, "widen")
     adjacency = weights["adjacency"]
     block = 0
