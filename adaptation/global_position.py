@@ -2,8 +2,10 @@
 
 Each labelled source pose is paired with a random target pose, of which only keypoints and intrinsics are
 known. It is moved, neither turned nor resized, to the depth at which it looks as large as the target person,
-on the ray of the target's root, and projected by the target's camera. Nothing is learned, and no target 3D is
-seen. The controls of the method are options of the same transform; PoseDA's learned local part is not here.
+on the ray of the target's root, and projected by the target's camera. A clip is paired with a target clip,
+whose root it follows through the image (:mod:`poseshift.adaptation.trajectory`). Nothing is learned, and no
+target 3D is seen. The controls of the method are options of the same transform; PoseDA's learned local part
+is not here.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pydantic import Field
 from torch import Tensor
 
 from poseshift.adaptation.target_keypoints import TargetKeypoints, TargetViews, on_device, pixels_of, sides
+from poseshift.adaptation.trajectory import RootPath, TargetClips, follow, nearest_on_the_way
 from poseshift.augmentation.clips import middle, middle_root
 from poseshift.augmentation.draws import draw_rows, draw_uniform
 from poseshift.geometry.arrays import Array, like
@@ -28,12 +31,13 @@ from poseshift.geometry.camera import (
     stack_intrinsics,
 )
 from poseshift.geometry.skeleton import Skeleton, skeleton
-from poseshift.storage.model import FrozenModel
+from poseshift.storage.model import FrozenModel, is_still
 from poseshift.training.batches import Batch
 
 RootForm = Literal["ray", "wide"]
 DepthFrom = Literal["extent", "bones"]
 Copied = Literal["root_and_scale", "root_only", "scale_only", "random_uniform"]
+Trajectory = Literal["target", "source"]
 
 
 class GlobalPositionConfig(FrozenModel):
@@ -62,6 +66,23 @@ class GlobalPositionConfig(FrozenModel):
             "How deep a pose is put: 'extent' (the method) by the sides of the boxes of both poses, which "
             "differ in posture, too; 'bones' by the lengths of the source's bones against those seen of the "
             "target."
+        ),
+    )
+    trajectory: Trajectory = Field(
+        default="target",
+        exclude_if=is_still("target"),
+        description=(
+            "How the root of a clip moves: 'target' along the rays of the target clip's roots, no faster "
+            "than `fastest_m_s`; 'source' as it did, which is the control. Single frames do not move."
+        ),
+    )
+    fastest_m_s: float = Field(
+        default=4.0,
+        gt=0,
+        exclude_if=is_still(4.0),
+        description=(
+            "Largest mean speed of a root over a clip that follows a target clip's, metres per second, which "
+            "is a run: a target seen small and near its camera would make a large body fly."
         ),
     )
     nearest_m: float = Field(
@@ -206,8 +227,8 @@ _BOUND_QUANTILE = 0.25
 class GlobalPositionAlignment:
     """Give every clip of a batch the position of a random target pose: a ``BatchTransform``.
 
-    Target poses are drawn with replacement. A clip is placed by its middle frame and keeps its root's motion:
-    one displacement serves all of its frames.
+    Target poses are drawn with replacement. A clip is placed by its middle frame; its root then moves as the
+    configuration's ``trajectory`` says.
 
     Parameters
     ----------
@@ -236,6 +257,7 @@ class GlobalPositionAlignment:
         self._rays = torch.as_tensor(target.rays, device=device)
         self._cameras = target.cameras
         self._intrinsics = on_device(stack_intrinsics(target.cameras), self._rays)
+        self._roots = TargetClips(self._rays[:, self.root], target.runs)
 
     @property
     def camera_up(self) -> Tensor:
@@ -270,8 +292,17 @@ class GlobalPositionAlignment:
     def move(self, batch: Batch, rows: Tensor, generator: torch.Generator) -> Batch:
         """Move each clip to the target pose of the row that stands with it."""
         rays, intrinsics = self._rays[rows], self._intrinsics[self.camera[rows]]
-        moved = place(batch.positions_camera, rays, intrinsics, self.config, self.joint_set, generator)
+        clips = batch.positions_camera
+        path = self._path(rows, clips.shape[1])
+        moved = place(clips, rays, intrinsics, self.config, self.joint_set, generator, path)
         return Batch(moved, project(moved, intrinsics), intrinsics, batch.up_camera)
+
+    def _path(self, rows: Tensor, frames: int) -> RootPath | None:
+        """Look up where target roots move around their rows; None where clips keep their own motion."""
+        # The control that copies nothing but the scale leaves the root's motion to the source, too.
+        if frames == 1 or self.config.trajectory == "source" or self.config.copied == "scale_only":
+            return None
+        return RootPath(self._roots.around(rows, frames), self._roots.hz, self.config.fastest_m_s)
 
 
 def place(
@@ -281,6 +312,7 @@ def place(
     config: GlobalPositionConfig,
     joint_set: Skeleton,
     generator: torch.Generator,
+    path: RootPath | None = None,
 ) -> Tensor:
     """Move clips to given target poses, with the config's form, control and safeguard.
 
@@ -300,6 +332,8 @@ def place(
         Names the root and the bones.
     generator : torch.Generator
         Used by the control ``random_uniform`` alone.
+    path : RootPath or None
+        Rays that the roots follow; None leaves their own motion.
 
     Returns
     -------
@@ -314,9 +348,13 @@ def place(
         if config.depth_from == "bones":
             matched = replace(matched, depth=depth_by_bones(pose, target_rays, joint_set))
         placement = _controlled(matched, pose[:, root], config.copied, generator)
-        depth = at_least(config.nearest_m, placement.depth, relative)
-        placement = replace(placement, depth=depth)
-    moved: Tensor = relative + placement.root[:, None, None]
+        own = relative[:, :, root]
+        reaching = relative if path is None else nearest_on_the_way(relative - own[:, :, None], own)
+        placement = replace(placement, depth=at_least(config.nearest_m, placement.depth, reaching))
+        shift = placement.root[:, None, None]
+        if path is not None:
+            shift = (follow(path, placement.direction, placement.depth, own) - own)[:, :, None]
+    moved: Tensor = relative + shift
     return moved
 
 

@@ -279,6 +279,12 @@ _add(
     "PoseDA with the lifter's feedback.",
     adaptation=_poseda(feedback=FeedbackConfig(weight=1.0)),
 )
+_add(
+    "gpa_own_motion",
+    "GPA, source's motion",
+    "Control of gpa for clips: roots move as the source's did, in place of along the target's.",
+    adaptation=GlobalPositionAdaptation(options=GlobalPositionConfig(trajectory="source")),
+)
 
 _add(
     "positions_shuffled",
@@ -483,6 +489,12 @@ _add_diverse(
     "Self-training, all diversity",
     "As diverse_both, and part of every batch learns from the lifter's own answers to target keypoints.",
     adaptation=SelfTrainingAdaptation(alignment=_diverse("both")),
+)
+_add(
+    "lpa_motion",
+    "PoseDA, motion judged",
+    "PoseDA with discriminators of motion beside those of poses; for lifters of clips.",
+    adaptation=_poseda(discriminator=DiscriminatorConfig(motion=True)),
 )
 _add(
     "lpa_frozen",

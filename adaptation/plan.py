@@ -81,6 +81,7 @@ def plan(
     seed: int,
     device: torch.device,
     gravity: CameraGravity | None = None,
+    clip_hz: float | None = None,
 ) -> AdaptationPlan:
     """Build what an adaptation brings to a training.
 
@@ -98,6 +99,8 @@ def plan(
         Where batches lie.
     gravity : CameraGravity or None
         Of the target's cameras, when an earlier call has learned it for the same data and seed.
+    clip_hz : float or None
+        Frames per second of the clips that are moved; None for those of the target's rows.
 
     Raises
     ------
@@ -107,7 +110,7 @@ def plan(
     aligned = alignment_of(adaptation)
     if aligned is None:
         return AdaptationPlan()
-    keypoints = _keypoints(aligned, source, target)
+    keypoints = _keypoints(aligned, source, target, clip_hz)
     if isinstance(aligned.viewpoint, FoundViewpoint):
         if gravity is None:
             viewpoint = aligned.viewpoint
@@ -119,7 +122,7 @@ def plan(
         gravity = learn_camera_gravity(single, keypoints, aligned.viewpoint.gravity, seed)
     beside = _tuning(aligned, source, target, device)
     if isinstance(adaptation, SelfTrainingAdaptation):
-        own = TargetKeypoints.from_poses(_required(target))
+        own = TargetKeypoints.from_poses(_required(target), clip_hz)
         seen = GlobalPositionAlignment(aligned.options, own, device)
         usual = _placed(aligned, keypoints, device, gravity)
         learning = SelfTraining(adaptation.options, seen, usual, _varied(aligned, keypoints))
@@ -179,13 +182,16 @@ def learns_beside_lifter(adaptation: Adaptation) -> bool:
 
 
 def _keypoints(
-    aligned: GlobalPositionAdaptation, source: CameraPoses, target: CameraPoses | None
+    aligned: GlobalPositionAdaptation,
+    source: CameraPoses,
+    target: CameraPoses | None,
+    clip_hz: float | None = None,
 ) -> TargetKeypoints:
     """Collect the keypoints that poses are placed by."""
-    own = TargetKeypoints.from_poses(source) if aligned.positions != "target" else None
+    own = TargetKeypoints.from_poses(source, clip_hz) if aligned.positions != "target" else None
     if own is not None and aligned.positions == "source":
         return own
-    seen = TargetKeypoints.from_poses(_required(target))
+    seen = TargetKeypoints.from_poses(_required(target), clip_hz)
     return seen if own is None else seen.joined(own)
 
 

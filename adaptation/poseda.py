@@ -20,8 +20,9 @@ from torch import Tensor
 from poseshift.adaptation.global_position import GlobalPositionAlignment, at_least
 from poseshift.adaptation.poseda_config import PairForm, PoseDAConfig
 from poseshift.adaptation.target_keypoints import TargetKeypoints
-from poseshift.augmentation.adversary import Adversary, Real
-from poseshift.augmentation.clips import middle, middle_root
+from poseshift.adaptation.trajectory import TargetClips
+from poseshift.augmentation.adversary import Adversary, Real, Steps
+from poseshift.augmentation.clips import middle, middle_root, middle_step
 from poseshift.augmentation.collapse import Health, Watch
 from poseshift.augmentation.config import LearnedGenerator
 from poseshift.augmentation.draws import draw_rows, draw_uniform
@@ -95,6 +96,7 @@ class PoseDA:
         self._skeleton = skeleton(target.skeleton)
         self._alignment = GlobalPositionAlignment(config.global_position, target, device)
         self._target_rays = torch.as_tensor(target.rays, device=device)
+        self._clips = TargetClips(self._target_rays, target.runs)
         self._lengths = torch.as_tensor(subject_lengths(source), dtype=torch.float32, device=device)
         pairs = config.discriminator.critic == "pairs"
         self._source = DevicePoses.from_columns(source, device, frames=1) if pairs else None
@@ -110,7 +112,18 @@ class PoseDA:
         return self._in_run()[1].generator
 
     def attach(self, run: TrainingRun) -> None:
-        """Begin a run: an adversary with first weights; see the protocol."""
+        """Begin a run: an adversary with first weights; see the protocol.
+
+        Raises
+        ------
+        ValueError
+            When motion is to be judged and the lifter sees single frames.
+        """
+        if self.config.discriminator.motion and run.lifter.frames == 1:
+            raise ValueError(
+                "discriminators of motion need clips, and this lifter sees single frames; leave "
+                "`discriminator: {motion: true}` out, or take a lifter of clips"
+            )
         self._run = run
         seed = derive_seed(self.seed, _WEIGHTS, self.rollbacks)
         self._adversary = Adversary(self.config, self._skeleton, seed, self._device)
@@ -240,9 +253,15 @@ class PoseDA:
     def _real(self, batch: Batch, generator: torch.Generator) -> Real:
         anchors = middle(batch.positions_camera)
         poses = anchors if self._source is None else self._pairs(self._source, len(batch), generator)
+        moving = self.config.discriminator.motion
         if self.config.placement == "learned":
-            return Real(poses, rays_of(anchors))
-        return Real(poses, self._target_rays[draw_rows(len(self._target_rays), len(batch), generator)])
+            own = middle_step(batch.positions_camera) if moving else None
+            return Real(poses, rays_of(anchors), None if own is None else Steps(own, rays_of(own)))
+        rows = draw_rows(len(self._target_rays), len(batch), generator)
+        steps = None
+        if moving:
+            steps = Steps(middle_step(batch.positions_camera), self._clips.around(rows, 2).flip(1))
+        return Real(poses, self._target_rays[rows], steps)
 
     def _pairs(self, source: DevicePoses, count: int, generator: torch.Generator) -> Tensor:
         """Poses with another of the same recording, near in time if so chosen, with a subject's lengths."""

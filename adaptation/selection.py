@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.stats import rankdata, spearmanr
 from torch import Tensor
 
 from poseshift.geometry.alignment import root_from_keypoints
@@ -277,6 +276,8 @@ def combined_rank(criteria: Sequence[Criteria]) -> NDArray[np.float64]:
     -------
     array (checkpoints,).
     """
+    from scipy.stats import rankdata  # scipy.stats takes a second to import
+
     ranks: NDArray[np.float64] = rankdata(_table(criteria), axis=0).mean(axis=1)
     return ranks
 
@@ -322,6 +323,8 @@ def rank_correlation(criteria: Sequence[Criteria], true_error: Sequence[float]) 
 def _spearman(values: NDArray[np.float64], true_error: Sequence[float]) -> float:
     if np.ptp(values) == 0 or np.ptp(np.asarray(true_error)) == 0:
         return math.nan
+    from scipy.stats import spearmanr  # scipy.stats takes a second to import
+
     return float(spearmanr(values, true_error).statistic)
 
 

@@ -25,7 +25,8 @@ class TargetStage:
     """Put clips where target people stand: a :data:`poseshift.augmentation.synthesis.Stage`.
 
     Each call draws one of the target's cameras, in proportion to their poses, and for every clip one of the
-    poses that this camera sees.
+    poses that this camera sees. Clips keep the motion of their own roots, whatever the options say: they are
+    of any length and may be longer than anything that the target shows.
 
     Parameters
     ----------

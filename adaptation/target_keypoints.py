@@ -12,10 +12,57 @@ from torch import Tensor
 
 from poseshift.geometry.arrays import Array, like
 from poseshift.geometry.camera import Camera, Intrinsics, distort, normalise, rays_to_px, stack_intrinsics
-from poseshift.storage.columns import CameraPoses
+from poseshift.storage.columns import CameraPoses, rows_per_frame, slowest_hz
 from poseshift.storage.schema import Float32
 
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TargetRuns:
+    """Which target poses follow each other in time, so that clips can be cut of them.
+
+    Attributes
+    ----------
+    first, last : array of shape (n,)
+        First and last row of the run that each row belongs to.
+    rows_per_frame : array of shape (n,)
+        Rows from one frame of a clip to the next.
+    hz : float
+        Frames per second of the clips.
+    """
+
+    first: NDArray[np.intp]
+    last: NDArray[np.intp]
+    rows_per_frame: NDArray[np.float64]
+    hz: float
+
+    @classmethod
+    def of(cls, poses: CameraPoses, hz: float | None) -> TargetRuns:
+        """Find the runs of poses; clips have the poses' slowest rate where none is given."""
+        rate = slowest_hz(poses) if hz is None else hz
+        return cls(*poses.run_bounds, rows_per_frame(poses, rate), rate)
+
+    def repeated(self, rows: int) -> TargetRuns:
+        """Repeat all runs, one after the other, until there are so many rows; the last run may be cut."""
+        within = np.arange(rows) % len(self.first)
+        offset = np.arange(rows) - within
+        return TargetRuns(
+            self.first[within] + offset,
+            np.minimum(self.last[within] + offset, rows - 1),
+            self.rows_per_frame[within],
+            self.hz,
+        )
+
+    def joined(self, others: TargetRuns) -> TargetRuns:
+        """Put other runs after these."""
+        count = len(self.first)
+        return TargetRuns(
+            np.concatenate([self.first, others.first + count]),
+            np.concatenate([self.last, others.last + count]),
+            np.concatenate([self.rows_per_frame, others.rows_per_frame]),
+            self.hz,
+        )
 
 
 @dataclass(frozen=True)
@@ -36,6 +83,8 @@ class TargetKeypoints:
         Name of the joint set.
     dropped : int
         Poses left out because a keypoint was missing or all fell on one point.
+    runs : TargetRuns or None
+        Which poses follow each other; None where nothing is known of it.
     """
 
     rays: Float32
@@ -43,10 +92,18 @@ class TargetKeypoints:
     cameras: tuple[Camera, ...]
     skeleton: str
     dropped: int
+    runs: TargetRuns | None = None
 
     @classmethod
-    def from_poses(cls, poses: CameraPoses) -> TargetKeypoints:
+    def from_poses(cls, poses: CameraPoses, clip_hz: float | None = None) -> TargetKeypoints:
         """Keep the keypoints of a selection and forget its 3D.
+
+        Parameters
+        ----------
+        poses : CameraPoses
+            The selection.
+        clip_hz : float or None
+            Frames per second of clips; None for the slowest rate of the poses.
 
         Raises
         ------
@@ -73,6 +130,7 @@ class TargetKeypoints:
             cameras=poses.cameras,
             skeleton=poses.skeleton,
             dropped=dropped,
+            runs=TargetRuns.of(poses.take(usable), clip_hz),
         )
 
     def __len__(self) -> int:
@@ -85,6 +143,9 @@ class TargetKeypoints:
         """
         wanted = max(len(self), len(others))
         first, second = (np.resize(np.arange(len(one)), wanted) for one in (self, others))
+        runs = None
+        if self.runs is not None and others.runs is not None:
+            runs = self.runs.repeated(wanted).joined(others.runs.repeated(wanted))
         return TargetKeypoints(
             rays=np.concatenate([self.rays[first], others.rays[second]]),
             camera=np.concatenate([self.camera[first], others.camera[second] + len(self.cameras)]).astype(
@@ -93,6 +154,7 @@ class TargetKeypoints:
             cameras=(*self.cameras, *others.cameras),
             skeleton=self.skeleton,
             dropped=self.dropped + others.dropped,
+            runs=runs,
         )
 
 

@@ -30,7 +30,7 @@ from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import Float32
 from poseshift.training.batches import Batch
 from poseshift.training.checkpoint import TrainedLifter
-from poseshift.training.evaluation.evaluate import Clips, Mapper, lift_rows
+from poseshift.training.evaluation.answering import Clips, Mapper, clips_of, lift_rows
 from poseshift.training.evaluation.scaled import Predicted, packed, unpacked
 from poseshift.training.flip import averaged
 from poseshift.training.lifters.lifter import Scaled
@@ -110,7 +110,7 @@ class Optimised:
 def predict_optimised(
     trained: TrainedLifter, poses: CameraPoses, settings: TestTimeOptimisation, *, over: Mapper = map
 ) -> Predicted:
-    """Lift every row with its input optimised; as :func:`~poseshift.training.evaluation.evaluate.predict`.
+    """Lift every row with its input optimised; as :func:`~poseshift.training.evaluation.answering.predict`.
 
     Parameters
     ----------
@@ -134,8 +134,8 @@ def predict_optimised(
 
 
 def optimise_clips(trained: TrainedLifter, settings: TestTimeOptimisation, clips: Clips) -> Float32:
-    """Optimise some clips: their middle poses and scales, (n, joints, 4), packed as one array."""
-    batch = clips.poses.batch(clips.rows)
+    """Optimise some clips: poses and scales packed as one array, (n, 1 or frames, joints, 4)."""
+    batch = clips_of(clips)
     return packed(trained, optimise(trained, batch, settings).answer, clips)
 
 

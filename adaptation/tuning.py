@@ -128,7 +128,7 @@ class TargetLoss:
     def attach(self, run: TrainingRun) -> None:
         """Begin a run; see the protocol."""
         self._run = run
-        self._poses = DevicePoses.from_columns(self._target, self._device, run.lifter.frames)
+        self._poses = DevicePoses.from_columns(self._target, self._device, run.lifter.frames, run.clip_hz)
         self._step, self._counted, self.checks = 0, 0, []
         self._sums = torch.zeros_like(self._sums)
 

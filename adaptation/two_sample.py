@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.stats import binom
 
 from poseshift.storage.model import FrozenModel
 
@@ -63,6 +62,7 @@ def two_sample(
                 "select more sequences"
             )
     # Slow to import, and needed for this comparison only.
+    from scipy.stats import binom
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import StratifiedGroupKFold
 

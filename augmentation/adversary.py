@@ -14,14 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from poseshift.augmentation import losses
-from poseshift.augmentation.clips import middle
+from poseshift.augmentation.clips import middle, middle_step
 from poseshift.augmentation.collapse import Health, accuracy, neighbour_ratios, on_cpu, parameter_spreads
 from poseshift.augmentation.config import LearnedAugmentationConfig, LearnedGenerator
 from poseshift.augmentation.dependence import dependence
 from poseshift.augmentation.discriminator import (
+    BoneMotionDiscriminator,
     KeypointDiscriminator,
+    KeypointMotionDiscriminator,
     PairDiscriminator,
     PartDiscriminator,
+    in_person_sizes,
     keypoint_form,
 )
 from poseshift.augmentation.feedback import Asked, Difficulty, Made, Place, steering
@@ -35,6 +38,22 @@ from poseshift.training.batches import Batch
 
 
 @dataclass(frozen=True)
+class Steps:
+    """Frames with the ones before them: what the discriminators of motion take for real.
+
+    Attributes
+    ----------
+    poses : Tensor
+        (n, 2, joints, 3), metres, the later frame first.
+    rays : Tensor
+        (n, 2, joints, 2), ray coordinates likewise.
+    """
+
+    poses: Tensor
+    rays: Tensor
+
+
+@dataclass(frozen=True)
 class Real:
     """What is real for the discriminators.
 
@@ -44,10 +63,13 @@ class Real:
         What the discriminator of 3D sees: (n, joints, 3), or (n, 2, joints, 3) for pairs.
     rays : Tensor
         (n, joints, 2), ray coordinates (x/z, y/z) of real keypoints.
+    steps : Steps or None
+        Real motion, where it is judged.
     """
 
     poses: Tensor
     rays: Tensor
+    steps: Steps | None = None
 
 
 class Adversary:
@@ -85,6 +107,10 @@ class Adversary:
                 judges["3d"] = PairDiscriminator(judged, skeleton).to(device)
             if judged.critic != "none" and judged.keypoints != "none":
                 judges["2d"] = KeypointDiscriminator(judged, skeleton).to(device)
+            if judged.motion and "3d" in judges:
+                judges["3d_motion"] = BoneMotionDiscriminator(judged, skeleton).to(device)
+            if judged.motion and "2d" in judges:
+                judges["2d_motion"] = KeypointMotionDiscriminator(judged, skeleton).to(device)
         self._makers = nn.ModuleDict(makers)
         self._judges = nn.ModuleDict(judges)
         self._pools = {name: HistoryPool(config.adversary.history) for name in judges}
@@ -162,10 +188,11 @@ class Adversary:
             + losses.gain_penalty(made.parameters.gains)
         )
         shown = self._of_made(clips, made)
-        for name, weight in (("3d", weights.weight_3d), ("2d", weights.weight_2d)):
-            if name in shown:
-                told = losses.generator_loss(self._judges[name](shown[name]))
-                loss = loss + weight * losses.beyond(told, weights.critic_tolerance)
+        for kind, weight in (("3d", weights.weight_3d), ("2d", weights.weight_2d)):
+            for name in (kind, f"{kind}_motion"):
+                if name in shown:
+                    told = losses.generator_loss(self._judges[name](shown[name]))
+                    loss = loss + weight * losses.beyond(told, weights.critic_tolerance)
         if difficulty is None:
             return loss
         lifter = Asked(clips, made, place, difficulty, self.skeleton)
@@ -241,6 +268,8 @@ class Adversary:
         """Collect what each discriminator is shown: real, made."""
         rays = keypoint_form(real.rays, self.config.discriminator.keypoints, self.skeleton)
         of_real = {"3d": real.poses, "2d": rays}
+        if real.steps is not None:
+            of_real |= {"3d_motion": real.steps.poses, "2d_motion": in_person_sizes(real.steps.rays)}
         return {name: (of_real[name], of_made) for name, of_made in self._of_made(clips, made).items()}
 
     def _of_made(self, clips: Batch, made: Made) -> dict[str, Tensor]:
@@ -254,6 +283,11 @@ class Adversary:
             # The clamp is PoseAug's: a pose that is still close to the camera shall not dwarf the others.
             rays = rays_of(middle(made.placed.positions_camera)).clamp(-1, 1)
             shown["2d"] = keypoint_form(rays, self.config.discriminator.keypoints, self.skeleton)
+        if "3d_motion" in self._judges:
+            shown["3d_motion"] = middle_step(made.augmented.angled)
+        if "2d_motion" in self._judges:
+            steps = rays_of(middle_step(made.placed.positions_camera)).clamp(-1, 1)
+            shown["2d_motion"] = in_person_sizes(steps)
         return shown
 
     def _descend(

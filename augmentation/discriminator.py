@@ -18,7 +18,7 @@ from torch.nn.utils import parametrizations
 from poseshift.augmentation.anatomy import anatomy
 from poseshift.geometry.bones import bone_directions, bone_vectors
 from poseshift.geometry.skeleton import Skeleton
-from poseshift.storage.model import FrozenModel, is_left_out
+from poseshift.storage.model import FrozenModel, is_left_out, is_still
 from poseshift.training.constants import indices
 
 Critic = Literal["parts", "pairs", "none"]
@@ -53,6 +53,15 @@ class DiscriminatorConfig(FrozenModel):
         description=(
             "Largest time between the two frames of a real pair; any two of a recording when left out, which "
             "differ by far more than the range penalties allow made pairs to."
+        ),
+    )
+    motion: bool = Field(
+        default=False,
+        exclude_if=is_still(False),
+        description=(
+            "Whether others judge motion, the difference of two neighbouring frames: of bone directions, "
+            "against the source's, and of keypoints, against the target's. For lifters of clips; each is "
+            "there where its kind of pose is judged, and weighs as that does."
         ),
     )
     width: int = Field(default=256, ge=1, description="Hidden width of the discriminators of 3D.")
@@ -134,6 +143,39 @@ class KeypointDiscriminator(_Judge):
         return super().forward(rays.flatten(1))
 
 
+class BoneMotionDiscriminator(_Judge):
+    """Score of how bones turn from one frame to the next, by the difference of their directions."""
+
+    def __init__(self, config: DiscriminatorConfig, skeleton: Skeleton) -> None:
+        super().__init__(3 * len(skeleton.bones), config.width, config)
+        self.skeleton = skeleton
+
+    def forward(self, steps: Tensor) -> Tensor:
+        """Score poses with those of the frame before, (n, 2, joints, 3) -> (n, 1)."""
+        directions = bone_directions(steps, self.skeleton)
+        return super().forward(STEP_SCALE * (directions[:, 0] - directions[:, 1]).flatten(1))
+
+
+class KeypointMotionDiscriminator(_Judge):
+    """Score of how keypoints move from one frame to the next, the root's own way included."""
+
+    def __init__(self, config: DiscriminatorConfig, skeleton: Skeleton) -> None:
+        super().__init__(2 * skeleton.joints, 100, config)
+
+    def forward(self, steps: Tensor) -> Tensor:
+        """Score keypoints with those of the frame before, (n, 2, joints, 2) in person sizes -> (n, 1)."""
+        return super().forward(STEP_SCALE * (steps[:, 0] - steps[:, 1]).flatten(1))
+
+
+STEP_SCALE = 10.0
+"""Steps are small beside poses: at 25 Hz a wrist moves by a few hundredths of a person's size."""
+
+
+def in_person_sizes(rays: Tensor) -> Tensor:
+    """Divide steps of ray coordinates (n, 2, joints, 2) by the person's size in the first frame."""
+    return rays / _extent(rays[:, 0])[:, None, None, None]
+
+
 def keypoint_form(rays: Tensor, form: KeypointForm, skeleton: Skeleton) -> Tensor:
     """Bring ray coordinates (n, joints, 2) into the form that the discriminator of 2D sees.
 
@@ -141,8 +183,12 @@ def keypoint_form(rays: Tensor, form: KeypointForm, skeleton: Skeleton) -> Tenso
     """
     if form != "centred":
         return rays
-    extent = (rays.amax(dim=1) - rays.amin(dim=1)).mean(dim=-1)
-    return (rays - rays[:, skeleton.root, None]) / extent[:, None, None].clamp(min=1e-6)
+    return (rays - rays[:, skeleton.root, None]) / _extent(rays)[:, None, None]
+
+
+def _extent(rays: Tensor) -> Tensor:
+    """Mean of width and height of poses (n, joints, 2), (n,)."""
+    return (rays.amax(dim=1) - rays.amin(dim=1)).mean(dim=-1).clamp(min=1e-6)
 
 
 def _gram(bones: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from poseshift.augmentation.anatomy import anatomy
+from poseshift.augmentation.clips import middle_root
 from poseshift.geometry.arrays import align_leading, norm
 from poseshift.geometry.bones import bone_directions, bone_lengths, from_bones
 from poseshift.geometry.rotation import axis_angle_to_matrix, rotate
@@ -66,7 +67,9 @@ class AngledPose:
 
 @dataclass(frozen=True)
 class Augmented:
-    """A pose after each of the operators, all (n, frames, joints, 3) in metres with the same root.
+    """A pose after each of the operators, all (n, frames, joints, 3) in metres.
+
+    Roots stay where they are, but for those of other frames than the middle one, which turn with the body.
 
     Attributes
     ----------
@@ -77,7 +80,7 @@ class Augmented:
     lengthened : Tensor
         With scaled lengths, too.
     rotated : Tensor
-        Turned about the root, too.
+        Turned about the root of the middle frame, too.
     """
 
     angled: Tensor
@@ -174,18 +177,20 @@ def scale_bones(positions: Tensor, factors: Tensor, skeleton: Skeleton) -> Tenso
 
 
 def turn(positions: Tensor, axis_angle: Tensor, skeleton: Skeleton) -> Tensor:
-    """Turn bodies about their roots; the negated vector turns them back.
+    """Turn clips about the root of their middle frame; the negated vector turns them back.
+
+    The root's way is turned with the body, so that who walks forward goes on walking forward.
 
     Parameters
     ----------
     positions : Tensor
-        (*rows, ..., joints, 3), metres.
+        (n, frames, joints, 3), metres.
     axis_angle : Tensor
-        (*rows, 3), radians.
+        (n, 3), radians.
     skeleton : Skeleton
         Names the root.
     """
-    root = positions[..., skeleton.root, None, :]
+    root = middle_root(positions, skeleton.root)
     return cast(Tensor, rotate(positions - root, axis_angle_to_matrix(axis_angle)) + root)
 
 

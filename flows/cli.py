@@ -24,6 +24,7 @@ from poseshift.flows.commands.listed import COMMANDS
 from poseshift.flows.runtime.json_lines import in_json_lines
 from poseshift.flows.runtime.loopback import keep_loopback_from_proxies
 from poseshift.flows.runtime.patience import wait_for_server
+from poseshift.flows.runtime.processors import wait_passively
 
 
 class CommandsOnDemand(TyperGroup):
@@ -36,8 +37,8 @@ class CommandsOnDemand(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Find the command that is called, and put the real one for the line of the list."""
-        name, listed, rest = super().resolve_command(ctx, args)
-        return name, None if listed is None else load_command(listed.name), rest
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, None if name is None else load_command(name), rest
 
     def main(
         self,
@@ -54,6 +55,7 @@ class CommandsOnDemand(TyperGroup):
         )  # errors are told here and not by typer, which frames them to the terminal's width
         keep_loopback_from_proxies()
         wait_for_server()
+        wait_passively()
         given = [_home_written_out(one) for one in (sys.argv[1:] if args is None else args)]
         with one_answer(in_json="--json" in given), _errors_told():
             sys.exit(self._status(given, prog_name, complete_var, windows_expand_args, **extra))

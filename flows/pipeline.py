@@ -30,9 +30,6 @@ from poseshift.flows.experiment.train import TrainingRecord, require_shareable
 from poseshift.flows.prepare import PrepareFailedError, PrepareRequest, failure_of, prepare_store
 from poseshift.flows.prepare import show as show_ingest
 from poseshift.flows.report.gather import gather, placement_of
-from poseshift.flows.report.label_free import label_free_view
-from poseshift.flows.report.page import write_page
-from poseshift.flows.report.view import build_view
 from poseshift.flows.runtime.environment import describe_environment
 from poseshift.flows.runtime.events import announce_commit
 from poseshift.flows.runtime.logs import recorded
@@ -48,6 +45,7 @@ from poseshift.preprocessing.failures import Failure
 from poseshift.preprocessing.ingest import IngestReport
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
+from poseshift.training.threads import computing_with, threads_for
 
 
 class BadFiles(FrozenModel):
@@ -134,6 +132,9 @@ def evaluate_method(recipe: Recipe, method: str, seed: int) -> EvaluationRecord:
 
 def publish_untested(recipe: Recipe, trained: tuple[TrainedUntested, ...]) -> LabelFreeSummary:
     """Write summary and report of an experiment without a test into its folder."""
+    from poseshift.flows.report.label_free import label_free_view  # what draws takes a second to import
+    from poseshift.flows.report.page import write_page
+
     report_progress(Step("report", 0, 1))
     folder = RunFolder(recipe.run_dir)
     snapshots = {name: snapshot for one in trained for name, snapshot in one.training.snapshots.items()}
@@ -146,6 +147,9 @@ def publish_untested(recipe: Recipe, trained: tuple[TrainedUntested, ...]) -> La
 
 def publish(recipe: Recipe, trained: tuple[Trained, ...]) -> Summary:
     """Write an experiment's summary, its report and the page of its motions into its folder."""
+    from poseshift.flows.report.page import write_page  # what draws takes a second to import
+    from poseshift.flows.report.view import build_view
+
     report_progress(Step("report", 0, 1))
     folder = RunFolder(recipe.run_dir)
     results = {
@@ -182,7 +186,11 @@ def run_recipe(recipe: Recipe) -> Summary | LabelFreeSummary:
     """Do everything that a recipe names, skipping what is there already for the same inputs."""
     for method in recipe.methods:  # before hours of work, of which the last part would be refused
         require_shareable(job(recipe, method, recipe.seeds[0]), Launch.here())
-    with failure_told(f"run {recipe.name}"), run_recorded(recipe):
+    with (
+        failure_told(f"run {recipe.name}"),
+        computing_with(threads_for(recipe.lifter, recipe.threads)),
+        run_recorded(recipe),
+    ):
         prepare_stores(recipe)
         return learn(recipe)
 

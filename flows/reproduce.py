@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +29,7 @@ from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file
 from poseshift.storage.sentences import in_sentences
 from poseshift.training.checkpoint import WEIGHTS_FILE
+from poseshift.training.threads import computing_with
 
 REPORT = "reproduction.json"
 
@@ -197,23 +197,17 @@ def reproduce(run: Path, into: Path) -> Reproduction:
         raise ReproductionError(f"{into} is not empty; give a new folder, so that nothing is taken over")
     recorded = read_run(run)
     recipe = pinned(recorded, into)
-    with _threads_of(recorded.environment), run_recorded(recipe):
+    with computing_with(_threads_of(recorded.environment)), run_recorded(recipe):
         learn(recipe)
     result = compare_runs(recorded, read_run(into))
     write_atomically(into / REPORT, result.model_dump_json(indent=2) + "\n")
     return result
 
 
-@contextmanager
-def _threads_of(environment: Environment | None) -> Iterator[None]:
-    """Compute with as many threads as the recorded run: sums that are split otherwise round otherwise."""
-    before = torch.get_num_threads()
-    if environment is not None and environment.threads is not None:
-        torch.set_num_threads(environment.threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _threads_of(environment: Environment | None) -> int:
+    """As many threads as the recorded run had: sums that are divided otherwise round otherwise."""
+    recorded = None if environment is None else environment.threads
+    return torch.get_num_threads() if recorded is None else recorded
 
 
 def compare_runs(recorded: RecordedRun, repeated: RecordedRun) -> Reproduction:

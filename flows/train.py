@@ -13,6 +13,7 @@ from poseshift.flows.runtime.notify import failure_told
 from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.flows.runtime.retries import patient_task
 from poseshift.training.fit import EpochLog
+from poseshift.training.threads import computing_with, threads_for
 
 
 def train_with_progress(
@@ -37,7 +38,8 @@ _train_task = patient_task(train_with_progress, name="train lifter")
 
 def train(job: TrainingJob, folder: Path) -> TrainingRecord:
     """Train one lifter, unless it is there already for the same inputs."""
-    with failure_told(f"train {folder}"), recorded():
+    threads = threads_for(job.lifter, job.threads)
+    with failure_told(f"train {folder}"), recorded(), computing_with(threads):
         return _train_task(job, folder, "train").result
 
 

@@ -30,6 +30,7 @@ from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.preprocessing.failures import Failure
 from poseshift.preprocessing.ingest import IngestReport
 from poseshift.storage.model import FrozenModel
+from poseshift.training.threads import computing_with, threads_for
 
 WATCH_LOG = "watch.jsonl"
 
@@ -220,7 +221,11 @@ def watch(recipe: Recipe) -> Decision:
             decision = decide(recipe, prepare_stores(recipe))
             _record(recipe, decision, "decided", started, in_words(decision))
         if decision.action != "nothing":
-            with failure_told(f"watch {recipe.name}"), run_recorded(recipe):
+            with (
+                failure_told(f"watch {recipe.name}"),
+                computing_with(threads_for(recipe.lifter, recipe.threads)),
+                run_recorded(recipe),
+            ):
                 summary = learn(recipe)
             _record(recipe, decision, "finished", started, _headline(summary))
     except Exception as error:

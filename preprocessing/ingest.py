@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
@@ -144,9 +143,8 @@ def ingest(
     ------
     StoreLockedError : another run is writing to the store.
     """
-    return update(
-        plan, store, digest_all(plan, client, on_progress), partial(nullcontext, client), policy, on_progress
-    )
+    digests = digest_all(plan, client, on_progress)
+    return update(plan, store, digests, lambda: nullcontext(client), policy, on_progress)
 
 
 def update(

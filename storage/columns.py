@@ -220,6 +220,13 @@ class CameraPoses:
         """Whether each row but the first is the row before it one frame spacing later, (n - 1,)."""
         return np.asarray(self.same_view & (np.diff(self.frame) == self.frame_spacing))
 
+    @property
+    def run_bounds(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """First and last row of each row's run (same trial, same camera, evenly spaced frames), (n,) each."""
+        starts = np.flatnonzero(np.concatenate([[True], ~self.follows_on]))
+        lengths = np.diff(np.append(starts, len(self)))
+        return np.repeat(starts, lengths), np.repeat(starts + lengths - 1, lengths)
+
 
 class PositionsMissingError(ValueError):
     """A trial that has not the kind of 3D that is asked for."""
@@ -240,6 +247,39 @@ def sampling_hz(poses: CameraPoses) -> float:
         return math.nan
     fps = np.array([trial.fps for trial in poses.trials])[poses.trial[1:][neighbours]]
     return float(np.median(fps / step[neighbours]))
+
+
+RATE_TOLERANCE = 0.1
+"""Share by which two frame rates may differ and still be the same: 29.97 is as good as 30."""
+
+
+def rows_per_frame(poses: CameraPoses, hz: float) -> NDArray[np.float64]:
+    """Rows from one frame to the next of clips at ``hz`` frames per second, (n,) by the trial of each row.
+
+    1 where the rates agree within :data:`RATE_TOLERANCE`: rows at 50 Hz give 2 for clips at 25 Hz. A rate
+    that is nearly a multiple is meant as one: rows at 59.94 Hz give 2 for clips at 30 Hz.
+    """
+    spacing = _rates(poses) / hz
+    nearest = np.maximum(np.rint(spacing), 1)
+    tolerance = np.where(nearest == 1, RATE_TOLERANCE, _NEARLY_WHOLE)
+    spacing = np.where(np.abs(spacing / nearest - 1) <= tolerance, nearest, spacing)
+    return np.asarray(spacing[poses.trial])
+
+
+_NEARLY_WHOLE = 0.01
+
+
+def slowest_hz(poses: CameraPoses) -> float:
+    """Rows per second of the trial that has the fewest.
+
+    Clips of all trials can be had at this rate without frames that nobody recorded.
+    """
+    return float(_rates(poses)[np.unique(poses.trial)].min())
+
+
+def _rates(poses: CameraPoses) -> NDArray[np.float64]:
+    """Rows per second of every trial, (trials,)."""
+    return np.array([trial.fps for trial in poses.trials]) / poses.frame_spacing
 
 
 def read_camera_poses(store: PoseStore, selection: Selection = _EVERYTHING) -> CameraPoses:

@@ -2,11 +2,13 @@
 
 A data set's columns are moved to the device once; a batch is then an index, not a loader. Clips are windows
 of rows inside one run (one camera's view of consecutive frames), padded by repeating the run's first or
-last frame.
+last frame. A clip's frames may be more or less than a row apart, where poses were recorded at another rate
+than clips are wanted at; between two rows they are interpolated linearly.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +20,7 @@ from torch import Tensor
 
 from poseshift.geometry.camera import Intrinsics
 from poseshift.geometry.skeleton import Skeleton
-from poseshift.storage.columns import CameraPoses
+from poseshift.storage.columns import CameraPoses, rows_per_frame
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,11 @@ class DevicePoses:
         (n,) int64, first and last row of the run that each row belongs to.
     frames : int
         Clip length of the batches.
+    spacing : float or Tensor
+        Rows from one frame of a clip to the next, 2 where rows are at 50 Hz and clips at 25 Hz; (n,) float32
+        where it differs from trial to trial.
+    hz : float or None
+        Frames per second of the clips; None for those of the rows.
     skeleton : str
         Name of the joint set.
     snapshot : str
@@ -119,10 +126,26 @@ class DevicePoses:
     snapshot: str
     up_camera: Tensor | None = None
     confidence: Tensor | None = None
+    spacing: float | Tensor = 1.0
+    hz: float | None = None
 
     @classmethod
-    def from_columns(cls, poses: CameraPoses, device: torch.device | str, frames: int) -> DevicePoses:
+    def from_columns(
+        cls, poses: CameraPoses, device: torch.device | str, frames: int, hz: float | None = None
+    ) -> DevicePoses:
         """Move columns to a device, for batches of ``frames`` frames.
+
+        Parameters
+        ----------
+        poses : CameraPoses
+            The columns.
+        device : torch.device or str
+            Where to.
+        frames : int
+            Clip length.
+        hz : float or None
+            Frames per second of the clips; None leaves them as the rows are. Rows are all kept, whatever the
+            rate: each can be the middle of a clip.
 
         Raises
         ------
@@ -133,8 +156,9 @@ class DevicePoses:
             raise ValueError("the selection holds no poses; widen its subjects, actions or cameras")
         if frames < 1:
             raise ValueError(f"a clip has at least one frame; got {frames}")
-        first, last = _runs(poses)
+        first, last = poses.run_bounds
         up = _up(poses)
+        spacing = 1.0 if frames == 1 or hz is None else one_if_equal(rows_per_frame(poses, hz))
 
         def move(values: NDArray[Any], dtype: torch.dtype) -> Tensor:
             return torch.as_tensor(np.ascontiguousarray(values), dtype=dtype, device=device)
@@ -151,6 +175,8 @@ class DevicePoses:
             snapshot=poses.snapshot,
             up_camera=None if up is None else move(up, torch.float32),
             confidence=None if poses.confidence is None else move(poses.confidence, torch.float32),
+            spacing=spacing if isinstance(spacing, float) else move(spacing, torch.float32),
+            hz=hz,
         )
 
     def __len__(self) -> int:
@@ -175,7 +201,14 @@ class DevicePoses:
             run_last=self.run_last.to(device),
             up_camera=None if self.up_camera is None else self.up_camera.to(device),
             confidence=None if self.confidence is None else self.confidence.to(device),
+            spacing=self.spacing if isinstance(self.spacing, float) else self.spacing.to(device),
         )
+
+    @property
+    def reach(self) -> int:
+        """Rows before or after a clip's middle that the clip may hold."""
+        widest = self.spacing if isinstance(self.spacing, float) else float(self.spacing.max())
+        return math.ceil(widest * (self.frames // 2))
 
     def part(self, first: int, last: int) -> DevicePoses:
         """Cut out the rows from ``first`` to ``last`` (excluded) with the neighbours that their clips need.
@@ -183,10 +216,10 @@ class DevicePoses:
         Returns
         -------
         Fewer poses, whose :meth:`batch` gives the same clips: row ``r`` of these poses is row
-        ``r - max(0, first - frames // 2)`` there.
+        ``r - max(0, first - reach)`` there.
         """
-        start = max(0, first - self.frames // 2)
-        kept = slice(start, last + self.frames // 2)
+        start = max(0, first - self.reach)
+        kept = slice(start, last + self.reach)
         return replace(
             self,
             positions_camera=self.positions_camera[kept],
@@ -195,6 +228,7 @@ class DevicePoses:
             run_first=(self.run_first[kept] - start).clamp(min=0),
             run_last=(self.run_last[kept] - start).clamp(max=min(kept.stop, len(self)) - start - 1),
             confidence=None if self.confidence is None else self.confidence[kept],
+            spacing=self.spacing if isinstance(self.spacing, float) else self.spacing[kept],
         )
 
     def batch(self, rows: Tensor) -> Batch:
@@ -205,26 +239,88 @@ class DevicePoses:
         rows : Tensor
             (batch,) int64 on this device.
         """
-        clips = rows[:, None]
-        if self.frames > 1:
-            offsets = torch.arange(self.frames, device=rows.device) - self.frames // 2
-            clips = (clips + offsets).clamp(self.run_first[rows, None], self.run_last[rows, None])
+        return self._cut(rows, self.frames // 2)
+
+    def windows(self, rows: Tensor) -> Batch:
+        """Cut out the clips that begin with these rows, (batch,) int64 on this device."""
+        return self._cut(rows, 0)
+
+    def _cut(self, rows: Tensor, at: int) -> Batch:
+        """Cut out the clips of which frame ``at`` is the row given, inside the row's run."""
+        positions, keypoints = self.positions_camera, self.keypoints_px
+        if self.frames == 1:
+            positions, keypoints = positions[rows[:, None]], keypoints[rows[:, None]]
+        else:
+            offsets = torch.arange(self.frames, device=rows.device) - at
+            bounds = self.run_first[rows, None], self.run_last[rows, None]
+            spacing = self.spacing if isinstance(self.spacing, float) else self.spacing[rows, None]
+            clips = Between.at(rows[:, None], offsets, spacing, *bounds)
+            positions, keypoints = clips.of(positions), clips.of(keypoints)
         return Batch(
-            positions_camera=self.positions_camera[clips],
-            keypoints_px=self.keypoints_px[clips],
+            positions_camera=positions,
+            keypoints_px=keypoints,
             intrinsics=self.intrinsics[self.camera[rows]],
             up_camera=None if self.up_camera is None else self.up_camera[self.camera[rows]],
         )
+
+
+@dataclass(frozen=True)
+class Between:
+    """Places between rows: what clips are read from.
+
+    Attributes
+    ----------
+    before, after : Tensor
+        (...) int64, the rows next to each place.
+    share : Tensor or None
+        (...) how far on from the first to the second; None where every place is a row.
+    """
+
+    before: Tensor
+    after: Tensor
+    share: Tensor | None
+
+    @classmethod
+    def at(
+        cls, rows: Tensor, offsets: Tensor, spacing: float | Tensor, first: Tensor, last: Tensor
+    ) -> Between:
+        """Find the places that lie ``offsets`` frames of ``spacing`` rows from rows, between two bounds.
+
+        Parameters
+        ----------
+        rows, offsets : Tensor
+            int64, of shapes that broadcast.
+        spacing : float or Tensor
+            Rows from frame to frame; a tensor broadcasts, too.
+        first, last : Tensor
+            int64, the bounds; they broadcast, too.
+        """
+        if isinstance(spacing, float) and spacing.is_integer():
+            places = (rows + int(spacing) * offsets).clamp(first, last)
+            return cls(places, places, None)
+        away = offsets * spacing
+        whole = away.floor()
+        before = rows + whole.long()
+        share = torch.where((before >= first) & (before < last), away - whole, torch.zeros_like(away))
+        before = before.clamp(first, last)
+        return cls(before, torch.minimum(before + 1, last.expand_as(before)), share)
+
+    def of(self, values: Tensor) -> Tensor:
+        """Read values (n, ...) there; between two rows, NaN in one of them gives NaN."""
+        if self.share is None:
+            return values[self.before]
+        share = self.share.to(values.dtype)[(..., *(None,) * (values.ndim - 1))]
+        low = values[self.before]
+        between: Tensor = torch.where(share > 0, low + share * (values[self.after] - low), low)
+        return between
+
+
+def one_if_equal(spacing: NDArray[np.float64]) -> float | NDArray[np.float64]:
+    """Take one number for all rows where they are equal, so that clips need no interpolation."""
+    return float(spacing[0]) if (spacing == spacing[0]).all() else spacing
 
 
 def _up(poses: CameraPoses) -> NDArray[np.float64] | None:
     """Directions against gravity, (cameras, 3); None when one of the cameras has no extrinsics."""
     known = [camera.up for camera in poses.cameras if camera.up is not None]
     return np.array(known) if len(known) == len(poses.cameras) else None
-
-
-def _runs(poses: CameraPoses) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """First and last row of each row's run: same trial, same camera, evenly spaced frames."""
-    starts = np.flatnonzero(np.concatenate([[True], ~poses.follows_on]))
-    lengths = np.diff(np.append(starts, len(poses)))
-    return np.repeat(starts, lengths), np.repeat(starts + lengths - 1, lengths)

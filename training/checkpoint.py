@@ -89,6 +89,12 @@ class TrainedLifter:
             )
         return self.lifter
 
+    @property
+    def clip_hz(self) -> float | None:
+        """Frames per second of the clips that were learned; None for single frames or where it is unknown."""
+        hz = self.provenance.get("sampling_hz")
+        return float(hz) if self.lifter.frames > 1 and isinstance(hz, int | float) else None
+
 
 def save_lifter(
     folder: Path,

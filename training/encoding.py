@@ -21,13 +21,14 @@ import torch
 from torch import Tensor
 
 from poseshift.geometry.camera import Intrinsics, normalise, pinhole_of_view, to_screen
-from poseshift.geometry.perspective import clip_centre, extent, perspective_rotation, rotate_rays
+from poseshift.geometry.perspective import box_centre, clip_centre, extent, perspective_rotation, rotate_rays
 from poseshift.geometry.rotation import rotate, rotate_back
 
 EncodingName = Literal[
     "screen",
     "ray",
     "perspective",
+    "perspective_per_frame",
     "screen_and_seen",
     "ray_and_seen",
     "perspective_and_seen",
@@ -43,11 +44,32 @@ class Encoded:
     ----------
     inputs : Tensor of shape (batch, frames, joints, channels)
     rotation : Tensor or None
-        (batch, 3, 3) from camera axes to the encoding's axes; None when they are the same.
+        From camera axes to the encoding's axes: (batch, 3, 3), or (batch, frames, 3, 3) where every frame has
+        axes of its own; None when they are the same.
     """
 
     inputs: Tensor
     rotation: Tensor | None = None
+
+    @property
+    def moves_with_frames(self) -> bool:
+        """Whether axes differ from frame to frame, so that differences of frames mean nothing in them."""
+        return self.rotation is not None and self.rotation.ndim == _WITH_FRAMES
+
+    def at(self, clips: Tensor, frames: Tensor) -> Encoded:
+        """Take frames (n, answered) of clips (n, 1): what answers for these frames alone are turned by."""
+        if self.rotation is None or not self.moves_with_frames:
+            return self
+        return Encoded(self.inputs[clips, frames], self.rotation[clips, frames])
+
+    def rotation_of(self, poses: Tensor) -> Tensor | None:
+        """Take the rotation of clips (batch, frames, joints, 3), or of their middle frames alone."""
+        if self.rotation is None or not self.moves_with_frames or poses.shape[1] == self.rotation.shape[1]:
+            return self.rotation
+        return self.rotation[:, self.rotation.shape[1] // 2]
+
+
+_WITH_FRAMES = 4
 
 
 class Encoding(ABC):
@@ -75,16 +97,14 @@ class Encoding(ABC):
         """
 
     def to_target_frame(self, relative: Tensor, encoded: Encoded) -> Tensor:
-        """Turn root-relative targets (batch, frames, joints, 3) from camera axes to the encoding's."""
-        if encoded.rotation is None:
-            return relative
-        return cast(Tensor, rotate(relative, encoded.rotation))
+        """Turn root-relative targets (batch, frames or 1, joints, 3) from camera axes to the encoding's."""
+        rotation = encoded.rotation_of(relative)
+        return relative if rotation is None else cast(Tensor, rotate(relative, rotation))
 
     def from_target_frame(self, prediction: Tensor, encoded: Encoded) -> Tensor:
-        """Turn predictions (batch, frames, joints, 3) from the encoding's axes to the camera's."""
-        if encoded.rotation is None:
-            return prediction
-        return cast(Tensor, rotate_back(prediction, encoded.rotation))
+        """Turn predictions (batch, frames or 1, joints, 3) from the encoding's axes to the camera's."""
+        rotation = encoded.rotation_of(prediction)
+        return prediction if rotation is None else cast(Tensor, rotate_back(prediction, rotation))
 
 
 @dataclass(frozen=True)
@@ -148,6 +168,36 @@ class PerspectiveEncoding(Encoding):
         rotation = perspective_rotation(centre)
         turned = rotate_rays(rays, rotation)
         h = extent(turned.flatten(1, 2))[:, None, None, None]
+        log_h = h.log().expand(*turned.shape[:-1], 1)
+        return Encoded(inputs=torch.cat([turned / h, log_h], dim=-1), rotation=rotation)
+
+
+@dataclass(frozen=True)
+class PerspectivePerFrameEncoding(PerspectiveEncoding):
+    """As ``perspective``, with a rotation and an extent of its own for every frame of a clip.
+
+    The person is in the middle of every frame, however fast they cross the image, and how they do so is not
+    seen. Losses that compare frames are measured in the camera's axes. On single frames it is
+    ``perspective``.
+    """
+
+    name: EncodingName = "perspective_per_frame"
+
+    def encode(
+        self, keypoints_px: Tensor, intrinsics: Intrinsics, generator: torch.Generator | None = None
+    ) -> Encoded:
+        """Take every frame for a clip of one, but for a jitter that the frames of a clip share."""
+        rays = normalise(keypoints_px, intrinsics)
+        centre = box_centre(rays)  # (batch, frames, 2)
+        if generator is not None and self.jitter > 0:
+            box = rays.amax(dim=2) - rays.amin(dim=2)
+            shift = torch.rand(
+                centre[:, :1].shape, generator=generator, device=centre.device, dtype=centre.dtype
+            )
+            centre = centre + (2 * shift - 1) * self.jitter * box.amax(dim=-1, keepdim=True)
+        rotation = perspective_rotation(centre)
+        turned = rotate_rays(rays, rotation)
+        h = extent(turned)[..., None, None]
         log_h = h.log().expand(*turned.shape[:-1], 1)
         return Encoded(inputs=torch.cat([turned / h, log_h], dim=-1), rotation=rotation)
 
@@ -241,7 +291,7 @@ def _with_middle(keypoints_px: Tensor, seen: Tensor, intrinsics: Intrinsics) -> 
     return torch.where(seen, keypoints_px, middle)
 
 
-_PLAIN = (ScreenEncoding(), RayEncoding(), PerspectiveEncoding())
+_PLAIN = (ScreenEncoding(), RayEncoding(), PerspectiveEncoding(), PerspectivePerFrameEncoding())
 _AND_SEEN = (
     SeenEncoding(_PLAIN[0], "screen_and_seen", 3),
     SeenEncoding(_PLAIN[1], "ray_and_seen", 3),

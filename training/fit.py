@@ -118,7 +118,7 @@ def fit(
     Started by ``torchrun``, the same call trains on all its processes: each takes its share of every batch.
     """
     _check_match(lifter, encoding, source)
-    loss_of = loss(schedule.loss)
+    loss_of = loss(schedule.loss, lifter.skeleton)
     if isinstance(loss_of, ScaledLoss) and not isinstance(lifter, ScaledLifter):
         raise ValueError(
             f"loss {schedule.loss} is also of how far each joint may be off, which {type(lifter).__name__} "
@@ -144,8 +144,7 @@ def fit(
         losses=0 if beside is None else 1,
     )
     wrapped, optimizer = fabric.setup(lifter, optimizer)
-    if isinstance(lifter, ScaledLifter):
-        wrapped.mark_forward_method("scaled")
+    wrapped.mark_forward_method("answered")
     model = cast(Lifter, wrapped)  # it answers to the lifter's attributes, too
 
     rows = RowOrder(len(source), schedule.batch_size, derive_seed(seed, 0), source.device)
@@ -154,7 +153,7 @@ def fit(
     epoch_steps = schedule.epoch_length(len(source))
     total_steps = schedule.epochs * epoch_steps
     for part in stateful:
-        part.attach(TrainingRun(lifter, encoding, total_steps))
+        part.attach(TrainingRun(lifter, encoding, total_steps, source.hz))
 
     cuda = [fabric.device] if fabric.device.type == "cuda" else []
     with (

@@ -110,14 +110,24 @@ def lift(lifter: Lifter, encoding: Encoding, keypoints_px: Tensor, intrinsics: I
     return encoding.from_target_frame(prediction, encoded)
 
 
+def lift_both(
+    lifter: Lifter, encoding: Encoding, keypoints_px: Tensor, intrinsics: Intrinsics, skeleton: Skeleton
+) -> tuple[Tensor, Tensor]:
+    """Lift keypoints, and their mirror image, whose answer is mirrored back; shapes as :func:`lift`."""
+    encoded = encoding.encode(keypoints_px, intrinsics)
+    mirrored_px = mirror_keypoints(keypoints_px, intrinsics, skeleton)
+    other = encoding.encode(mirrored_px, mirror_intrinsics(intrinsics))
+    plain, mirrored = lifter.both(encoded.inputs, other.inputs)
+    back = mirror_positions(encoding.from_target_frame(mirrored, other), skeleton)
+    return encoding.from_target_frame(plain, encoded), back
+
+
 def lift_flip_averaged(
     lifter: Lifter, encoding: Encoding, keypoints_px: Tensor, intrinsics: Intrinsics, skeleton: Skeleton
 ) -> Tensor:
     """Average the plain answer and the mirrored answer to mirrored keypoints; shapes as :func:`lift`."""
-    plain = lift(lifter, encoding, keypoints_px, intrinsics)
-    mirrored_px = mirror_keypoints(keypoints_px, intrinsics, skeleton)
-    mirrored = lift(lifter, encoding, mirrored_px, mirror_intrinsics(intrinsics))
-    return (plain + mirror_positions(mirrored, skeleton)) / 2
+    plain, mirrored = lift_both(lifter, encoding, keypoints_px, intrinsics, skeleton)
+    return (plain + mirrored) / 2
 
 
 def lift_scaled(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 import torch
@@ -12,7 +13,7 @@ from poseshift.training.answer import AS_IT_IS, Rays, on_rays
 from poseshift.training.batches import Batch
 from poseshift.training.constants import indices
 from poseshift.training.encoding import Encoded, Encoding
-from poseshift.training.lifters.lifter import Lifter, ScaledLifter
+from poseshift.training.lifters.lifter import Answered, Lifter
 from poseshift.training.losses import Loss, ScaledLoss
 
 
@@ -40,8 +41,8 @@ def batch_loss(
         With ``in_loss``, the loss is the mean of the output's and of the pose's on its rays.
     """
     encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator)
-    answers = _answered(lifter, encoded.inputs, loss_of)
-    return _loss(*answers, lifter, encoding, encoded, batch, loss_of, rays)
+    answers = lifter.answered(encoded.inputs)
+    return _sum_of_losses(answers, lifter, encoding, encoded, batch, loss_of, rays)
 
 
 def mixed_loss(
@@ -69,24 +70,19 @@ def mixed_loss(
     """
     encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator)
     others = encoding.encode(unlabelled.keypoints_px, unlabelled.intrinsics)
-    predictions, log_scale = _answered(lifter, torch.cat([encoded.inputs, others.inputs]), loss_of)
-    scale = None if log_scale is None else log_scale[: len(batch)]
-    labelled = _loss(predictions[: len(batch)], scale, lifter, encoding, encoded, batch, loss_of, rays)
-    return labelled, encoding.from_target_frame(predictions[len(batch) :], others)
+    answers = lifter.answered(torch.cat([encoded.inputs, others.inputs]))
+    known = [_first(one, len(batch)) for one in answers]
+    labelled = _sum_of_losses(known, lifter, encoding, encoded, batch, loss_of, rays)
+    return labelled, encoding.from_target_frame(answers[0].positions[len(batch) :], others)
 
 
-def _answered(lifter: Lifter, inputs: Tensor, loss_of: Loss | ScaledLoss) -> tuple[Tensor, Tensor | None]:
-    """Lift, with the scale where the loss asks for it."""
-    if isinstance(loss_of, ScaledLoss):
-        # The training loop wraps lifters, so that their kind is not to be seen; it has refused others.
-        scaled: ScaledLifter = lifter  # type: ignore[assignment]
-        return scaled.scaled(inputs)
-    return lifter(inputs), None
+def _first(answer: Answered, count: int) -> Answered:
+    scale = None if answer.log_scale is None else answer.log_scale[:count]
+    return Answered(answer.positions[:count], answer.frames[:count], scale)
 
 
-def _loss(
-    prediction: Tensor,
-    log_scale: Tensor | None,
+def _sum_of_losses(
+    answers: Iterable[Answered],
     lifter: Lifter,
     encoding: Encoding,
     encoded: Encoded,
@@ -94,17 +90,36 @@ def _loss(
     loss_of: Loss | ScaledLoss,
     rays: Rays,
 ) -> Tensor:
-    """Measure the loss of a lifter's output for a labelled batch."""
+    losses = [_loss(one, lifter, encoding, encoded, batch, loss_of, rays) for one in answers]
+    return torch.stack(losses).sum() if len(losses) > 1 else losses[0]
+
+
+def _loss(
+    answer: Answered,
+    lifter: Lifter,
+    encoding: Encoding,
+    encoded: Encoded,
+    batch: Batch,
+    loss_of: Loss | ScaledLoss,
+    rays: Rays,
+) -> Tensor:
+    """Measure the loss of a lifter's output for a labelled batch.
+
+    In the camera's axes where the encoding's move with the frames, so that velocities are those of the body.
+    """
     joint_set = skeleton_named(lifter.skeleton)
-    answered = slice(None)
-    if lifter.output == "centre":
-        answered = slice(lifter.frames // 2, lifter.frames // 2 + 1)
-    target = batch.root_relative(joint_set)[:, answered]
+    prediction, frames, log_scale = answer
     measured = _measured(loss_of, log_scale, joint_set.root)
-    if not rays.in_loss:
+    clip = torch.arange(len(batch), device=frames.device)[:, None]
+    target = batch.root_relative(joint_set)[clip, frames]
+    if encoded.moves_with_frames:
+        encoded = encoded.at(clip, frames)
+    elif not rays.in_loss:
         return measured(prediction, encoding.to_target_frame(target, encoded))
     relative = encoding.from_target_frame(prediction, encoded)
-    keypoints = batch.keypoints_px[:, answered]
+    if not rays.in_loss:
+        return measured(relative, target)
+    keypoints = batch.keypoints_px[clip, frames]
     placed = on_rays(rays, relative, keypoints, batch.intrinsics, joint_set.root)
     # On the rays alone the output across the image, and with it its size, would be anybody's guess.
     return (measured(relative, target) + measured(placed, target)) / 2

@@ -32,11 +32,14 @@ class TrainingRun:
         What the lifter sees.
     total_steps : int
         Length of the run, for schedules.
+    clip_hz : float or None
+        Frames per second of the clips that the lifter learns; None for those of the rows.
     """
 
     lifter: Lifter
     encoding: Encoding
     total_steps: int
+    clip_hz: float | None = None
 
 
 class PartOfRun(Protocol):

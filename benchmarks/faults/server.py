@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-STARTING_SECONDS = 120.0
+STARTING_SECONDS = 300.0
 
 QUICK = {
     "PREFECT_RUNNER_POLL_FREQUENCY": "1",

@@ -2,12 +2,13 @@
 
     python -m benchmarks.own_cameras make --motion cmu_h36m17_wide_50hz.npz --folder FOLDER
     python -m benchmarks.own_cameras run --folder FOLDER --seeds 0 1 2
-    python -m benchmarks.own_cameras table
+    python -m benchmarks.own_cameras table --document docs/domains.md
 
 ``make`` writes COCO results and aniposelib's calibration, adds them by ``poseshift domain add``, and prepares
 what lifters learn from: the motion of the other people, as free motion and as a restaged Human3.6M. ``run``
 trains, lifts, scores by the 3D that was withheld, and adds a line for each run to ``runs.jsonl`` beside this
-file; it goes on where it was interrupted. ``table`` makes the table of docs/domains.md of these lines.
+file; it goes on where it was interrupted. ``table`` makes the table of docs/domains.md of these lines and
+puts it between its marks, or prints it.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import logging
 from pathlib import Path
 
 from benchmarks.own_cameras.domain import Stores, make
-from benchmarks.own_cameras.runs import read_lines, run_missing
+from benchmarks.own_cameras.runs import LINES, read_lines, run_missing
 from benchmarks.own_cameras.tables import table
 
-LINES = Path(__file__).with_name("runs.jsonl")
+from poseshift.flows.benchmark.tables import replace_section
 
 
 def main() -> None:
@@ -29,7 +30,8 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     making = commands.add_parser("make")
     running = commands.add_parser("run")
-    commands.add_parser("table")
+    showing = commands.add_parser("table")
+    showing.add_argument("--document", type=Path)
     making.add_argument("--motion", type=Path, required=True)
     making.add_argument("--seed", type=int, default=0)
     running.add_argument("--seeds", type=int, nargs="+", default=[0])
@@ -42,8 +44,10 @@ def main() -> None:
         logging.basicConfig(level=logging.WARNING)
         logging.getLogger("benchmarks").setLevel(logging.INFO)
         run_missing(given.seeds, Stores(given.folder), given.folder / "work", LINES)
-    else:
+    elif given.document is None:
         print(table(read_lines(LINES)))
+    else:
+        replace_section(given.document, "own_cameras", table(read_lines(LINES)))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,9 @@ from poseshift.training.schedule import Schedule
 
 logger = logging.getLogger(__name__)
 
+LINES = Path(__file__).with_name("runs.jsonl")
+"""The recorded runs."""
+
 SCHEDULE = Schedule(epochs=8, steps_per_epoch=250, batch_size=256, learning_rate=0.01, warmup_steps=200)
 """That of ``recipes/free_motion_to_own_cameras.yaml``."""
 

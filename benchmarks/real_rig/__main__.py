@@ -5,12 +5,12 @@ r"""What lifters err on a rig of real cameras, and whether one setting is better
         --truth triangulated.npz
     python -m benchmarks.real_rig run --source data/stores/free_motion --target data/stores/my_rig \
         --landmarks landmarks.npz --truth triangulated.npz --work WORK --seeds 0 1 2 3 4
-    python -m benchmarks.real_rig table
+    python -m benchmarks.real_rig table --document docs/domains.md
 
 ``score`` prints the errors of one prediction; with ``--store``, also without the frames in which ``domain
 check --mend`` exchanged sides: the detector's own 3D was never mended. ``run`` trains methods over seeds and
 adds a line for each run to ``runs.jsonl`` beside this file; it goes on where it was interrupted. ``table``
-makes the tables of docs/domains.md of these lines.
+makes the tables of docs/domains.md of these lines and puts them between its marks, or prints them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import argparse
 import logging
 from pathlib import Path
 
-from benchmarks.real_rig.runs import VARIANTS, Rig, jobs, read_lines, run_missing
+from benchmarks.real_rig.runs import LINES, VARIANTS, Rig, jobs, read_lines, run_missing
 from benchmarks.real_rig.scoring import compare, mended_frames, show
-from benchmarks.real_rig.tables import detector_line, differences_table, methods_table
+from benchmarks.real_rig.tables import document_tables
 
-LINES = Path(__file__).with_name("runs.jsonl")
+from poseshift.flows.benchmark.tables import replace_section
 
 
 def main() -> None:
@@ -32,7 +32,8 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     scoring = commands.add_parser("score")
     running = commands.add_parser("run")
-    commands.add_parser("table")
+    showing = commands.add_parser("table")
+    showing.add_argument("--document", type=Path)
     scoring.add_argument("--prediction", type=Path, required=True)
     scoring.add_argument("--store")
     for one in (scoring, running):
@@ -57,8 +58,11 @@ def main() -> None:
         rig = Rig(given.source, given.target, given.keypoints, given.landmarks, given.truth)
         run_missing(jobs(rig, given.methods, given.seeds), rig, given.work, LINES)
     else:
-        lines = read_lines(LINES)
-        print(detector_line(lines), methods_table(lines), differences_table(lines), sep="\n\n")
+        tables = document_tables(read_lines(LINES))
+        if given.document is None:
+            print(tables)
+        else:
+            replace_section(given.document, "real_rig", tables)
 
 
 if __name__ == "__main__":

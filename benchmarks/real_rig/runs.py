@@ -20,9 +20,7 @@ from pydantic import Field
 
 from poseshift.adaptation.methods import METHODS, Method
 from poseshift.adaptation.viewpoint import (
-    AlignedViewpoint,
     FoundViewpoint,
-    KnownViewpoint,
     RandomViewpoint,
     Viewpoint,
 )
@@ -43,6 +41,9 @@ from poseshift.training.schedule import Schedule
 
 logger = logging.getLogger(__name__)
 
+LINES = Path(__file__).with_name("runs.jsonl")
+"""The recorded runs."""
+
 SCHEDULE = Schedule(epochs=8, steps_per_epoch=250, batch_size=256, learning_rate=0.01, warmup_steps=200)
 """That of ``recipes/free_motion_to_own_cameras.yaml``."""
 
@@ -58,9 +59,8 @@ def _from(base: str, name: str, viewpoint: Viewpoint) -> Method:
     """Take a method with another viewpoint, all else equal."""
     method = METHODS[base]
     adaptation = method.adaptation.model_copy(update={"viewpoint": viewpoint})
-    return method.model_copy(
-        update={"name": name, "label": name, "description": "", "adaptation": adaptation}
-    )
+    content = {**dict(method), "name": name, "label": name, "description": "", "adaptation": adaptation}
+    return Method.model_validate_json(Method(**content).model_dump_json())
 
 
 _FROM_KEYPOINTS = FoundViewpoint(gravity=("learned",))
@@ -81,16 +81,12 @@ VARIANTS: Mapping[str, Method] = MappingProxyType(
             METHODS["diverse_found_viewpoint"],
             _from("diverse_found_viewpoint", "found_from_keypoints", _FROM_KEYPOINTS),
             METHODS["diverse_viewpoint"],
-            _from(_BOTH, "both_mixed_known", KnownViewpoint()),
-            _from(_BOTH, "both_mixed_found_from_keypoints", _FROM_KEYPOINTS),
-            _from(_BOTH, "both_mixed_aligned", AlignedViewpoint()),
             _from(_DETECTED, "detected_random", RandomViewpoint()),
-            _from(_DETECTED, "detected_known", KnownViewpoint()),
-            _from(_DETECTED, "detected_found_from_keypoints", _FROM_KEYPOINTS),
         )
     }
 )
-"""What is compared, by name."""
+"""What is compared, by name. A pose that is turned as target people are seen takes their place as well, so
+viewpoints that are found or known stand beside random ones among methods of the target's positions alone."""
 
 
 class RigJob(FrozenModel):

@@ -19,13 +19,11 @@ from poseshift.training.rendering.capsule_body import CapsuleBody
 
 Float64 = NDArray[np.float64]
 
-LEARNED = ("cmu02", "cmu05", "cmu09", "cmu127", "cmu135", "cmu14", "cmu16", "cmu29")
-CHOSEN_ON = ("cmu03", "cmu17", "cmu49")
-MEASURED = (
+PEOPLE = (
     *("cmu01", "cmu07", "cmu104", "cmu11", "cmu131"),
     *("cmu35", "cmu55", "cmu64", "cmu91", "cmu93"),
 )
-"""People whom the lifter learns from, on whom weights are chosen, and on whom figures are measured."""
+"""Ten of the twenty-one people, those with little motion among them."""
 
 WORN = tuple(1 + PARTS.index(part) for part in PARTS if part == "torso" or "_upper_" in part)
 """Labels that clothing widens."""

@@ -114,6 +114,7 @@ _SHORT_GRAPH = Schedule(epochs=8, steps_per_epoch=250, batch_size=128, learning_
 _SHORT_OF: Mapping[str, Schedule] = MappingProxyType(
     {
         "videopose3d-1f-small": _SHORT_DEEP,
+        "videopose3d-27f-small": _SHORT_DEEP,
         "ampose-small": _SHORT_ATTENTION,
         "st-gcn-small": _SHORT_GRAPH,
         "semgcn-small": _SHORT_GRAPH,

@@ -35,7 +35,7 @@ from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_json, git_commit, software_versions
-from poseshift.training.answer import FARTHEST_BELIEVED, Answer, Rays, RaysBlend, RaysOff, RaysSnap
+from poseshift.training.answer import FARTHEST_BELIEVED, Rays, RaysBlend, RaysOff, RaysSnap
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.encoding import encoding
 from poseshift.training.evaluation.evaluate import evaluate, predict, rows_within
@@ -108,7 +108,7 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
         measured = _Measured((), {}, {})
         if taught is not None:
             recorded = candidates(place / CANDIDATES)
-            measured = _measure(job, data, taught.answer, recorded, place / CANDIDATES, device)
+            measured = _measure(job, data, taught, recorded, place / CANDIDATES, device)
     results = measured.by_epoch
     history = () if taught is None else taught.fitted.fit.history
     errors = [result.mpjpe_mm.value for result in results]
@@ -197,7 +197,7 @@ class _Measured:
 def _measure(
     job: Job,
     data: BenchmarkData,
-    answer: Answer,
+    taught: Taught,
     recorded: Sequence[Candidate],
     weights: Path,
     device: torch.device,
@@ -205,7 +205,7 @@ def _measure(
     """Measure the lifter of every epoch, of which there is at least one, by the domain's protocol."""
     chosen = encoding(job.encoding)
     lifter = build(job.lifter_config, chosen.channels, seed=job.seed).to(device).eval()
-    trained = TrainedLifter(lifter, chosen, job.lifter_config, {}, answer)
+    trained = TrainedLifter(lifter, chosen, job.lifter_config, {"sampling_hz": taught.clip_hz}, taught.answer)
     measured_by = job.target.protocol
     store = data.open(job.target.test)
     poses = data.known(job.target.test, measured_by.read(store))
@@ -232,7 +232,9 @@ def _measure(
     }
     by_rays = {
         kind: evaluate(
-            answered(replace(trained, answer=answer.model_copy(update={"rays": rays}))), poses, measured_by
+            answered(replace(trained, answer=taught.answer.model_copy(update={"rays": rays}))),
+            poses,
+            measured_by,
         )
         for kind, rays in kinds.items()
     }

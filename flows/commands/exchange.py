@@ -156,6 +156,18 @@ def import_pstmo_test(
         _write(store, "mpi_inf_3dhp_test", "P-STMO", trials, detector=detector)
 
 
+@import_app.command("poseaug")
+def import_poseaug(file: InFile, store: NewStore, fps: Fps = 25.0) -> None:
+    """PoseAug's test_3dhp.npz, on its 16 joints; sequences of one camera become one trial.
+
+    The file names no sequence, frame or camera. Cameras and places of people are found by re-projection.
+    """
+    with user_errors(*_MENDABLE):
+        poses = poseaug.import_poses(file, dict(TEST_CAMERAS), fps)
+        trials = trials_of(poses, digest_file(file, file.parent))
+        _write(store, "poseaug_3dhp", "PoseAug", trials, poses.skeleton)
+
+
 @import_app.command("mmpose")
 def import_mmpose(
     file: InFile,
@@ -272,7 +284,7 @@ def export_pstmo_test(
 
 @export_app.command("poseaug")
 def export_poseaug(store: Store, file: OutFile, replace: Replace = False) -> None:
-    """PoseAug's test_3dhp.npz: valid frames with all joints inside the image. It cannot be imported."""
+    """PoseAug's test_3dhp.npz: valid frames with all joints inside the image."""
     with user_errors(*_MENDABLE):
         opened = PoseStore.open(store)
         with staged(file) as draft:

@@ -40,6 +40,7 @@ from poseshift.flows.commands.options import (
     Prefect,
     Seed,
     Subjects,
+    Threads,
     TrainedLifterName,
 )
 from poseshift.flows.commands.plans import tell_run_plan
@@ -132,6 +133,7 @@ def train(
     initial: Initial = None,
     seed: Seed = 0,
     device: Device = "auto",
+    threads: Threads = None,
     plugin: Plugins = None,
     prefect: Prefect = False,
     as_json: Json = False,
@@ -148,6 +150,7 @@ def train(
             initial=initial,
             seed=seed,
             device=device,
+            threads=threads,
         )
         with run_shown(prefect=prefect) as run:
             record = run(train_job, job, out)
@@ -201,6 +204,7 @@ def adapt(
     ] = "last",
     seed: Seed = 0,
     device: Device = "auto",
+    threads: Threads = None,
     plugin: Plugins = None,
     prefect: Prefect = False,
     as_json: Json = False,
@@ -223,6 +227,7 @@ def adapt(
             initial=initial,
             seed=seed,
             device=device,
+            threads=threads,
         )
         with run_shown(prefect=prefect) as run:
             record = run(adapt_job, job, out)
@@ -286,6 +291,7 @@ def evaluate(
 def run(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file; see recipes/ for examples.")],
     device: Annotated[str | None, typer.Option(help="Use this device instead of the recipe's.")] = None,
+    threads: Threads = None,
     dask: Annotated[
         str | None,
         typer.Option(help="Use this Dask scheduler (tcp://host:8786) to prepare stores and to predict."),
@@ -299,6 +305,8 @@ def run(
         loaded = given_recipe(recipe)
         if device is not None:
             loaded = loaded.model_copy(update={"device": device})
+        if threads is not None:
+            loaded = loaded.model_copy(update={"threads": threads})
         if dask is not None:
             loaded = loaded.model_copy(update={"dask": dask})
         if plan:

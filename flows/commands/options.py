@@ -62,6 +62,12 @@ Prefect = Annotated[
 """The option of every command whose work is a flow; with a configured server, it is one without it."""
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<n>.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Threads to compute with on a CPU. Default: 1 for a small lifter, all cores for others."
+    ),
+]
 Dask = Annotated[
     str | None,
     typer.Option(help="Address of a Dask scheduler (tcp://host:8786) whose workers do the work."),

@@ -22,6 +22,7 @@ from poseshift.flows.commands.options import (
     TrainedLifterName,
 )
 from poseshift.flows.commands.running import run_shown
+from poseshift.flows.experiment.masks import MaskOptions
 from poseshift.flows.experiment.predict import RECORD, PredictionOptions, PredictionOutcome
 from poseshift.flows.predict import predict_once
 from poseshift.storage.store import PoseStore, StoreError
@@ -47,6 +48,13 @@ def predict(
         typer.Option(
             help="Body height in metres: 1.78 for everybody, or S1=1.78; repeat for more. Default: the mean "
             "body of the lifter's source."
+        ),
+    ] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with masks of the people, <subject>/<trial>/<camera>/<frame>.png or <camera>.json, "
+            "that poses are moved to fit; docs/rendering.md."
         ),
     ] = None,
     smooth: Annotated[SmoothingName, typer.Option(help="Smoothing in time.")] = "savgol",
@@ -76,6 +84,7 @@ def predict(
             smoothing=smoothing_named(smooth),
             test_time=None if test_time is None else TEST_TIMES[test_time],
             formats=tuple(dict.fromkeys(name.strip() for name in formats.split(",") if name.strip())),
+            masks=None if masks is None else MaskOptions(folder=masks),
         )
         with run_shown(prefect=prefect) as run:
             outcome = run(predict_once, lifter, store, options, out, device)

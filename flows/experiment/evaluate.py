@@ -16,7 +16,7 @@ from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.flows.experiment.predictions import write_predictions
 from poseshift.flows.experiment.recipe import Test
 from poseshift.flows.experiment.stage import StageOutcome, run_stage
-from poseshift.storage.columns import CameraPoses, read_camera_poses, sampling_hz
+from poseshift.storage.columns import CameraPoses, read_camera_poses
 from poseshift.storage.inspection import TrialIntrinsics, find_intrinsics
 from poseshift.storage.model import FrozenModel, is_left_out, is_still
 from poseshift.storage.provenance import digest_file, git_commit, software_versions
@@ -36,9 +36,6 @@ from poseshift.training.evaluation.scaled import Coverage, Predicted, coverage, 
 from poseshift.training.shipped import lifter_folder
 
 logger = logging.getLogger(__name__)
-
-_RATE_TOLERANCE = 0.1
-"""Share by which the rates of learned and tested motion may differ: 29.97 is as good as 30."""
 
 
 class EvaluationInputs(FrozenModel):
@@ -65,6 +62,9 @@ class EvaluationRecord(FrozenModel):
     """The motion behind restaged test data; None for recordings."""
     intrinsics: tuple[TrialIntrinsics, ...] = ()
     """Where the intrinsics of the test's cameras come from, for every trial that says so."""
+    clip_hz: float | None = Field(default=None, exclude_if=is_left_out)
+    """Frames per second at which a lifter of clips was shown the motion, which are those that it has learned;
+    None for single frames, and for lifters that do not say."""
     results: tuple[EvaluationResult, ...] = Field(min_length=1)
     """One result per protocol."""
     test_time: str | None = Field(default=None, exclude_if=is_left_out)
@@ -137,7 +137,7 @@ def evaluate_lifter(
                 shown = (test.data.keypoints, test.data.least_confidence)
                 poses = chosen.read(store, *shown).on_skeleton(trained.lifter.skeleton)
                 answers = _Answers(trained, chosen, test_time, over)
-                predicted = _predict(answers, poses, store, shown, lifter)
+                predicted = _predict(answers, poses, store, shown)
                 result = evaluate(predicted.positions, poses, chosen)
                 if predicted.scale_m is not None:
                     factor = scale_factor(trained, predicted, poses)
@@ -151,6 +151,7 @@ def evaluate_lifter(
             snapshot=store.snapshot,
             restaged_from=store.attributes.restaged_from,
             intrinsics=find_intrinsics(store),
+            clip_hz=trained.clip_hz,
             results=tuple(results),
             test_time=None if test_time is None else str(test_time),
             coverage=tuple(coverages),
@@ -183,20 +184,6 @@ def _inputs(lifter: Path, test: Test, store: PoseStore) -> EvaluationInputs:
     )
 
 
-def check_rate(trained: TrainedLifter, poses: CameraPoses, lifter: Path) -> None:
-    """Say so when a lifter of clips is shown motion at another rate than it has learned."""
-    learned, shown = trained.provenance.get("sampling_hz"), sampling_hz(poses)
-    if isinstance(learned, float) and abs(shown / learned - 1) > _RATE_TOLERANCE:
-        logger.warning(
-            "%s has learned clips of %d frames at %.1f Hz and is shown motion at %.1f Hz, where they span "
-            "another time; train it with the `frame_step` that gives this rate",
-            lifter,
-            trained.lifter.frames,
-            learned,
-            shown,
-        )
-
-
 @dataclass(frozen=True)
 class _Answers:
     """How a lifter answers under a protocol."""
@@ -212,9 +199,7 @@ class _Answers:
         return predict_optimised(self.trained, poses, self.test_time, over=self.over)
 
 
-def _predict(
-    answers: _Answers, poses: CameraPoses, store: PoseStore, shown: tuple[str, float], lifter: Path
-) -> Predicted:
+def _predict(answers: _Answers, poses: CameraPoses, store: PoseStore, shown: tuple[str, float]) -> Predicted:
     """Predict the rows of a protocol; a lifter of clips also sees the frames around them.
 
     So does one of single frames where keypoints are missing: gaps are filled from the same frames for all.
@@ -223,6 +208,4 @@ def _predict(
     if trained.lifter.frames == 1 and poses.whole.all():
         return answers.to(poses)
     context = read_camera_poses(store, answers.chosen.context(*shown)).on_skeleton(trained.lifter.skeleton)
-    if trained.lifter.frames > 1:
-        check_rate(trained, context, lifter)
     return answers.to(context).take(rows_within(poses, context))

@@ -31,9 +31,9 @@ from poseshift.augmentation.lengths import subject_lengths
 from poseshift.flows.experiment.initial import start_from
 from poseshift.geometry.bones import BoneStatistics
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import CameraPoses
+from poseshift.storage.columns import CameraPoses, rows_per_frame, sampling_hz, slowest_hz
 from poseshift.storage.files import write_atomically
-from poseshift.storage.model import FrozenModel
+from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.training.answer import Answer, Rays, RaysOff
 from poseshift.training.batches import BatchTransform, DevicePoses
 from poseshift.training.encoding import Encoding, EncodingName, encoding
@@ -74,6 +74,9 @@ class Teaching(FrozenModel):
     """A detector's errors on the labelled keypoints."""
     schedule: Schedule
     """Epochs, batch size, learning rate."""
+    clip_hz: float | None = Field(default=None, gt=0, exclude_if=is_left_out)
+    """Frames per second of the clips that a lifter of clips learns; None for the slowest of the target, or of
+    the labelled poses where there is no target."""
     seed: int
     """Seed of the weights, of the order of the batches and of every random transform."""
 
@@ -117,6 +120,8 @@ class Taught:
         What is done to the lifter's output.
     detector : DetectorErrors or None
         The errors that labelled keypoints were given.
+    clip_hz : float or None
+        Frames per second of the clips that a lifter of clips has learned; None for single frames.
     """
 
     lifter: Lifter
@@ -127,6 +132,7 @@ class Taught:
     target_left_out: int
     answer: Answer
     detector: DetectorErrors | None
+    clip_hz: float | None
 
 
 def teach(
@@ -188,12 +194,15 @@ def teach(
     left_out = given - len(labelled)
     if left_out:
         logger.warning("%d of %d labelled poses lack keypoints and are left out", left_out, given)
-    poses = DevicePoses.from_columns(labelled, device, lifter.frames)
+    clip_hz = clip_rate(teaching, lifter, labelled, target)
+    poses = DevicePoses.from_columns(labelled, device, lifter.frames, clip_hz)
     record = None
     if watching is not None:
         watched = target if watching.poses is None else watching.poses.on_skeleton(lifter.skeleton)
-        record = _recorder(teaching, watching, watched, lifter, folder, device)
-    adaptation = planned(teaching.adaptation, labelled, target, gravity_file, teaching.seed, device)
+        record = _recorder(teaching, watching, watched, lifter, clip_hz, folder, device)
+    adaptation = planned(
+        teaching.adaptation, labelled, target, gravity_file, teaching.seed, device, clip_hz=clip_hz
+    )
 
     def after_epoch(log: EpochLog) -> None:
         if record is not None:
@@ -225,7 +234,24 @@ def teach(
         target_left_out=0 if target is None else int((~target.whole).sum()),
         answer=answer_of(teaching, labelled),
         detector=errors,
+        clip_hz=clip_hz,
     )
+
+
+def clip_rate(
+    teaching: Teaching, lifter: Lifter, labelled: CameraPoses, target: CameraPoses | None
+) -> float | None:
+    """Choose the frame rate of the clips that a lifter learns; None for a lifter of single frames.
+
+    The target's own, so that motion lasts as many frames in training as in the test. Of several rates the
+    slowest: others have all of its frames, and it lacks some of theirs.
+    """
+    if lifter.frames == 1:
+        return None
+    hz = teaching.clip_hz or slowest_hz(labelled if target is None else target)
+    if (rows_per_frame(labelled, hz) != 1).any():
+        logger.info("clips are learned at %.4g Hz, from poses at %.4g Hz", hz, sampling_hz(labelled))
+    return hz
 
 
 def _noise(errors: DetectorErrors | None, seen_by: Encoding, lifter: Lifter) -> tuple[BatchTransform, ...]:
@@ -258,6 +284,8 @@ def planned(
     gravity_file: Path,
     seed: int,
     device: torch.device,
+    *,
+    clip_hz: float | None = None,
 ) -> AdaptationPlan:
     """Plan an adaptation; the gravity that it learns is kept in a file, and read where it is there already.
 
@@ -275,8 +303,10 @@ def planned(
         Of what learns.
     device : torch.device
         Where batches lie.
+    clip_hz : float or None
+        Frames per second of the clips that are moved; None for those of the rows.
     """
-    with_gravity = partial(plan, adaptation, labelled, target, seed=seed, device=device)
+    with_gravity = partial(plan, adaptation, labelled, target, seed=seed, device=device, clip_hz=clip_hz)
     if not needs_learned_gravity(adaptation):
         return with_gravity()
     gravity_file.parent.mkdir(parents=True, exist_ok=True)
@@ -354,6 +384,7 @@ def _recorder(
     watching: Watching,
     target: CameraPoses | None,
     lifter: Lifter,
+    clip_hz: float | None,
     folder: Path,
     device: torch.device,
 ) -> CandidateRecorder:
@@ -363,7 +394,7 @@ def _recorder(
     measured = partial(
         measure,
         encoding=chosen,
-        target=DevicePoses.from_columns(target.without_gaps(), device, lifter.frames),
+        target=DevicePoses.from_columns(target.without_gaps(), device, lifter.frames, clip_hz),
         source_bones=watching.bones,
         config=watching.criteria,
     )

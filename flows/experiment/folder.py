@@ -114,6 +114,7 @@ def job(recipe: Recipe, method: str, seed: int) -> TrainingJob:
         rays=entry.rays,
         detector_noise=entry.detector_noise,
         schedule=recipe.schedule,
+        clip_hz=recipe.clip_hz,
         selection=recipe.selection if adapted else "last",
         initial=None if recipe.initial is None else Path(recipe.initial.replace("{seed}", str(seed))),
         seed=seed,

@@ -21,8 +21,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from poseshift.adaptation.test_time import TestTimeOptimisation, predict_optimised
 from poseshift.flows.experiment.data import StoreInputs
-from poseshift.flows.experiment.evaluate import check_rate
 from poseshift.flows.experiment.fitting import resolve_device
+from poseshift.flows.experiment.masks import MaskOptions, RefinedView, open_masks, refine_views, said_of
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, Selection, read_keypoints
@@ -64,6 +64,8 @@ class PredictionOptions(FrozenModel):
     """Names of motion formats."""
     test_time: TestTimeOptimisation | None = Field(default=None, exclude_if=is_left_out)
     """How the lifter's input is optimised before it answers; None for not at all."""
+    masks: MaskOptions | None = Field(default=None, exclude_if=is_left_out)
+    """Masks of the people that poses are moved to fit; None for the lifter's answers as they are."""
 
     @model_validator(mode="after")
     def _without_truth(self) -> PredictionOptions:
@@ -83,6 +85,8 @@ class PredictionInputs(FrozenModel):
     """The keypoints' store."""
     options: PredictionOptions
     """What was asked for."""
+    masks_sha256: str | None = Field(default=None, exclude_if=is_left_out)
+    """Digest of the masks' files, where there are any."""
 
 
 class MotionRecord(FrozenModel):
@@ -143,6 +147,8 @@ class PredictionRecord(FrozenModel):
     """What is assumed about scale, floor, up, smoothing and errors."""
     motions: tuple[MotionRecord, ...]
     """What was written."""
+    refined: tuple[RefinedView, ...] = Field(default=(), exclude_if=is_still(()))
+    """What masks did to each view, where they were given."""
     device: str
     """Where the lifter ran."""
     git_commit: str | None
@@ -182,7 +188,7 @@ def predict_store(
     FileExistsError
         The folder holds something else.
     FileNotFoundError, ValueError
-        There is no lifter, or nothing that is selected, or an option does not fit the data.
+        There is no lifter, or nothing that is selected, or an option or a mask does not fit the data.
     ModuleNotFoundError
         A format needs a library that is not installed.
     """
@@ -193,6 +199,7 @@ def predict_store(
     place = lifter_folder(lifter)
     trained = load_lifter(place, on)
     store = PoseStore.open(location)
+    masks = None if options.masks is None else open_masks(options.masks)
     inputs = PredictionInputs(
         weights_sha256=digest_file(place / WEIGHTS_FILE, place).sha256,
         description_sha256=digest_file(place / DESCRIPTION_FILE, place).sha256,
@@ -203,6 +210,7 @@ def predict_store(
             least_confidence=options.least_confidence,
         ),
         options=options,
+        masks_sha256=None if masks is None else masks.digest(),
     )
     there = _found(folder, inputs)
     if there is not None:
@@ -217,12 +225,15 @@ def predict_store(
         least_confidence=options.least_confidence,
     )
     poses = read_keypoints(store, selection).on_skeleton(trained.lifter.skeleton)
-    if trained.lifter.frames > 1:
-        check_rate(trained, poses, lifter)
     maker = Maker(skeleton(poses.skeleton), options.smoothing, options.heights_m)
     report_progress(Step("lift", 0, 1))
-    made = tuple(maker.make(_views(trained, poses, options.test_time)))
+    views = _views(trained, poses, options.test_time)
+    refined: tuple[RefinedView, ...] = ()
     report_progress(Step("lift", 1, 1))
+    if masks is not None and options.masks is not None:
+        settings = options.masks.refinement
+        views, refined = refine_views(store, views, masks, settings, skeleton(poses.skeleton))
+    made = tuple(maker.make(views))
     names = _file_names([one.motion for one in made])
     lifted = {one.motion.key.path for one in made}
     intrinsics = tuple(one for one in find_intrinsics(store) if one.trial in lifted)
@@ -233,11 +244,16 @@ def predict_store(
         inputs=inputs,
         intrinsics=intrinsics,
         skeleton=poses.skeleton,
-        assumptions=_assumptions(made, options, intrinsics),
+        assumptions=(
+            *_assumptions(made, options, intrinsics),
+            *_rate_told(trained),
+            *(() if masks is None else (said_of(masks, refined),)),
+        ),
         motions=tuple(_recorded(one, name, formats) for one, name in zip(made, names, strict=True)),
         device=str(on),
         git_commit=git_commit(),
         versions=software_versions(),
+        refined=refined,
     )
     _write(folder, record, made, names, formats)
     return PredictionOutcome(record, reused=False)
@@ -357,6 +373,16 @@ def _assumptions(
     kinds = {(_whose(one.motion), one.motion.error_kind) for one in made}
     told.extend(f"Error estimate of {whose}: {kind}." for whose, kind in sorted(kinds, reverse=True))
     return tuple(told)
+
+
+def _rate_told(trained: TrainedLifter) -> tuple[str, ...]:
+    """Say at which rate a lifter of clips saw the motion."""
+    frames, hz = trained.lifter.frames, trained.clip_hz
+    if frames == 1:
+        return ()
+    if hz is None:
+        return (f"Clips of {frames} frames as they are: the lifter does not say which rate it has learned.",)
+    return (f"Clips of {frames} frames at {hz:.4g} Hz, which the lifter has learned.",)
 
 
 def _whose(motion: Motion) -> str:

@@ -174,12 +174,19 @@ class Recipe(FrozenModel):
     """A detector's errors on the source's keypoints, in place of the methods' own: off, fitted or fixed."""
     schedule: Schedule = Schedule()
     """Epochs, batch size, learning rate; the same for every lifter of the recipe."""
+    clip_hz: float | None = Field(default=None, gt=0, exclude_if=is_left_out)
+    """Frames per second of the clips that a lifter of clips learns, by every method.
+
+    Left out, the target's slowest rate; for methods that see no target, the source's.
+    """
     selection: CheckpointChoice = "last"
     """Which epoch's lifter is kept of those that are adapted: the last, or label-free by the target's 2D."""
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     """One lifter of each kind is trained per seed."""
     device: str = "auto"
     """Where to train: auto, cpu, cuda or cuda:<n>."""
+    threads: int | None = Field(default=None, ge=1, exclude_if=is_left_out)
+    """Threads to compute with on a CPU; left out, one for a small lifter, and as many as cores for others."""
     dask: str | None = None
     """Address of a Dask scheduler (tcp://host:8786) whose workers read raw files and predict."""
 

@@ -17,7 +17,7 @@ from poseshift.flows.experiment.compare import gain_mm
 from poseshift.flows.experiment.evaluate import EvaluationRecord
 from poseshift.flows.experiment.folder import RunFolder
 from poseshift.flows.experiment.label_free import LabelFreeRow, LabelFreeSummary
-from poseshift.flows.experiment.recipe import load_recipe
+from poseshift.flows.experiment.recipe import PoseData, Recipe, StoredData, load_recipe
 from poseshift.flows.experiment.results import BOOTSTRAP_SEED, Row, Summary
 from poseshift.flows.experiment.runs import read_summary
 from poseshift.flows.experiment.stage import DONE
@@ -43,12 +43,15 @@ class ReadRun:
         What it found.
     results : Results
         Behind the figures of a summary with a test; empty without.
+    recipe : Recipe
+        What was run.
     """
 
     label: str
     folder: RunFolder
     summary: Summary | LabelFreeSummary
     results: Results
+    recipe: Recipe
 
 
 @dataclass(frozen=True)
@@ -128,18 +131,18 @@ def read_runs(folders: Sequence[Path]) -> tuple[ReadRun, ...]:
     if len(set(places)) < max(2, len(places)):
         raise ValueError("give two or more different runs to compare")
     read = [_read(RunFolder(folder)) for folder in folders]
-    names = [summary.name for summary, _ in read]
+    names = [summary.name for summary, _, _ in read]
     labels = [
         name if names.count(name) == 1 else f"{name} ({folder})"
         for name, folder in zip(names, folders, strict=True)
     ]
     return tuple(
-        ReadRun(label, RunFolder(folder), summary, results)
-        for label, folder, (summary, results) in zip(labels, folders, read, strict=True)
+        ReadRun(label, RunFolder(folder), summary, results, recipe)
+        for label, folder, (summary, results, recipe) in zip(labels, folders, read, strict=True)
     )
 
 
-def _read(folder: RunFolder) -> tuple[Summary | LabelFreeSummary, Results]:
+def _read(folder: RunFolder) -> tuple[Summary | LabelFreeSummary, Results, Recipe]:
     for path in (folder.recipe, folder.summary):
         if not path.is_file():
             raise FileNotFoundError(
@@ -154,14 +157,14 @@ def _read(folder: RunFolder) -> tuple[Summary | LabelFreeSummary, Results]:
     if summary.recipe_digest != recipe.digest:
         raise ValueError(f"{folder.summary} is of another recipe than {folder.recipe}: finish the run first")
     if isinstance(summary, LabelFreeSummary):
-        return summary, {}
+        return summary, {}, recipe
     protocols = [summary.protocol, *(one.protocol for one in summary.details)]
     results = {}
     for row in summary.rows:
         records = [_record(folder.evaluation(row.method, seed) / DONE) for seed in summary.seeds]
         for name in protocols:
             results[name, row.method] = tuple(record.under(name) for record in records)
-    return summary, results
+    return summary, results, recipe
 
 
 def _record(path: Path) -> EvaluationRecord:
@@ -169,6 +172,32 @@ def _record(path: Path) -> EvaluationRecord:
         return EvaluationRecord.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise ValueError(f"{path} is no evaluation of this version: {in_sentences(error)}") from error
+
+
+def keypoints_used(recipe: Recipe) -> dict[str, str]:
+    """Say which 2D keypoints a recipe's lifters learned from, were adapted to and were tested on.
+
+    Returns
+    -------
+    dict of str to str
+        By part of the recipe: source, target, test; only the parts that it has.
+    """
+    parts: dict[str, StoredData | None] = {
+        "source": recipe.source,
+        "target": recipe.target,
+        "test": None if recipe.test is None else recipe.test.data,
+    }
+    return {name: _keypoints_told(data) for name, data in parts.items() if data is not None}
+
+
+def _keypoints_told(data: StoredData) -> str:
+    told = data.keypoints.replace("ground_truth", "ground truth")
+    options = []
+    if data.least_confidence:
+        options.append(f"confidence of {data.least_confidence:g} and more")
+    if isinstance(data, PoseData) and data.longest_gap_s:
+        options.append(f"gaps up to {data.longest_gap_s:g} s filled")
+    return told if not options else f"{told} ({', '.join(options)})"
 
 
 def same_frames(runs: Sequence[ReadRun]) -> tuple[SameFrames, ...]:

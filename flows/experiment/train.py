@@ -83,6 +83,8 @@ class TrainingJob(Teaching):
     """
     device: str = "auto"
     """Where to train; not part of the inputs."""
+    threads: int | None = Field(default=None, ge=1, exclude_if=is_left_out)
+    """Threads to compute with on a CPU, as `threads` of a recipe; not part of the inputs."""
 
     @property
     def teaching(self) -> Teaching:
@@ -312,7 +314,7 @@ def _train(
         raise LaunchError(f"{error}; launch it again, and the training goes on from its state") from error
     history = taught.fitted.fit.history
     chosen = restore_chosen(taught.lifter, place / CANDIDATES) if job.selection == "label-free" else None
-    rate = sampling_hz(columns)
+    rate = taught.clip_hz or sampling_hz(columns)
     record = TrainingRecord(
         snapshots={
             data.data.dataset: data.store.snapshot for data in (labelled, target, watched) if data is not None

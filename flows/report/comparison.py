@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from poseshift.flows.experiment.label_free import LabelFreeSummary
@@ -12,6 +12,7 @@ from poseshift.flows.experiment.side_by_side import (
     ReadRun,
     SameFrames,
     SameKeypoints,
+    keypoints_used,
     same_frames,
     same_keypoints,
 )
@@ -106,11 +107,12 @@ def comparison_view(runs: Sequence[ReadRun]) -> ComparisonView:
     motions = [
         motion for run in runs if run.summary.origins is not None for motion in run.summary.origins.motions
     ]
+    shown = {run.label: keypoints_used(run.recipe).get("test", "") for run in runs}
     return ComparisonView(
         title=", ".join(run.label for run in runs),
         lead=f"{len(runs)} runs side by side.",
         apart=_apart(len(runs), tested, judged),
-        tables=tuple(_frames_table(group) for group in tested),
+        tables=tuple(_frames_table(group, shown) for group in tested),
         criteria=tuple(_criteria_table(group) for group in judged),
         runs=tuple(RunFacts(run.label, _notes(run.summary), _facts(run)) for run in runs),
         notices=(CMU_NOTICE,) if is_cmu(motions) else (),
@@ -128,12 +130,18 @@ def _apart(runs: int, tested: Sequence[SameFrames], judged: Sequence[SameKeypoin
     )
 
 
-def _frames_table(group: SameFrames) -> FramesTable:
+def _frames_table(group: SameFrames, shown: Mapping[str, str]) -> FramesTable:
+    """Make the table of a group; ``shown`` are the keypoints that each run's lifters were tested on."""
+    kinds = list(dict.fromkeys(shown[one.run] for one in group.rows))
+    keypoints = kinds[0] if len(kinds) == 1 else f"not the same: {'; '.join(kinds)}"
     return FramesTable(
         title=group.protocol,
-        test_set=f"{group.frames:,} frames of {group.sequences} sequences, snapshot {group.snapshot}",
+        test_set=(
+            f"{group.frames:,} frames of {group.sequences} sequences, snapshot {group.snapshot}; "
+            f"keypoints {keypoints}"
+        ),
         first=f"{group.rows[0].row.label}, {group.rows[0].run}",
-        rows=tuple(_line(one) for one in group.rows),
+        rows=tuple(_line(one, shown[one.run] if len(kinds) > 1 else "") for one in group.rows),
         chart=Chart(
             svg=charts.intervals(
                 [_interval(one) for one in group.rows],
@@ -145,11 +153,11 @@ def _frames_table(group: SameFrames) -> FramesTable:
     )
 
 
-def _line(one: ComparedRow) -> ComparedLine:
+def _line(one: ComparedRow, keypoints: str) -> ComparedLine:
     saved = one.saved_mm
     return ComparedLine(
         shade=SHADES[one.row.role],
-        run=one.run,
+        run=f"{one.run}, keypoints {keypoints}" if keypoints else one.run,
         label=one.row.label,
         note=one.row.description,
         parts=tuple(one.row.parts.model_dump().values()),
@@ -202,6 +210,7 @@ def _facts(run: ReadRun) -> tuple[Fact, ...]:
         Fact("Method of the run", summary.method),
         Fact("Seeds", ", ".join(str(seed) for seed in summary.seeds)),
         Fact("Checkpoint", summary.selection),
+        *(Fact(f"Keypoints of the {part}", told) for part, told in keypoints_used(run.recipe).items()),
         *(Fact(f"Snapshot of {name}", snapshot) for name, snapshot in summary.snapshots.items()),
         Fact("Recipe digest", summary.recipe_digest),
     ]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import wasserstein_distance
 
 from poseshift.adaptation.domain_gap import screen_figures
 from poseshift.adaptation.gravity import CameraGravity
@@ -244,6 +243,8 @@ def _roots_and_scales(batch: Batch, root: int) -> RootsAndScales:
 
 
 def _distances(found: RootsAndScales, wanted: RootsAndScales) -> dict[str, float]:
+    from scipy.stats import wasserstein_distance  # scipy.stats takes a second to import
+
     return {
         name: float(wasserstein_distance(getattr(found, name), getattr(wanted, name)))
         for name in ("root_x", "root_y", "scale")

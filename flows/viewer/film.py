@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from poseshift.flows.viewer.clips import Clip, Float64
+from poseshift.flows.viewer.written import WrittenFilm
 from poseshift.storage.files import write_atomically
-from poseshift.storage.model import FrozenModel
 
 FASTEST_FPS = 25.0
 """Frames of faster clips are left out evenly: viewers slow down GIFs that are faster than some rate."""
@@ -39,27 +39,6 @@ _ASIDE, _FROM_ABOVE = math.radians(30), math.radians(12)
 """How far the eye stands beside the camera, and above the horizon."""
 
 _INK, _PREDICTED, _TRUTH, _FLOOR = "#59616b", "#1668c4", "#a9b0b9", "#dcdfe3"
-
-
-class WrittenFilm(FrozenModel):
-    """What was written."""
-
-    film: str
-    """The file."""
-    trial: str
-    """Trial of the clip, `<subject>/<trial>`."""
-    camera: str
-    """Its camera."""
-    bytes: int
-    """Size of the file."""
-    first_frame: int
-    """Number of the first frame in the trial."""
-    last_frame: int
-    """Number of the last one."""
-    frames: int
-    """Frames in the file."""
-    frames_in_all: int
-    """Frames of the clip."""
 
 
 def write_film(clip: Clip, path: Path, frames: int | None = None, *, replace: bool = False) -> WrittenFilm:

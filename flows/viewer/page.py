@@ -13,8 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from poseshift.flows.viewer.clips import Motions
 from poseshift.flows.viewer.cut import MOST_CLIPS, Choice, choose
-from poseshift.flows.viewer.film import WrittenFilm
 from poseshift.flows.viewer.packed import PackedClip, bytes_per_frame, pack
+from poseshift.flows.viewer.written import WrittenFilm
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
 

@@ -174,7 +174,7 @@ def test_a_target_is_keypoints_and_cameras_and_nothing_else(square_camera, draw_
     seeing, unseeing = TargetKeypoints.from_poses(poses), TargetKeypoints.from_poses(blind)
     assert np.array_equal(seeing.rays, unseeing.rays)
     assert {field.name for field in fields(TargetKeypoints)} == {
-        *("rays", "camera", "cameras", "skeleton", "dropped"),
+        *("rays", "camera", "cameras", "skeleton", "dropped", "runs"),
     }
 
 
@@ -285,7 +285,7 @@ def test_controls_copy_only_what_they_say(target, distorted_camera, draw_people)
 
 def test_a_clip_moves_as_one_and_is_placed_by_its_middle_frame(target, distorted_camera, draw_people):
     batch = source_batch(draw_people, distorted_camera, n=16, frames=5)
-    moved = apply(target, batch).positions_camera
+    moved = apply(target, batch, trajectory="source").positions_camera
     shift = moved - batch.positions_camera
     assert torch.allclose(shift, shift[:, :1, :1].expand_as(shift))
     alone = Batch(batch.positions_camera[:, 2:3], batch.keypoints_px[:, 2:3], batch.intrinsics)

@@ -26,6 +26,7 @@ from poseshift.training.fit import fit
 from poseshift.training.lifters.ampose import AMPoseConfig
 from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.lifters.registry import build
+from poseshift.training.lifters.videopose3d import VideoPose3DConfig
 from poseshift.training.run_state import STATE_FILE
 from poseshift.training.schedule import Schedule
 from poseshift.training.transforms import StatefulTransform, TrainingRun
@@ -269,14 +270,50 @@ def test_bone_lengths_come_from_subjects_of_the_source(begin, source) -> None:
 
 
 def test_one_set_of_parameters_serves_a_clip(begin) -> None:
-    """All frames of a clip have their lengths changed by the same factors, and the root keeps its motion."""
-    steps = begin(changed(SMALL, pretraining=0.0, warmup=0.0, bone_lengths="own"), frames=5)
+    """All frames of a clip have their lengths changed by the same factors, and roots move as one.
+
+    Turned about the middle frame's root, the way from it has the length that it had before.
+    """
+    options = {"bone_lengths": "own", "global_position": {"trajectory": "source"}}
+    steps = begin(changed(SMALL, pretraining=0.0, warmup=0.0, **options), frames=5)
     batch, raw = steps.next(), steps.batch
     factors = bone_lengths(batch.positions_camera, BODY) / bone_lengths(raw.positions_camera, BODY)
     torch.testing.assert_close(factors, factors[:, 2:3].expand_as(factors), atol=1e-3, rtol=0)
     assert float((factors - 1).abs().max()) > 0.01
     motion = [one.positions_camera[:, :, 0] - one.positions_camera[:, 2:3, 0] for one in (batch, raw)]
-    torch.testing.assert_close(*motion, atol=1e-4, rtol=0)
+    torch.testing.assert_close(*(way.norm(dim=-1) for way in motion), atol=1e-4, rtol=0)
+
+
+def test_motion_is_judged_against_the_sources_bones_and_the_targets_keypoints(begin, target) -> None:
+    judged = {"width": 8, "motion": True}
+    steps = begin(
+        changed(SMALL, pretraining=0.0, warmup=0.5, discriminator=judged),
+        frames=3,
+        lifter=build(VideoPose3DConfig(filter_widths=(3,), width=8), 2),
+    )
+    steps.next()
+    adversary, batch = steps.transform._adversary, steps.batch
+    before = {name: value.clone() for name, value in adversary._judges.state_dict().items()}
+    real = steps.transform._real(batch, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(real.steps.poses, batch.positions_camera[:, [1, 0]])
+    rays = torch.as_tensor(target.rays)
+    for later, earlier in real.steps.rays:
+        row = int((rays - later).abs().amax(dim=(1, 2)).argmin())
+        torch.testing.assert_close(later, rays[row])
+        torch.testing.assert_close(earlier, rays[max(0, row - 1)])
+    for _ in range(4):
+        steps.next()
+    learned = {
+        name.split(".")[0]
+        for name, value in adversary._judges.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
+    assert learned == {"3d", "2d", "3d_motion", "2d_motion"}
+
+
+def test_single_frames_have_no_motion_to_judge(begin) -> None:
+    with pytest.raises(ValueError, match="need clips, and this lifter sees single frames"):
+        begin(changed(SMALL, discriminator={"width": 8, "motion": True}))
 
 
 def test_poses_can_stay_where_they_stood(begin) -> None:

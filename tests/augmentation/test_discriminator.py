@@ -3,10 +3,13 @@ import torch
 from torch import nn
 
 from poseshift.augmentation.discriminator import (
+    BoneMotionDiscriminator,
     DiscriminatorConfig,
     KeypointDiscriminator,
+    KeypointMotionDiscriminator,
     PairDiscriminator,
     PartDiscriminator,
+    in_person_sizes,
     keypoint_form,
 )
 from poseshift.augmentation.transforms import scale_lengths, turn
@@ -36,7 +39,7 @@ def test_parts_do_not_see_lengths_or_turns(bodies) -> None:
     judge = PartDiscriminator(CONFIG, HUMAN36M_17)
     scores = judge(bodies)
     longer = scale_lengths(bodies, torch.full((8, 10), 0.15), HUMAN36M_17)
-    turned = turn(bodies, torch.randn(8, 3), HUMAN36M_17)
+    turned = turn(bodies[:, None], torch.randn(8, 3), HUMAN36M_17)[:, 0]
     for same in (longer, turned, 1.5 * bodies + 2):
         torch.testing.assert_close(judge(same), scores, atol=2e-4, rtol=1e-3)
 
@@ -49,13 +52,39 @@ def test_an_arm_concerns_its_own_part_alone(bodies) -> None:
     assert same.tolist() == [True, True, False, True, True]
 
 
+def test_motion_is_the_difference_of_two_frames_and_nothing_else(bodies) -> None:
+    """Bones that do not turn give zero, wherever the person goes and however large."""
+    bones = BoneMotionDiscriminator(CONFIG, HUMAN36M_17)
+    seen = []
+    bones.enter.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    before, after = bodies, bodies.flip(0)
+    assert bones(torch.stack([after, before], dim=1)).shape == (8, 1)
+    step = bone_directions(after, HUMAN36M_17) - bone_directions(before, HUMAN36M_17)
+    torch.testing.assert_close(seen[0], 10 * step.flatten(1))
+    bones(torch.stack([1.2 * before + 3.0, before], dim=1))
+    torch.testing.assert_close(seen[1], torch.zeros_like(seen[1]), atol=1e-3, rtol=0)
+
+
+def test_motion_of_keypoints_is_measured_in_person_sizes(bodies) -> None:
+    judge = KeypointMotionDiscriminator(CONFIG, HUMAN36M_17)
+    seen = []
+    judge.enter.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    rays = bodies[..., :2]
+    aside = torch.stack([rays + torch.tensor([0.1, 0.0]), rays], dim=1)
+    for scale in (1.0, 0.25):
+        judge(in_person_sizes(scale * aside))
+    size = (rays.amax(dim=1) - rays.amin(dim=1)).mean(dim=-1)
+    torch.testing.assert_close(seen[0].view(8, 17, 2)[..., 0], (1.0 / size)[:, None].expand(8, 17))
+    torch.testing.assert_close(seen[1], seen[0], atol=1e-4, rtol=1e-4)
+
+
 def test_pairs_see_lengths_and_angles_but_no_common_turn_or_scale(bodies) -> None:
     judge = PairDiscriminator(CONFIG, HUMAN36M_17)
     other = bodies.flip(0)
     score = judge(torch.stack([bodies, other], dim=1))
     assert score.shape == (8, 1)
     turns = torch.randn(8, 3)
-    both = torch.stack([turn(one, turns, HUMAN36M_17) for one in (bodies, other)], dim=1)
+    both = torch.cat([turn(one[:, None], turns, HUMAN36M_17) for one in (bodies, other)], dim=1)
     torch.testing.assert_close(judge(both), score, atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(judge(2 * torch.stack([bodies, other], dim=1)), score, atol=1e-3, rtol=1e-3)
     longer = scale_lengths(other, torch.full((8, 10), 0.15), HUMAN36M_17)

@@ -39,7 +39,9 @@ def test_a_share_changes_and_the_rest_stays(batch) -> None:
 def test_keypoints_are_the_projection_in_front_of_the_same_cameras(batch) -> None:
     result = augmented(batch, share=1.0)
     torch.testing.assert_close(result.keypoints_px, project(result.positions_camera, batch.intrinsics))
-    torch.testing.assert_close(result.positions_camera[..., 0, :], batch.positions_camera[..., 0, :])
+    middle = batch.positions_camera.shape[1] // 2
+    roots = (one.positions_camera[:, middle, 0] for one in (result, batch))
+    torch.testing.assert_close(*roots)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from poseshift.augmentation.anatomy import anatomy
 from poseshift.augmentation.transforms import (
@@ -13,6 +14,7 @@ from poseshift.augmentation.transforms import (
     length_gains,
     move_directions,
     rotation_vector,
+    scale_bones,
     scale_lengths,
     turn,
     with_lengths,
@@ -153,8 +155,41 @@ def test_all_three_in_order_on_every_skeleton(draw_bodies, name) -> None:
         lengthened = scale_lengths(angled, parameters.gains, skeleton)
         torch.testing.assert_close(result.angled[:, frame], angled[:, 0])
         torch.testing.assert_close(result.lengthened[:, frame], lengthened[:, 0])
-        final = turn(lengthened, parameters.axis_angle, skeleton)
-        torch.testing.assert_close(result.rotated[:, frame], final[:, 0])
+    final = turn(result.lengthened, parameters.axis_angle, skeleton)
+    torch.testing.assert_close(result.rotated, final)
+
+
+def test_velocities_of_a_clip_are_turned_and_scaled_with_it(draw_bodies) -> None:
+    """One gain for every bone and one turn: every joint's velocity is the old one, turned and scaled."""
+    body = draw_bodies(HUMAN36M_17, 2, 5)
+    root_way = torch.cumsum(0.05 * normal(2, 5, 1, 3, seed=4), dim=1)
+    walking = body + root_way - body[:, :, :1]
+    turns = normal(2, 3, seed=3)
+    rotation = torch.stack([torch.as_tensor(Rotation.from_rotvec(one).as_matrix()) for one in turns.numpy()])
+    turned = turn(scale_bones(walking, torch.full((2, BONES), 1.25), HUMAN36M_17), turns, HUMAN36M_17)
+
+    def velocities(clip: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return clip[:, :, 0].diff(dim=1), (clip - clip[:, :, :1]).diff(dim=1)
+
+    (root, relative), (root_after, relative_after) = velocities(walking), velocities(turned)
+    expected = torch.einsum("nij,ntj->nti", rotation.to(root), root)
+    torch.testing.assert_close(root_after, expected)
+    expected = 1.25 * torch.einsum("nij,ntaj->ntai", rotation.to(relative), relative)
+    torch.testing.assert_close(relative_after, expected)
+    torch.testing.assert_close(turned[:, 2, 0], walking[:, 2, 0])
+
+
+def test_bones_of_an_augmented_clip_keep_their_lengths(draw_bodies) -> None:
+    one = draw_bodies(HUMAN36M_17, 2, 1)
+    clip = with_lengths(
+        draw_bodies(HUMAN36M_17, 2, 5, seed=5), bone_lengths(one, HUMAN36M_17)[:, 0], HUMAN36M_17
+    )
+    parameters = PoseParameters(
+        0.2 * normal(2, BONES, 3), 0.2 * normal(2, anatomy(HUMAN36M_17).groups), normal(2, 3, seed=3)
+    )
+    lengths = bone_lengths(apply(clip, parameters, HUMAN36M_17).rotated, HUMAN36M_17)
+    torch.testing.assert_close(lengths, lengths[:, :1].expand_as(lengths))
+    assert float((lengths[:, 0] / bone_lengths(one, HUMAN36M_17)[:, 0] - 1).abs().max()) > 0.05
 
 
 def test_gradients(draw_bodies) -> None:

@@ -1,5 +1,7 @@
 """The benchmark on tiny motion: derived stores, runs that survive SIGKILL, tables made of recorded lines."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import signal
@@ -8,12 +10,14 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import psutil
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from typer.testing import CliRunner
 
 from poseshift.adaptation.gravity import GravityConfig
@@ -41,7 +45,10 @@ from poseshift.preprocessing.motion.procedural import generate
 from poseshift.preprocessing.restaging.casting import cast
 from poseshift.storage.columns import Selection
 from poseshift.training.answer import RaysSnap
-from poseshift.training.lifters.registry import preset
+from poseshift.training.lifters.config import CONFIGS, LifterConfigBase
+from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.lifters.registry import PRESETS, preset
+from poseshift.training.lifters.videopose3d import VideoPose3DConfig
 from poseshift.training.run_state import STATE_FILE
 from poseshift.training.schedule import Schedule
 
@@ -181,6 +188,65 @@ def test_lifters_of_clips_and_aligned_viewpoints(tiny: Tiny, tmp_path: Path) -> 
     assert {row.camera for row in line.under("last").per_sequence} == {"3", "6", "9", "10", "11", "12", "13"}
     assert all(epoch.mpjpe_mm > 0 for epoch in line.epochs)
     assert len(list(tmp_path.glob("gravity-*.json"))) == 1
+
+
+class WholeClips(Lifter):
+    """A small lifter that answers for all frames of a clip, as any of that kind does."""
+
+    def __init__(self, config: WholeClipsConfig, channels: int) -> None:
+        super().__init__(frames=9, output="all", channels=channels, skeleton="human36m_17")
+        self.over_time = nn.Linear(9, 9)
+        self.head = nn.Linear(channels, 3)
+
+    def lift(self, keypoints: torch.Tensor) -> torch.Tensor:
+        over_time: torch.Tensor = self.over_time(keypoints.movedim(1, -1)).movedim(-1, 1)
+        answers: torch.Tensor = self.head(over_time)
+        return answers
+
+
+class WholeClipsConfig(LifterConfigBase):
+    name: Literal["whole-clips-of-this-test"] = "whole-clips-of-this-test"
+
+    def build(self, channels: int) -> Lifter:
+        return WholeClips(self, channels)
+
+
+class MiddleOfClipsConfig(LifterConfigBase):
+    name: Literal["middle-of-clips-of-this-test"] = "middle-of-clips-of-this-test"
+
+    def build(self, channels: int) -> Lifter:
+        return VideoPose3DConfig(filter_widths=(3, 3), width=8).build(channels)
+
+
+@pytest.mark.parametrize("kind", [WholeClipsConfig, MiddleOfClipsConfig])
+def test_lifters_of_clips_go_through_every_kind_of_method(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[LifterConfigBase]
+) -> None:
+    """One that answers for all frames and one for the middle: both learn clips at the test's 25 Hz."""
+    config = kind()
+    monkeypatch.setattr(CONFIGS, "_entries", {**CONFIGS, config.name: kind})
+    monkeypatch.setattr(PRESETS, "_entries", {**PRESETS, config.name: config})
+    methods = ("source_only", "gpa", "everything", "diverse_viewpoint")
+    plan = Plan(
+        lifters=(config.name,),
+        methods=methods,
+        domains=("high-and-ceiling",),
+        seeds=1,
+        splits=(0,),
+        schedule=Schedule(epochs=1, steps_per_epoch=2, batch_size=16, loss="mixste-3"),
+    )
+    viewpoint = AlignedViewpoint(gravity=GravityConfig(steps=3, width=32, batch_size=32))
+    for job in plan.jobs(dict.fromkeys(plan.splits, tiny.data)):
+        if isinstance(getattr(job.adaptation, "viewpoint", None), AlignedViewpoint):
+            adaptation = job.adaptation.model_copy(update={"viewpoint": viewpoint})
+            job = job.model_copy(update={"adaptation": adaptation})
+        line = run_job(job, tiny.data, tmp_path, torch.device("cpu"))
+        (result,) = line.results
+        assert 0 < result.mpjpe_mm.value < 3000
+        assert result.mpjpe_mm.value == line.epochs[0].mpjpe_mm
+        assert result.mpjve_mm is not None
+        assert result.mpjve_mm.value > 0
+        assert result.sampling_hz == 5.0, "every fifth frame is measured"
 
 
 @pytest.mark.parametrize("name", ["test_from_above", "train_outdoor", "test_outdoor", "source_from_above"])

@@ -18,8 +18,14 @@ from poseshift.flows.experiment.folder import RunFolder, Trained
 from poseshift.flows.experiment.label_free import EpochCriteria, LabelFreeRow, LabelFreeSummary
 from poseshift.flows.experiment.recipe import Recipe, save_recipe
 from poseshift.flows.experiment.results import Summary
-from poseshift.flows.experiment.side_by_side import read_runs, same_frames, same_keypoints
+from poseshift.flows.experiment.side_by_side import (
+    keypoints_used,
+    read_runs,
+    same_frames,
+    same_keypoints,
+)
 from poseshift.flows.experiment.stage import DONE
+from poseshift.flows.report.comparison import comparison_view
 
 Finished = tuple[Recipe, tuple[Trained, ...]]
 
@@ -61,8 +67,11 @@ def make_run(finished: Finished, tmp_path: Path) -> Callable[[str], RunFolder]:
     original = RunFolder(recipe.run_dir)
     summary = Summary.model_validate_json(original.summary.read_text())
 
-    def make(name: str, symmetry: float | None = None) -> RunFolder:
-        renamed = recipe.model_copy(update={"name": name})
+    def make(name: str, symmetry: float | None = None, shown: str = "ground_truth") -> RunFolder:
+        assert recipe.test is not None
+        data = recipe.test.data.model_copy(update={"keypoints": shown})
+        test = recipe.test.model_copy(update={"data": data})
+        renamed = recipe.model_copy(update={"name": name, "test": test})
         folder = RunFolder(tmp_path / name)
         shutil.copytree(original.path / "evaluations", folder.path / "evaluations")
         save_recipe(renamed, folder.recipe)
@@ -121,6 +130,21 @@ def test_runs_on_other_frames_are_not_subtracted(finished: Finished, make_run) -
     ]
 
 
+def test_which_keypoints_were_shown_is_said(make_run) -> None:
+    first, second = make_run("first"), make_run("second", shown="cpn")
+    view = comparison_view(read_runs([first.path, second.path]))
+    for table in view.tables:
+        assert table.test_set.endswith("keypoints not the same: ground truth; cpn")
+        assert {row.run for row in table.rows} == {"first, keypoints ground truth", "second, keypoints cpn"}
+    facts = {one.name: one.value for one in view.runs[1].facts}
+    assert facts["Keypoints of the test"] == "cpn"
+    assert facts["Keypoints of the source"] == facts["Keypoints of the target"] == "ground truth"
+
+    alike = comparison_view(read_runs([first.path, make_run("third").path]))
+    assert all(table.test_set.endswith("keypoints ground truth") for table in alike.tables)
+    assert {row.run for table in alike.tables for row in table.rows} == {"first", "third"}
+
+
 def test_one_page_that_stands_alone(make_run, browser: Browser, tmp_path: Path) -> None:
     folders = [make_run("first"), make_run("second"), make_run("better", 0.01), make_run("worse", 0.2)]
     paths = [folder.path for folder in folders]
@@ -157,3 +181,15 @@ def test_what_is_no_finished_run_is_refused(make_run, tmp_path: Path) -> None:
     assert "summary.json is missing" in refused.stderr
     assert not (tmp_path / "runs.html").exists()
     assert "two or more" in compared(first.path, first.path, "--out", tmp_path / "runs.html").stderr
+
+
+def test_options_of_keypoints_are_told(finished: Finished) -> None:
+    recipe, _ = finished
+    assert recipe.target is not None
+    filled = {"keypoints": "detected", "least_confidence": 0.3, "longest_gap_s": 0.5}
+    target = recipe.target.model_copy(update=filled)
+    told = keypoints_used(recipe.model_copy(update={"target": target, "test": None}))
+    assert told == {
+        "source": "ground truth",
+        "target": "detected (confidence of 0.3 and more, gaps up to 0.5 s filled)",
+    }

@@ -178,10 +178,26 @@ def test_mmpose_needs_no_permission(poseshift, prepared: Recipe, tmp_path: Path)
     )
 
 
-def test_poseaug_is_exported(poseshift, prepared: Recipe, tmp_path: Path) -> None:
-    exported = poseshift("export", "poseaug", prepared.test.data.store, tmp_path / "test_3dhp.npz")
+def test_poseaug_out_and_in_again(poseshift, prepared: Recipe, tmp_path: Path) -> None:
+    file = tmp_path / "test_3dhp.npz"
+    exported = poseshift("export", "poseaug", prepared.test.data.store, file)
     assert exported.exit_code == 0, exported.stderr
-    assert import_test(tmp_path / "test_3dhp.npz").positions.shape[1:] == (16, 3)
+    rows = import_test(file).positions
+    assert rows.shape[1:] == (16, 3)
+    imported = poseshift("import", "poseaug", file, tmp_path / "store")
+    assert imported.exit_code == 0, imported.stderr
+    new = read_camera_poses(PoseStore.open(tmp_path / "store"))
+    assert (new.skeleton, len(new)) == ("poseaug_16", len(rows))
+    relative = (new.positions_camera - new.positions_camera[:, :1]).reshape(len(new), -1)
+    apart = np.abs(relative[:, None] - rows.reshape(len(rows), -1)).max(axis=-1)
+    assert sorted(apart.argmin(axis=1)) == list(range(len(rows)))
+    assert apart.min(axis=1).max() < 1e-5
+    seen = project(new.positions_camera, new.intrinsics[new.camera])
+    assert np.abs(seen - new.keypoints_px).max() < 0.5, "placed where they are seen"
+    old = read_camera_poses(PoseStore.open(prepared.test.data.store))
+    known = mapping(old.skeleton, "poseaug_16").apply(old.keypoints_px).reshape(len(old), -1)
+    apart = np.abs(new.keypoints_px.reshape(len(new), -1)[:, None] - known).max(axis=-1).min(axis=1)
+    assert apart.max() < 0.01, "cameras, which the file does not name, are found again"
 
 
 class Attack:

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+import torch
 from benchmarks.faults.server import KillableServer
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from poseshift.flows.experiment.folder import RunFolder, job
@@ -90,6 +92,13 @@ def recipe(prepared: Recipe, tmp_path: Path) -> Recipe:
     )
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KillableServer]:
+    """One server for all nights; each test looks at its own runs only."""
+    with KillableServer(tmp_path_factory.mktemp("nights") / "home") as server:
+        yield server
+
+
 @contextmanager
 def client_of(server: KillableServer) -> Iterator[SyncPrefectClient]:
     with temporary_settings({PREFECT_API_URL: server.url}), get_client(sync_client=True) as client:
@@ -101,7 +110,8 @@ def training(server: KillableServer, recipe: Recipe, url: str, epochs: int) -> I
     work = job(recipe, "source_only", 0)
     work = work.model_copy(update={"schedule": work.schedule.model_copy(update={"epochs": epochs})})
     folder = recipe.run_dir / "lifter"
-    given, epochs_done, log = server.home / "job.json", server.home / "epochs", server.home / "train.log"
+    recipe.run_dir.mkdir(parents=True)
+    given, epochs_done, log = (recipe.run_dir / name for name in ("job.json", "epochs", "train.log"))
     given.write_text(work.model_dump_json())
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -119,40 +129,41 @@ def training(server: KillableServer, recipe: Recipe, url: str, epochs: int) -> I
         process.wait()
 
 
-def the_run(client: SyncPrefectClient) -> FlowRun:
-    (run,) = client.read_flow_runs()
-    return run
+def last_training(client: SyncPrefectClient) -> FlowRun:
+    """The training that was begun last; what is served is left out."""
+    newest = FlowRunSort.START_TIME_DESC
+    return next(run for run in client.read_flow_runs(sort=newest) if run.deployment_id is None)
 
 
 @pytest.mark.slow
-def test_a_server_that_is_killed_during_a_training(recipe: Recipe, tmp_path: Path) -> None:
-    with KillableServer(tmp_path / "home") as server:
-        with training(server, recipe, server.url, epochs=14) as (folder, epochs):
-            before = len(epochs.read_text().split())
-            server.kill()
-            wait_for(lambda: True if len(epochs.read_text().split()) > before + 2 else None, "more epochs")
-            server.start()  # and the training has not waited for it
-        TrainingRecord.model_validate_json((folder / DONE).read_text())
-        assert epochs.read_text().split() == [str(number) for number in range(1, 15)]
-        with client_of(server) as client:
-            run = the_run(client)
-            assert run.state is not None
-            assert run.state.is_completed()
-            (limit,) = client.read_global_concurrency_limits(limit=10)
-            assert (limit.active_slots, slots.held_by(run)) == (0, None)
-    assert "lost while the server was away" not in (server.home / "train.log").read_text()
+def test_a_server_that_is_killed_during_a_training(recipe: Recipe, server: KillableServer) -> None:
+    with training(server, recipe, server.url, epochs=10) as (folder, epochs):
+        before = len(epochs.read_text().split())
+        server.kill()
+        wait_for(lambda: True if len(epochs.read_text().split()) > before + 2 else None, "more epochs")
+        server.start()  # and the training has not waited for it
+    TrainingRecord.model_validate_json((folder / DONE).read_text())
+    assert epochs.read_text().split() == [str(number) for number in range(1, 11)]
+    with client_of(server) as client:
+        run = last_training(client)
+        assert run.state is not None
+        assert run.state.is_completed()
+        limit = client.read_global_concurrency_limit_by_name(slots.slot_name(torch.device("cpu")))
+        assert (limit.active_slots, slots.held_by(run)) == (0, None)
+    assert "lost while the server was away" not in (recipe.run_dir / "train.log").read_text()
 
 
 class _Failing(BaseHTTPRequestHandler):
-    """Hands requests on to a server, and answers with an error of its own for a while."""
+    """Hands requests on to a server, and answers with errors of its own, 500 and 503, for a while."""
 
     server: "FailingProxy"
 
     def _answer(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.server.status:
+        if self.server.failing:
+            status = (500, 503)[self.server.refused % 2]
             self.server.refused += 1
-            self._send(self.server.status, b'{"exception_message": "Internal Server Error"}')
+            self._send(status, b'{"exception_message": "Internal Server Error"}')
             return
         request = urllib.request.Request(  # noqa: S310 - the loopback
             f"{self.server.behind}{self.path}", data=content or None, method=self.command
@@ -186,31 +197,25 @@ class FailingProxy(ThreadingHTTPServer):
 
     def __init__(self, behind: str) -> None:
         self.behind = behind
-        self.status = 0
+        self.failing = False
         self.refused = 0
         super().__init__(("127.0.0.1", 0), _Failing)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("status", [500, 503])
-def test_a_server_that_answers_with_errors_during_a_training(
-    status: int, recipe: Recipe, tmp_path: Path
-) -> None:
-    with KillableServer(tmp_path / "home") as server, FailingProxy(server.url.removesuffix("/api")) as proxy:
+def test_a_server_that_answers_with_errors_during_a_training(recipe: Recipe, server: KillableServer) -> None:
+    with FailingProxy(server.url.removesuffix("/api")) as proxy:
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
-        with training(server, recipe, f"http://127.0.0.1:{proxy.server_address[1]}/api", epochs=8) as (
-            folder,
-            epochs,
-        ):
-            proxy.status = status
+        url = f"http://127.0.0.1:{proxy.server_address[1]}/api"
+        with training(server, recipe, url, epochs=4) as (folder, epochs):
+            proxy.failing = True
             # The errors outlast the training: its end is reported when they are over.
             wait_for(lambda: True if (folder / DONE).exists() else None, "the record")
-            time.sleep(3)
-            proxy.status = 0
-        assert len(epochs.read_text().split()) == 8
-        assert proxy.refused > 3
+            wait_for(lambda: True if proxy.refused > 3 else None, "errors of both kinds")
+            proxy.failing = False
+        assert len(epochs.read_text().split()) == 4
         with client_of(server) as client:
-            run = the_run(client)
+            run = last_training(client)
             assert run.state is not None
             assert run.state.is_completed()
         proxy.shutdown()
@@ -235,10 +240,12 @@ def shift(database: Path, days: int) -> int:
 
 
 @pytest.mark.slow
-def test_a_machine_that_slept_five_nights_looks_once(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_machine_that_slept_five_nights_looks_once(
+    recipe: Recipe, server: KillableServer, tmp_path: Path
+) -> None:
     path = tmp_path / "recipe.yaml"
     save_recipe(recipe, path)
-    with KillableServer(tmp_path / "home") as server, (tmp_path / "serve.log").open("wb") as log:
+    with (tmp_path / "serve.log").open("wb") as log:
         serving = subprocess.Popen(
             [sys.executable, "-m", "poseshift.flows.cli", "serve", str(path), "--cron", "0 2 * * *"],
             env=server.environment,
@@ -249,8 +256,11 @@ def test_a_machine_that_slept_five_nights_looks_once(recipe: Recipe, tmp_path: P
         try:
             with client_of(server) as client:
 
+                def served() -> list[FlowRun]:
+                    return [run for run in client.read_flow_runs() if run.deployment_id is not None]
+
                 def planned() -> list[FlowRun] | None:
-                    runs = [run for run in client.read_flow_runs() if run.auto_scheduled]
+                    runs = [run for run in served() if run.auto_scheduled]
                     return runs if len(runs) >= 6 else None
 
                 wait_for(planned, "the planned runs")
@@ -261,14 +271,13 @@ def test_a_machine_that_slept_five_nights_looks_once(recipe: Recipe, tmp_path: P
                 os.killpg(serving.pid, signal.SIGCONT)
 
                 def looked() -> list[FlowRun] | None:
-                    runs = client.read_flow_runs()
-                    ended = [run for run in runs if run.state is not None and run.state.is_final()]
+                    ended = [run for run in served() if run.state is not None and run.state.is_final()]
                     return ended if len(ended) >= 5 else None
 
                 ended = wait_for(looked, "the look", 400)
                 time.sleep(3)
-                made = [run for run in client.read_flow_runs() if run.state and run.state.is_completed()]
-                cancelled = [run for run in client.read_flow_runs() if run.state and run.state.is_cancelled()]
+                made = [run for run in served() if run.state and run.state.is_completed()]
+                cancelled = [run for run in served() if run.state and run.state.is_cancelled()]
             lines = read_log(recipe.run_dir)
             assert len(ended) >= 5
             trained = [line for line in lines if line.phase == "finished"]

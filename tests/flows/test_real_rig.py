@@ -4,7 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.real_rig.runs import (
+    LINES,
+    SCHEDULE,
+    VARIANTS,
+    RaysKind,
+    RigJob,
+    RigLine,
+    Score,
+    Scored,
+    SmoothingKind,
+    read_lines,
+)
 from benchmarks.real_rig.scoring import SCORED, compare, frames_of
+from benchmarks.real_rig.tables import detector_line, differences_table, document_tables, methods_table
 from scipy.spatial.transform import Rotation
 
 from poseshift.flows.experiment.data import StoreInputs
@@ -17,6 +30,7 @@ from poseshift.flows.experiment.predict import (
 )
 from poseshift.geometry.detectors import MEDIAPIPE_33
 from poseshift.geometry.skeleton import skeleton
+from poseshift.training.lifters.registry import preset
 
 FRAMES = 6
 JOINTS = skeleton("human36m_17").joint_names
@@ -110,3 +124,71 @@ def test_frames_that_are_not_left_out_count(folder: Path) -> None:
 
 def test_frames_of_a_mended_trial() -> None:
     assert frames_of("arms:36-36 legs:41-43 arms:42-44") == {36, 41, 42, 43, 44}
+
+
+def line(name: str, seed: int, mpjpe_mm: float) -> RigLine:
+    """A run whose two cameras err by 10 mm less and more than the given mean."""
+    scores = tuple(
+        Score(
+            camera=camera,
+            frames=frames,
+            mpjpe_mm=error,
+            pa_mpjpe_mm=error / 2,
+            detector_mpjpe_mm=100.0,
+            detector_pa_mpjpe_mm=80.0,
+        )
+        for camera, frames, error in (("a", 90, mpjpe_mm - 10), ("b", 10, mpjpe_mm + 10), ("all", 100, 0.0))
+    )
+    ways: list[tuple[RaysKind, SmoothingKind]] = [("own", "none"), ("off", "none"), ("own", "savgol")]
+    return RigLine(
+        digest="",
+        job=RigJob(
+            name=name,
+            method=VARIANTS[name],
+            lifter=preset("simple-baseline-small"),
+            schedule=SCHEDULE,
+            seed=seed,
+            source_digest="",
+            target_digest="",
+        ),
+        results=tuple(Scored(rays=rays, smoothing=smoothing, scores=scores) for rays, smoothing in ways),
+        cpu_seconds=1.0,
+        git_commit=None,
+        versions={},
+    )
+
+
+def test_tables_average_cameras_and_pair_seeds() -> None:
+    control, method = "both_mixed_random", "diverse_both_mixed"
+    lines = [line(control, seed, 100.0 + seed) for seed in range(3)]
+    lines += [line(method, seed, 98.0 + seed) for seed in (2, 1)]  # seed 0 is not there yet
+    assert "| `both_mixed_random` | 3 | 101.0 ± 1.0 / 50.5 ± 0.5 |" in methods_table(lines)
+    *_, paired = differences_table(lines).splitlines()
+    assert paired == (
+        "| `both_mixed_random` | `diverse_both_mixed` | 2 | -2.0 ± 0.0 | 2 of 2 | 0.5 | -1.0 ± 0.0 | 2 of 2 |"
+    )
+    assert detector_line(lines) == "The detector's own 3D on the same 100 frames: 100.0 / 80.0."
+
+
+def test_documents_show_the_recorded_runs() -> None:
+    text = (Path(__file__).parents[2] / "docs/domains.md").read_text(encoding="utf-8")
+    assert document_tables(read_lines(LINES)) in text, "run: python -m benchmarks.real_rig table --document"
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "viewpoint"),
+    [
+        ("diverse_both_mixed", "both_mixed_random", "random"),
+        ("diverse_both_mixed_detected", "detected_random", "random"),
+        ("diverse_random_viewpoint", "found_from_keypoints", "found"),
+        ("diverse_random_viewpoint", "diverse_known_viewpoint", "known"),
+    ],
+)
+def test_variants_differ_in_the_viewpoint_alone(base: str, name: str, viewpoint: str) -> None:
+    own, kept = (
+        VARIANTS[one].model_dump(mode="json", exclude={"name", "label", "description"})
+        for one in (name, base)
+    )
+    assert own["adaptation"].pop("viewpoint")["kind"] == viewpoint
+    assert kept["adaptation"].pop("viewpoint")["kind"] != viewpoint
+    assert own == kept

@@ -8,9 +8,12 @@ from poseshift.geometry.camera import Intrinsics, project
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import DevicePoses
 from poseshift.training.encoding import KnownEncoding, PerspectiveEncoding, encoding
+from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.losses import loss
+from poseshift.training.step_loss import batch_loss
 
 BODY = skeleton("human36m_17")
-NAMES = ("screen", "ray", "perspective", "perspective_and_known")
+NAMES = ("screen", "ray", "perspective", "perspective_per_frame", "perspective_and_known")
 
 
 @pytest.fixture
@@ -60,6 +63,47 @@ def test_perspective_input_is_the_projection_of_its_target(batch) -> None:
         encoded.inputs[..., :2] * h, turned[..., :2] / turned[..., 2:], atol=1e-5, rtol=0
     )
     assert encoded.inputs[..., :2].abs().amax(dim=(1, 2, 3)).allclose(torch.ones(len(batch)))
+
+
+@pytest.mark.parametrize("jittered", [False, True])
+def test_perspective_per_frame_is_perspective_of_every_frame_alone(batch, jittered) -> None:
+    def drawn() -> torch.Generator | None:
+        return torch.Generator().manual_seed(3) if jittered else None
+
+    of_clips = encoding("perspective_per_frame").encode(batch.keypoints_px, batch.intrinsics, drawn())
+    for frame in range(3):
+        alone = encoding("perspective").encode(
+            batch.keypoints_px[:, frame : frame + 1], batch.intrinsics, drawn()
+        )
+        torch.testing.assert_close(of_clips.inputs[:, frame], alone.inputs[:, 0])
+        torch.testing.assert_close(of_clips.rotation[:, frame], alone.rotation)
+
+
+def test_one_answer_for_a_clip_is_turned_as_its_middle_frame(batch) -> None:
+    chosen = encoding("perspective_per_frame")
+    encoded = chosen.encode(batch.keypoints_px, batch.intrinsics)
+    relative = batch.root_relative(BODY)
+    whole = chosen.to_target_frame(relative, encoded)
+    middle = chosen.to_target_frame(relative[:, 1:2], encoded)
+    torch.testing.assert_close(middle, whole[:, 1:2])
+    torch.testing.assert_close(chosen.from_target_frame(middle, encoded), relative[:, 1:2])
+
+
+def test_velocities_are_compared_in_the_cameras_axes(batch) -> None:
+    """A lifter that answers the truth in every frame's own axes has no error of velocity."""
+    chosen, truth = encoding("perspective_per_frame"), batch.root_relative(BODY)
+    encoded = chosen.encode(batch.keypoints_px, batch.intrinsics)
+
+    class Knowing(Lifter):
+        def lift(self, keypoints):
+            return chosen.to_target_frame(truth, encoded)
+
+    lifter = Knowing(frames=3, output="all", channels=3, skeleton="human36m_17")
+    smoothness = loss("mixste-3")(truth, truth)
+    found = batch_loss(lifter, chosen, batch, loss("mixste-3"))
+    torch.testing.assert_close(found, smoothness, atol=1e-5, rtol=0)
+    in_own_axes = loss("mixste-3")(lifter(encoded.inputs), truth)
+    assert float(in_own_axes - smoothness) > 0.01
 
 
 def test_perspective_does_not_see_where_a_person_stands_nor_the_camera(poses) -> None:

@@ -1,32 +1,28 @@
-"""Applying a trained lifter to a data set's poses, and measuring the answers by a protocol.
+"""Measuring answers by a protocol.
 
-Prediction knows nothing of protocols but the mirrored pass; measuring knows nothing of networks. Results and
-their intervals are defined in :mod:`poseshift.training.evaluation.results`.
+Measuring knows nothing of networks: answers come from :mod:`poseshift.training.evaluation.answering`. Results
+and their intervals are defined in :mod:`poseshift.training.evaluation.results`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from types import MappingProxyType
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from poseshift.geometry.alignment import root_relative
 from poseshift.geometry.skeleton import mapping, skeleton
 from poseshift.storage.columns import CameraPoses, sampling_hz
-from poseshift.storage.gaps import interpolated, with_people_filled
-from poseshift.storage.schema import Float32
-from poseshift.training.batches import DevicePoses
-from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.evaluation import metrics
+from poseshift.training.evaluation.answering import Mapper as Mapper
+from poseshift.training.evaluation.answering import predict as predict
 from poseshift.training.evaluation.intervals import Float64, draw_weights
 from poseshift.training.evaluation.metric_list import BUILT_IN, METRICS, Compared, Metric, further
-from poseshift.training.evaluation.protocols import Protocol, TestTime
+from poseshift.training.evaluation.protocols import Protocol
 from poseshift.training.evaluation.results import (
     ActionErrors,
     BuiltIn,
@@ -36,8 +32,6 @@ from poseshift.training.evaluation.results import (
     SequenceErrors,
     figure,
 )
-from poseshift.training.flip import lift, lift_flip_averaged
-from poseshift.training.lifters.lifter import Lifter
 
 ACTIVITIES = (
     *("Standing/Walking", "Exercising", "Sitting", "Reaching/Crouching"),
@@ -48,158 +42,6 @@ ACTIVITIES = (
 _HEADLINES: Mapping[metrics.Alignment, BuiltIn] = MappingProxyType(
     {"none": "mpjpe_mm", "scale": "n_mpjpe_mm", "similarity": "pa_mpjpe_mm"}
 )
-
-
-@dataclass(frozen=True)
-class Clips:
-    """Some rows to lift, with the poses around them: all that another process needs to know.
-
-    Attributes
-    ----------
-    poses : DevicePoses
-        The rows and their neighbours.
-    rows : torch.Tensor
-        (n,) int64, the rows of ``poses`` that are asked for.
-    """
-
-    poses: DevicePoses
-    rows: torch.Tensor
-
-
-Lift = Callable[[Clips], Float32]
-"""From n clips to their middle poses, (n, joints, 3) metres, or (n, joints, 4) with scales beside them."""
-
-Mapper = Callable[[Lift, Iterable[Clips]], Iterable[Float32]]
-"""Applies a function to each of many parts and gives the answers in their order, as :func:`map` does."""
-
-
-def predict(
-    trained: TrainedLifter,
-    poses: CameraPoses,
-    *,
-    test_time: TestTime = "plain",
-    batch_size: int = 4096,
-    over: Mapper = map,
-) -> Float32:
-    """Lift every row's keypoints, on the device where the lifter lies.
-
-    A lifter of clips sees the rows around each row, inside its sequence, and its answer for the middle frame
-    is taken. Only keypoints and intrinsics reach the lifter. Keypoints that were not detected (NaN) are
-    interpolated in time before, see :func:`poseshift.storage.gaps.interpolated`; an encoding that tells of
-    gaps is shown them, but for frames in which next to nothing was seen.
-
-    Parameters
-    ----------
-    trained : TrainedLifter
-        From :func:`poseshift.training.checkpoint.load_lifter` or a training run.
-    poses : CameraPoses
-        N rows, on the skeleton of the lifter.
-    test_time : TestTime
-        ``flip`` averages with the answer to the mirrored keypoints.
-    batch_size : int
-        Clips at once.
-    over : Mapper
-        How the batches are worked on: one after the other, or by the workers of a cluster, which get the same
-        batches and so give the same answers.
-
-    Returns
-    -------
-    array (n, joints, 3), metres, root-relative, camera axes.
-
-    Raises
-    ------
-    ValueError
-        When poses and lifter have different skeletons.
-    poseshift.storage.gaps.NeverDetectedError
-        When a joint was detected in no frame of a view.
-    """
-    return lift_rows(trained, poses, partial(_lift, trained, test_time), batch_size=batch_size, over=over)
-
-
-def lift_rows(
-    trained: TrainedLifter, poses: CameraPoses, how: Lift, *, batch_size: int = 4096, over: Mapper = map
-) -> Float32:
-    """Apply any way of lifting clips to every row, as :func:`predict` does with its own.
-
-    Parameters
-    ----------
-    trained, poses, batch_size, over
-        As in :func:`predict`; the lifter is in evaluation mode meanwhile.
-    how : Lift
-        From clips to an array with one entry for each. It travels to the workers of a cluster.
-
-    Returns
-    -------
-    array (n, ...), as ``how`` gives it.
-
-    Raises
-    ------
-    ValueError, poseshift.storage.gaps.NeverDetectedError
-        As :func:`predict`.
-    """
-    lifter = trained.lifter
-    if poses.skeleton != lifter.skeleton:
-        raise ValueError(f"the lifter expects {lifter.skeleton} keypoints, the poses are {poses.skeleton}")
-    device = next(lifter.parameters()).device
-    shown = with_people_filled(poses) if trained.encoding.sees_gaps else interpolated(poses)
-    columns = DevicePoses.from_columns(shown, device, lifter.frames)
-    was_training = lifter.training
-    lifter.eval()
-    try:
-        return np.concatenate(list(over(how, _clips(columns, batch_size))))
-    finally:
-        lifter.train(was_training)
-
-
-def _clips(columns: DevicePoses, batch_size: int) -> Iterator[Clips]:
-    for first in range(0, len(columns), batch_size):
-        last = min(first + batch_size, len(columns))
-        before = min(first, columns.frames // 2)
-        rows = torch.arange(before, before + last - first, device=columns.device)
-        yield Clips(columns.part(first, last), rows)
-
-
-def _lift(trained: TrainedLifter, test_time: TestTime, clips: Clips) -> Float32:
-    with torch.inference_mode():
-        batch = clips.poses.batch(clips.rows)
-        seen = (trained.lifter, trained.encoding, batch.keypoints_px, batch.intrinsics)
-        flip = test_time == "flip"
-        lifted = lift_flip_averaged(*seen, skeleton(trained.lifter.skeleton)) if flip else lift(*seen)
-        return np.asarray(middle_answer(trained, lifted, clips).cpu().numpy(), dtype=np.float32)
-
-
-def middle_answer(trained: TrainedLifter, lifted: torch.Tensor, clips: Clips) -> torch.Tensor:
-    """Do to the network's output for the middle frames what is done to a trained lifter's output.
-
-    Parameters
-    ----------
-    trained : TrainedLifter
-        Whose output.
-    lifted : torch.Tensor
-        (n, frames or 1, joints, 3), metres, camera axes.
-    clips : Clips
-        What was lifted.
-
-    Returns
-    -------
-    torch.Tensor
-        (n, joints, 3), metres, relative to the root.
-    """
-    lifter, poses, rows = trained.lifter, clips.poses, clips.rows
-    middle = middle_of(lifter)
-    answered = trained.answer.refine(
-        lifted[:, middle : middle + 1],
-        poses.keypoints_px[rows][:, None],
-        poses.intrinsics[poses.camera[rows]],
-        skeleton(lifter.skeleton),
-        None if poses.confidence is None else poses.confidence[rows][:, None],
-    )
-    return answered[:, 0]
-
-
-def middle_of(lifter: Lifter) -> int:
-    """Tell which of the frames that a lifter answers for is the middle one of the clip."""
-    return lifter.frames // 2 if lifter.output == "all" else 0
 
 
 def rows_within(poses: CameraPoses, context: CameraPoses) -> NDArray[np.intp]:

@@ -20,13 +20,14 @@ from poseshift.storage.columns import CameraPoses
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import Float32
 from poseshift.training.checkpoint import TrainedLifter
-from poseshift.training.evaluation.evaluate import (
+from poseshift.training.evaluation.answering import (
     Clips,
     Mapper,
+    asked_for,
+    clips_of,
     lift_rows,
-    middle_answer,
-    middle_of,
     predict,
+    refined,
 )
 from poseshift.training.evaluation.metrics import joint_errors_mm
 from poseshift.training.evaluation.protocols import Protocol, TestTime
@@ -66,10 +67,10 @@ def predict_scaled(
 
 
 def packed(trained: TrainedLifter, scaled: Scaled, clips: Clips) -> Float32:
-    """Put answers for the middle frames and their scales in metres side by side, (batch, joints, 4)."""
+    """Put answers and their scales in metres side by side, (n, 1 or frames, joints, 4)."""
     lifter = trained.lifter
-    scale = scaled.log_scale[:, middle_of(lifter)].exp() * lifter.get_buffer("not_root")
-    together = torch.cat([middle_answer(trained, scaled.positions, clips), scale], dim=-1)
+    scale = asked_for(trained, scaled.log_scale, clips).exp() * lifter.get_buffer("not_root")
+    together = torch.cat([refined(trained, scaled.positions, clips), scale], dim=-1)
     return np.asarray(together.cpu().numpy(), dtype=np.float32)
 
 
@@ -81,7 +82,7 @@ def unpacked(values: Float32) -> Predicted:
 def _lift(trained: TrainedLifter, test_time: TestTime, clips: Clips) -> Float32:
     lifter = trained.scaled
     with torch.inference_mode():
-        batch = clips.poses.batch(clips.rows)
+        batch = clips_of(clips)
         seen = (lifter, trained.encoding, batch.keypoints_px, batch.intrinsics)
         flip = test_time == "flip"
         scaled = lift_scaled_flip_averaged(*seen, skeleton(lifter.skeleton)) if flip else lift_scaled(*seen)

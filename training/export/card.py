@@ -23,6 +23,8 @@ _ENCODINGS: dict[EncodingName, str] = {
     "point do not matter to it",
     "ray": "viewing rays: pixels freed of the intrinsics",
     "perspective": "viewing rays of a camera that is turned to the person, with the person's extent",
+    "perspective_per_frame": "viewing rays of a camera that is turned to the person in every frame, with the "
+    "person's extent there",
 }
 
 _AXES = "camera axes: x right, y down, z forward"

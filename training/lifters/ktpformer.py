@@ -17,7 +17,6 @@ from pydantic import Field
 from torch import nn
 
 from poseshift.geometry.skeleton import skeleton as skeleton_named
-from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.lifters.priors import KinematicPrior, TrajectoryPrior
 from poseshift.training.lifters.spatio_temporal import SpatioTemporal, SpatioTemporalConfig
 
@@ -36,7 +35,12 @@ class KTPFormerConfig(SpatioTemporalConfig):
         "and 1e-6 in all others, by oversight; 1e-6 makes them equal.",
     )
 
-    def build(self, channels: int) -> Lifter:
+    @property
+    def blocks(self) -> int:
+        """Number of pairs, the first among them."""
+        return self.depth + 1
+
+    def build(self, channels: int) -> KTPFormer:
         """Build the network for an encoding with this many channels per joint."""
         return KTPFormer(self, channels)
 
@@ -59,7 +63,6 @@ class KTPFormer(SpatioTemporal):
         super().__init__(
             config,
             channels,
-            pairs=config.depth + 1,
             embed=KinematicPrior(skeleton_named(config.skeleton), channels, width),
             before_frames=TrajectoryPrior(frames, width) if frames > 1 else nn.Identity(),
             first_attention_eps=config.prior_attention_eps,

@@ -19,6 +19,24 @@ Output = Literal["all", "centre"]
 """Which frames of a clip a lifter answers for: every one, or the one in the middle."""
 
 
+class Answered(NamedTuple):
+    """What a lifter is measured by while it is trained.
+
+    Attributes
+    ----------
+    positions : Tensor of shape (batch, n, joints, 3)
+        Metres, relative to the root in the encoding's axes.
+    frames : Tensor of shape (batch, n)
+        Which frames of each clip these are, int64.
+    log_scale : Tensor or None of shape (batch, n, joints, 1)
+        How far the joints may be off, as in :class:`Scaled`; None where the lifter does not say.
+    """
+
+    positions: Tensor
+    frames: Tensor
+    log_scale: Tensor | None = None
+
+
 class Lifter(nn.Module, ABC):
     """A network from a clip of encoded keypoints to root-relative 3D.
 
@@ -70,6 +88,42 @@ class Lifter(nn.Module, ABC):
         """
         self._check(keypoints)
         return self.lift(keypoints) * self.get_buffer("not_root")
+
+    def answered(self, keypoints: Tensor) -> tuple[Answered, ...]:
+        """Lift a batch of clips for training; the losses of all that is returned are summed.
+
+        Parameters
+        ----------
+        keypoints : Tensor of shape (batch, frames, joints, channels)
+            Encoded.
+
+        Returns
+        -------
+        The output of :meth:`forward` with the frames that it is for, first of all. A lifter that learns from
+        more than it answers, or that chooses frames by itself, says so here.
+        """
+        return (Answered(self(keypoints), self._frames(keypoints)),)
+
+    def both(self, keypoints: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
+        """Lift clips, and their mirror images; what depends on the clip is decided by the clips alone.
+
+        Parameters
+        ----------
+        keypoints, mirrored : Tensor of shape (batch, frames, joints, channels)
+            Encoded.
+
+        Returns
+        -------
+        The output of :meth:`forward` for each.
+        """
+        return self(keypoints), self(mirrored)
+
+    def _frames(self, keypoints: Tensor) -> Tensor:
+        """Which frames of each clip are answered for, (batch, n) int64."""
+        frames = torch.arange(self.frames, device=keypoints.device)
+        if self.output == "centre":
+            frames = frames[self.frames // 2, None]
+        return frames.expand(len(keypoints), -1)
 
     def _check(self, keypoints: Tensor) -> None:
         expected = (self.frames, self.joints, self.channels)
@@ -131,3 +185,8 @@ class ScaledLifter(Lifter):
         others = torch.where(not_root > 0, log_scale, torch.inf)
         least = others.amin(dim=-2, keepdim=True)
         return Scaled(positions * not_root, torch.where(not_root > 0, log_scale, least))
+
+    def answered(self, keypoints: Tensor) -> tuple[Answered, ...]:
+        """Lift a batch of clips for training, with the scale of each joint."""
+        positions, log_scale = self.scaled(keypoints)
+        return (Answered(positions, self._frames(keypoints), log_scale),)

@@ -15,7 +15,6 @@ from typing import Literal
 
 from torch import nn
 
-from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.lifters.spatio_temporal import SpatioTemporal, SpatioTemporalConfig
 
 
@@ -24,7 +23,12 @@ class MixSTEConfig(SpatioTemporalConfig):
 
     name: Literal["mixste"] = "mixste"
 
-    def build(self, channels: int) -> Lifter:
+    @property
+    def blocks(self) -> int:
+        """Number of pairs."""
+        return self.depth
+
+    def build(self, channels: int) -> MixSTE:
         """Build the network for an encoding with this many channels per joint."""
         return MixSTE(self, channels)
 
@@ -46,7 +50,6 @@ class MixSTE(SpatioTemporal):
         super().__init__(
             config,
             channels,
-            pairs=config.depth,
             embed=nn.Linear(channels, config.width),
             before_frames=nn.Identity(),
         )

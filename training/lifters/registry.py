@@ -16,9 +16,11 @@ from poseshift.storage.registry import Registry
 from poseshift.training.lifters import (
     ampose,
     convformer,
+    gla_gcn,
     gumlp,
     ktpformer,
     mixste,
+    pruned,
     semgcn,
     simple_baseline,
     stgcn,
@@ -62,6 +64,8 @@ register(ktpformer.KTPFormerConfig, ktpformer.PRESETS)
 register(convformer.ConvFormerConfig, convformer.PRESETS)
 register(gumlp.GUMLPConfig, gumlp.PRESETS)
 register(with_scale.WithScaleConfig, {})
+register(gla_gcn.GLAGCNConfig, gla_gcn.PRESETS)
+register(pruned.PrunedConfig, pruned.PRESETS)
 
 
 def presets() -> Mapping[str, LifterConfig]:
@@ -137,10 +141,10 @@ def describe(names: Iterable[str] | None = None) -> tuple[LifterDescription, ...
 
 def _describe(name: str) -> LifterDescription:
     # Costs follow from shapes alone: a long clip through a large network takes no time on the meta device.
-    lifter = build(preset(name), channels=2).eval().to("meta")
+    lifter = build(preset(name), channels=2).eval().requires_grad_(False).to("meta")
     # Fused attention on a CPU is not in torch's table of costs; its plain form is.
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH), counter:
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH), counter:
         answer = lifter.scaled if isinstance(lifter, ScaledLifter) else lifter
         answer(torch.zeros(1, lifter.frames, lifter.joints, lifter.channels, device="meta"))
     return LifterDescription(

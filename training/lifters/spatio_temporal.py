@@ -14,18 +14,15 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from poseshift.training.lifters.attention import Block
-from poseshift.training.lifters.blocks import BlockLifter
-from poseshift.training.lifters.config import LifterConfigBase
+from poseshift.training.lifters.blocks import BlockLifter, BlockLifterConfig
 
 
-class SpatioTemporalConfig(LifterConfigBase):
+class SpatioTemporalConfig(BlockLifterConfig):
     """Size of a lifter of this form."""
 
     skeleton: str = Field(
         default="human36m_17", description="Joint set of input and output, from geometry.skeleton."
     )
-    frames: int = Field(default=243, ge=1, description="Clip length, all of whose frames are answered for.")
-    width: int = Field(default=512, ge=1, description="Features per joint and frame.")
     depth: int = Field(
         default=8,
         ge=1,
@@ -56,8 +53,6 @@ class SpatioTemporal(BlockLifter):
     ----------
     config : SpatioTemporalConfig
         Size.
-    pairs : int
-        Number of pairs.
     channels : int
         Input channels per joint.
     embed : nn.Module
@@ -74,19 +69,18 @@ class SpatioTemporal(BlockLifter):
         config: SpatioTemporalConfig,
         channels: int,
         *,
-        pairs: int,
         embed: nn.Module,
         before_frames: nn.Module,
         first_attention_eps: float = 1e-6,
     ) -> None:
         super().__init__(
             width=config.width,
-            depth=pairs,
+            depth=config.blocks,
             frames=config.frames,
-            output="all",
             channels=channels,
             skeleton=config.skeleton,
         )
+        pairs = config.blocks
         hidden = round(config.width * config.mlp_ratio)
 
         def stack() -> nn.ModuleList:

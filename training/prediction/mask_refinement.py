@@ -43,13 +43,13 @@ class MaskRefinement(FrozenModel):
     """By how much the length of a bone of the answer usually is wrong, metres."""
     girth: float = Field(default=0.2, gt=0)
     """By how much the logarithm of a part's girth usually is wrong."""
-    steps: int = Field(default=30, ge=1)
+    steps: int = Field(default=20, ge=1)
     """Of descent."""
-    learning_rate: float = Field(default=0.1, gt=0)
+    learning_rate: float = Field(default=0.4, gt=0)
     """Of the first step, in the units above; it falls to zero as a cosine."""
-    size_px: int = Field(default=64, ge=16)
+    size_px: int = Field(default=48, ge=16)
     """Width and height of the rendered crop."""
-    frames: int = Field(default=16, ge=1)
+    frames: int = Field(default=8, ge=1)
     """Worked on together: they share girths."""
 
 
@@ -97,16 +97,17 @@ def refine(
     Returns
     -------
     tuple of Tensor
-        (frames, joints, 3) metres before the camera, and (parts,) girths.
+        (frames, joints, 3) metres before the camera, and (parts,) girths, times the body's size.
     """
     crop, answered = evidence.crop, evidence.joints
     body = CapsuleBody(skeleton, answered[0])
     priors = body.priors @ classes.of_parts.to(answered)
-    loss = classes.loss
+    loss, picture = classes.loss, (crop.size_px, crop.size_px)
     # A keypoint's pixels in the crop, over the part of its width that the person fills.
     given = crop.project(torch.cat([evidence.rays, torch.ones_like(evidence.rays[..., :1])], dim=-1))[0]
     unit_px = settings.keypoint_share * crop.size_px / MARGIN
     lengths: Tensor = bone_lengths(answered, skeleton)
+    size = body.size(answered)[:, None]
     shift = torch.zeros_like(answered, requires_grad=True)
     growth = answered.new_zeros(len(PARTS)).requires_grad_()
     optimiser = torch.optim.Adam([shift, growth], lr=settings.learning_rate)
@@ -119,11 +120,10 @@ def refine(
         whole = shift.square().mean() + growth.square().mean() + bones.square().mean()
         whole = whole + huber_loss(off, torch.zeros_like(off), delta=_FARTHEST_BELIEVED)
         if settings.weight > 0:
-            vertices = body.on_joints(joints, girths.expand(len(joints), -1)).vertices
+            vertices = body.on_joints(joints, girths * size).vertices
             pixels, depth = crop.project(vertices)
-            size = (crop.size_px, crop.size_px)
             softness = Softness.of_pixels(crop.size_px)
-            drawn = rasterise(to_ndc(pixels, size), depth, body.faces, priors, size, softness)
+            drawn = rasterise(to_ndc(pixels, picture), depth, body.faces, priors, picture, softness)
             whole = whole + settings.weight * loss(drawn.distribution, evidence.target)
         optimiser.zero_grad()
         whole.backward()
@@ -144,7 +144,8 @@ class Refined:
     frames : int
         How many frames had a mask.
     girths : Mapping[str, float]
-        Part to its girth, median over the frames that were moved; empty where none was.
+        Part to its girth for the size of the body, median over the frames that were moved; empty where none
+        was.
     """
 
     view: View

@@ -22,7 +22,7 @@ from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, TrialInfo
 from poseshift.storage.gaps import interpolated
 from poseshift.training.checkpoint import TrainedLifter
-from poseshift.training.evaluation.evaluate import predict
+from poseshift.training.evaluation.answering import predict
 from poseshift.training.evaluation.scaled import Predicted, predict_scaled
 
 Float64 = NDArray[np.float64]

@@ -29,6 +29,9 @@ RADII_M: Mapping[str, float] = MappingProxyType(
 )
 """Radii of a body with girth 1, metres; roughly those of an adult. Sides are alike."""
 
+LIMBS_M = 2.86
+"""Length of all bones of arms and legs together of the body that :data:`RADII_M` are of, metres."""
+
 _AROUND, _CAP_RINGS = 8, 2
 
 _PART_OF_BONE = (
@@ -76,6 +79,16 @@ class CapsuleBody:
     def bones(self) -> int:
         """Number of bones; shapes have twice as many parameters."""
         return len(self.skeleton.bones)
+
+    def size(self, joints: Tensor) -> Tensor:
+        """Length of all bones of arms and legs over :data:`LIMBS_M`, (batch, joints, 3) -> (batch,).
+
+        A lifter's answer need not have the size of the person. Girths times this make its capsules as thick
+        for its size as those of an adult are.
+        """
+        limbs = self.part_of_bone >= PARTS.index("left_upper_arm")
+        lengths: Tensor = bone_lengths(joints, self.skeleton)
+        return lengths[:, limbs].sum(dim=1) / LIMBS_M
 
     def pose(self, rotations: Tensor, shape: Tensor, translation: Tensor) -> Posed:
         """Pose bodies by rotations of their joints; see the protocol.

@@ -18,7 +18,7 @@ HEAVY = {
     *("torch", "lightning_fabric", "tensorboard", "sklearn", "matplotlib", "PIL", "jinja2"),
     *("dask", "distributed", "pandas", "xarray", "prefect", "sqlalchemy", "fastapi"),
 }
-NOT_FOR_HELP = HEAVY | {"numpy", "pydantic", "zarr", "icechunk", "scipy", "h5py", "yaml"}
+NOT_FOR_HELP = HEAVY | {"numpy", "zarr", "icechunk", "scipy", "h5py", "yaml"}
 NO_NUMBERS = HEAVY | {"zarr", "icechunk", "scipy", "h5py"}
 NO_READERS = HEAVY | {"scipy", "h5py", "cdflib"}
 

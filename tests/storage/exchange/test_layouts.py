@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from poseshift.geometry.camera import Camera
 from poseshift.geometry.skeleton import mapping
 from poseshift.storage.columns import Selection, read_camera_poses
 from poseshift.storage.exchange import mmpose, poseaug, pstmo, videopose3d
@@ -214,6 +215,34 @@ def test_poseaug(tests_3dhp: PoseStore, tmp_path: Path) -> None:
     width, height = 1000, 1002
     normalised = np.delete(kept.keypoints_px, 9, axis=1) / width * 2 - [1, height / width]
     np.testing.assert_allclose(found.keypoints_screen, normalised, atol=1e-6)
+
+
+def test_poseaug_tells_cameras_and_places_by_reprojection(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    wide = Camera("TS1", (2048, 2048), (1500.0, 1501.0), (1017.0, 1043.0))
+    long = Camera("TS5", (1920, 1080), (1684.0, 1673.0), (940.0, 560.0))
+    cameras = {"TS1": wide, "TS3": replace(wide, name="TS3"), "TS5": long}
+    relative = rng.normal(scale=0.3, size=(12, 16, 3))
+    relative[:, 0] = 0
+    absolute = relative + rng.uniform([-0.5, -0.3, 3.0], [0.5, 0.3, 5.0], size=(12, 3))[:, None]
+    taken = ["TS1", "TS5", "TS5", "TS3"] * 3
+    screen = []
+    for pose, name in zip(absolute, taken, strict=True):
+        camera = cameras[name]
+        pixels = pose[:, :2] / pose[:, 2:] * camera.focal_px + camera.centre_px
+        screen.append(2 * pixels / camera.size_px[0] - [1, camera.size_px[1] / camera.size_px[0]])
+    path = tmp_path / "test_3dhp.npz"
+    np.savez(path, pose3d=relative.astype(np.float32), pose2d=np.array(screen, dtype=np.float32))
+
+    poses = poseaug.import_poses(path, cameras, 25.0)
+    assert [trial.key.path for trial in poses.trials] == ["TS1-TS3/rows", "TS5/rows"]
+    assert poses.skeleton == "poseaug_16"
+    assert list(poses.frame) == [0, 3, 4, 7, 8, 11, 1, 2, 5, 6, 9, 10], "rows of the file"
+    np.testing.assert_allclose(poses.positions_camera, absolute[poses.frame], atol=1e-3)
+
+    np.savez(path, pose3d=relative, pose2d=rng.normal(scale=0.3, size=(12, 16, 2)))
+    with pytest.raises(ExchangeError, match="off their keypoints"):
+        poseaug.import_poses(path, cameras, 25.0)
 
 
 @pytest.mark.parametrize("which", ["human36m", "mpi_inf_3dhp_train", "mpi_inf_3dhp_test"])

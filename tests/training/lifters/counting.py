@@ -27,7 +27,7 @@ def cost(config: LifterConfig) -> Cost:
     """Build a lifter without memory for its weights, and count."""
     with torch.device("meta"):
         lifter = config.build(2)
-    lifter.eval().to("meta")
+    lifter.eval().requires_grad_(False).to("meta")
     layers = 0
 
     def count(layer: nn.Module, _given: object, out: torch.Tensor) -> None:
@@ -38,7 +38,7 @@ def cost(config: LifterConfig) -> Cost:
         if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
             layer.register_forward_hook(count)
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+    with sdpa_kernel(SDPBackend.MATH), counter:
         lifter(torch.zeros(1, lifter.frames, lifter.joints, 2, device="meta"))
     parameters = sum(one.numel() for one in lifter.parameters())
     return Cost(parameters, layers / 1e9, counter.get_total_flops() / 2e9)

@@ -14,6 +14,7 @@ from poseshift.training.export.lifter import export_lifter
 from poseshift.training.lifters.blocks import BlockLifter
 from poseshift.training.lifters.config import LifterConfig
 from poseshift.training.lifters.lifter import ScaledLifter
+from poseshift.training.lifters.pruned import Pruned, PrunedConfig
 from poseshift.training.lifters.registry import build, describe, preset, presets
 from poseshift.training.lifters.semgcn import SemGCNConfig
 from poseshift.training.losses import loss
@@ -27,6 +28,8 @@ LARGE = {row.name for row in describe() if row.multiply_adds > 1e10}
 
 def _short(config: LifterConfig) -> LifterConfig:
     """The same network for clips of two frames, where it takes clips of any length."""
+    if isinstance(config, PrunedConfig):
+        return config.model_copy(update={"of": _short(config.of), "keep": 1})
     shorter = {"frames": 2} if "frames" in type(config).model_fields else {}
     return config.model_copy(update=shorter)
 
@@ -71,7 +74,7 @@ def test_contract(name) -> None:
 def test_learns_a_few_poses_by_heart(name, poses_of) -> None:
     config, chosen = _short(preset(name)), encoding("screen")
     lifter = build(config, chosen.channels, seed=0)
-    slow = isinstance(lifter, BlockLifter)  # attention alone: fewer poses, a lower rate, a warm-up
+    slow = isinstance(lifter, BlockLifter | Pruned)  # attention alone: fewer poses, a lower rate, a warm-up
     frames, steps, rate, warm_up = (1, 220, 2e-3, 10) if slow else (4, 150, 4e-3, 1)
     poses = poses_of(frames, 0)
     columns = DevicePoses.from_columns(poses, "cpu", lifter.frames)

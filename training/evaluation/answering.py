@@ -1,0 +1,255 @@
+"""Applying a trained lifter to a data set's poses: every row answered once.
+
+A lifter that answers for the middle of a clip sees a clip about every row, padded at the ends of recordings
+by their first and last frames (seq2frame: stride 1). One that answers for all frames sees windows that do not
+overlap, of which the last of a recording ends with it; a recording shorter than a window is padded by its
+last frame (seq2seq). A lifter of clips is shown motion at the frame rate that it has learned, never at
+another: where rows come at another rate, clips are cut at its own.
+
+Prediction knows nothing of protocols but the mirrored pass.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from poseshift.geometry.skeleton import skeleton
+from poseshift.storage.columns import CameraPoses, sampling_hz
+from poseshift.storage.gaps import interpolated, with_people_filled
+from poseshift.storage.schema import Float32
+from poseshift.training.batches import Batch, DevicePoses
+from poseshift.training.checkpoint import TrainedLifter
+from poseshift.training.evaluation.protocols import TestTime
+from poseshift.training.flip import lift, lift_flip_averaged
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Some rows to lift, with the poses around them: all that another process needs to know.
+
+    Attributes
+    ----------
+    poses : DevicePoses
+        The rows and their neighbours.
+    rows : torch.Tensor
+        (n,) int64, the rows of ``poses`` that are asked for: the middle frames of clips, or the first frames
+        of windows.
+    whole : bool
+        Whether they are windows, to be answered for as a whole.
+    """
+
+    poses: DevicePoses
+    rows: Tensor
+    whole: bool
+
+
+Lift = Callable[[Clips], Float32]
+"""From n clips to their middle poses, (n, 1, joints, 3) metres, or to all, (n, frames, joints, 3)."""
+
+Mapper = Callable[[Lift, Iterable[Clips]], Iterable[Float32]]
+"""Applies a function to each of many parts and gives the answers in their order, as :func:`map` does."""
+
+
+def predict(
+    trained: TrainedLifter,
+    poses: CameraPoses,
+    *,
+    test_time: TestTime = "plain",
+    batch_size: int = 4096,
+    over: Mapper = map,
+) -> Float32:
+    """Lift every row's keypoints, on the device where the lifter lies.
+
+    A lifter of clips sees the rows around each row, inside its sequence; see the module. Only keypoints and
+    intrinsics reach the lifter. Keypoints that were not detected (NaN) are interpolated in time before, see
+    :func:`poseshift.storage.gaps.interpolated`; an encoding that tells of gaps is shown them, but for frames
+    in which next to nothing was seen.
+
+    Parameters
+    ----------
+    trained : TrainedLifter
+        From :func:`poseshift.training.checkpoint.load_lifter` or a training run.
+    poses : CameraPoses
+        N rows, on the skeleton of the lifter.
+    test_time : TestTime
+        ``flip`` averages with the answer to the mirrored keypoints.
+    batch_size : int
+        Frames answered for at once.
+    over : Mapper
+        How the batches are worked on: one after the other, or by the workers of a cluster, which get the same
+        batches and so give the same answers.
+
+    Returns
+    -------
+    array (n, joints, 3), metres, root-relative, camera axes.
+
+    Raises
+    ------
+    ValueError
+        When poses and lifter have different skeletons.
+    poseshift.storage.gaps.NeverDetectedError
+        When a joint was detected in no frame of a view.
+    """
+    return lift_rows(trained, poses, partial(_lift, trained, test_time), batch_size=batch_size, over=over)
+
+
+def lift_rows(
+    trained: TrainedLifter, poses: CameraPoses, how: Lift, *, batch_size: int = 4096, over: Mapper = map
+) -> Float32:
+    """Apply any way of lifting clips to every row, as :func:`predict` does with its own.
+
+    Parameters
+    ----------
+    trained, poses, batch_size, over
+        As in :func:`predict`; the lifter is in evaluation mode meanwhile.
+    how : Lift
+        It travels to the workers of a cluster.
+
+    Returns
+    -------
+    array (n, joints, ...), as ``how`` gives it.
+
+    Raises
+    ------
+    ValueError, poseshift.storage.gaps.NeverDetectedError
+        As :func:`predict`.
+    """
+    lifter = trained.lifter
+    if poses.skeleton != lifter.skeleton:
+        raise ValueError(f"the lifter expects {lifter.skeleton} keypoints, the poses are {poses.skeleton}")
+    device = next(lifter.parameters()).device
+    shown = with_people_filled(poses) if trained.encoding.sees_gaps else interpolated(poses)
+    columns = DevicePoses.from_columns(shown, device, lifter.frames, trained.clip_hz)
+    _tell_rate(trained, columns, poses)
+    # Windows have answers at their own frames alone, which are not rows where rates differ.
+    whole = lifter.output == "all" and lifter.frames > 1 and columns.spacing == 1.0
+    was_training = lifter.training
+    lifter.eval()
+    try:
+        if not whole:
+            return np.concatenate(list(over(how, _clips(columns, batch_size))))[:, 0]
+        starts = window_starts(columns)
+        count = max(1, batch_size // lifter.frames)
+        return _rows_of(columns, starts, list(over(how, _windows(columns, starts, count))))
+    finally:
+        lifter.train(was_training)
+
+
+def window_starts(poses: DevicePoses) -> Tensor:
+    """First rows of the windows that hold every row, (windows,) int64 rising, on the device of the poses.
+
+    Windows of one run follow each other without overlap; the last ends with the run, or begins with it where
+    the run is shorter than a window.
+    """
+    row = torch.arange(len(poses), device=poses.device)
+    first, last = poses.run_first, poses.run_last
+    begins = (row - first) % poses.frames == 0
+    starts = torch.minimum(row, (last - poses.frames + 1).maximum(first))[begins]
+    return starts.unique()
+
+
+def _rows_of(poses: DevicePoses, starts: Tensor, answers: list[Float32]) -> Float32:
+    """Take each row's answer (n, joints, 3) from the first window that holds it."""
+    first = starts.cpu().numpy()
+    frames = first[:, None] + np.arange(poses.frames)
+    inside = frames <= poses.run_last.cpu().numpy()[first][:, None]
+    _, place = np.unique(frames[inside], return_index=True)
+    return np.concatenate(answers)[inside][place]
+
+
+def _clips(columns: DevicePoses, batch_size: int) -> Iterator[Clips]:
+    for first in range(0, len(columns), batch_size):
+        last = min(first + batch_size, len(columns))
+        before = min(first, columns.reach)
+        rows = torch.arange(before, before + last - first, device=columns.device)
+        yield Clips(columns.part(first, last), rows, whole=False)
+
+
+def _windows(columns: DevicePoses, starts: Tensor, count: int) -> Iterator[Clips]:
+    for chosen in starts.split(count):
+        first, last = int(chosen[0]), min(int(chosen[-1]) + columns.frames, len(columns))
+        begin = max(0, first - columns.reach)
+        yield Clips(columns.part(first, last), chosen - begin, whole=True)
+
+
+def clips_of(clips: Clips) -> Batch:
+    """Cut out the clips, or windows."""
+    return clips.poses.windows(clips.rows) if clips.whole else clips.poses.batch(clips.rows)
+
+
+def asked_for(trained: TrainedLifter, values: Tensor, clips: Clips) -> Tensor:
+    """Take of the frames answered for, (n, frames, ...), those asked for: all, or the middle ones."""
+    lifter = trained.lifter
+    if clips.whole or lifter.output == "centre":
+        return values
+    return values[:, lifter.frames // 2 : lifter.frames // 2 + 1]
+
+
+def refined(trained: TrainedLifter, lifted: Tensor, clips: Clips) -> Tensor:
+    """Do to the network's output, for the frames asked for, what is done to a trained lifter's output.
+
+    Parameters
+    ----------
+    trained : TrainedLifter
+        Whose output.
+    lifted : Tensor
+        (n, frames or 1, joints, 3), metres, camera axes.
+    clips : Clips
+        What was lifted.
+    """
+    lifter = trained.lifter
+    batch = clips_of(clips)
+    keypoints, rows = batch.keypoints_px, clips.rows[:, None]
+    if not clips.whole:
+        keypoints = keypoints[:, lifter.frames // 2 : lifter.frames // 2 + 1]
+    else:
+        rows = rows + torch.arange(lifter.frames, device=rows.device)
+        rows = rows.minimum(clips.poses.run_last[clips.rows, None])
+    sure = clips.poses.confidence
+    seen = None if sure is None else sure[rows]
+    shown = asked_for(trained, lifted, clips)
+    return trained.answer.refine(shown, keypoints, batch.intrinsics, skeleton(lifter.skeleton), seen)
+
+
+def _lift(trained: TrainedLifter, test_time: TestTime, clips: Clips) -> Float32:
+    with torch.inference_mode():
+        lifted = _lifted(trained, clips_of(clips), test_time)
+        return np.asarray(refined(trained, lifted, clips).cpu().numpy(), dtype=np.float32)
+
+
+def _lifted(trained: TrainedLifter, batch: Batch, test_time: TestTime) -> Tensor:
+    seen = (trained.lifter, trained.encoding, batch.keypoints_px, batch.intrinsics)
+    if test_time == "flip":
+        return lift_flip_averaged(*seen, skeleton(trained.lifter.skeleton))
+    return lift(*seen)
+
+
+def _tell_rate(trained: TrainedLifter, columns: DevicePoses, poses: CameraPoses) -> None:
+    """Say at which rate a lifter of clips is shown motion, where that is not plain."""
+    frames, learned = trained.lifter.frames, trained.clip_hz
+    if frames == 1:
+        return
+    if learned is None:
+        logger.warning(
+            "the lifter does not say at which frame rate it has learned clips of %d frames; it is shown "
+            "motion at %.4g Hz as it is",
+            frames,
+            sampling_hz(poses),
+        )
+    elif columns.spacing != 1.0:
+        logger.warning(
+            "the lifter has learned clips of %d frames at %.4g Hz: motion at %.4g Hz is shown to it at that "
+            "rate, interpolated between frames where need be",
+            frames,
+            learned,
+            sampling_hz(poses),
+        )
