@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from poseshift.adaptation.test_time import TestTimeOptimisation
 from poseshift.flows.experiment.evaluate import EvaluationRecord, evaluate_lifter
 from poseshift.flows.experiment.recipe import Test
 from poseshift.flows.experiment.stage import StageOutcome
@@ -16,13 +17,18 @@ from poseshift.flows.runtime.retries import patient_task
 
 
 def evaluate_on(
-    lifter: Path, test: Test, folder: Path, device: str = "auto", dask: str | None = None
+    lifter: Path,
+    test: Test,
+    folder: Path,
+    device: str = "auto",
+    dask: str | None = None,
+    test_time: TestTimeOptimisation | None = None,
 ) -> StageOutcome[EvaluationRecord]:
     """Evaluate a lifter on a device of this machine, or on the processors of a cluster's workers.
 
     Parameters
     ----------
-    lifter, test, folder, device
+    lifter, test, folder, device, test_time
         As in :func:`poseshift.flows.experiment.evaluate.evaluate_lifter`.
     dask : str or None
         Address of a Dask scheduler whose workers' processors predict.
@@ -38,18 +44,24 @@ def evaluate_on(
         raise ValueError(
             f"a cluster's workers predict on their processors; leave out device {device!r} or dask"
         )
-    return evaluate_lifter(lifter, test, folder, "cpu" if dask else device, partial(mapper, dask))
+    on = "cpu" if dask else device
+    return evaluate_lifter(lifter, test, folder, on, partial(mapper, dask), test_time)
 
 
 _evaluate_task = patient_task(evaluate_on, name="evaluate lifter")
 
 
 def evaluate_once(
-    lifter: Path, test: Test, folder: Path, device: str = "auto", dask: str | None = None
+    lifter: Path,
+    test: Test,
+    folder: Path,
+    device: str = "auto",
+    dask: str | None = None,
+    test_time: TestTimeOptimisation | None = None,
 ) -> EvaluationRecord:
     """Evaluate one lifter and show its figures."""
     with failure_told(f"evaluate {lifter}"), recorded():
-        record = _evaluate_task(lifter, test, folder, device, dask).result
+        record = _evaluate_task(lifter, test, folder, device, dask, test_time).result
     orchestrator().show_table(
         key="evaluation",
         rows=[
@@ -62,6 +74,7 @@ def evaluate_once(
             }
             for one in record.results
         ],
-        description=f"{lifter}, snapshot {record.snapshot}",
+        description=f"{lifter}, snapshot {record.snapshot}"
+        + ("" if record.test_time is None else f"; {record.test_time}"),
     )
     return record

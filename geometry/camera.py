@@ -13,6 +13,7 @@ the library, dtype and device of the points.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -222,6 +223,18 @@ class Intrinsics:
             tangential=xp.concat([self.tangential, others.tangential]),
         )
 
+    def where(self, chosen: Array, others: Intrinsics) -> Intrinsics:
+        """Keep the rows that are chosen, (rows,) bool, and take those of others for the rest."""
+        xp = array_namespace(self.focal_px)
+        row = chosen[:, None]
+        return Intrinsics(
+            focal_px=xp.where(row, self.focal_px, others.focal_px),
+            centre_px=xp.where(row, self.centre_px, others.centre_px),
+            size_px=xp.where(row, self.size_px, others.size_px),
+            radial=xp.where(row, self.radial, others.radial),
+            tangential=xp.where(row, self.tangential, others.tangential),
+        )
+
     def map(self, convert: Callable[[Array], Array]) -> Intrinsics:
         """Apply a conversion to every field, such as a move to another device or dtype.
 
@@ -254,6 +267,35 @@ def stack_intrinsics(cameras: Sequence[Camera]) -> Intrinsics:
         size_px=np.stack([one.size_px for one in each]),
         radial=np.stack([one.radial for one in each]),
         tangential=np.stack([one.tangential for one in each]),
+    )
+
+
+def pinhole_of_view(size_px: Array, field_of_view_rad: float) -> Intrinsics:
+    """Intrinsics of pinholes of which the field of view alone is known, looking through the image's middle.
+
+    Parameters
+    ----------
+    size_px : array of shape (..., 2)
+        Width and height.
+    field_of_view_rad : float
+        Across the width.
+
+    Examples
+    --------
+    A right angle: the focal length is half the width.
+
+    >>> pinhole_of_view(np.array([1000.0, 800.0]), np.pi / 2).focal_px.round(9).tolist()
+    [500.0, 500.0]
+    """
+    xp = array_namespace(size_px)
+    focal = size_px[..., :1] / (2 * math.tan(field_of_view_rad / 2))
+    nothing = xp.zeros_like(size_px)
+    return Intrinsics(
+        focal_px=xp.concat([focal, focal], axis=-1),
+        centre_px=size_px / 2,
+        size_px=size_px,
+        radial=xp.concat([nothing, nothing[..., :1]], axis=-1),
+        tangential=nothing,
     )
 
 

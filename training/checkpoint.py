@@ -14,21 +14,29 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from poseshift.storage.files import write_atomically
-from poseshift.storage.model import FrozenModel
+from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.storage.sentences import in_sentences
 from poseshift.training.answer import PLAIN, Answer
 from poseshift.training.encoding import Encoding, EncodingName, encoding
 from poseshift.training.lifters.config import LifterConfig
-from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.lifters.lifter import Lifter, ScaledLifter
 from poseshift.training.lifters.registry import build
 
 WEIGHTS_FILE = "lifter.safetensors"
 DESCRIPTION_FILE = "lifter.json"
+
+
+class LearnedScale(FrozenModel):
+    """What is known of a lifter that has learned to tell how far its joints may be off."""
+
+    beside_rays: float | None = None
+    """How far joints lie beside their rays on the source, over the scale: the reference by which
+    :mod:`poseshift.training.evaluation.recalibration` recalibrates before other cameras. None for none."""
 
 
 class LifterFile(FrozenModel):
@@ -40,6 +48,7 @@ class LifterFile(FrozenModel):
     encoding: EncodingName
     answer: Answer = Answer()
     skeleton: str
+    scale: LearnedScale | None = Field(default=None, exclude_if=is_left_out)
     provenance: dict[str, JsonValue]
 
 
@@ -59,6 +68,8 @@ class TrainedLifter:
         How it came about: recipe, data snapshot, seed, versions.
     answer : Answer
         What is done to the network's output.
+    scale : LearnedScale or None
+        What is known of the scale of its joints; None where it has learned none.
     """
 
     lifter: Lifter
@@ -66,6 +77,17 @@ class TrainedLifter:
     config: LifterConfig
     provenance: Mapping[str, JsonValue]
     answer: Answer = field(default_factory=Answer)
+    scale: LearnedScale | None = None
+
+    @property
+    def scaled(self) -> ScaledLifter:
+        """The lifter, one that has learned how far its joints may be off; ValueError where it has not."""
+        if self.scale is None or not isinstance(self.lifter, ScaledLifter):
+            raise ValueError(
+                f"this lifter ({self.config.name}) has not learned how far its joints may be off; train "
+                "gumlp, or PRESET+scale, with `loss: laplace-nll` in the schedule"
+            )
+        return self.lifter
 
     @property
     def clip_hz(self) -> float | None:
@@ -81,6 +103,7 @@ def save_lifter(
     lifter: Lifter,
     provenance: Mapping[str, JsonValue],
     answer: Answer = PLAIN,
+    scale: LearnedScale | None = None,
 ) -> None:
     """Write a trained lifter to a folder, making it if need be.
 
@@ -98,6 +121,8 @@ def save_lifter(
         Anything that JSON can hold.
     answer : Answer
         What is done to the network's output.
+    scale : LearnedScale or None
+        What is known of the scale of its joints.
     """
     folder.mkdir(parents=True, exist_ok=True)
     description = LifterFile(
@@ -105,6 +130,7 @@ def save_lifter(
         encoding=encoding_name,
         answer=answer,
         skeleton=lifter.skeleton,
+        scale=scale,
         provenance=dict(provenance),
     )
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in lifter.state_dict().items()}
@@ -163,6 +189,7 @@ def load_lifter(folder: Path, device: torch.device | str = "cpu") -> TrainedLift
         description.lifter,
         description.provenance,
         description.answer,
+        description.scale,
     )
 
 

@@ -10,6 +10,7 @@ a trained lifter: another one makes its weights meaningless.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor
 
-from poseshift.geometry.camera import Intrinsics, normalise, to_screen
+from poseshift.geometry.camera import Intrinsics, normalise, pinhole_of_view, to_screen
 from poseshift.geometry.perspective import box_centre, clip_centre, extent, perspective_rotation, rotate_rays
 from poseshift.geometry.rotation import rotate, rotate_back
 
@@ -31,6 +32,7 @@ EncodingName = Literal[
     "screen_and_seen",
     "ray_and_seen",
     "perspective_and_seen",
+    "perspective_and_known",
 ]
 
 
@@ -201,6 +203,50 @@ class PerspectivePerFrameEncoding(PerspectiveEncoding):
 
 
 @dataclass(frozen=True)
+class KnownEncoding(Encoding):
+    """The perspective encoding for cameras whose intrinsics may be unknown, and a channel that says so.
+
+    Where they are unknown, the camera is taken as a pinhole with a usual field of view, log h is 0 and the
+    channel is 0, else 1, as PersPose tells its network. In training, intrinsics are hidden from some clips.
+
+    Attributes
+    ----------
+    known : bool
+        Whether intrinsics are looked at outside of training; ``replace(encoding, known=False)`` is for
+        cameras of which nothing but the image's size is known.
+    hidden_share : float
+        Of the clips in training, those whose intrinsics are hidden; a choice of ours.
+    field_of_view_deg : float
+        Across the image's width, for an unknown camera: that of a lens of 50 mm before film 36 mm wide.
+    of : PerspectiveEncoding
+        What is done with the intrinsics, known or taken.
+    """
+
+    name: EncodingName = "perspective_and_known"
+    channels: int = 4
+    known: bool = True
+    hidden_share: float = 0.5
+    field_of_view_deg: float = math.degrees(2 * math.atan(36 / 2 / 50))
+    of: PerspectiveEncoding = PerspectiveEncoding()
+
+    def encode(
+        self, keypoints_px: Tensor, intrinsics: Intrinsics, generator: torch.Generator | None = None
+    ) -> Encoded:
+        """Hide intrinsics where they are not to be looked at; see :meth:`Encoding.encode`."""
+        size = intrinsics.size_px
+        known = torch.full_like(size[:, 0], float(self.known))
+        if generator is not None:
+            drawn = torch.rand(known.shape, generator=generator, device=known.device)
+            known = (drawn >= self.hidden_share).to(known.dtype)
+        taken = pinhole_of_view(size, math.radians(self.field_of_view_deg))
+        shown = intrinsics.where(known > 0, taken)
+        encoded = self.of.encode(keypoints_px, shown, generator)
+        told = known[:, None, None, None].to(encoded.inputs.dtype).expand(*encoded.inputs.shape[:-1], 1)
+        inputs = torch.cat([encoded.inputs[..., :2], encoded.inputs[..., 2:] * told, told], dim=-1)
+        return Encoded(inputs=inputs, rotation=encoded.rotation)
+
+
+@dataclass(frozen=True)
 class SeenEncoding(Encoding):
     """Another encoding, and one channel more: 1 for a joint that was seen and 0 for one that was not.
 
@@ -252,7 +298,7 @@ _AND_SEEN = (
     SeenEncoding(_PLAIN[2], "perspective_and_seen", 4),
 )
 _ENCODINGS: Mapping[EncodingName, Encoding] = MappingProxyType(
-    {one.name: one for one in (*_PLAIN, *_AND_SEEN)}
+    {one.name: one for one in (*_PLAIN, *_AND_SEEN, KnownEncoding())}
 )
 
 

@@ -28,8 +28,8 @@ from poseshift.training.answer import AS_IT_IS, Rays
 from poseshift.training.batches import BatchTransform, DevicePoses
 from poseshift.training.encoding import Encoding
 from poseshift.training.flip import RandomFlip
-from poseshift.training.lifters.lifter import Lifter
-from poseshift.training.losses import loss
+from poseshift.training.lifters.lifter import Lifter, ScaledLifter
+from poseshift.training.losses import ScaledLoss, loss
 from poseshift.training.repeatability import repeatable
 from poseshift.training.run_state import (
     STATE_FILE,
@@ -118,6 +118,12 @@ def fit(
     Started by ``torchrun``, the same call trains on all its processes: each takes its share of every batch.
     """
     _check_match(lifter, encoding, source)
+    loss_of = loss(schedule.loss, lifter.skeleton)
+    if isinstance(loss_of, ScaledLoss) and not isinstance(lifter, ScaledLifter):
+        raise ValueError(
+            f"loss {schedule.loss} is also of how far each joint may be off, which {type(lifter).__name__} "
+            "does not tell; take gumlp, or add +scale to the lifter's preset"
+        )
     fabric = _fabric(source.device, schedule)
     source = source.to(fabric.device)
     lifter.to(fabric.device)
@@ -144,7 +150,6 @@ def fit(
     rows = RowOrder(len(source), schedule.batch_size, derive_seed(seed, 0), source.device)
     flip = RandomFlip(skeleton_named(lifter.skeleton), schedule.flip_probability)
     stages: Sequence[BatchTransform] = (flip, *transforms) if flip.probability > 0 else transforms
-    loss_of = loss(schedule.loss, lifter.skeleton)
     epoch_steps = schedule.epoch_length(len(source))
     total_steps = schedule.epochs * epoch_steps
     for part in stateful:

@@ -17,7 +17,7 @@ from poseshift.geometry.skeleton import Skeleton
 from poseshift.training.batches import Batch
 from poseshift.training.constants import constant, indices
 from poseshift.training.encoding import Encoding
-from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.lifters.lifter import Lifter, Scaled, ScaledLifter
 
 MIRROR_X = (-1.0, 1.0, 1.0)
 """Factors of a vector's coordinates that mirror it left to right."""
@@ -128,3 +128,37 @@ def lift_flip_averaged(
     """Average the plain answer and the mirrored answer to mirrored keypoints; shapes as :func:`lift`."""
     plain, mirrored = lift_both(lifter, encoding, keypoints_px, intrinsics, skeleton)
     return (plain + mirrored) / 2
+
+
+def lift_scaled(
+    lifter: ScaledLifter, encoding: Encoding, keypoints_px: Tensor, intrinsics: Intrinsics
+) -> Scaled:
+    """Lift as :func:`lift` does, and tell the scale of each joint."""
+    encoded = encoding.encode(keypoints_px, intrinsics)
+    scaled = lifter.scaled(encoded.inputs)
+    return Scaled(encoding.from_target_frame(scaled.positions, encoded), scaled.log_scale)
+
+
+def mirror_scaled(scaled: Scaled, skeleton: Skeleton) -> Scaled:
+    """Mirror an answer, and exchange the scales of left and right."""
+    order = indices(skeleton.mirrored, scaled.log_scale)
+    return Scaled(mirror_positions(scaled.positions, skeleton), scaled.log_scale[..., order, :])
+
+
+def lift_scaled_flip_averaged(
+    lifter: ScaledLifter,
+    encoding: Encoding,
+    keypoints_px: Tensor,
+    intrinsics: Intrinsics,
+    skeleton: Skeleton,
+) -> Scaled:
+    """Average as :func:`lift_flip_averaged` does, and average the logarithms of both answers' scales."""
+    plain = lift_scaled(lifter, encoding, keypoints_px, intrinsics)
+    mirrored_px = mirror_keypoints(keypoints_px, intrinsics, skeleton)
+    mirrored = lift_scaled(lifter, encoding, mirrored_px, mirror_intrinsics(intrinsics))
+    return averaged(plain, mirror_scaled(mirrored, skeleton))
+
+
+def averaged(first: Scaled, second: Scaled) -> Scaled:
+    """Average two answers, and the logarithms of their scales."""
+    return Scaled((first.positions + second.positions) / 2, (first.log_scale + second.log_scale) / 2)

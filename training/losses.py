@@ -1,12 +1,14 @@
 """Losses on root-relative poses.
 
 All take (batch, frames, joints, 3) metres and return a scalar in metres (squared metres for ``mse``). The
-root, where both sides are zero, counts in the mean.
+root, where both sides are zero, counts in the mean. A loss that is of the scale, too, has a third argument
+and no unit, and is not shown the root, whose scale nothing bounds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
@@ -16,8 +18,22 @@ from torch import Tensor
 from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.training.constants import constant
 
-LossName = Literal["mpjpe", "mse", "weighted-mpjpe", "mixste-3"]
+LossName = Literal["mpjpe", "mse", "weighted-mpjpe", "mixste-3", "laplace-nll"]
 Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class ScaledLoss:
+    """A loss by which a lifter learns how far its joints may be off.
+
+    Attributes
+    ----------
+    of : callable
+        From prediction, log-scale (batch, frames, joints, 1) and target to a scalar.
+    """
+
+    of: Callable[[Tensor, Tensor, Tensor], Tensor]
+
 
 ROLE_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
@@ -116,18 +132,30 @@ def _of_joints(weights: tuple[float, ...], like: Tensor, joints: int) -> Tensor:
     return constant(weights, like)
 
 
+def laplace_nll(prediction: Tensor, log_scale: Tensor, target: Tensor) -> Tensor:
+    """Mean of ``|prediction - target| exp(-s) + s``: the distance is taken as exponentially distributed.
+
+    That is the Laplace distribution's likelihood with the distance in space for that along a line. It is
+    least where ``exp(s)`` is the mean distance, in metres.
+    """
+    scale = log_scale.squeeze(-1)
+    return (_distance(prediction, target) * (-scale).exp() + scale).mean()
+
+
 def _distance(prediction: Tensor, target: Tensor) -> Tensor:
     distance: Tensor = torch.linalg.vector_norm(prediction - target, dim=-1)
     return distance
 
 
-_LOSSES: Mapping[LossName, Loss] = MappingProxyType({"mpjpe": mpjpe, "mse": mse})
+_LOSSES: Mapping[LossName, Loss | ScaledLoss] = MappingProxyType(
+    {"mpjpe": mpjpe, "mse": mse, "laplace-nll": ScaledLoss(laplace_nll)}
+)
 _WEIGHTED: Mapping[LossName, Callable[[Tensor, Tensor, tuple[float, ...]], Tensor]] = MappingProxyType(
     {"weighted-mpjpe": weighted_mpjpe, "mixste-3": mixste_3}
 )
 
 
-def loss(name: LossName, skeleton_name: str = "human36m_17") -> Loss:
+def loss(name: LossName, skeleton_name: str = "human36m_17") -> Loss | ScaledLoss:
     """Return the loss of that name, on poses of a skeleton.
 
     Raises

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -10,16 +11,17 @@ from torch import Tensor
 from poseshift.geometry.skeleton import skeleton as skeleton_named
 from poseshift.training.answer import AS_IT_IS, Rays, on_rays
 from poseshift.training.batches import Batch
+from poseshift.training.constants import indices
 from poseshift.training.encoding import Encoded, Encoding
 from poseshift.training.lifters.lifter import Answered, Lifter
-from poseshift.training.losses import Loss
+from poseshift.training.losses import Loss, ScaledLoss
 
 
 def batch_loss(
     lifter: Lifter,
     encoding: Encoding,
     batch: Batch,
-    loss_of: Loss,
+    loss_of: Loss | ScaledLoss,
     generator: torch.Generator | None = None,
     rays: Rays = AS_IT_IS,
 ) -> Tensor:
@@ -31,8 +33,8 @@ def batch_loss(
         Made for each other.
     batch : Batch
         Clips as long as the lifter expects.
-    loss_of : Loss
-        From :func:`poseshift.training.losses.loss`.
+    loss_of : Loss or ScaledLoss
+        From :func:`poseshift.training.losses.loss`; one of the scale needs a lifter that has one.
     generator : torch.Generator or None
         For the random part of the encoding; none to leave it out.
     rays : Rays
@@ -48,7 +50,7 @@ def mixed_loss(
     encoding: Encoding,
     batch: Batch,
     unlabelled: Batch,
-    loss_of: Loss,
+    loss_of: Loss | ScaledLoss,
     generator: torch.Generator | None = None,
     rays: Rays = AS_IT_IS,
 ) -> tuple[Tensor, Tensor]:
@@ -69,11 +71,16 @@ def mixed_loss(
     encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator)
     others = encoding.encode(unlabelled.keypoints_px, unlabelled.intrinsics)
     answers = lifter.answered(torch.cat([encoded.inputs, others.inputs]))
-    known = [Answered(one.positions[: len(batch)], one.frames[: len(batch)]) for one in answers]
+    known = [_first(one, len(batch)) for one in answers]
     labelled = _sum_of_losses(known, lifter, encoding, encoded, batch, loss_of, rays)
     unknown = Answered(answers[0].positions[len(batch) :], answers[0].frames[len(batch) :])
     told = unknown.positions if lifter.output == "all" else unknown.at(lifter.frames // 2)
     return labelled, encoding.from_target_frame(told, others)
+
+
+def _first(answer: Answered, count: int) -> Answered:
+    scale = None if answer.log_scale is None else answer.log_scale[:count]
+    return Answered(answer.positions[:count], answer.frames[:count], scale)
 
 
 def _sum_of_losses(
@@ -82,7 +89,7 @@ def _sum_of_losses(
     encoding: Encoding,
     encoded: Encoded,
     batch: Batch,
-    loss_of: Loss,
+    loss_of: Loss | ScaledLoss,
     rays: Rays,
 ) -> Tensor:
     losses = [_loss(one, lifter, encoding, encoded, batch, loss_of, rays) for one in answers]
@@ -95,7 +102,7 @@ def _loss(
     encoding: Encoding,
     encoded: Encoded,
     batch: Batch,
-    loss_of: Loss,
+    loss_of: Loss | ScaledLoss,
     rays: Rays,
 ) -> Tensor:
     """Measure the loss of a lifter's output for a labelled batch.
@@ -103,17 +110,35 @@ def _loss(
     In the camera's axes where the encoding's move with the frames, so that velocities are those of the body.
     """
     joint_set = skeleton_named(lifter.skeleton)
-    prediction, frames = answer
+    prediction, frames, log_scale = answer
+    measured = _measured(loss_of, log_scale, joint_set.root)
     clip = torch.arange(len(batch), device=frames.device)[:, None]
     target = batch.root_relative(joint_set)[clip, frames]
     if encoded.moves_with_frames:
         encoded = encoded.at(clip, frames)
     elif not rays.in_loss:
-        return loss_of(prediction, encoding.to_target_frame(target, encoded))
+        return measured(prediction, encoding.to_target_frame(target, encoded))
     relative = encoding.from_target_frame(prediction, encoded)
     if not rays.in_loss:
-        return loss_of(relative, target)
+        return measured(relative, target)
     keypoints = batch.keypoints_px[clip, frames]
     placed = on_rays(rays, relative, keypoints, batch.intrinsics, joint_set.root)
     # On the rays alone the output across the image, and with it its size, would be anybody's guess.
-    return (loss_of(relative, target) + loss_of(placed, target)) / 2
+    return (measured(relative, target) + measured(placed, target)) / 2
+
+
+def _measured(loss_of: Loss | ScaledLoss, log_scale: Tensor | None, root: int) -> Loss:
+    """Make a loss of prediction and target; one of the scale is not shown the root."""
+    if not isinstance(loss_of, ScaledLoss):
+        return loss_of
+    if log_scale is None:
+        raise ValueError("a loss of the scale needs a scale")
+    return partial(_without_root, loss_of, log_scale, root)
+
+
+def _without_root(
+    loss_of: ScaledLoss, log_scale: Tensor, root: int, prediction: Tensor, target: Tensor
+) -> Tensor:
+    others = indices(tuple(joint for joint in range(target.shape[-2]) if joint != root), target)
+    shown = (one[..., others, :] for one in (prediction, log_scale, target))
+    return loss_of.of(*shown)

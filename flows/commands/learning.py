@@ -17,6 +17,7 @@ from poseshift.adaptation.config import (
 )
 from poseshift.adaptation.global_position import RootForm
 from poseshift.adaptation.methods import METHODS, Method
+from poseshift.adaptation.test_time import TEST_TIMES, TestTimeName
 from poseshift.augmentation.collapse import CollapseError
 from poseshift.flows.commands.console import (
     fail,
@@ -247,6 +248,13 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results. Default: beside the lifter.")
     ] = None,
+    test_time: Annotated[
+        TestTimeName | None,
+        typer.Option(
+            help="Optimise the lifter's input until its answer projects onto the keypoints; `uao-oracle` "
+            "takes the true root for it, which no real use has. Default: as each protocol says."
+        ),
+    ] = None,
     device: Device = "auto",
     dask: Dask = None,
     plugin: Plugins = None,
@@ -268,9 +276,10 @@ def evaluate(
         test = Test(data=StoredData(dataset=dataset, store=store, keypoints=keypoints), protocols=names)
         if out is None and is_shipped(lifter):
             fail(f"{lifter} ships with PoseShift, where no results are written: give --out a folder")
-        folder = out or lifter.parent / "evaluation"
+        folder = out or lifter.parent / ("evaluation" if test_time is None else f"evaluation-{test_time}")
+        settings = None if test_time is None else TEST_TIMES[test_time]
         with run_shown(prefect=prefect) as run:
-            record = run(evaluate_once, lifter, test, folder, device, dask)
+            record = run(evaluate_once, lifter, test, folder, device, dask, settings)
     if as_json:
         print_json(record)
         return
@@ -380,13 +389,16 @@ def _print_training(record: TrainingRecord, out: Path, *, as_json: bool) -> None
 
 
 def _print_evaluation(record: EvaluationRecord) -> None:
-    table = Table(title="Mean with 95 % interval over test people (none with fewer than five)")
+    how = "" if record.test_time is None else f"; {record.test_time}"
+    table = Table(title=f"Mean with 95 % interval over test people (none with fewer than five){how}")
     table.add_column("protocol", no_wrap=True)
     for column in ("frames", "MPJPE mm", "PA-MPJPE mm", "PCK@150 %", "AUC %"):
         table.add_column(column, justify="right")
     for result in record.results:
         table.add_row(result.protocol, f"{result.frames:,}", *(_figures(result)))
     show(table)
+    for one in record.coverage:
+        say(f"{one.protocol}: share of joints within the balls that should hold so many: {one}")
     for result in record.results:
         gaps = gaps_told(result.interpolated, result.frames)
         if gaps is not None:

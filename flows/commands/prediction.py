@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
 
+from poseshift.adaptation.test_time import TEST_TIMES
 from poseshift.flows.commands.console import print_json, say, show, user_errors
 from poseshift.flows.commands.options import (
     Cameras,
@@ -57,6 +58,10 @@ def predict(
         ),
     ] = None,
     smooth: Annotated[SmoothingName, typer.Option(help="Smoothing in time.")] = "savgol",
+    test_time: Annotated[
+        Literal["uao"] | None,
+        typer.Option(help="Optimise the lifter's input until its answer projects onto the keypoints."),
+    ] = None,
     keypoints: Keypoints = "ground_truth",
     least_confidence: LeastConfidence = 0.0,
     subject: Subjects = None,
@@ -77,6 +82,7 @@ def predict(
             cameras=tuple(camera) if camera else None,
             heights_m=_heights(height or [], tuple(subject) if subject else people),
             smoothing=smoothing_named(smooth),
+            test_time=None if test_time is None else TEST_TIMES[test_time],
             formats=tuple(dict.fromkeys(name.strip() for name in formats.split(",") if name.strip())),
             masks=None if masks is None else MaskOptions(folder=masks),
         )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
 
+from poseshift.adaptation.test_time import TestTimeOptimisation, predict_optimised
 from poseshift.flows.experiment.data import StoreInputs, open_store
 from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.flows.experiment.predictions import write_predictions
@@ -16,9 +18,8 @@ from poseshift.flows.experiment.recipe import Test
 from poseshift.flows.experiment.stage import StageOutcome, run_stage
 from poseshift.storage.columns import CameraPoses, read_camera_poses
 from poseshift.storage.inspection import TrialIntrinsics, find_intrinsics
-from poseshift.storage.model import FrozenModel, is_left_out
+from poseshift.storage.model import FrozenModel, is_left_out, is_still
 from poseshift.storage.provenance import digest_file, git_commit, software_versions
-from poseshift.storage.schema import Float32
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import (
     DESCRIPTION_FILE,
@@ -27,9 +28,11 @@ from poseshift.training.checkpoint import (
     describe_lifter,
     load_lifter,
 )
-from poseshift.training.evaluation.evaluate import Mapper, evaluate, predict, rows_within
+from poseshift.training.evaluation.evaluate import Mapper, evaluate, rows_within
 from poseshift.training.evaluation.protocols import Protocol, protocol
+from poseshift.training.evaluation.recalibration import scale_factor
 from poseshift.training.evaluation.results import EvaluationResult, gaps_told
+from poseshift.training.evaluation.scaled import Coverage, Predicted, coverage, predict_scaled
 from poseshift.training.shipped import lifter_folder
 
 logger = logging.getLogger(__name__)
@@ -46,6 +49,8 @@ class EvaluationInputs(FrozenModel):
     """The test data."""
     protocols: tuple[str, ...]
     """Names of the protocols."""
+    test_time: TestTimeOptimisation | None = Field(default=None, exclude_if=is_left_out)
+    """How the lifter's input is optimised before it answers; None where protocols alone say how it does."""
 
 
 class EvaluationRecord(FrozenModel):
@@ -62,6 +67,10 @@ class EvaluationRecord(FrozenModel):
     None for single frames, and for lifters that do not say."""
     results: tuple[EvaluationResult, ...] = Field(min_length=1)
     """One result per protocol."""
+    test_time: str | None = Field(default=None, exclude_if=is_left_out)
+    """How the lifter's input was optimised, and whether that took the true root; None where it was not."""
+    coverage: tuple[Coverage, ...] = Field(default=(), exclude_if=is_still(()))
+    """Per protocol, how often the truth lies within the lifter's scales; empty where it tells none."""
     device: str | None = None
     """Where the lifter predicted."""
     git_commit: str | None = None
@@ -89,6 +98,7 @@ def evaluate_lifter(
     folder: Path,
     device: str = "auto",
     workers: Workers = lambda: nullcontext(map),
+    test_time: TestTimeOptimisation | None = None,
 ) -> StageOutcome[EvaluationRecord]:
     """Evaluate a trained lifter, unless it is done already for the same weights, data and protocols.
 
@@ -105,6 +115,8 @@ def evaluate_lifter(
         Where to predict.
     workers : callable
         Opens what predicts, as a context manager; by default this process.
+    test_time : TestTimeOptimisation or None
+        How the lifter's input is optimised, in place of how the protocols have it answer.
 
     Raises
     ------
@@ -112,31 +124,37 @@ def evaluate_lifter(
         There is no lifter, or a protocol does not measure this data set.
     """
     store = open_store(test.data)
-    inputs = _inputs(lifter, test, store)
+    inputs = _inputs(lifter, test, store).model_copy(update={"test_time": test_time})
 
     def work(place: Path) -> EvaluationRecord:
         on = resolve_device(device)
         trained = load_lifter(lifter_folder(lifter), on)
-        results = []
+        results, coverages = [], []
         with workers() as over:
             for name in test.protocols:
                 chosen = protocol(name)
                 chosen.require_measurable(trained.lifter.skeleton)
                 shown = (test.data.keypoints, test.data.least_confidence)
                 poses = chosen.read(store, *shown).on_skeleton(trained.lifter.skeleton)
-                predicted = _predict(trained, poses, chosen, store, shown, over)
-                result = evaluate(predicted, poses, chosen)
+                answers = _Answers(trained, chosen, test_time, over)
+                predicted = _predict(answers, poses, store, shown)
+                result = evaluate(predicted.positions, poses, chosen)
+                if predicted.scale_m is not None:
+                    factor = scale_factor(trained, predicted, poses)
+                    coverages.append(coverage(predicted, poses, chosen, factor))
                 gaps = gaps_told(result.interpolated, result.frames)
                 if gaps is not None:
                     logger.warning("%s, keypoints of %s: %s", name, test.data.keypoints, gaps)
                 results.append(result)
-                write_predictions(place, name, predicted, poses)
+                write_predictions(place, name, predicted.positions, poses)
         return EvaluationRecord(
             snapshot=store.snapshot,
             restaged_from=store.attributes.restaged_from,
             intrinsics=find_intrinsics(store),
             clip_hz=trained.clip_hz,
             results=tuple(results),
+            test_time=None if test_time is None else str(test_time),
+            coverage=tuple(coverages),
             device=str(on),
             git_commit=git_commit(),
             versions=software_versions(),
@@ -166,19 +184,28 @@ def _inputs(lifter: Path, test: Test, store: PoseStore) -> EvaluationInputs:
     )
 
 
-def _predict(
-    trained: TrainedLifter,
-    poses: CameraPoses,
-    chosen: Protocol,
-    store: PoseStore,
-    shown: tuple[str, float],
-    over: Mapper,
-) -> Float32:
+@dataclass(frozen=True)
+class _Answers:
+    """How a lifter answers under a protocol."""
+
+    trained: TrainedLifter
+    chosen: Protocol
+    test_time: TestTimeOptimisation | None
+    over: Mapper
+
+    def to(self, poses: CameraPoses) -> Predicted:
+        if self.test_time is None:
+            return predict_scaled(self.trained, poses, test_time=self.chosen.test_time, over=self.over)
+        return predict_optimised(self.trained, poses, self.test_time, over=self.over)
+
+
+def _predict(answers: _Answers, poses: CameraPoses, store: PoseStore, shown: tuple[str, float]) -> Predicted:
     """Predict the rows of a protocol; a lifter of clips also sees the frames around them.
 
     So does one of single frames where keypoints are missing: gaps are filled from the same frames for all.
     """
+    trained = answers.trained
     if trained.lifter.frames == 1 and poses.whole.all():
-        return predict(trained, poses, test_time=chosen.test_time, over=over)
-    context = read_camera_poses(store, chosen.context(*shown)).on_skeleton(trained.lifter.skeleton)
-    return predict(trained, context, test_time=chosen.test_time, over=over)[rows_within(poses, context)]
+        return answers.to(poses)
+    context = read_camera_poses(store, answers.chosen.context(*shown)).on_skeleton(trained.lifter.skeleton)
+    return answers.to(context).take(rows_within(poses, context))

@@ -12,18 +12,20 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
+from poseshift.adaptation.test_time import TestTimeOptimisation, predict_optimised
 from poseshift.flows.experiment.data import StoreInputs
 from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.flows.experiment.masks import MaskOptions, RefinedView, open_masks, refine_views, said_of
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import Selection, read_keypoints
+from poseshift.storage.columns import CameraPoses, Selection, read_keypoints
 from poseshift.storage.files import write_atomically
 from poseshift.storage.inspection import TrialIntrinsics, find_intrinsics, intrinsics_told
 from poseshift.storage.model import FrozenModel, is_left_out, is_still
@@ -35,7 +37,7 @@ from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, TrainedLifter, load_lifter
 from poseshift.training.prediction.motions import Made, Maker
 from poseshift.training.prediction.smoothing import SavitzkyGolay, Smoothing
-from poseshift.training.prediction.views import lift_views
+from poseshift.training.prediction.views import View, lift_views
 from poseshift.training.shipped import lifter_folder
 
 logger = logging.getLogger(__name__)
@@ -60,8 +62,16 @@ class PredictionOptions(FrozenModel):
     """What is done to the motion in time."""
     formats: tuple[str, ...] = Field(default=("npz",), min_length=1)
     """Names of motion formats."""
+    test_time: TestTimeOptimisation | None = Field(default=None, exclude_if=is_left_out)
+    """How the lifter's input is optimised before it answers; None for not at all."""
     masks: MaskOptions | None = Field(default=None, exclude_if=is_left_out)
     """Masks of the people that poses are moved to fit; None for the lifter's answers as they are."""
+
+    @model_validator(mode="after")
+    def _without_truth(self) -> PredictionOptions:
+        if self.test_time is not None and self.test_time.root == "given":
+            raise ValueError("test-time optimisation from the true root needs 3D, which a prediction has not")
+        return self
 
 
 class PredictionInputs(FrozenModel):
@@ -217,7 +227,7 @@ def predict_store(
     poses = read_keypoints(store, selection).on_skeleton(trained.lifter.skeleton)
     maker = Maker(skeleton(poses.skeleton), options.smoothing, options.heights_m)
     report_progress(Step("lift", 0, 1))
-    views = lift_views(trained, poses)
+    views = _views(trained, poses, options.test_time)
     refined: tuple[RefinedView, ...] = ()
     report_progress(Step("lift", 1, 1))
     if masks is not None and options.masks is not None:
@@ -247,6 +257,14 @@ def predict_store(
     )
     _write(folder, record, made, names, formats)
     return PredictionOutcome(record, reused=False)
+
+
+def _views(
+    trained: TrainedLifter, poses: CameraPoses, test_time: TestTimeOptimisation | None
+) -> tuple[View, ...]:
+    if test_time is None:
+        return lift_views(trained, poses)
+    return lift_views(trained, poses, partial(predict_optimised, settings=test_time))
 
 
 def _found(folder: Path, inputs: PredictionInputs) -> PredictionRecord | None:
@@ -349,6 +367,8 @@ def _assumptions(
         )
     if any(one.motion.to_camera is None for one in made):
         told.append("Fused motions: the root is in the metres of the calibration, the pose in those above.")
+    if options.test_time is not None:
+        told.append(f"The lifter's input is optimised at test time: {options.test_time}.")
     told.append(f"Smoothing: {options.smoothing.model_dump_json()}; error estimates are of unsmoothed poses.")
     kinds = {(_whose(one.motion), one.motion.error_kind) for one in made}
     told.extend(f"Error estimate of {whose}: {kind}." for whose, kind in sorted(kinds, reverse=True))

@@ -44,9 +44,12 @@ from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.storage.provenance import git_commit, software_versions
 from poseshift.storage.registry import load_plugins, loaded_plugins
 from poseshift.storage.schema import PositionsKind
-from poseshift.training.checkpoint import describe_lifter, save_lifter
+from poseshift.training.checkpoint import LearnedScale, TrainedLifter, describe_lifter, save_lifter
+from poseshift.training.encoding import encoding
+from poseshift.training.evaluation.recalibration import learned_scale
 from poseshift.training.licences import RECORDED_AS, LearnedFrom, Role, inherited
 from poseshift.training.lifters.registry import skeleton_of
+from poseshift.training.losses import ScaledLoss, loss
 from poseshift.training.shipped import lifter_folder
 
 CHECKPOINT = "lifter"
@@ -334,7 +337,8 @@ def _train(
         detector=taught.detector,
     )
     origins = learned_from(job, labelled, target, watched)
-    _save(job, taught, record, inputs, origins, None if math.isnan(rate) else rate, place)
+    scale = _scale(job, taught, columns)
+    _save(job, taught, record, inputs, origins, None if math.isnan(rate) else rate, scale, place)
     return record
 
 
@@ -370,6 +374,15 @@ def learned_from(
     )
 
 
+def _scale(job: TrainingJob, taught: Taught, labelled: CameraPoses) -> LearnedScale | None:
+    """Measure what is to be known of a lifter's scales, where it was taught to tell them."""
+    if not isinstance(loss(job.schedule.loss), ScaledLoss):
+        return None
+    seen_by = encoding(job.encoding)
+    trained = TrainedLifter(taught.lifter, seen_by, job.lifter, {}, taught.answer, LearnedScale())
+    return learned_scale(trained, labelled.on_skeleton(taught.lifter.skeleton).without_gaps())
+
+
 def _save(
     job: TrainingJob,
     taught: Taught,
@@ -377,6 +390,7 @@ def _save(
     inputs: TrainingInputs,
     origins: tuple[LearnedFrom, ...],
     rate_hz: float | None,
+    scale: LearnedScale | None,
     place: Path,
 ) -> None:
     """Write the lifter and, where there is one, the generator, with where they come from."""
@@ -395,7 +409,15 @@ def _save(
         provenance["detector"] = taught.detector.model_dump(mode="json")
     if taught.adaptation.learner is not None:
         save_generator(place / GENERATOR, taught.adaptation.learner.generator, provenance)
-    save_lifter(place / CHECKPOINT, job.lifter, job.encoding, taught.lifter, provenance, taught.answer)
+    save_lifter(
+        place / CHECKPOINT,
+        job.lifter,
+        job.encoding,
+        taught.lifter,
+        provenance,
+        taught.answer,
+        scale,
+    )
 
 
 def _shared(job: TrainingJob, labelled: OpenData, target: OpenData | None, place: Path) -> SharedTraining:

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -5,13 +7,13 @@ import torch
 from poseshift.geometry.camera import Intrinsics, project
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import DevicePoses
-from poseshift.training.encoding import PerspectiveEncoding, encoding
+from poseshift.training.encoding import KnownEncoding, PerspectiveEncoding, encoding
 from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.losses import loss
 from poseshift.training.step_loss import batch_loss
 
 BODY = skeleton("human36m_17")
-NAMES = ("screen", "ray", "perspective", "perspective_per_frame")
+NAMES = ("screen", "ray", "perspective", "perspective_per_frame", "perspective_and_known")
 
 
 @pytest.fixture
@@ -195,3 +197,41 @@ def test_nobody_in_a_frame_or_in_a_clip_is_still_encoded(name, batch) -> None:
     out = told.encode(clips, batch.intrinsics[:2]).inputs
     assert bool(out.isfinite().all())
     assert bool((out[0, 0, :, -1] == 0).all())
+
+
+def test_hidden_intrinsics_change_nothing_and_known_ones_are_those_of_perspective(batch) -> None:
+    chosen, plain = encoding("perspective_and_known"), encoding("perspective")
+    assert isinstance(chosen, KnownEncoding)
+    known = chosen.encode(batch.keypoints_px, batch.intrinsics)
+    expected = plain.encode(batch.keypoints_px, batch.intrinsics)
+    assert torch.equal(known.inputs[..., :3], expected.inputs)
+    assert (known.inputs[..., 3] == 1).all()
+
+    hidden = dataclasses.replace(chosen, known=False)
+    other = dataclasses.replace(
+        batch.intrinsics,
+        focal_px=batch.intrinsics.focal_px * 2,
+        centre_px=batch.intrinsics.centre_px + 50,
+        radial=batch.intrinsics.radial + 0.1,
+    )
+    one, two = (hidden.encode(batch.keypoints_px, camera) for camera in (batch.intrinsics, other))
+    assert torch.equal(one.inputs, two.inputs)
+    assert torch.equal(one.rotation, two.rotation)
+    assert (one.inputs[..., 2:] == 0).all()
+    # a lens of 50 mm before 36 mm of film: f = 50 / 36 of the width, as the rays of a clip by hand
+    width = batch.intrinsics.size_px[:, None, None, :1]
+    rays = (batch.keypoints_px - batch.intrinsics.size_px[:, None, None] / 2) / (width * 50 / 36)
+    seen = torch.cat([rays, torch.ones_like(rays[..., :1])], dim=-1)
+    turned = torch.einsum("bij,bfkj->bfki", one.rotation, seen)
+    turned = turned[..., :2] / turned[..., 2:]
+    h = turned.abs().amax(dim=(1, 2, 3), keepdim=True)
+    torch.testing.assert_close(one.inputs[..., :2], turned / h, atol=1e-4, rtol=0)
+
+
+def test_training_hides_the_intrinsics_of_some_clips(batch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    many = [encoding("perspective_and_known").encode(batch.keypoints_px, batch.intrinsics, generator)]
+    many += [encoding("perspective_and_known").encode(batch.keypoints_px, batch.intrinsics, generator)]
+    told = torch.cat([one.inputs[..., 3] for one in many])
+    assert (told == told[:, :1, :1]).all()  # a clip is hidden as a whole
+    assert 0.2 < told[:, 0, 0].mean() < 0.8

@@ -1,9 +1,11 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from poseshift.geometry.skeleton import SKELETONS, skeleton
-from poseshift.training.losses import joint_weights, loss
+from poseshift.training.losses import joint_weights, laplace_nll, loss
 
 
 def _pair() -> tuple[torch.Tensor, torch.Tensor]:
@@ -26,6 +28,26 @@ def _pair() -> tuple[torch.Tensor, torch.Tensor]:
 )
 def test_closed_forms(name, expected) -> None:
     assert float(loss(name)(*_pair())) == pytest.approx(expected, rel=1e-5)
+
+
+def test_likelihood_of_distances() -> None:
+    prediction, target = _pair()
+    scale = torch.full((1, 1, 17, 1), 0.5)
+    scale[0, 0, 16] = 2.0
+    expected = (5 / 0.5 + 2 / 2.0 + 16 * math.log(0.5) + math.log(2.0)) / 17
+    found = laplace_nll(prediction, scale.log(), target)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("distances", [[0.1, 0.1], [0.02, 0.5, 2.5], [3.0, 0.01, 0.3, 0.04, 0.7]])
+def test_likelihood_is_best_where_the_scale_is_the_mean_distance(distances: list[float]) -> None:
+    target = torch.zeros(len(distances), 1, 1, 3, dtype=torch.float64)
+    prediction = target.clone()
+    prediction[:, 0, 0, 1] = torch.tensor(distances, dtype=torch.float64)
+    log_scale = torch.tensor(sum(distances) / len(distances), dtype=torch.float64).log().requires_grad_()
+    laplace_nll(prediction, log_scale.expand(len(distances), 1, 1, 1), target).backward()
+    assert log_scale.grad is not None
+    assert abs(log_scale.grad) < 1e-9
 
 
 @pytest.mark.parametrize("name", ["mpjpe", "mse", "weighted-mpjpe", "mixste-3"])

@@ -99,6 +99,30 @@ def predict(
     poseshift.storage.gaps.NeverDetectedError
         When a joint was detected in no frame of a view.
     """
+    return lift_rows(trained, poses, partial(_lift, trained, test_time), batch_size=batch_size, over=over)
+
+
+def lift_rows(
+    trained: TrainedLifter, poses: CameraPoses, how: Lift, *, batch_size: int = 4096, over: Mapper = map
+) -> Float32:
+    """Apply any way of lifting clips to every row, as :func:`predict` does with its own.
+
+    Parameters
+    ----------
+    trained, poses, batch_size, over
+        As in :func:`predict`; the lifter is in evaluation mode meanwhile.
+    how : Lift
+        It travels to the workers of a cluster.
+
+    Returns
+    -------
+    array (n, joints, ...), as ``how`` gives it.
+
+    Raises
+    ------
+    ValueError, poseshift.storage.gaps.NeverDetectedError
+        As :func:`predict`.
+    """
     lifter = trained.lifter
     if poses.skeleton != lifter.skeleton:
         raise ValueError(f"the lifter expects {lifter.skeleton} keypoints, the poses are {poses.skeleton}")
@@ -110,13 +134,12 @@ def predict(
     whole = lifter.output == "all" and lifter.frames > 1 and columns.spacing == 1.0
     was_training = lifter.training
     lifter.eval()
-    answered = partial(_lift, trained, test_time)
     try:
         if not whole:
-            return np.concatenate(list(over(answered, _clips(columns, batch_size))))[:, 0]
+            return np.concatenate(list(over(how, _clips(columns, batch_size))))[:, 0]
         starts = window_starts(columns)
         count = max(1, batch_size // lifter.frames)
-        return _rows_of(columns, starts, list(over(answered, _windows(columns, starts, count))))
+        return _rows_of(columns, starts, list(over(how, _windows(columns, starts, count))))
     finally:
         lifter.train(was_training)
 
@@ -159,24 +182,49 @@ def _windows(columns: DevicePoses, starts: Tensor, count: int) -> Iterator[Clips
         yield Clips(columns.part(first, last), chosen - begin, whole=True)
 
 
-def _lift(trained: TrainedLifter, test_time: TestTime, clips: Clips) -> Float32:
+def clips_of(clips: Clips) -> Batch:
+    """Cut out the clips, or windows."""
+    return clips.poses.windows(clips.rows) if clips.whole else clips.poses.batch(clips.rows)
+
+
+def asked_for(trained: TrainedLifter, values: Tensor, clips: Clips) -> Tensor:
+    """Take of the frames answered for, (n, frames, ...), those asked for: all, or the middle ones."""
     lifter = trained.lifter
-    joint_set = skeleton(lifter.skeleton)
+    if clips.whole or lifter.output == "centre":
+        return values
+    return values[:, lifter.frames // 2 : lifter.frames // 2 + 1]
+
+
+def refined(trained: TrainedLifter, lifted: Tensor, clips: Clips) -> Tensor:
+    """Do to the network's output, for the frames asked for, what is done to a trained lifter's output.
+
+    Parameters
+    ----------
+    trained : TrainedLifter
+        Whose output.
+    lifted : Tensor
+        (n, frames or 1, joints, 3), metres, camera axes.
+    clips : Clips
+        What was lifted.
+    """
+    lifter = trained.lifter
+    batch = clips_of(clips)
+    keypoints, rows = batch.keypoints_px, clips.rows[:, None]
+    if not clips.whole:
+        keypoints = keypoints[:, lifter.frames // 2 : lifter.frames // 2 + 1]
+    else:
+        rows = rows + torch.arange(lifter.frames, device=rows.device)
+        rows = rows.minimum(clips.poses.run_last[clips.rows, None])
+    sure = clips.poses.confidence
+    seen = None if sure is None else sure[rows]
+    shown = asked_for(trained, lifted, clips)
+    return trained.answer.refine(shown, keypoints, batch.intrinsics, skeleton(lifter.skeleton), seen)
+
+
+def _lift(trained: TrainedLifter, test_time: TestTime, clips: Clips) -> Float32:
     with torch.inference_mode():
-        batch = clips.poses.windows(clips.rows) if clips.whole else clips.poses.batch(clips.rows)
-        lifted = _lifted(trained, batch, test_time)
-        keypoints, rows = batch.keypoints_px, clips.rows[:, None]
-        if not clips.whole:
-            centre = slice(lifter.frames // 2, lifter.frames // 2 + 1)
-            keypoints = keypoints[:, centre]
-            lifted = lifted[:, centre] if lifter.output == "all" else lifted
-        else:
-            rows = rows + torch.arange(lifter.frames, device=rows.device)
-            rows = torch.minimum(rows, clips.poses.run_last[clips.rows, None])
-        sure = clips.poses.confidence
-        seen = None if sure is None else sure[rows]
-        answered = trained.answer.refine(lifted, keypoints, batch.intrinsics, joint_set, seen)
-        return np.asarray(answered.cpu().numpy(), dtype=np.float32)
+        lifted = _lifted(trained, clips_of(clips), test_time)
+        return np.asarray(refined(trained, lifted, clips).cpu().numpy(), dtype=np.float32)
 
 
 def _lifted(trained: TrainedLifter, batch: Batch, test_time: TestTime) -> Tensor:

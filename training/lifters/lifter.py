@@ -28,10 +28,13 @@ class Answered(NamedTuple):
         Metres, relative to the root in the encoding's axes.
     frames : Tensor of shape (batch, n)
         Which frames of each clip these are, int64.
+    log_scale : Tensor or None of shape (batch, n, joints, 1)
+        How far the joints may be off, as in :class:`Scaled`; None where the lifter does not say.
     """
 
     positions: Tensor
     frames: Tensor
+    log_scale: Tensor | None = None
 
     def at(self, frame: int) -> Tensor:
         """Pick one frame that is among them, (batch, 1, joints, 3)."""
@@ -105,10 +108,7 @@ class Lifter(nn.Module, ABC):
         The output of :meth:`forward` with the frames that it is for, first of all. A lifter that learns from
         more than it answers, or that chooses frames by itself, says so here.
         """
-        frames = torch.arange(self.frames, device=keypoints.device)
-        if self.output == "centre":
-            frames = frames[self.frames // 2, None]
-        return (Answered(self(keypoints), frames.expand(len(keypoints), -1)),)
+        return (Answered(self(keypoints), self._frames(keypoints)),)
 
     def both(self, keypoints: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
         """Lift clips, and their mirror images; what depends on the clip is decided by the clips alone.
@@ -124,6 +124,13 @@ class Lifter(nn.Module, ABC):
         """
         return self(keypoints), self(mirrored)
 
+    def _frames(self, keypoints: Tensor) -> Tensor:
+        """Which frames of each clip are answered for, (batch, n) int64."""
+        frames = torch.arange(self.frames, device=keypoints.device)
+        if self.output == "centre":
+            frames = frames[self.frames // 2, None]
+        return frames.expand(len(keypoints), -1)
+
     def _check(self, keypoints: Tensor) -> None:
         expected = (self.frames, self.joints, self.channels)
         if keypoints.ndim != 4 or tuple(keypoints.shape[1:]) != expected:
@@ -133,3 +140,59 @@ class Lifter(nn.Module, ABC):
                 f"{tuple(keypoints.shape)}; take the clip length from `lifter.frames` and the channels from "
                 "the encoding that it was trained with"
             )
+
+
+LOG_SCALE_RANGE = (-6.0, 4.0)
+"""Least and largest log-scale, of metres: 2.5 mm and 55 m. Without them, the loss of a joint that is always
+right has no bound either."""
+
+
+class Scaled(NamedTuple):
+    """An answer, and how far it may be off.
+
+    Attributes
+    ----------
+    positions : Tensor
+        (batch, frames or 1, joints, 3), metres, relative to the root, as :meth:`Lifter.forward` gives them.
+    log_scale : Tensor
+        (batch, frames or 1, joints, 1), natural logarithm of each joint's scale in metres: the distance from
+        the truth that is to be expected. That of the root, which is certain by definition while its keypoint
+        is not, is the least of the pose's other joints.
+    """
+
+    positions: Tensor
+    log_scale: Tensor
+
+
+class ScaledLifter(Lifter):
+    """A lifter that says of every joint how far it may be off; called, it answers as any lifter does."""
+
+    @abstractmethod
+    def lift_scaled(self, keypoints: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (batch, frames, joints, channels) to positions as :meth:`lift`, and log-scales (..., 1)."""
+
+    def scaled(self, keypoints: Tensor) -> Scaled:
+        """Lift a batch of clips and tell the scale of each joint.
+
+        Parameters
+        ----------
+        keypoints : Tensor of shape (batch, frames, joints, channels)
+            Encoded.
+
+        Raises
+        ------
+        ValueError
+            When the clip's shape is not the one that this lifter was built for.
+        """
+        self._check(keypoints)
+        positions, log_scale = self.lift_scaled(keypoints)
+        not_root = self.get_buffer("not_root")
+        log_scale = log_scale.clamp(*LOG_SCALE_RANGE)
+        others = torch.where(not_root > 0, log_scale, torch.inf)
+        least = others.amin(dim=-2, keepdim=True)
+        return Scaled(positions * not_root, torch.where(not_root > 0, log_scale, least))
+
+    def answered(self, keypoints: Tensor) -> tuple[Answered, ...]:
+        """Lift a batch of clips for training, with the scale of each joint."""
+        positions, log_scale = self.scaled(keypoints)
+        return (Answered(positions, self._frames(keypoints), log_scale),)

@@ -17,6 +17,7 @@ from poseshift.training.lifters import (
     ampose,
     convformer,
     gla_gcn,
+    gumlp,
     ktpformer,
     mixste,
     pruned,
@@ -24,9 +25,10 @@ from poseshift.training.lifters import (
     simple_baseline,
     stgcn,
     videopose3d,
+    with_scale,
 )
 from poseshift.training.lifters.config import CONFIGS, LifterConfig, LifterConfigBase
-from poseshift.training.lifters.lifter import Lifter
+from poseshift.training.lifters.lifter import Lifter, ScaledLifter
 
 PRESETS = Registry[LifterConfigBase]("lifter preset")
 """Named configurations; recipes refer to these names."""
@@ -60,6 +62,8 @@ register(stgcn.STGCNConfig, stgcn.PRESETS)
 register(mixste.MixSTEConfig, mixste.PRESETS)
 register(ktpformer.KTPFormerConfig, ktpformer.PRESETS)
 register(convformer.ConvFormerConfig, convformer.PRESETS)
+register(gumlp.GUMLPConfig, gumlp.PRESETS)
+register(with_scale.WithScaleConfig, {})
 register(gla_gcn.GLAGCNConfig, gla_gcn.PRESETS)
 register(pruned.PrunedConfig, pruned.PRESETS)
 
@@ -70,14 +74,15 @@ def presets() -> Mapping[str, LifterConfig]:
 
 
 def preset(name: str) -> LifterConfig:
-    """Return the configuration of that name.
+    """Return the configuration of that name; ``PRESET+scale`` is any preset with a scale for every joint.
 
     Raises
     ------
     ValueError
         When there is none; the message lists those that there are.
     """
-    return PRESETS[name]
+    plain = name.removesuffix(with_scale.SUFFIX)
+    return PRESETS[name] if plain == name else with_scale.WithScaleConfig(of=PRESETS[plain])
 
 
 def build(config: LifterConfig, channels: int, *, seed: int = 0) -> Lifter:
@@ -114,7 +119,8 @@ class LifterDescription:
     parameters : int
         Learned numbers.
     multiply_adds : int
-        For one clip with two input channels, matrix products and attention, as torch counts them.
+        For one clip with two input channels, matrix products and attention, as torch counts them; with the
+        scale, where the lifter has one.
     frames : int
         Clip length.
     output : str
@@ -140,7 +146,8 @@ def describe_config(name: str, config: LifterConfig) -> LifterDescription:
     # Fused attention on a CPU is not in torch's table of costs; its plain form is.
     counter = FlopCounterMode(display=False)
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH), counter:
-        lifter(torch.zeros(1, lifter.frames, lifter.joints, lifter.channels, device="meta"))
+        answer = lifter.scaled if isinstance(lifter, ScaledLifter) else lifter
+        answer(torch.zeros(1, lifter.frames, lifter.joints, lifter.channels, device="meta"))
     return LifterDescription(
         name=name,
         parameters=sum(parameter.numel() for parameter in lifter.parameters()),

@@ -16,7 +16,7 @@ from poseshift.training.prediction.body_height import BodyHeight, body_height
 from poseshift.training.prediction.fusion import CAMERA_SPREAD, FUSED, Fused, fuse, rigs
 from poseshift.training.prediction.placing import floor_height
 from poseshift.training.prediction.smoothing import Smoothing
-from poseshift.training.prediction.views import MIRROR_DISAGREEMENT, Presence, View, presence
+from poseshift.training.prediction.views import Presence, View, presence
 
 Float64 = NDArray[np.float64]
 
@@ -128,7 +128,7 @@ class Maker:
             axes,
             positions,
             size.factor * view.error_m,
-            MIRROR_DISAGREEMENT,
+            view.error_kind,
             view.missing,
             (rotation, translation),
         )

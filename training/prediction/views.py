@@ -1,12 +1,14 @@
 """Lifting a store's keypoints: for each trial and camera the pose, its root before the camera, and its error.
 
 The root is where the pose projects onto its keypoints (:mod:`poseshift.geometry.rays`). The error estimate
-is the disagreement of the answer to the keypoints and the answer to their mirror image. It shows where the
-lifter contradicts itself and misses what both answers have wrong alike: it is no interval.
+is what the lifter itself says, where it has learned to. Of others, it is the disagreement of the answer to
+the keypoints and the answer to their mirror image: that shows where the lifter contradicts itself and misses
+what both answers have wrong alike. Neither is an interval.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +22,8 @@ from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, TrialInfo
 from poseshift.storage.gaps import interpolated
 from poseshift.training.checkpoint import TrainedLifter
-from poseshift.training.evaluation.evaluate import predict
+from poseshift.training.evaluation.answering import predict
+from poseshift.training.evaluation.scaled import Predicted, predict_scaled
 
 Float64 = NDArray[np.float64]
 
@@ -28,7 +31,13 @@ MIRROR_DISAGREEMENT = (
     "half the distance between the answers to the keypoints and to their mirror image; not a calibrated "
     "interval"
 )
-"""What the error estimate of one view is."""
+"""What the error estimate of one view is where the lifter says nothing of its errors."""
+
+LEARNED_SCALE = (
+    "distance from the truth that the lifter expects, learned before the cameras of its source; not a "
+    "calibrated interval before others"
+)
+"""What the error estimate of one view is where the lifter has learned to tell it."""
 
 _FEWEST_JOINTS = 4
 """Joints that must have been seen to place a pose by them alone; below, interpolated ones count too."""
@@ -53,7 +62,9 @@ class View:
     missing : array of bool of shape (n, joints)
         Keypoints that were not seen and are interpolated in time.
     error_m : array of float64 of shape (n, joints)
-        See :data:`MIRROR_DISAGREEMENT`; metres.
+        Metres.
+    error_kind : str
+        What that is: :data:`LEARNED_SCALE` or :data:`MIRROR_DISAGREEMENT`.
     """
 
     trial: TrialInfo
@@ -64,6 +75,7 @@ class View:
     rays: Float64
     missing: NDArray[np.bool_]
     error_m: Float64
+    error_kind: str
 
     def cut(self, frames: slice) -> View:
         """Take successive frames."""
@@ -107,7 +119,20 @@ def presence(missing: NDArray[np.bool_]) -> Presence:
     return Presence(frames, len(missing) - inside, inside - len(seen))
 
 
-def lift_views(trained: TrainedLifter, poses: CameraPoses) -> tuple[View, ...]:
+Lifted = Callable[[TrainedLifter, CameraPoses], Predicted]
+"""From rows to answers, mirrored ones averaged in."""
+
+
+def mirrored_mean(trained: TrainedLifter, poses: CameraPoses) -> Predicted:
+    """Lift rows, and average with the answers to the mirrored keypoints."""
+    if trained.scale is None:
+        return Predicted(predict(trained, poses, test_time="flip"))
+    return predict_scaled(trained, poses, test_time="flip")
+
+
+def lift_views(
+    trained: TrainedLifter, poses: CameraPoses, lifted: Lifted = mirrored_mean
+) -> tuple[View, ...]:
     """Lift all rows and part them by trial and camera.
 
     Parameters
@@ -117,6 +142,8 @@ def lift_views(trained: TrainedLifter, poses: CameraPoses) -> tuple[View, ...]:
     poses : CameraPoses
         All frames of the views, on the skeleton of the lifter; NaN where a keypoint was not seen. No 3D is
         looked at.
+    lifted : callable
+        How.
 
     Raises
     ------
@@ -126,8 +153,8 @@ def lift_views(trained: TrainedLifter, poses: CameraPoses) -> tuple[View, ...]:
         A joint was seen in no frame of a view.
     """
     root = skeleton(poses.skeleton).root
-    plain = predict(trained, poses)
-    averaged = predict(trained, poses, test_time="flip")
+    answer = lifted(trained, poses)
+    averaged = answer.positions
     finite = np.asarray(np.isfinite(averaged).all(axis=(1, 2)))
     if not finite.all():
         row = int(np.argmin(finite))
@@ -136,7 +163,11 @@ def lift_views(trained: TrainedLifter, poses: CameraPoses) -> tuple[View, ...]:
             f"{poses.trials[poses.trial[row]].key.path!r}, frame {poses.frame[row]}); its training diverged"
         )
     relative = root_relative(averaged.astype(np.float64), root)
-    disagreement = norm(relative - root_relative(plain.astype(np.float64), root))
+    if answer.scale_m is not None:
+        error, kind = answer.scale_m.astype(np.float64), LEARNED_SCALE
+    else:
+        plain = root_relative(predict(trained, poses).astype(np.float64), root)
+        error, kind = np.asarray(norm(relative - plain)), MIRROR_DISAGREEMENT
     filled = interpolated(poses).keypoints_px.astype(np.float64)
     rays = normalise(filled, poses.intrinsics[poses.camera])
     missing = np.asarray(~np.isfinite(poses.keypoints_px).all(axis=-1))
@@ -150,7 +181,8 @@ def lift_views(trained: TrainedLifter, poses: CameraPoses) -> tuple[View, ...]:
             root=roots[rows],
             rays=rays[rows],
             missing=missing[rows],
-            error_m=disagreement[rows],
+            error_m=error[rows],
+            error_kind=kind,
         )
         for rows in poses.view_rows
     )

@@ -16,6 +16,7 @@ from poseshift.training.lifters.config import LifterConfig
 from poseshift.training.lifters.convformer import ConvFormerConfig
 from poseshift.training.lifters.gla_gcn import GLAGCNConfig
 from poseshift.training.lifters.ktpformer import KTPFormerConfig
+from poseshift.training.lifters.lifter import ScaledLifter
 from poseshift.training.lifters.pruned import Pruned, PrunedConfig
 from poseshift.training.lifters.registry import build, describe, preset, presets
 from poseshift.training.lifters.semgcn import SemGCNConfig
@@ -59,9 +60,11 @@ def test_contract(name) -> None:
     assert out.shape == (2, answered, 17, 3)
     assert torch.isfinite(out).all()
     assert (out[:, :, skeleton(lifter.skeleton).root] == 0).all()
-    out.square().sum().backward()
+    told = lifter.scaled(keypoints).log_scale.sum() if isinstance(lifter, ScaledLifter) else 0.0
+    (out.square().sum() + told).backward()
     assert keypoints.grad.abs().sum() > 0
-    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in lifter.parameters())
+    learned = [p for p in lifter.parameters() if p.requires_grad]
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in learned)
     # one clip's answer does not depend on the others of its batch
     lifter.eval()
     with torch.no_grad():
