@@ -125,7 +125,7 @@ def refine(
             drawn = rasterise(to_ndc(pixels, picture), depth, body.faces, priors, picture, softness)
             whole = whole + settings.weight * loss(drawn.distribution, evidence.target)
         optimiser.zero_grad()
-        whole.backward()
+        whole.backward()  # type: ignore[no-untyped-call]  # PyTorch leaves this one untyped
         return whole
 
     optimiser.step(misfit)  # type: ignore[no-untyped-call]  # PyTorch leaves this one untyped
