@@ -21,12 +21,18 @@ Plan = Annotated[
 ]
 """The option of commands that can be planned."""
 
+
+def _loaded(modules: list[str] | None) -> list[str] | None:
+    load_plugins(modules or ())
+    return modules
+
+
 Plugins = Annotated[
     list[str] | None,
     typer.Option(
         "--plugin",
         help="Module of your own that adds lifters, methods, ..., such as my_lab.lifters; repeat for more.",
-        callback=lambda modules: load_plugins(modules or ()),
+        callback=_loaded,
         is_eager=True,
     ),
 ]

@@ -65,6 +65,8 @@ def attitude(up: tuple[float, float, float]) -> str:
     """Say how a camera is held, given up in its axes."""
     pitch = math.degrees(-math.asin(min(1.0, max(-1.0, up[2]))))
     roll = math.degrees(math.atan2(up[0], -up[1]))
+    # Rounded before its sign is told, so that a camera that is level does not look up by nothing.
+    pitch = round(pitch, 1)
     return f"looks {'down' if pitch >= 0 else 'up'} by {abs(pitch):.1f} degrees, rolled by {roll:.1f}"
 
 

@@ -14,6 +14,7 @@ from poseshift.flows.experiment.recipe import Recipe, StoredData, Test
 from poseshift.storage.columns import CameraPoses
 from poseshift.training.checkpoint import save_lifter
 from poseshift.training.encoding import encoding
+from poseshift.training.evaluation.scaled import Predicted
 from poseshift.training.lifters.registry import build
 from poseshift.training.lifters.simple_baseline import SimpleBaselineConfig
 
@@ -67,14 +68,13 @@ def test_the_official_formula_finds_the_figures_of_the_evaluation(
 ) -> None:
     random = np.random.default_rng(0)
 
-    def near_the_truth(_: object, poses: CameraPoses, **__: object) -> np.ndarray:
+    def near_the_truth(_: object, poses: CameraPoses, **__: object) -> Predicted:
         """Absolute, and wrong by another distance for every joint, so that exchanged joints would show."""
         size = np.linspace(0.01, 0.15, 17)[:, None]
-        return (poses.positions_camera + random.normal(scale=size, size=poses.positions_camera.shape)).astype(
-            np.float32
-        )
+        noise = random.normal(scale=size, size=poses.positions_camera.shape)
+        return Predicted((poses.positions_camera + noise).astype(np.float32), None)
 
-    monkeypatch.setattr("poseshift.flows.experiment.evaluate.predict", near_the_truth)
+    monkeypatch.setattr("poseshift.flows.experiment.evaluate.predict_scaled", near_the_truth)
     record: EvaluationRecord = evaluate_lifter(lifter, prepared.test, tmp_path / "results", "cpu").result
     file = tmp_path / "matlab" / "inference_data.mat"
     done = CliRunner().invoke(app, ["export", "predictions", str(tmp_path / "results"), str(file)])

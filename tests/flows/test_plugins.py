@@ -224,7 +224,7 @@ def test_a_recipe_runs_with_what_a_module_adds(prepared: Recipe, laboratory: Pat
         *("--plugin", "my_lab.lifters", "--json"),
     )
     assert found.returncode == 0, found.stderr[-3000:]
-    listed = poseshift(laboratory, "models", "--methods", "--plugin", "my_lab.lifters")
+    listed = poseshift(laboratory, "models", "--methods", "--plugin", "my_lab.lifters", "--json")
     assert "GPA, wide roots" in listed.stdout
 
 

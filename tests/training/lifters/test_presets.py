@@ -89,7 +89,7 @@ def test_learns_a_few_poses_by_heart(name, poses_of) -> None:
         error = batch_loss(lifter, chosen, batch, loss("mpjpe"))
         error.backward()
         optimizer.step()
-    assert all(torch.isfinite(p.grad).all() for p in lifter.parameters())
+    assert all(torch.isfinite(p.grad).all() for p in lifter.parameters() if p.grad is not None)
     truth = poses.positions_camera - poses.positions_camera[:, :1]
     mean_pose = np.linalg.norm(truth - truth.mean(axis=0), axis=-1).mean()
     assert error.item() < 0.5 * mean_pose

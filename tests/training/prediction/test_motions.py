@@ -15,7 +15,7 @@ from poseshift.training.prediction.body_height import body_height
 from poseshift.training.prediction.fusion import FUSED, fuse, rigs, root_of_rays
 from poseshift.training.prediction.motions import Made, Maker
 from poseshift.training.prediction.smoothing import NoSmoothing
-from poseshift.training.prediction.views import View
+from poseshift.training.prediction.views import MIRROR_DISAGREEMENT, View
 
 CAMERAS = builtin_calibration().cameras["S1"]
 
@@ -40,6 +40,7 @@ def view_of(world: np.ndarray, camera: Camera, noise_px: float = 0.0, scale: flo
         rays=normalise(pixels, camera.intrinsics),
         missing=np.zeros(world.shape[:2], dtype=bool),
         error_m=np.full(world.shape[:2], 0.01),
+        error_kind=MIRROR_DISAGREEMENT,
     )
 
 

@@ -17,7 +17,7 @@ from poseshift.storage.mask_files import MaskFolder, ViewMasks
 from poseshift.storage.schema import TrialKey
 from poseshift.training.prediction.mask_refinement import MaskRefinement, refine_view
 from poseshift.training.prediction.mask_targets import BARE, MaskClasses, crop_target
-from poseshift.training.prediction.views import View
+from poseshift.training.prediction.views import MIRROR_DISAGREEMENT, View
 from poseshift.training.rendering.body_model import PARTS
 from poseshift.training.rendering.capsule_body import CapsuleBody
 from poseshift.training.rendering.crop import person_crop
@@ -53,6 +53,7 @@ def view_of(joints: NDArray[np.float64], seen: NDArray[np.float64]) -> View:
         rays=np.repeat(normalise(project(seen, CAMERA.intrinsics), CAMERA.intrinsics), 2, axis=0),
         missing=np.zeros((2, 17), dtype=bool),
         error_m=np.zeros((2, 17)),
+        error_kind=MIRROR_DISAGREEMENT,
     )
 
 
