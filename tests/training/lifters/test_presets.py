@@ -30,9 +30,11 @@ LARGE = {row.name for row in describe() if row.multiply_adds > 1e10}
 
 
 def _short(config: LifterConfig) -> LifterConfig:
-    """The same network for clips of two frames, where it takes clips of any length."""
+    """The same network for clips of two or three frames, where it takes clips of any length."""
     if isinstance(config, PrunedConfig):
         return config.model_copy(update={"of": _short(config.of), "keep": 1})
+    if isinstance(config, GLAGCNConfig):
+        return config.model_copy(update={"filter_widths": (3,)})
     shorter = {"frames": 2} if "frames" in type(config).model_fields else {}
     return config.model_copy(update=shorter)
 
@@ -73,7 +75,8 @@ def test_contract(name) -> None:
         lifter(keypoints[:, :, 1:])
 
 
-@pytest.mark.parametrize("name", SMALL)
+# Pruning is the same module around either host, and one of them is enough here.
+@pytest.mark.parametrize("name", [name for name in SMALL if name != "hot-ktpformer-small"])
 def test_learns_a_few_poses_by_heart(name, poses_of) -> None:
     config, chosen = _short(preset(name)), encoding("screen")
     lifter = build(config, chosen.channels, seed=0)
