@@ -38,7 +38,8 @@ from poseshift.storage.provenance import digest_json, git_commit, software_versi
 from poseshift.training.answer import FARTHEST_BELIEVED, Rays, RaysBlend, RaysOff, RaysSnap
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.encoding import encoding
-from poseshift.training.evaluation.evaluate import evaluate, predict, rows_within
+from poseshift.training.evaluation.answering import predict
+from poseshift.training.evaluation.evaluate import evaluate, rows_within
 from poseshift.training.evaluation.results import Errors, EvaluationResult
 from poseshift.training.lifters.registry import build
 

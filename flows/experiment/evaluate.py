@@ -28,7 +28,8 @@ from poseshift.training.checkpoint import (
     describe_lifter,
     load_lifter,
 )
-from poseshift.training.evaluation.evaluate import Mapper, evaluate, rows_within
+from poseshift.training.evaluation.answering import Mapper
+from poseshift.training.evaluation.evaluate import evaluate, rows_within
 from poseshift.training.evaluation.protocols import Protocol, protocol
 from poseshift.training.evaluation.recalibration import scale_factor
 from poseshift.training.evaluation.results import EvaluationResult, gaps_told

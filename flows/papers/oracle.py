@@ -18,7 +18,8 @@ from poseshift.storage.files import write_atomically
 from poseshift.training.answer import Answer
 from poseshift.training.checkpoint import TrainedLifter, load_state
 from poseshift.training.encoding import EncodingName, encoding
-from poseshift.training.evaluation.evaluate import evaluate, predict
+from poseshift.training.evaluation.answering import predict
+from poseshift.training.evaluation.evaluate import evaluate
 from poseshift.training.evaluation.protocols import Protocol
 from poseshift.training.evaluation.results import EvaluationResult
 from poseshift.training.lifters.config import LifterConfig

@@ -31,7 +31,7 @@ from poseshift.storage.columns import Selection, read_camera_poses
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import TrainedLifter, load_lifter, save_lifter
 from poseshift.training.encoding import encoding
-from poseshift.training.evaluation.evaluate import predict
+from poseshift.training.evaluation.answering import predict
 from poseshift.training.lifters.registry import build, preset
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from poseshift.storage.columns import CameraPoses, read_camera_poses
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import load_lifter, save_lifter
 from poseshift.training.encoding import encoding
-from poseshift.training.evaluation.evaluate import predict
+from poseshift.training.evaluation.answering import predict
 from poseshift.training.evaluation.protocols import protocol
 from poseshift.training.lifters.registry import build
 from poseshift.training.lifters.videopose3d import VideoPose3DConfig

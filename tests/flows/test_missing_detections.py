@@ -28,7 +28,8 @@ from poseshift.storage.gaps import NeverDetectedError
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import load_lifter, save_lifter
 from poseshift.training.encoding import encoding
-from poseshift.training.evaluation.evaluate import evaluate, predict, rows_within
+from poseshift.training.evaluation.answering import predict
+from poseshift.training.evaluation.evaluate import evaluate, rows_within
 from poseshift.training.evaluation.protocols import protocol
 from poseshift.training.lifters.registry import build, preset
 from poseshift.training.lifters.videopose3d import VideoPose3DConfig

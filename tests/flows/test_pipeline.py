@@ -24,7 +24,8 @@ from poseshift.flows.experiment.train import TrainingRecord, train_lifter
 from poseshift.flows.pipeline import evaluate_method, prepare_data, publish, train_method
 from poseshift.storage.store import PoseStore, StoreError
 from poseshift.training.checkpoint import load_lifter
-from poseshift.training.evaluation.evaluate import evaluate, predict
+from poseshift.training.evaluation.answering import predict
+from poseshift.training.evaluation.evaluate import evaluate
 from poseshift.training.evaluation.protocols import PROTOCOLS, names_for, protocol
 
 Finished = tuple[Recipe, tuple[Trained, ...]]

@@ -22,7 +22,7 @@ from poseshift.flows.report.page import render
 from poseshift.flows.report.view import CMU_NOTICE, ReportView, build_view
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.checkpoint import load_lifter
-from poseshift.training.evaluation.evaluate import predict
+from poseshift.training.evaluation.answering import predict
 from poseshift.training.evaluation.protocols import protocol
 
 Finished = tuple[Recipe, tuple[Trained, ...]]

@@ -9,7 +9,7 @@ import torch
 from poseshift.training.batches import DevicePoses
 from poseshift.training.checkpoint import LearnedScale, TrainedLifter, load_lifter, save_lifter
 from poseshift.training.encoding import encoding
-from poseshift.training.evaluation.evaluate import predict
+from poseshift.training.evaluation.answering import predict
 from poseshift.training.evaluation.protocols import protocol
 from poseshift.training.evaluation.recalibration import (
     beside_rays_over_scale,

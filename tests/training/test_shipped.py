@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, describe_lifter, load_lifter
-from poseshift.training.evaluation.evaluate import predict
+from poseshift.training.evaluation.answering import predict
 from poseshift.training.licences import licence_of
 from poseshift.training.shipped import CARD_FILE, is_shipped, lifter_folder, shipped_lifters
 

@@ -18,8 +18,6 @@ from poseshift.geometry.alignment import root_relative
 from poseshift.geometry.skeleton import mapping, skeleton
 from poseshift.storage.columns import CameraPoses, sampling_hz
 from poseshift.training.evaluation import metrics
-from poseshift.training.evaluation.answering import Mapper as Mapper
-from poseshift.training.evaluation.answering import predict as predict
 from poseshift.training.evaluation.intervals import Float64, draw_weights
 from poseshift.training.evaluation.metric_list import BUILT_IN, METRICS, Compared, Metric, further
 from poseshift.training.evaluation.protocols import Protocol

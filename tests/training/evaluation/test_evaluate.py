@@ -8,7 +8,8 @@ from poseshift.geometry.skeleton import skeleton
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.encoding import encoding
 from poseshift.training.evaluation import metrics
-from poseshift.training.evaluation.evaluate import evaluate, predict, rows_within
+from poseshift.training.evaluation.answering import predict
+from poseshift.training.evaluation.evaluate import evaluate, rows_within
 from poseshift.training.evaluation.protocols import protocol
 from poseshift.training.evaluation.results import EvaluationResult, PooledResult, pool_seeds
 from poseshift.training.lifters.lifter import Lifter

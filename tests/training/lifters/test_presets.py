@@ -8,7 +8,7 @@ from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import DevicePoses
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.encoding import encoding
-from poseshift.training.evaluation.evaluate import predict
+from poseshift.training.evaluation.answering import predict
 from poseshift.training.export.formats import MODEL_FORMATS
 from poseshift.training.export.lifter import export_lifter
 from poseshift.training.lifters.blocks import BlockLifter

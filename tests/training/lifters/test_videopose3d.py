@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from poseshift.training.batches import DevicePoses
 from poseshift.training.checkpoint import TrainedLifter, load_lifter, save_lifter
 from poseshift.training.encoding import encoding
-from poseshift.training.evaluation.evaluate import predict
+from poseshift.training.evaluation.answering import predict
 from poseshift.training.fit import fit
 from poseshift.training.lifters.registry import build, describe
 from poseshift.training.lifters.videopose3d import JoinFrames, VideoPose3DConfig
