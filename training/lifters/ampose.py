@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from poseshift.geometry.skeleton import skeleton as skeleton_named
+from poseshift.training.lifters.attention import attend, require_heads_fit
 from poseshift.training.lifters.config import LifterConfigBase
 from poseshift.training.lifters.graph import GraphConvolution, Neighbours, Normalisation
 from poseshift.training.lifters.lifter import Lifter
@@ -89,10 +90,7 @@ class AMPoseConfig(LifterConfigBase):
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> AMPoseConfig:
-        if self.width % self.heads:
-            raise ValueError(
-                f"width {self.width} is not a multiple of heads {self.heads}; choose one that is"
-            )
+        require_heads_fit(self.width, self.heads)
         return self
 
     def build(self, channels: int) -> Lifter:
@@ -132,10 +130,8 @@ class Encoder(nn.Module):
         return out
 
     def _attend(self, x: Tensor) -> Tensor:
-        batch, joints, width = x.shape
-        qkv = self.qkv(x).view(batch, joints, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (batch, heads, joints, width / heads)
-        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, joints, width)
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        return attend(q, k, v, self.heads)
 
 
 class GraphBlock(nn.Module):

@@ -10,6 +10,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def require_heads_fit(width: int, heads: int, whose: str = "width") -> None:
+    """Raise ValueError where attention heads cannot share the features evenly."""
+    if width % heads:
+        raise ValueError(f"{whose} {width} is not a multiple of heads {heads}; choose one that is")
+
+
+def rising(last: float, depth: int) -> tuple[float, ...]:
+    """Stochastic depths of a stack of blocks, which grow evenly from 0 in the first to that of the last.
+
+    Examples
+    --------
+    >>> rising(0.2, 3)
+    (0.0, 0.1, 0.2)
+    """
+    return tuple(last * number / max(depth - 1, 1) for number in range(depth))
+
+
 class DropPath(nn.Module):
     """Stochastic depth: in training, leave a whole row out with this probability and scale the others up."""
 

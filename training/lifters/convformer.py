@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
 
-from poseshift.training.lifters.attention import DropPath, attend
+from poseshift.training.lifters.attention import DropPath, attend, require_heads_fit, rising
 from poseshift.training.lifters.config import LifterConfigBase
 from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.lifters.videopose3d import odd
@@ -74,10 +74,7 @@ class ConvFormerConfig(LifterConfigBase):
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> ConvFormerConfig:
-        if self.width % self.heads:
-            raise ValueError(
-                f"width {self.width} is not a multiple of heads {self.heads}; choose one that is"
-            )
+        require_heads_fit(self.width, self.heads)
         return self
 
     def build(self, channels: int) -> Lifter:
@@ -218,10 +215,10 @@ class ConvFormer(Lifter):
                     ConvolutionalBlock(
                         features,
                         ConvolutionalAttention(size, tokens_last=tokens_last, config=config),
-                        config.drop_path * number / max(config.depth - 1, 1),
+                        drop_path,
                         config,
                     )
-                    for number in range(config.depth)
+                    for drop_path in rising(config.drop_path, config.depth)
                 )
             )
 

@@ -31,6 +31,14 @@ Normalisation = Literal["random-walk", "symmetric"]
 Float64 = NDArray[np.float64]
 
 
+def bones_of(skeleton: Skeleton) -> Float64:
+    """Link the joints of each bone, (joints, joints): one where there is a bone, else zero."""
+    links = np.zeros((skeleton.joints, skeleton.joints))
+    for parent, child in skeleton.bones:
+        links[parent, child] = links[child, parent] = 1.0
+    return links
+
+
 def distances_to_centre(skeleton: Skeleton) -> NDArray[np.int64]:
     """Count the bones between each joint and the centre of the skeleton's tree.
 
@@ -41,10 +49,8 @@ def distances_to_centre(skeleton: Skeleton) -> NDArray[np.int64]:
     -------
     (joints,) number of bones.
     """
-    hops = np.full((skeleton.joints, skeleton.joints), np.inf)
+    hops = np.where(bones_of(skeleton) > 0, 1.0, np.inf)
     np.fill_diagonal(hops, 0)
-    for parent, child in skeleton.bones:
-        hops[parent, child] = hops[child, parent] = 1
     for via in range(skeleton.joints):  # Floyd-Warshall
         hops = np.minimum(hops, hops[:, via, None] + hops[None, via, :])
     centre = int(np.argmin(hops.max(axis=1)))
@@ -74,9 +80,7 @@ def adjacency_groups(skeleton: Skeleton, neighbours: Neighbours, normalisation: 
     if neighbours == "by-distance-symmetric":
         for left, right in zip(skeleton.left, skeleton.right, strict=True):
             symmetric_pairs[left, right] = symmetric_pairs[right, left] = 1
-    bones = np.zeros((joints, joints))
-    for parent, child in skeleton.bones:
-        bones[parent, child] = bones[child, parent] = 1
+    bones = bones_of(skeleton)
     symmetric_pairs[bones > 0] = 0
     adjacency = _normalise(np.eye(joints) + bones + symmetric_pairs, normalisation)
 

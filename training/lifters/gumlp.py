@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.geometry.skeleton import skeleton as skeleton_named
-from poseshift.training.lifters.attention import DropPath
+from poseshift.training.lifters.attention import DropPath, rising
 from poseshift.training.lifters.config import LifterConfigBase
 from poseshift.training.lifters.graph import adjacency_groups
 from poseshift.training.lifters.lifter import Lifter, ScaledLifter
@@ -168,10 +168,9 @@ class GUMLP(ScaledLifter):
         self.adjacency = nn.Parameter(adjacency, requires_grad=False)
         self.embed = nn.Linear(channels, config.embedding)
         self.widen = nn.Linear(config.embedding, config.width)
-        last = max(1, config.blocks - 1)
         self.blocks = nn.ModuleList(
-            Block(config, self.joints, len(adjacency), config.drop_path * number / last)
-            for number in range(config.blocks)
+            Block(config, self.joints, len(adjacency), drop_path)
+            for drop_path in rising(config.drop_path, config.blocks)
         )
         self.mean = Head(config.width, 3)
         self.log_scale = Head(config.width, 1)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from poseshift.geometry.skeleton import Skeleton
+from poseshift.training.lifters.graph import bones_of
 from poseshift.training.lifters.norm import ChannelNorm
 
 Float64 = NDArray[np.float64]
@@ -37,14 +38,6 @@ def linked_with_self(links: Float64) -> Float64:
     rows: Float64 = links / np.maximum(links.sum(axis=1, keepdims=True), 1)
     np.fill_diagonal(rows, 1.0)
     return rows
-
-
-def bones_of(skeleton: Skeleton) -> Float64:
-    """Link the joints of each bone, (joints, joints)."""
-    links = np.zeros((skeleton.joints, skeleton.joints))
-    for parent, child in skeleton.bones:
-        links[parent, child] = links[child, parent] = 1.0
-    return links
 
 
 def chain_of(frames: int) -> Float64:

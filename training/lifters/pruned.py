@@ -17,6 +17,7 @@ from pydantic import Field, WithJsonSchema, model_validator
 from torch import Tensor, nn
 
 from poseshift.training.lifters import ktpformer, mixste
+from poseshift.training.lifters.attention import require_heads_fit
 from poseshift.training.lifters.blocks import BlockLifter, BlockLifterConfig
 from poseshift.training.lifters.config import LifterConfig, LifterConfigBase
 from poseshift.training.lifters.lifter import Answered, Lifter
@@ -58,10 +59,8 @@ class PrunedConfig(LifterConfigBase):
             raise ValueError(
                 f"before_block {self.before_block} is none of the lifter's blocks 1 to {host.blocks - 1}"
             )
-        if self.recover == "tra" and host.width % self.heads:
-            raise ValueError(
-                f"the lifter's width {host.width} is not a multiple of heads {self.heads}; choose one that is"
-            )
+        if self.recover == "tra":
+            require_heads_fit(host.width, self.heads, "the lifter's width")
         return self
 
     @property

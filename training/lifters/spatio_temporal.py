@@ -13,7 +13,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from poseshift.training.lifters.attention import Block
+from poseshift.training.lifters.attention import Block, require_heads_fit, rising
 from poseshift.training.lifters.blocks import BlockLifter, BlockLifterConfig
 
 
@@ -39,10 +39,7 @@ class SpatioTemporalConfig(BlockLifterConfig):
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
-        if self.width % self.heads:
-            raise ValueError(
-                f"width {self.width} is not a multiple of heads {self.heads}; choose one that is"
-            )
+        require_heads_fit(self.width, self.heads)
         return self
 
 
@@ -80,7 +77,6 @@ class SpatioTemporal(BlockLifter):
             channels=channels,
             skeleton=config.skeleton,
         )
-        pairs = config.blocks
         hidden = round(config.width * config.mlp_ratio)
 
         def stack() -> nn.ModuleList:
@@ -89,10 +85,10 @@ class SpatioTemporal(BlockLifter):
                     config.width,
                     config.heads,
                     hidden,
-                    drop_path=config.drop_path * number / max(pairs - 1, 1),
+                    drop_path=drop_path,
                     attention_eps=1e-6 if number else first_attention_eps,
                 )
-                for number in range(pairs)
+                for number, drop_path in enumerate(rising(config.drop_path, config.blocks))
             )
 
         self.embed = embed

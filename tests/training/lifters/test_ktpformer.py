@@ -5,13 +5,13 @@ from tests.training.lifters.counting import cost
 from tests.training.lifters.restated import Weights, batch_norm, below, block, drawn, layer_norm, linear
 
 from poseshift.geometry.skeleton import skeleton
+from poseshift.training.lifters.graph import bones_of
 from poseshift.training.lifters.ktpformer import KTPFormerConfig
 from poseshift.training.lifters.mixste import MixSTEConfig
 from poseshift.training.lifters.priors import (
     KinematicPrior,
     PriorConvolution,
     TrajectoryPrior,
-    bones_of,
     chain_of,
     linked_with_self,
 )
