@@ -18,8 +18,9 @@ import logging
 from pathlib import Path
 
 from benchmarks.own_cameras.domain import Stores, make
-from benchmarks.own_cameras.runs import LINES, read_lines, run_missing
+from benchmarks.own_cameras.runs import LINES, OwnLine, run_missing
 from benchmarks.own_cameras.tables import table
+from benchmarks.recorded import read_lines
 
 from poseshift.flows.benchmark.tables import replace_section
 
@@ -45,9 +46,9 @@ def main() -> None:
         logging.getLogger("benchmarks").setLevel(logging.INFO)
         run_missing(given.seeds, Stores(given.folder), given.folder / "work", LINES)
     elif given.document is None:
-        print(table(read_lines(LINES)))
+        print(table(read_lines(LINES, OwnLine)))
     else:
-        replace_section(given.document, "own_cameras", table(read_lines(LINES)))
+        replace_section(given.document, "own_cameras", table(read_lines(LINES, OwnLine)))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from benchmarks.own_cameras.domain import FREE_MOTION, HUMAN36M, Stores
 from benchmarks.own_cameras.scene import JOINTS
+from benchmarks.real_rig.runs import SCHEDULE
 from benchmarks.real_rig.scoring import scored
+from benchmarks.recorded import add_line, read_lines
 from pydantic import Field
 
 from poseshift.adaptation.methods import METHODS, Method
@@ -25,7 +27,6 @@ from poseshift.flows.experiment.predict import (
 )
 from poseshift.flows.experiment.recipe import PoseData
 from poseshift.flows.experiment.train import CHECKPOINT, TrainingJob, train_lifter
-from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.storage.provenance import digest_json, git_commit, software_versions
 from poseshift.storage.store import PoseStore
@@ -38,9 +39,6 @@ logger = logging.getLogger(__name__)
 
 LINES = Path(__file__).with_name("runs.jsonl")
 """The recorded runs."""
-
-SCHEDULE = Schedule(epochs=8, steps_per_epoch=250, batch_size=256, learning_rate=0.01, warmup_steps=200)
-"""That of ``recipes/free_motion_to_own_cameras.yaml``."""
 
 LONGEST_GAP_S = 0.5
 """Of joints that were not seen and are filled in over time before a lifter is adapted to the keypoints."""
@@ -234,21 +232,13 @@ def _score(one: MotionRecord, file: Path, withheld: Path, order: list[str]) -> S
     )
 
 
-def read_lines(path: Path) -> tuple[OwnLine, ...]:
-    """Read the finished runs; none where there is no file."""
-    if not path.exists():
-        return ()
-    return tuple(OwnLine.model_validate_json(text) for text in path.read_text("utf-8").splitlines())
-
-
 def run_missing(seeds: list[int], stores: Stores, work: Path, lines: Path) -> None:
     """Run what has no line yet, and add each line as its run ends; what ships is the same for all seeds."""
     for seed in seeds:
         for name, recipe in RECIPES.items():
-            finished = read_lines(lines)
-            known = {one.digest for one in finished}
+            known = {one.digest for one in read_lines(lines, OwnLine)}
             if (recipe is None and seed != seeds[0]) or job_of(name, stores, seed).digest in known:
                 continue
             line = run(name, stores, seed, work)
-            write_atomically(lines, "".join(one.model_dump_json() + "\n" for one in (*finished, line)))
+            add_line(lines, line)
             logger.info("%s, seed %d: %.0f s of processor time", name, seed, line.cpu_seconds)

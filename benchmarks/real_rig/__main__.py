@@ -19,9 +19,10 @@ import argparse
 import logging
 from pathlib import Path
 
-from benchmarks.real_rig.runs import LINES, VARIANTS, Rig, jobs, read_lines, run_missing
+from benchmarks.real_rig.runs import LINES, VARIANTS, Rig, RigLine, jobs, run_missing
 from benchmarks.real_rig.scoring import compare, mended_frames, show
 from benchmarks.real_rig.tables import document_tables
+from benchmarks.recorded import read_lines
 
 from poseshift.flows.benchmark.tables import replace_section
 
@@ -58,7 +59,7 @@ def main() -> None:
         rig = Rig(given.source, given.target, given.keypoints, given.landmarks, given.truth)
         run_missing(jobs(rig, given.methods, given.seeds), rig, given.work, LINES)
     else:
-        tables = document_tables(read_lines(LINES))
+        tables = document_tables(read_lines(LINES, RigLine))
         if given.document is None:
             print(tables)
         else:

@@ -16,6 +16,7 @@ from typing import Literal
 
 import torch
 from benchmarks.real_rig.scoring import Row, compare, mended_frames
+from benchmarks.recorded import add_line, read_lines
 from pydantic import Field
 
 from poseshift.adaptation.methods import METHODS, Method
@@ -28,7 +29,6 @@ from poseshift.augmentation.detector_noise import DetectorErrors
 from poseshift.flows.experiment.predict import PredictionOptions, predict_store
 from poseshift.flows.experiment.recipe import PoseData
 from poseshift.flows.experiment.train import CHECKPOINT, TrainingJob, train_lifter
-from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.storage.provenance import digest_json, git_commit, software_versions
 from poseshift.storage.store import PoseStore
@@ -251,20 +251,11 @@ def _score(row: Row) -> Score:
     )
 
 
-def read_lines(path: Path) -> tuple[RigLine, ...]:
-    """Read the finished runs; none where there is no file."""
-    if not path.exists():
-        return ()
-    return tuple(RigLine.model_validate_json(text) for text in path.read_text("utf-8").splitlines())
-
-
 def run_missing(wanted: Sequence[RigJob], rig: Rig, work: Path, lines: Path) -> None:
     """Run what has no line yet, one after the other, and add each line as its run ends."""
     for job in wanted:
-        finished = read_lines(lines)
-        if any(one.digest == job.digest for one in finished):
+        if any(one.digest == job.digest for one in read_lines(lines, RigLine)):
             continue
         line = run(job, rig, work / job.digest[:16])
-        text = "".join(one.model_dump_json() + "\n" for one in (*finished, line))
-        write_atomically(lines, text)
+        add_line(lines, line)
         logger.info("%s, seed %d: %.0f s of processor time", job.name, job.seed, line.cpu_seconds)

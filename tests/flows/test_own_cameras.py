@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.own_cameras.runs import LINES, read_lines
+from benchmarks.own_cameras.runs import LINES, OwnLine
 from benchmarks.own_cameras.scene import (
     CONFIDENCE,
     DROPPED,
@@ -19,6 +19,7 @@ from benchmarks.own_cameras.scene import (
     write_clip,
 )
 from benchmarks.own_cameras.tables import table
+from benchmarks.recorded import read_lines
 
 from poseshift.geometry.camera import Camera
 from poseshift.geometry.detectors import COCO_17
@@ -77,7 +78,7 @@ def test_keypoints_have_the_errors_that_are_said(clip: Clip, cameras: tuple[Came
 
 def test_documents_show_the_recorded_runs() -> None:
     text = (Path(__file__).parents[2] / "docs/domains.md").read_text(encoding="utf-8")
-    assert table(read_lines(LINES)) in text, "run: python -m benchmarks.own_cameras table --document"
+    assert table(read_lines(LINES, OwnLine)) in text, "run: python -m benchmarks.own_cameras table --document"
 
 
 def test_cameras_are_those_of_the_calibration(cameras: tuple[Camera, ...], tmp_path: Path) -> None:

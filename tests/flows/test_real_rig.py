@@ -14,10 +14,10 @@ from benchmarks.real_rig.runs import (
     Score,
     Scored,
     SmoothingKind,
-    read_lines,
 )
 from benchmarks.real_rig.scoring import SCORED, compare, frames_of
 from benchmarks.real_rig.tables import detector_line, differences_table, document_tables, methods_table
+from benchmarks.recorded import read_lines
 from scipy.spatial.transform import Rotation
 
 from poseshift.flows.experiment.data import StoreInputs
@@ -172,7 +172,8 @@ def test_tables_average_cameras_and_pair_seeds() -> None:
 
 def test_documents_show_the_recorded_runs() -> None:
     text = (Path(__file__).parents[2] / "docs/domains.md").read_text(encoding="utf-8")
-    assert document_tables(read_lines(LINES)) in text, "run: python -m benchmarks.real_rig table --document"
+    shown = document_tables(read_lines(LINES, RigLine))
+    assert shown in text, "run: python -m benchmarks.real_rig table --document"
 
 
 @pytest.mark.parametrize(
