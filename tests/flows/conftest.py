@@ -25,7 +25,10 @@ from poseshift.flows.experiment.recipe import PoseData, Recipe, StoredData, Test
 from poseshift.flows.pipeline import evaluate_method, prepare_data, publish, train_method
 from poseshift.storage.exchange.detections import attach_detections
 from poseshift.storage.store import PoseStore
-from poseshift.training.lifters.registry import preset
+from poseshift.training.checkpoint import save_lifter
+from poseshift.training.encoding import encoding
+from poseshift.training.lifters.registry import build, preset
+from poseshift.training.lifters.simple_baseline import SimpleBaselineConfig
 from poseshift.training.schedule import Schedule
 
 OFFLINE = (
@@ -207,3 +210,12 @@ def connected(server: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> Iterato
     with temporary_settings(settings):
         yield server
         APILogHandler().flush()
+
+
+@pytest.fixture(scope="module")
+def lifter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lifter of the screen encoding that has learned nothing."""
+    folder = tmp_path_factory.mktemp("lifter") / "lifter"
+    config = SimpleBaselineConfig(width=8)
+    save_lifter(folder, config, "screen", build(config, encoding("screen").channels), {})
+    return folder

@@ -12,11 +12,7 @@ from poseshift.flows.cli import app
 from poseshift.flows.experiment.evaluate import EvaluationRecord, evaluate_lifter
 from poseshift.flows.experiment.recipe import Recipe, StoredData, Test
 from poseshift.storage.columns import CameraPoses
-from poseshift.training.checkpoint import save_lifter
-from poseshift.training.encoding import encoding
 from poseshift.training.evaluation.scaled import Predicted
-from poseshift.training.lifters.registry import build
-from poseshift.training.lifters.simple_baseline import SimpleBaselineConfig
 
 SEQUENCES = ("TS1", "TS2", "TS3", "TS4", "TS5", "TS6")
 
@@ -53,14 +49,6 @@ def scores(errors: np.ndarray) -> tuple[float, float, float]:
     thresholds = np.arange(0, 151, 5)
     area = sum(share_right(errors, threshold) for threshold in thresholds) / len(thresholds)
     return float(errors.mean()), 100 * share_right(errors, 150), 100 * area
-
-
-@pytest.fixture
-def lifter(tmp_path: Path) -> Path:
-    """A lifter that has learned nothing."""
-    config = SimpleBaselineConfig(width=8)
-    save_lifter(tmp_path / "lifter", config, "screen", build(config, encoding("screen").channels), {})
-    return tmp_path / "lifter"
 
 
 def test_the_official_formula_finds_the_figures_of_the_evaluation(

@@ -20,10 +20,7 @@ from poseshift.storage.files import write_atomically
 from poseshift.storage.registry import UnknownNameError
 from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
-from poseshift.training.checkpoint import WEIGHTS_FILE, save_lifter
-from poseshift.training.encoding import encoding
-from poseshift.training.lifters.registry import build
-from poseshift.training.lifters.simple_baseline import SimpleBaselineConfig
+from poseshift.training.checkpoint import WEIGHTS_FILE
 from poseshift.training.prediction.smoothing import NoSmoothing
 
 if TYPE_CHECKING:
@@ -31,15 +28,6 @@ if TYPE_CHECKING:
     from tests.flows.conftest import WithDetector
 
 UNSMOOTHED = PredictionOptions(subjects=("S1",), smoothing=NoSmoothing(), formats=("npz", "trc"))
-
-
-@pytest.fixture(scope="module")
-def lifter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A lifter that has learned nothing."""
-    folder = tmp_path_factory.mktemp("lifter") / "lifter"
-    config = SimpleBaselineConfig(width=8)
-    save_lifter(folder, config, "screen", build(config, encoding("screen").channels), {})
-    return folder
 
 
 @pytest.fixture
@@ -57,7 +45,8 @@ def right(prepared: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
             found[row] = (world - world[:1]) @ np.asarray(camera.rotation).T
         return found
 
-    monkeypatch.setattr("poseshift.training.prediction.views.predict", truth)
+    for module in ("prediction.views", "evaluation.scaled"):
+        monkeypatch.setattr(f"poseshift.training.{module}.predict", truth)
 
 
 @pytest.mark.usefixtures("right")

@@ -14,24 +14,12 @@ from poseshift.flows.experiment.predict import PredictionOptions, PredictionReco
 from poseshift.flows.experiment.recipe import Recipe
 from poseshift.storage.mask_files import MaskError
 from poseshift.storage.store import PoseStore
-from poseshift.training.checkpoint import save_lifter
-from poseshift.training.encoding import encoding
-from poseshift.training.lifters.registry import build
-from poseshift.training.lifters.simple_baseline import SimpleBaselineConfig
 from poseshift.training.prediction.mask_refinement import MaskRefinement
 from poseshift.training.prediction.smoothing import NoSmoothing
 from poseshift.training.rendering.body_model import PARTS
 
 CAMERA = "54138969"
 QUICK = MaskRefinement(steps=2, size_px=16)
-
-
-@pytest.fixture(scope="module")
-def lifter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("lifter") / "lifter"
-    config = SimpleBaselineConfig(width=8)
-    save_lifter(folder, config, "screen", build(config, encoding("screen").channels), {})
-    return folder
 
 
 @pytest.fixture
