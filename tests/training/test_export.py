@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,12 +10,14 @@ import torch
 
 from poseshift.storage.columns import CameraPoses
 from poseshift.training.checkpoint import TrainedLifter, load_lifter
-from poseshift.training.encoding import encoding
-from poseshift.training.evaluation.evaluate import predict
+from poseshift.training.encoding import EncodingName, encoding
+from poseshift.training.evaluation.answering import predict
+from poseshift.training.export.card import Described, card
 from poseshift.training.export.formats import MODEL_FORMATS
 from poseshift.training.export.lifter import ExportError, export_lifter
 from poseshift.training.export.program import Seen
 from poseshift.training.lifters.registry import build
+from poseshift.training.lifters.simple_baseline import SimpleBaselineConfig
 from poseshift.training.lifters.videopose3d import VideoPose3DConfig
 from poseshift.training.shipped import lifter_folder
 
@@ -71,3 +74,11 @@ def test_a_program_that_answers_otherwise_is_refused(clips: TrainedLifter) -> No
     for wrong in (1.0, float("nan")):
         with pytest.raises(ExportError, match="off the lifter"):
             export_lifter(clips, replace(kind, run=lambda *file, wrong=wrong: kind.run(*file) + wrong))
+
+
+@pytest.mark.parametrize("name", get_args(EncodingName))
+def test_a_card_says_what_every_encoding_shows_a_lifter(name: EncodingName) -> None:
+    chosen, config = encoding(name), SimpleBaselineConfig(width=8)
+    trained = TrainedLifter(build(config, chosen.channels), chosen, config, {})
+    described = Described("mine", "mine.pt2", "pt2", difference_m=0.0, poses=1, weights_sha256="0")
+    assert f"- **Encoding** `{name}`: " in card(trained, described)

@@ -25,6 +25,10 @@ _ENCODINGS: dict[EncodingName, str] = {
     "perspective": "viewing rays of a camera that is turned to the person, with the person's extent",
     "perspective_per_frame": "viewing rays of a camera that is turned to the person in every frame, with the "
     "person's extent there",
+    "screen_and_seen": "as `screen`, and which joints were seen",
+    "ray_and_seen": "as `ray`, and which joints were seen",
+    "perspective_and_seen": "as `perspective`, and which joints were seen",
+    "perspective_and_known": "as `perspective`, and whether the intrinsics are known",
 }
 
 _AXES = "camera axes: x right, y down, z forward"
