@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -11,13 +11,13 @@ from torch import Tensor
 
 from poseshift.geometry.arrays import norm
 from poseshift.geometry.camera import Intrinsics, distort, normalise, rays_of, rays_to_px, to_screen
-from poseshift.geometry.rays import absolute_on_rays
+from poseshift.geometry.rays import FEWEST_JOINTS, absolute_on_rays
 from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.training.batches import Batch
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.constants import mask
 from poseshift.training.encoding import Encoded, Encoding
-from poseshift.training.flip import mirror_intrinsics, mirror_keypoints, mirror_scaled
+from poseshift.training.flip import encode_both, mirror_scaled, scaled_of
 from poseshift.training.lifters.lifter import Scaled, ScaledLifter
 
 COORDINATES = 2
@@ -26,7 +26,6 @@ COORDINATES = 2
 WIDEST_RAY = 1.0
 """Of the release: projected joints are seen at most 45 degrees off either axis."""
 
-_FEWEST_JOINTS = 4
 _NOTHING = 1e-6
 """Keeps a least-squares root defined where next to nothing was seen."""
 
@@ -58,8 +57,8 @@ class Side:
     def answer(self, latent: Tensor) -> Scaled:
         """Lift latent inputs (batch, frames, joints, 2)."""
         rest = self.encoded.inputs[..., COORDINATES:]
-        positions, log_scale = self.lifter.scaled(torch.cat([latent, rest], dim=-1))
-        answer = Scaled(self.encoding.from_target_frame(positions, self.encoded), log_scale)
+        seen = replace(self.encoded, inputs=torch.cat([latent, rest], dim=-1))
+        answer = scaled_of(self.lifter, self.encoding, seen)
         return answer if self.mirrored is None else mirror_scaled(answer, self.mirrored)
 
 
@@ -67,9 +66,7 @@ def both_sides(trained: TrainedLifter, batch: Batch) -> tuple[Side, Side]:
     """Encode clips as they are, and mirrored."""
     lifter, encoding = trained.scaled, trained.encoding
     joint_set = skeleton(lifter.skeleton)
-    mirrored_px = mirror_keypoints(batch.keypoints_px, batch.intrinsics, joint_set)
-    plain = encoding.encode(batch.keypoints_px, batch.intrinsics)
-    mirrored = encoding.encode(mirrored_px, mirror_intrinsics(batch.intrinsics))
+    plain, mirrored = encode_both(encoding, batch.keypoints_px, batch.intrinsics, joint_set)
     return Side(lifter, encoding, plain, None), Side(lifter, encoding, mirrored, joint_set)
 
 
@@ -153,7 +150,7 @@ class Target:
             return answer.positions + self.root
         sure = (-answer.log_scale.detach().squeeze(-1)).exp() * self.known
         fitted = sure * self.fit
-        enough = ((fitted > 0).sum(dim=-1) >= _FEWEST_JOINTS)[..., None]
+        enough = ((fitted > 0).sum(dim=-1) >= FEWEST_JOINTS)[..., None]
         weights = torch.where(enough, fitted, sure + _NOTHING)
         return cast(Tensor, absolute_on_rays(answer.positions, self.rays, weights))
 

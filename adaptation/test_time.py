@@ -136,7 +136,7 @@ def predict_optimised(
 def optimise_clips(trained: TrainedLifter, settings: TestTimeOptimisation, clips: Clips) -> Float32:
     """Optimise some clips: poses and scales packed as one array, (n, 1 or frames, joints, 4)."""
     batch = clips_of(clips)
-    return packed(trained, optimise(trained, batch, settings).answer, clips)
+    return packed(trained, optimise(trained, batch, settings).answer, clips, batch)
 
 
 def optimise(trained: TrainedLifter, batch: Batch, settings: TestTimeOptimisation) -> Optimised:

@@ -88,10 +88,8 @@ class TargetClips:
             When it is not known which poses follow each other.
         """
         self._known()
-        offsets = torch.arange(frames, device=rows.device) - frames // 2
-        spacing = self._spacing if isinstance(self._spacing, float) else self._spacing[rows, None]
-        bounds = self._first[rows, None], self._last[rows, None]
-        return Between.at(rows[:, None], offsets, spacing, *bounds).of(self._rays)
+        places = Between.in_clips(rows, frames, frames // 2, self._first, self._last, self._spacing)
+        return places.of(self._rays)
 
 
 def follow(path: RootPath, direction: Tensor, depth: Tensor, own: Tensor) -> Tensor:

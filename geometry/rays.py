@@ -12,6 +12,9 @@ from array_api_compat import array_namespace
 from poseshift.geometry.alignment import root_from_keypoints
 from poseshift.geometry.arrays import Array
 
+FEWEST_JOINTS = 4
+"""Joints of which, if fewer were seen, a pose cannot be placed: too few against the keypoints' noise."""
+
 NEAREST_M, FARTHEST_M = 0.2, 100.0
 """Joints are put no nearer to the camera's plane, and roots no farther from it, than this."""
 

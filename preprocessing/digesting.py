@@ -6,7 +6,7 @@ Where nothing has changed, this is all that a run does; threads then save it the
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -41,12 +41,7 @@ def digest_here(
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
         futures = [threads.submit(digest_batch, batch, plan.root) for batch in _digest_batches(plan)]
         try:
-            done = 0
-            for future in as_completed(futures):
-                outcomes = future.result()
-                yield from outcomes
-                done += len(outcomes)
-                on_progress(Progress("digest", done, len(plan.trials)))
+            yield from _counted((future.result() for future in as_completed(futures)), plan, on_progress)
         finally:  # an interrupted command does not wait for the batches that have not begun
             threads.shutdown(wait=False, cancel_futures=True)
 
@@ -58,8 +53,17 @@ def digest_all(
     from distributed import as_completed
 
     futures = [client.submit(digest_batch, batch, plan.root, pure=False) for batch in _digest_batches(plan)]
+    ended = as_completed(futures, loop=client.loop, with_results=True)
+    yield from _counted((outcomes for _, outcomes in ended), plan, on_progress)
+
+
+def _counted(
+    batches_done: Iterable[Sequence[DigestedTrial | Failure]],
+    plan: RawPlan,
+    on_progress: Callable[[Progress], None],
+) -> Iterator[DigestedTrial | Failure]:
     done = 0
-    for _, outcomes in as_completed(futures, loop=client.loop, with_results=True):
+    for outcomes in batches_done:
         yield from outcomes
         done += len(outcomes)
         on_progress(Progress("digest", done, len(plan.trials)))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.camera import Intrinsics, normalise
-from poseshift.geometry.rays import absolute_on_rays, onto_rays, trust_in_rays
+from poseshift.geometry.rays import FEWEST_JOINTS, absolute_on_rays, onto_rays, trust_in_rays
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.model import FrozenModel, is_left_out, is_still
 
@@ -168,7 +168,7 @@ def on_rays(
         sure = sure * confidence.to(relative.dtype) ** rays.confidence_power
         known = sure > 0
     # A pose of which too little is seen to place it stays as the network gave it.
-    placeable = (known.sum(dim=-1) >= _FEWEST_JOINTS)[..., None, None]
+    placeable = (known.sum(dim=-1) >= FEWEST_JOINTS)[..., None, None]
     weights = torch.where(placeable[..., 0], sure, torch.ones_like(sure))
     seen = torch.where(known[..., None], seen, torch.zeros_like(seen))
     absolute = absolute_on_rays(relative, seen, weights)
@@ -179,7 +179,7 @@ def on_rays(
         noise = usual / torch.where(known, sure, torch.ones_like(sure)).sqrt()
         if rays.farthest is not None:
             near = _near(absolute, seen, noise, rays.error_m, rays.farthest)
-            enough = ((near & known).sum(dim=-1) >= _FEWEST_JOINTS)[..., None]
+            enough = ((near & known).sum(dim=-1) >= FEWEST_JOINTS)[..., None]
             trust = trust * torch.where(enough, near, torch.zeros_like(near))
             absolute = torch.where(
                 enough[..., None],
@@ -201,4 +201,3 @@ def _near(absolute: Tensor, seen: Tensor, noise: Tensor, error_m: float, farthes
 
 
 _NEAREST_M = 0.1
-_FEWEST_JOINTS = 4

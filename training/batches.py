@@ -247,18 +247,10 @@ class DevicePoses:
 
     def _cut(self, rows: Tensor, at: int) -> Batch:
         """Cut out the clips of which frame ``at`` is the row given, inside the row's run."""
-        positions, keypoints = self.positions_camera, self.keypoints_px
-        if self.frames == 1:
-            positions, keypoints = positions[rows[:, None]], keypoints[rows[:, None]]
-        else:
-            offsets = torch.arange(self.frames, device=rows.device) - at
-            bounds = self.run_first[rows, None], self.run_last[rows, None]
-            spacing = self.spacing if isinstance(self.spacing, float) else self.spacing[rows, None]
-            clips = Between.at(rows[:, None], offsets, spacing, *bounds)
-            positions, keypoints = clips.of(positions), clips.of(keypoints)
+        clips = Between.in_clips(rows, self.frames, at, self.run_first, self.run_last, self.spacing)
         return Batch(
-            positions_camera=positions,
-            keypoints_px=keypoints,
+            positions_camera=clips.of(self.positions_camera),
+            keypoints_px=clips.of(self.keypoints_px),
             intrinsics=self.intrinsics[self.camera[rows]],
             up_camera=None if self.up_camera is None else self.up_camera[self.camera[rows]],
         )
@@ -279,6 +271,29 @@ class Between:
     before: Tensor
     after: Tensor
     share: Tensor | None
+
+    @classmethod
+    def in_clips(
+        cls, rows: Tensor, frames: int, at: int, first: Tensor, last: Tensor, spacing: float | Tensor
+    ) -> Between:
+        """Find the places of the frames of clips of which frame ``at`` is the row given, (rows, frames).
+
+        Parameters
+        ----------
+        rows : Tensor
+            (batch,) int64.
+        frames, at : int
+            Length of the clips, and which frame lies at the row.
+        first, last : Tensor
+            (n,) int64, first and last row of the run that each row belongs to.
+        spacing : float or Tensor
+            Rows from frame to frame; (n,) where it is not the same for all.
+        """
+        if frames == 1:
+            return cls(rows[:, None], rows[:, None], None)
+        offsets = torch.arange(frames, device=rows.device) - at
+        apart = spacing if isinstance(spacing, float) else spacing[rows, None]
+        return cls.at(rows[:, None], offsets, apart, first[rows, None], last[rows, None])
 
     @classmethod
     def at(

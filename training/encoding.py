@@ -159,17 +159,29 @@ class PerspectiveEncoding(Encoding):
     ) -> Encoded:
         """Turn the camera onto the person; see :meth:`Encoding.encode`."""
         rays = normalise(keypoints_px, intrinsics)
-        centre = clip_centre(rays)  # (batch, 2)
-        if generator is not None and self.jitter > 0:
-            box = rays.amax(dim=(1, 2)) - rays.amin(dim=(1, 2))
-            size = box.amax(dim=-1, keepdim=True)
-            shift = torch.rand(centre.shape, generator=generator, device=centre.device, dtype=centre.dtype)
-            centre = centre + (2 * shift - 1) * self.jitter * size
-        rotation = perspective_rotation(centre)
+        rotation = perspective_rotation(self._jittered(clip_centre(rays), rays, (1, 2), generator))
         turned = rotate_rays(rays, rotation)
-        h = extent(turned.flatten(1, 2))[:, None, None, None]
-        log_h = h.log().expand(*turned.shape[:-1], 1)
-        return Encoded(inputs=torch.cat([turned / h, log_h], dim=-1), rotation=rotation)
+        return _in_extents(turned, extent(turned.flatten(1, 2))[:, None, None, None], rotation)
+
+    def _jittered(
+        self, centre: Tensor, rays: Tensor, box_over: tuple[int, ...], generator: torch.Generator | None
+    ) -> Tensor:
+        """Move centres, (batch, 2) or (batch, frames, 2), by a share of the larger side of the rays' boxes.
+
+        In all frames of a clip by the same share. Boxes are of all rays along these dimensions.
+        """
+        if generator is None or self.jitter == 0:
+            return centre
+        box = rays.amax(dim=box_over) - rays.amin(dim=box_over)
+        drawn = centre if centre.ndim == 2 else centre[:, :1]
+        shift = torch.rand(drawn.shape, generator=generator, device=centre.device, dtype=centre.dtype)
+        return centre + (2 * shift - 1) * self.jitter * box.amax(dim=-1, keepdim=True)
+
+
+def _in_extents(turned: Tensor, h: Tensor, rotation: Tensor) -> Encoded:
+    """Divide turned rays by the person's extent, which becomes a channel of its own."""
+    log_h = h.log().expand(*turned.shape[:-1], 1)
+    return Encoded(inputs=torch.cat([turned / h, log_h], dim=-1), rotation=rotation)
 
 
 @dataclass(frozen=True)
@@ -188,18 +200,9 @@ class PerspectivePerFrameEncoding(PerspectiveEncoding):
     ) -> Encoded:
         """Take every frame for a clip of one, but for a jitter that the frames of a clip share."""
         rays = normalise(keypoints_px, intrinsics)
-        centre = box_centre(rays)  # (batch, frames, 2)
-        if generator is not None and self.jitter > 0:
-            box = rays.amax(dim=2) - rays.amin(dim=2)
-            shift = torch.rand(
-                centre[:, :1].shape, generator=generator, device=centre.device, dtype=centre.dtype
-            )
-            centre = centre + (2 * shift - 1) * self.jitter * box.amax(dim=-1, keepdim=True)
-        rotation = perspective_rotation(centre)
-        turned = rotate_rays(rays, rotation)
-        h = extent(turned)[..., None, None]
-        log_h = h.log().expand(*turned.shape[:-1], 1)
-        return Encoded(inputs=torch.cat([turned / h, log_h], dim=-1), rotation=rotation)
+        rotation = perspective_rotation(self._jittered(box_centre(rays), rays, (2,), generator))
+        turned = rotate_rays(rays, rotation)  # (batch, frames, joints, 2)
+        return _in_extents(turned, extent(turned)[..., None, None], rotation)
 
 
 @dataclass(frozen=True)

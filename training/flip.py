@@ -16,7 +16,7 @@ from poseshift.geometry.camera import Intrinsics
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.training.batches import Batch
 from poseshift.training.constants import constant, indices
-from poseshift.training.encoding import Encoding
+from poseshift.training.encoding import Encoded, Encoding
 from poseshift.training.lifters.lifter import Lifter, Scaled, ScaledLifter
 
 MIRROR_X = (-1.0, 1.0, 1.0)
@@ -110,13 +110,20 @@ def lift(lifter: Lifter, encoding: Encoding, keypoints_px: Tensor, intrinsics: I
     return encoding.from_target_frame(prediction, encoded)
 
 
+def encode_both(
+    encoding: Encoding, keypoints_px: Tensor, intrinsics: Intrinsics, skeleton: Skeleton
+) -> tuple[Encoded, Encoded]:
+    """Encode keypoints, and their mirror image as the mirrored camera sees it; shapes as :func:`lift`."""
+    mirrored_px = mirror_keypoints(keypoints_px, intrinsics, skeleton)
+    mirrored = encoding.encode(mirrored_px, mirror_intrinsics(intrinsics))
+    return encoding.encode(keypoints_px, intrinsics), mirrored
+
+
 def lift_both(
     lifter: Lifter, encoding: Encoding, keypoints_px: Tensor, intrinsics: Intrinsics, skeleton: Skeleton
 ) -> tuple[Tensor, Tensor]:
     """Lift keypoints, and their mirror image, whose answer is mirrored back; shapes as :func:`lift`."""
-    encoded = encoding.encode(keypoints_px, intrinsics)
-    mirrored_px = mirror_keypoints(keypoints_px, intrinsics, skeleton)
-    other = encoding.encode(mirrored_px, mirror_intrinsics(intrinsics))
+    encoded, other = encode_both(encoding, keypoints_px, intrinsics, skeleton)
     plain, mirrored = lifter.both(encoded.inputs, other.inputs)
     back = mirror_positions(encoding.from_target_frame(mirrored, other), skeleton)
     return encoding.from_target_frame(plain, encoded), back
@@ -134,7 +141,11 @@ def lift_scaled(
     lifter: ScaledLifter, encoding: Encoding, keypoints_px: Tensor, intrinsics: Intrinsics
 ) -> Scaled:
     """Lift as :func:`lift` does, and tell the scale of each joint."""
-    encoded = encoding.encode(keypoints_px, intrinsics)
+    return scaled_of(lifter, encoding, encoding.encode(keypoints_px, intrinsics))
+
+
+def scaled_of(lifter: ScaledLifter, encoding: Encoding, encoded: Encoded) -> Scaled:
+    """Lift what is encoded already; positions in camera axes."""
     scaled = lifter.scaled(encoded.inputs)
     return Scaled(encoding.from_target_frame(scaled.positions, encoded), scaled.log_scale)
 
@@ -153,10 +164,9 @@ def lift_scaled_flip_averaged(
     skeleton: Skeleton,
 ) -> Scaled:
     """Average as :func:`lift_flip_averaged` does, and average the logarithms of both answers' scales."""
-    plain = lift_scaled(lifter, encoding, keypoints_px, intrinsics)
-    mirrored_px = mirror_keypoints(keypoints_px, intrinsics, skeleton)
-    mirrored = lift_scaled(lifter, encoding, mirrored_px, mirror_intrinsics(intrinsics))
-    return averaged(plain, mirror_scaled(mirrored, skeleton))
+    encoded, other = encode_both(encoding, keypoints_px, intrinsics, skeleton)
+    mirrored = mirror_scaled(scaled_of(lifter, encoding, other), skeleton)
+    return averaged(scaled_of(lifter, encoding, encoded), mirrored)
 
 
 def averaged(first: Scaled, second: Scaled) -> Scaled:

@@ -195,7 +195,7 @@ def asked_for(trained: TrainedLifter, values: Tensor, clips: Clips) -> Tensor:
     return values[:, lifter.frames // 2 : lifter.frames // 2 + 1]
 
 
-def refined(trained: TrainedLifter, lifted: Tensor, clips: Clips) -> Tensor:
+def refined(trained: TrainedLifter, lifted: Tensor, clips: Clips, batch: Batch) -> Tensor:
     """Do to the network's output, for the frames asked for, what is done to a trained lifter's output.
 
     Parameters
@@ -206,9 +206,10 @@ def refined(trained: TrainedLifter, lifted: Tensor, clips: Clips) -> Tensor:
         (n, frames or 1, joints, 3), metres, camera axes.
     clips : Clips
         What was lifted.
+    batch : Batch
+        The same, cut out, from :func:`clips_of`.
     """
     lifter = trained.lifter
-    batch = clips_of(clips)
     keypoints, rows = batch.keypoints_px, clips.rows[:, None]
     if not clips.whole:
         keypoints = keypoints[:, lifter.frames // 2 : lifter.frames // 2 + 1]
@@ -223,8 +224,9 @@ def refined(trained: TrainedLifter, lifted: Tensor, clips: Clips) -> Tensor:
 
 def _lift(trained: TrainedLifter, test_time: TestTime, clips: Clips) -> Float32:
     with torch.inference_mode():
-        lifted = _lifted(trained, clips_of(clips), test_time)
-        return np.asarray(refined(trained, lifted, clips).cpu().numpy(), dtype=np.float32)
+        batch = clips_of(clips)
+        lifted = _lifted(trained, batch, test_time)
+        return np.asarray(refined(trained, lifted, clips, batch).cpu().numpy(), dtype=np.float32)
 
 
 def _lifted(trained: TrainedLifter, batch: Batch, test_time: TestTime) -> Tensor:

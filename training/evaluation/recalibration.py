@@ -42,12 +42,10 @@ def beside_rays_over_scale(predicted: Predicted, poses: CameraPoses) -> float:
     ValueError
         There are no scales.
     """
-    if predicted.scale_m is None:
-        raise ValueError("these answers come without scales; take a lifter that has learned to tell them")
+    scale = predicted.scales.astype(np.float64)
     root = skeleton(poses.skeleton).root
     others = [joint for joint in range(predicted.positions.shape[1]) if joint != root]
     rays = normalise(interpolated(poses).keypoints_px.astype(np.float64), poses.intrinsics[poses.camera])
-    scale = predicted.scale_m.astype(np.float64)
     weights = 1 / scale[:, others]
     weights = np.insert(weights, root, weights.max(axis=1), axis=1)
     placed = absolute_on_rays(predicted.positions.astype(np.float64), rays, weights)

@@ -19,6 +19,7 @@ from poseshift.geometry.skeleton import mapping, skeleton
 from poseshift.storage.columns import CameraPoses
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import Float32
+from poseshift.training.batches import Batch
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.evaluation.answering import (
     Clips,
@@ -52,6 +53,13 @@ class Predicted:
     positions: Float32
     scale_m: Float32 | None = None
 
+    @property
+    def scales(self) -> Float32:
+        """The scales; ValueError where the lifter tells none."""
+        if self.scale_m is None:
+            raise ValueError("these answers come without scales; take a lifter that has learned to tell them")
+        return self.scale_m
+
     def take(self, rows: NDArray[np.intp]) -> Predicted:
         """Take the given rows."""
         return Predicted(self.positions[rows], None if self.scale_m is None else self.scale_m[rows])
@@ -60,17 +68,17 @@ class Predicted:
 def predict_scaled(
     trained: TrainedLifter, poses: CameraPoses, *, test_time: TestTime = "plain", over: Mapper = map
 ) -> Predicted:
-    """Lift as :func:`~poseshift.training.evaluation.evaluate.predict`, with the scales if there are any."""
+    """Lift as :func:`~poseshift.training.evaluation.answering.predict`, with the scales if there are any."""
     if trained.scale is None:
         return Predicted(predict(trained, poses, test_time=test_time, over=over))
     return unpacked(lift_rows(trained, poses, partial(_lift, trained, test_time), over=over))
 
 
-def packed(trained: TrainedLifter, scaled: Scaled, clips: Clips) -> Float32:
+def packed(trained: TrainedLifter, scaled: Scaled, clips: Clips, batch: Batch) -> Float32:
     """Put answers and their scales in metres side by side, (n, 1 or frames, joints, 4)."""
     lifter = trained.lifter
     scale = asked_for(trained, scaled.log_scale, clips).exp() * lifter.get_buffer("not_root")
-    together = torch.cat([refined(trained, scaled.positions, clips), scale], dim=-1)
+    together = torch.cat([refined(trained, scaled.positions, clips, batch), scale], dim=-1)
     return np.asarray(together.cpu().numpy(), dtype=np.float32)
 
 
@@ -86,7 +94,7 @@ def _lift(trained: TrainedLifter, test_time: TestTime, clips: Clips) -> Float32:
         seen = (lifter, trained.encoding, batch.keypoints_px, batch.intrinsics)
         flip = test_time == "flip"
         scaled = lift_scaled_flip_averaged(*seen, skeleton(lifter.skeleton)) if flip else lift_scaled(*seen)
-        return packed(trained, scaled, clips)
+        return packed(trained, scaled, clips, batch)
 
 
 class Shares(FrozenModel):
@@ -145,8 +153,9 @@ def coverage(
     ValueError
         There are no scales.
     """
-    if predicted.scale_m is None:
-        raise ValueError("these answers come without scales; take a lifter that has learned to tell them")
+    from scipy.stats import spearmanr  # scipy.stats takes a second to import
+
+    scales = predicted.scales.astype(np.float64)
     joints = mapping(poses.skeleton, protocol.skeleton)
     root = skeleton(protocol.skeleton).root
     counted = [joint for joint in protocol.joint_indices if joint != root]
@@ -156,13 +165,13 @@ def coverage(
         return np.asarray((mapped - mapped[:, root : root + 1])[:, counted])
 
     error = joint_errors_mm(of_protocol(predicted.positions), of_protocol(poses.positions_camera)).ravel()
-    told = joints.apply(predicted.scale_m.astype(np.float64)[..., None])[:, counted, 0]
+    told = joints.apply(scales[..., None])[:, counted, 0]
     scale = 1000 * np.asarray(told).ravel()
     return Coverage(
         protocol=protocol.name,
         mean_scale_mm=float(scale.mean()),
         mean_error_mm=float(error.mean()),
-        rank_correlation=_rank_correlation(scale, error),
+        rank_correlation=float(spearmanr(scale, error).statistic),
         as_told=_shares(error, scale),
         factor=factor,
         recalibrated=None if factor is None else _shares(error, factor * scale),
@@ -185,8 +194,3 @@ def _shares(error: Float64, scale: Float64) -> Shares:
         100 * float((error <= radius_over_scale(level) * scale).mean()) for level in (0.5, 0.9)
     )
     return Shares(within_50=within_50, within_90=within_90)
-
-
-def _rank_correlation(first: Float64, second: Float64) -> float:
-    one, other = (np.argsort(np.argsort(values)).astype(np.float64) for values in (first, second))
-    return float(np.corrcoef(one, other)[0, 1])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from poseshift.geometry.alignment import root_relative
 from poseshift.geometry.arrays import norm
 from poseshift.geometry.camera import Camera, normalise
-from poseshift.geometry.rays import absolute_on_rays
+from poseshift.geometry.rays import FEWEST_JOINTS, absolute_on_rays
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, TrialInfo
 from poseshift.storage.gaps import interpolated
@@ -38,9 +38,6 @@ LEARNED_SCALE = (
     "calibrated interval before others"
 )
 """What the error estimate of one view is where the lifter has learned to tell it."""
-
-_FEWEST_JOINTS = 4
-"""Joints that must have been seen to place a pose by them alone; below, interpolated ones count too."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +122,6 @@ Lifted = Callable[[TrainedLifter, CameraPoses], Predicted]
 
 def mirrored_mean(trained: TrainedLifter, poses: CameraPoses) -> Predicted:
     """Lift rows, and average with the answers to the mirrored keypoints."""
-    if trained.scale is None:
-        return Predicted(predict(trained, poses, test_time="flip"))
     return predict_scaled(trained, poses, test_time="flip")
 
 
@@ -191,6 +186,6 @@ def lift_views(
 def _roots(relative: Float64, rays: Float64, missing: NDArray[np.bool_], root: int) -> Float64:
     """Place poses by the joints that were seen, and by interpolated ones too where these are too few."""
     seen = ~missing
-    enough = seen.sum(axis=1, keepdims=True) >= _FEWEST_JOINTS
+    enough = seen.sum(axis=1, keepdims=True) >= FEWEST_JOINTS
     weights = np.where(enough, seen, True).astype(np.float64)
     return np.asarray(absolute_on_rays(relative, rays, weights)[:, root])

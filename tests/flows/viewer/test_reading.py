@@ -167,7 +167,8 @@ def test_what_a_right_lifter_predicts_lies_behind_its_keypoints(
             found[row] = (world - world[:1]) @ np.asarray(poses.cameras[poses.camera[row]].rotation).T
         return found
 
-    monkeypatch.setattr("poseshift.training.prediction.views.predict", truth)
+    for module in ("prediction.views", "evaluation.scaled"):
+        monkeypatch.setattr(f"poseshift.training.{module}.predict", truth)
     lifter = RunFolder(recipe.run_dir).lifter("gpa", 0)
     options = PredictionOptions(subjects=("S1",), smoothing=NoSmoothing())
     predict_store(lifter, recipe.source.store, options, tmp_path / "out", "cpu")
