@@ -80,6 +80,29 @@ def test_an_mp4_runs_at_the_clips_speed(clip: Clip, tmp_path: Path) -> None:
     assert int(stream["nb_read_frames"]) == 30, "a fifth of a second is lacking, in which the picture stays"
 
 
+def test_ffmpeg_is_given_every_picture_at_the_clips_rate(
+    clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program in its place keeps what it was asked and shown, so that no encoder is needed."""
+    keeping = tmp_path / "ffmpeg"
+    keeping.write_text(
+        '#!/bin/sh\necho "$@" > "$(dirname "$0")/asked"\nfor last; do :; done\ncat > "$last"\n'
+    )
+    keeping.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    path = tmp_path / "walk.mp4"
+    lacking = replace(clip, frame=np.where(np.arange(50) < 25, clip.frame, clip.frame + 10))
+    written = write_film(lacking, path)
+    asked = (tmp_path / "asked").read_text().split()
+    width, height = map(int, asked[asked.index("-video_size") + 1].split("x"))
+    assert float(asked[asked.index("-framerate") + 1]) == 25
+    shown = np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, height, width, 3)
+    assert (written.frames, len(shown)) == (25, 30), "a fifth of a second is lacking: the picture stays"
+    same = (shown[1:] == shown[:-1]).all(axis=(1, 2, 3))
+    assert same.sum() == 5
+    assert np.diff(np.flatnonzero(same)).tolist() == [1, 1, 1, 1]
+
+
 def test_an_mp4_without_ffmpeg_is_refused(
     clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
