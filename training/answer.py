@@ -3,10 +3,14 @@
 A network answers a root-relative pose and is free to contradict the keypoints that it was given. They fix the
 root, and with it where across the image each joint is (:mod:`poseshift.geometry.rays`); what remains the
 network's own is depth. What is done to the output is part of a trained lifter and stored with it.
+
+Each frame is answered by itself here. That all frames of a view show one body is used afterwards, by
+:mod:`poseshift.training.one_body`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
@@ -19,6 +23,14 @@ from poseshift.geometry.rays import FEWEST_JOINTS, absolute_on_rays, onto_rays, 
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.model import FrozenModel, is_left_out, is_still
 
+BodyOf = Literal["frame", "view"]
+"""Whose bones an answer has: the network's for each frame, or one body's in all frames of a view."""
+
+_BODY = (
+    "`view`: all frames of a trial before one camera get the same bone lengths, their median; `frame`: each "
+    "keeps its own."
+)
+
 
 class RaysOff(FrozenModel):
     """The network's output as it is."""
@@ -30,6 +42,11 @@ class RaysOff(FrozenModel):
         """Never."""
         return False
 
+    @property
+    def body(self) -> BodyOf:
+        """Each frame's own."""
+        return "frame"
+
 
 class RaysSnap(FrozenModel):
     """Every joint on its ray, at the depth that the network gives: for exact keypoints."""
@@ -38,6 +55,7 @@ class RaysSnap(FrozenModel):
     in_loss: bool = Field(
         default=False, description="Whether half of the training's loss is that of the pose on its rays."
     )
+    body: BodyOf = Field(default="frame", exclude_if=is_still("frame"), description=_BODY)
 
 
 class RaysBlend(FrozenModel):
@@ -71,6 +89,7 @@ class RaysBlend(FrozenModel):
             "believed: neither its ray nor what it says of the root. None believes all."
         ),
     )
+    body: BodyOf = Field(default="frame", exclude_if=is_still("frame"), description="As for `snap`.")
 
 
 def _named(value: object) -> object:
@@ -85,6 +104,9 @@ AS_IT_IS = RaysOff()
 
 FARTHEST_BELIEVED = 3.0
 """Deviations beyond which a detection is believed no more, where a method does not believe all."""
+
+EXACT_NOISE_PX = 1.0
+"""Standard deviation of exact keypoints against one body's bones, in pixels of an image 1000 px wide."""
 
 _REFERENCE_WIDTH_PX = 1000.0
 
@@ -161,6 +183,48 @@ def on_rays(
     """
     if isinstance(rays, RaysOff):
         return relative
+    seen = sighting(rays, relative, keypoints_px, intrinsics, confidence)
+    trust = seen.believed
+    if isinstance(rays, RaysBlend):
+        trust = trust * trust_in_rays(seen.absolute[..., 2], seen.noise, rays.error_m)
+    placed = onto_rays(seen.absolute, seen.rays, trust)
+    answered: Tensor = torch.where(seen.placeable, placed - placed[..., root : root + 1, :], relative)
+    return answered
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """Poses where their keypoints put them.
+
+    Attributes
+    ----------
+    absolute : Tensor
+        (batch, frames, joints, 3), metres, camera axes.
+    rays : Tensor
+        (batch, frames, joints, 2), undistorted ray coordinates, zero where there is no keypoint.
+    noise : Tensor
+        Broadcasts against (batch, frames, joints): standard deviation of the ray coordinates.
+    believed : Tensor
+        (batch, frames, joints), 1 where a joint's keypoint is believed, else 0.
+    placeable : Tensor
+        (batch, frames, 1, 1) bool, whether enough is seen of a pose to place it.
+    """
+
+    absolute: Tensor
+    rays: Tensor
+    noise: Tensor
+    believed: Tensor
+    placeable: Tensor
+
+
+def sighting(
+    rays: RaysSnap | RaysBlend,
+    relative: Tensor,
+    keypoints_px: Tensor,
+    intrinsics: Intrinsics,
+    confidence: Tensor | None = None,
+) -> Sighting:
+    """Place root-relative poses by their keypoints; parameters as in :func:`on_rays`."""
     seen = normalise(keypoints_px, intrinsics)
     known = seen.isfinite().all(dim=-1)
     sure = known.to(relative.dtype)
@@ -172,24 +236,21 @@ def on_rays(
     weights = torch.where(placeable[..., 0], sure, torch.ones_like(sure))
     seen = torch.where(known[..., None], seen, torch.zeros_like(seen))
     absolute = absolute_on_rays(relative, seen, weights)
-    trust = known.to(relative.dtype)
-    if isinstance(rays, RaysBlend):
-        width, focal = intrinsics.size_px[..., 0], intrinsics.focal_px.mean(dim=-1)
-        usual = (rays.noise_px * width / _REFERENCE_WIDTH_PX / focal)[:, None, None]
-        noise = usual / torch.where(known, sure, torch.ones_like(sure)).sqrt()
-        if rays.farthest is not None:
-            near = _near(absolute, seen, noise, rays.error_m, rays.farthest)
-            enough = ((near & known).sum(dim=-1) >= FEWEST_JOINTS)[..., None]
-            trust = trust * torch.where(enough, near, torch.zeros_like(near))
-            absolute = torch.where(
-                enough[..., None],
-                absolute_on_rays(relative, seen, torch.where(enough, trust * sure, weights)),
-                absolute,
-            )
-        trust = trust * trust_in_rays(absolute[..., 2], noise, rays.error_m)
-    placed = onto_rays(absolute, seen, trust)
-    answered: Tensor = torch.where(placeable, placed - placed[..., root : root + 1, :], relative)
-    return answered
+    believed = known.to(relative.dtype)
+    width, focal = intrinsics.size_px[..., 0], intrinsics.focal_px.mean(dim=-1)
+    noise_px = rays.noise_px if isinstance(rays, RaysBlend) else EXACT_NOISE_PX
+    usual = (noise_px * width / _REFERENCE_WIDTH_PX / focal)[:, None, None]
+    noise = usual / torch.where(known, sure, torch.ones_like(sure)).sqrt()
+    if isinstance(rays, RaysBlend) and rays.farthest is not None:
+        near = _near(absolute, seen, noise, rays.error_m, rays.farthest)
+        enough = ((near & known).sum(dim=-1) >= FEWEST_JOINTS)[..., None]
+        believed = believed * torch.where(enough, near, torch.zeros_like(near))
+        absolute = torch.where(
+            enough[..., None],
+            absolute_on_rays(relative, seen, torch.where(enough, believed * sure, weights)),
+            absolute,
+        )
+    return Sighting(absolute, seen, noise, believed, placeable)
 
 
 def _near(absolute: Tensor, seen: Tensor, noise: Tensor, error_m: float, farthest: float) -> Tensor:

@@ -36,8 +36,9 @@ LINES_FILE = "runs.jsonl"
 Choice = Literal["last", "label-free", "oracle"]
 """How a checkpoint is chosen: the end of the schedule, criteria on target keypoints, or the test's labels."""
 
-RaysKind = Literal["off", "snap", "blend", "near"]
-"""What is done with rays; `near` blends and does not believe keypoints that are far from the answer."""
+RaysKind = Literal["off", "snap", "blend", "near", "snap-body", "near-body"]
+"""What is done with rays; `near` blends and does not believe keypoints that are far from the answer;
+`snap-body` and `near-body` give all frames of a view one body's bones, too."""
 
 CHOICES: tuple[Choice, ...] = ("last", "label-free", "oracle")
 
@@ -178,8 +179,7 @@ class RunLine(FrozenModel):
     people: dict[str, str] = Field(default_factory=dict)
     """Who plays each subject of the test, so that splits know a person again; none: subjects are people."""
     by_rays: dict[RaysKind, EvaluationResult] = Field(default_factory=dict)
-    """Results of the last epoch's lifter with its joints off their rays, on them, between, and between
-    where they are near."""
+    """Results of the last epoch's lifter by what is done with its answers."""
     by_content: dict[Content, Errors] = Field(default_factory=dict)
     """Errors of the last epoch's lifter by what people do, every frame alike."""
     rank_correlation: float | None

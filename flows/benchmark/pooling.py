@@ -91,8 +91,26 @@ def paired(ours: Sequence[RunLine], control: Sequence[RunLine], result_of: Resul
     shared = sorted(mine.keys() & theirs.keys())
     if not shared:
         return None
-    before = tuple(_rows([theirs[key] for key in shared], result_of, "mpjpe_mm"))
-    after = tuple(_rows([mine[key] for key in shared], result_of, "mpjpe_mm"))
+    return _difference(
+        tuple(_rows([theirs[key] for key in shared], result_of, "mpjpe_mm")),
+        tuple(_rows([mine[key] for key in shared], result_of, "mpjpe_mm")),
+    )
+
+
+def saved_within(lines: Sequence[RunLine], before: ResultOf, after: ResultOf) -> Estimate:
+    """MPJPE that one way of answering saves against another, of the same networks on the same frames.
+
+    Parameters
+    ----------
+    lines : Sequence[RunLine]
+        Runs of one method, at least one.
+    before, after : callable
+        The two results of each.
+    """
+    return _difference(*(tuple(_rows(lines, way, "mpjpe_mm")) for way in (before, after)))
+
+
+def _difference(before: Sequence[Row], after: Sequence[Row]) -> Estimate:
     if [(row.person, row.frames) for row in before] != [(row.person, row.frames) for row in after]:
         raise ValueError("the two methods were measured on different frames and cannot be compared")
     return _estimate(

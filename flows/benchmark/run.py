@@ -230,6 +230,8 @@ def _measure(
         "snap": RaysSnap(),
         "blend": RaysBlend(),
         "near": RaysBlend(farthest=FARTHEST_BELIEVED),
+        "snap-body": RaysSnap(body="view"),
+        "near-body": RaysBlend(farthest=FARTHEST_BELIEVED, body="view"),
     }
     by_rays = {
         kind: evaluate(

@@ -20,7 +20,7 @@ from poseshift.flows.benchmark.content import CONTENTS
 from poseshift.flows.benchmark.domains import DOMAINS
 from poseshift.flows.benchmark.forms import FORMS
 from poseshift.flows.benchmark.lines import Choice, JobLabel, RaysKind, RunLine
-from poseshift.flows.benchmark.pooling import paired, pooled
+from poseshift.flows.benchmark.pooling import ResultOf, paired, pooled, saved_within
 from poseshift.flows.benchmark.suites import control_of
 from poseshift.storage.files import write_atomically
 from poseshift.training.evaluation.intervals import Estimate
@@ -35,6 +35,10 @@ COLUMNS = (
 OVERVIEW = "MPJPE of the last checkpoint, mm, mean ± standard deviation between runs (their number):"
 
 BY_CONTENT = "MPJPE of the last checkpoint by what people do, mm (frames of a run):"
+
+ONE_BODY = (
+    "One body in all frames of a view, against each frame's own, of the same networks (answers {}, `{}`), mm:"
+)
 
 READING = (
     "Mean over test people and runs ± standard deviation between runs (splits and seeds) [95 % bootstrap "
@@ -71,11 +75,15 @@ class Cell:
         """Pool a figure over the runs; None when no run reached its end."""
         return pooled(self.lines, lambda line: line.under(choice), metric) if self.lines else None
 
-    def by_rays(self, rays: RaysKind) -> SeedEstimate | None:
-        """MPJPE of the last checkpoint by what is done with rays; None where it was not measured."""
+    def answering(self, rays: RaysKind) -> Cell:
+        """Take the runs that were measured with this done to their answers."""
+        return Cell(tuple(line for line in self.lines if rays in line.by_rays), ())
+
+    def by_rays(self, rays: RaysKind, metric: str = "mpjpe_mm") -> SeedEstimate | None:
+        """Figure of the last checkpoint by what is done with rays; None where a run was not measured so."""
         if not self.lines or any(rays not in line.by_rays for line in self.lines):
             return None
-        return pooled(self.lines, lambda line: line.by_rays[rays], "mpjpe_mm")
+        return pooled(self.lines, _by(rays), metric)
 
     @property
     def rank_correlation(self) -> float | None:
@@ -110,7 +118,7 @@ class DomainTable:
         """Domain and form."""
         return f"{self.job.domain}, {self.job.form}"
 
-    def saved(self, cell: Cell, control: str) -> Estimate | None:
+    def saved(self, cell: Cell, control: str, rays: RaysKind | None = None) -> Estimate | None:
         """MPJPE that a cell saves against another method of the same lifter and schedule.
 
         Parameters
@@ -119,6 +127,8 @@ class DomainTable:
             Of this table.
         control : str
             Name of the other method.
+        rays : RaysKind or None
+            What is done to the answers of both, in runs that were measured so; None: what each method does.
 
         Returns
         -------
@@ -129,7 +139,13 @@ class DomainTable:
         found = [one for one in self.cells if (one.job.lifter, one.job.schedule, one.job.method) == wanted]
         if not found or found[0] is cell:
             return None
-        return paired(cell.lines, found[0].lines, _last)
+        if rays is None:
+            return paired(cell.lines, found[0].lines, _last)
+        return paired(cell.answering(rays).lines, found[0].answering(rays).lines, _by(rays))
+
+
+def _by(rays: RaysKind) -> ResultOf:
+    return lambda line: line.by_rays[rays]
 
 
 def _last(line: RunLine) -> EvaluationResult:
@@ -213,7 +229,7 @@ def markdown(lines: Sequence[RunLine]) -> str:
         parts += [f"### {table.title}", "", heading(table), ""]
         parts += [OVERVIEW, "", *_overview(table), "", _markdown_row(COLUMNS)]
         parts += ["|" + "---|" * 2 + "---:|" * (len(COLUMNS) - 2)]
-        parts += [*map(_markdown_row, rows(table)), "", *_by_content(table)]
+        parts += [*map(_markdown_row, rows(table)), "", *_one_body(table), *_by_content(table)]
     used = {line.job.method for line in lines}
     named = "; ".join(
         f"`{name}`: {method.description.rstrip('.')} ({method.parts})"
@@ -234,6 +250,38 @@ def _overview(table: DomainTable) -> Iterator[str]:
     for (lifter, _), same in groupby(table.cells, key=lambda cell: (cell.job.lifter, cell.job.schedule)):
         shown = {cell.job.method: _brief(cell) for cell in same}
         yield _markdown_row((lifter, *(shown.get(name, "") for name in methods)))
+
+
+def _one_body(table: DomainTable) -> Iterator[str]:
+    """Give a row per method that was measured so, under a line of explanation."""
+    detected = FORMS[table.job.form].detected
+    frame, view = ("near", "near-body") if detected else ("snap", "snap-body")
+    cells = [found for cell in table.cells if (found := cell.answering(view)).lines]
+    if not cells:
+        return
+    yield ONE_BODY.format("where near" if detected else "on rays", "near" if detected else "snap")
+    yield ""
+    columns = ("lifter", "method", "runs", "each frame's body", "one body", "saved by it", "PA-MPJPE")
+    yield _markdown_row((*columns, "one body: PA-MPJPE", "saved against", "one body: mm saved"))
+    yield "|" + "---|" * 2 + "---:|" * 8
+    for cell in cells:
+        control = control_of(cell.job.method)
+        saved = None if control is None else table.saved(cell, control, view)
+        yield _markdown_row(
+            (
+                cell.job.lifter,
+                f"`{cell.job.method}`",
+                str(len(cell.lines)),
+                _shown(cell.by_rays(frame)),
+                _shown(cell.by_rays(view)),
+                _shown(saved_within(cell.lines, _by(frame), _by(view))),
+                _shown(cell.by_rays(frame, "pa_mpjpe_mm")),
+                _shown(cell.by_rays(view, "pa_mpjpe_mm")),
+                "—" if saved is None or control is None else control,
+                _shown(saved),
+            )
+        )
+    yield ""
 
 
 def _by_content(table: DomainTable) -> Iterator[str]:

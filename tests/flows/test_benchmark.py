@@ -33,7 +33,7 @@ from poseshift.flows.benchmark.forms import FORMS, NOISE_OF_SIZE, is_upright
 from poseshift.flows.benchmark.lines import LINES_FILE, Job, LinesError, RunLine, append_line, read_lines
 from poseshift.flows.benchmark.plan import PLANS, Plan
 from poseshift.flows.benchmark.plots import write_plots
-from poseshift.flows.benchmark.pooling import pooled
+from poseshift.flows.benchmark.pooling import pooled, saved_within
 from poseshift.flows.benchmark.run import run_job
 from poseshift.flows.benchmark.suites import ABLATED, COMPARED
 from poseshift.flows.benchmark.tables import SectionError, markdown, replace_section, tables
@@ -547,6 +547,24 @@ def test_tables_pool_runs_and_pair_methods_with_their_controls(
         assert stated in text
     assert len(write_plots((table,), tmp_path)) == 2
     assert (tmp_path / "chest-height-exact-errors.svg").read_bytes().count(b"</svg>") == 1
+
+
+def test_one_body_is_compared_with_each_frames_own(undisturbed: tuple[RunLine, ...]) -> None:
+    line = undisturbed[1]
+    kinds = {"off", "snap", "blend", "near", "snap-body", "near-body"}
+    assert set(line.by_rays) == kinds
+    (table,) = tables([line])
+    (cell,) = table.cells
+    frame, view = cell.by_rays("snap"), cell.by_rays("snap-body")
+    saved = saved_within(cell.lines, lambda one: one.by_rays["snap"], lambda one: one.by_rays["snap-body"])
+    assert saved.value == pytest.approx(frame.value - view.value)
+    assert f"| {frame.value:.1f} | {view.value:.1f} | {saved.value:.1f} |" in markdown([line])
+    # Runs that were recorded before it was measured have no row, and no part in a difference.
+    older = {kind: result for kind, result in line.by_rays.items() if not kind.endswith("body")}
+    before = _with(line.model_copy(update={"by_rays": older}), seed=1, shift_mm=9.0)
+    (both,) = tables([line, before])
+    assert both.cells[0].answering("snap-body").lines == (line,)
+    assert "One body" not in markdown([before])
 
 
 def test_a_person_of_several_splits_is_drawn_once(undisturbed: tuple[RunLine, ...]) -> None:

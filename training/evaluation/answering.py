@@ -6,6 +6,9 @@ overlap, of which the last of a recording ends with it; a recording shorter than
 last frame (seq2seq). A lifter of clips is shown motion at the frame rate that it has learned, never at
 another: where rows come at another rate, clips are cut at its own.
 
+Where a lifter answers with one body, all frames of a view get the same bones at the end, mirrored pass and
+scales or not (:mod:`poseshift.training.one_body`).
+
 Prediction knows nothing of protocols but the mirrored pass.
 """
 
@@ -24,10 +27,12 @@ from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, sampling_hz
 from poseshift.storage.gaps import interpolated, with_people_filled
 from poseshift.storage.schema import Float32
+from poseshift.training.answer import RaysOff
 from poseshift.training.batches import Batch, DevicePoses
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.evaluation.protocols import TestTime
 from poseshift.training.flip import lift, lift_flip_averaged
+from poseshift.training.one_body import Seen, with_one_body
 
 logger = logging.getLogger(__name__)
 
@@ -136,12 +141,32 @@ def lift_rows(
     lifter.eval()
     try:
         if not whole:
-            return np.concatenate(list(over(how, _clips(columns, batch_size))))[:, 0]
-        starts = window_starts(columns)
-        count = max(1, batch_size // lifter.frames)
-        return _rows_of(columns, starts, list(over(how, _windows(columns, starts, count))))
+            answers = np.concatenate(list(over(how, _clips(columns, batch_size))))[:, 0]
+        else:
+            starts = window_starts(columns)
+            count = max(1, batch_size // lifter.frames)
+            answers = _rows_of(columns, starts, list(over(how, _windows(columns, starts, count))))
     finally:
         lifter.train(was_training)
+    return _of_one_body(trained, answers, poses, device)
+
+
+def _of_one_body(
+    trained: TrainedLifter, answers: Float32, poses: CameraPoses, device: torch.device
+) -> Float32:
+    """Give the frames of each view one body where the lifter answers so, (n, joints, 3 or more)."""
+    rays = trained.answer.rays
+    if isinstance(rays, RaysOff) or rays.body == "frame":
+        return answers
+    intrinsics = poses.intrinsics.map(lambda f: torch.as_tensor(f, dtype=torch.float64, device=device))
+    seen = Seen(
+        keypoints_px=torch.as_tensor(poses.keypoints_px, device=device),
+        intrinsics=intrinsics[torch.as_tensor(poses.camera, dtype=torch.int64, device=device)],
+        confidence=None if poses.confidence is None else torch.as_tensor(poses.confidence, device=device),
+    )
+    relative = torch.as_tensor(answers[..., :3], device=device)
+    found = with_one_body(relative, seen, poses.view_rows, skeleton(poses.skeleton), rays)
+    return np.concatenate([found.cpu().numpy().astype(np.float32), answers[..., 3:]], axis=-1)
 
 
 def window_starts(poses: DevicePoses) -> Tensor:

@@ -163,6 +163,11 @@ def _answer(answer: Answer) -> str:
         )
     else:
         told = "joints on the rays of their keypoints"
+    if not isinstance(answer.rays, RaysOff) and answer.rays.body == "view":
+        told += (
+            "; each frame by itself: `poseshift predict` also gives all frames of a view one body's bones "
+            "(`body: view`), which needs all of them and is not in this file"
+        )
     if answer.largest_body_m is None:
         return f"{told}."
     return f"{told}; bodies of more than {answer.largest_body_m:.2f} m of bones in sum are made smaller."

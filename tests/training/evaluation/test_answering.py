@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import slowest_hz
+from poseshift.training.answer import Answer, RaysSnap
 from poseshift.training.batches import DevicePoses
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.encoding import encoding
@@ -119,6 +121,26 @@ def test_a_rate_that_is_not_known_is_told_and_an_equal_one_is_not(make_poses, ca
     assert not caplog.text
     predict(trained(5, "centre", None), make_poses())
     assert "does not say at which frame rate it has learned clips of 5 frames" in caplog.text
+
+
+def test_all_frames_of_a_view_have_one_body_where_the_lifter_answers_so(make_poses):
+    poses = make_poses(frames=30)
+    plain = trained(1, "centre")
+    answers = {
+        body: predict(replace(plain, answer=Answer(rays=RaysSnap(body=body))), poses)
+        for body in ("frame", "view")
+    }
+
+    def spread(answer):
+        lengths = bone_lengths(answer, BODY)
+        return np.mean([lengths[rows].std(axis=0) for rows in poses.view_rows])
+
+    assert answers["view"].dtype == np.float32
+    assert spread(answers["view"]) < 0.3 * spread(answers["frame"])
+    # What the frames of one view show does not reach another.
+    first = poses.view_rows[0]
+    alone = predict(replace(plain, answer=Answer(rays=RaysSnap(body="view"))), poses.take(first))
+    np.testing.assert_allclose(answers["view"][first], alone, atol=1e-5)
 
 
 def test_every_row_is_in_a_window(make_poses):
