@@ -150,6 +150,12 @@ class Answer(FrozenModel):
         bounded = self._bounded(relative, skeleton)
         return on_rays(self.rays, bounded, keypoints_px, intrinsics, skeleton.root, confidence)
 
+    def of_body(self, body: BodyOf) -> Answer:
+        """Take each frame's bones or one body's in a view; an answer off its rays keeps each frame's."""
+        if isinstance(self.rays, RaysOff):
+            return self
+        return self.model_copy(update={"rays": self.rays.model_copy(update={"body": body})})
+
     def _bounded(self, relative: Tensor, skeleton: Skeleton) -> Tensor:
         if self.largest_body_m is None:
             return relative

@@ -26,6 +26,7 @@ from poseshift.flows.experiment.masks import MaskOptions
 from poseshift.flows.experiment.predict import RECORD, PredictionOptions, PredictionOutcome
 from poseshift.flows.predict import predict_once
 from poseshift.storage.store import PoseStore, StoreError
+from poseshift.training.answer import BodyOf
 from poseshift.training.prediction.smoothing import SmoothingName, smoothing_named
 from poseshift.training.shipped import lifter_folder
 
@@ -57,6 +58,12 @@ def predict(
             "that poses are moved to fit; docs/rendering.md."
         ),
     ] = None,
+    body: Annotated[
+        BodyOf,
+        typer.Option(
+            help="Give one body's bones to all frames of a view, or leave each frame those of its own answer."
+        ),
+    ] = "view",
     smooth: Annotated[SmoothingName, typer.Option(help="Smoothing in time.")] = "savgol",
     test_time: Annotated[
         Literal["uao"] | None,
@@ -82,6 +89,7 @@ def predict(
             cameras=tuple(camera) if camera else None,
             heights_m=_heights(height or [], tuple(subject) if subject else people),
             smoothing=smoothing_named(smooth),
+            body=body,
             test_time=None if test_time is None else TEST_TIMES[test_time],
             formats=tuple(dict.fromkeys(name.strip() for name in formats.split(",") if name.strip())),
             masks=None if masks is None else MaskOptions(folder=masks),

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -34,6 +34,7 @@ from poseshift.storage.motion_files.registry import MOTION_FORMATS, MotionFormat
 from poseshift.storage.names import file_part
 from poseshift.storage.provenance import digest_file, git_commit, software_versions
 from poseshift.storage.store import PoseStore
+from poseshift.training.answer import BodyOf
 from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, TrainedLifter, load_lifter
 from poseshift.training.prediction.motions import Made, Maker
 from poseshift.training.prediction.smoothing import SavitzkyGolay, Smoothing
@@ -64,6 +65,9 @@ class PredictionOptions(FrozenModel):
     """Names of motion formats."""
     test_time: TestTimeOptimisation | None = Field(default=None, exclude_if=is_left_out)
     """How the lifter's input is optimised before it answers; None for not at all."""
+    body: BodyOf | None = Field(default=None, exclude_if=is_left_out)
+    """Whose bones the poses have: those of each frame, or one body's in all frames of a view; None for what
+    the lifter says. A lifter that answers off its rays keeps each frame's."""
     masks: MaskOptions | None = Field(default=None, exclude_if=is_left_out)
     """Masks of the people that poses are moved to fit; None for the lifter's answers as they are."""
 
@@ -198,6 +202,8 @@ def predict_store(
     on = resolve_device(device)
     place = lifter_folder(lifter)
     trained = load_lifter(place, on)
+    if options.body is not None:
+        trained = replace(trained, answer=trained.answer.of_body(options.body))
     store = PoseStore.open(location)
     masks = None if options.masks is None else open_masks(options.masks)
     inputs = PredictionInputs(
@@ -246,6 +252,7 @@ def predict_store(
         skeleton=poses.skeleton,
         assumptions=(
             *_assumptions(made, options, intrinsics),
+            _body_told(trained),
             *_rate_told(trained),
             *(() if masks is None else (said_of(masks, refined),)),
         ),
@@ -373,6 +380,12 @@ def _assumptions(
     kinds = {(_whose(one.motion), one.motion.error_kind) for one in made}
     told.extend(f"Error estimate of {whose}: {kind}." for whose, kind in sorted(kinds, reverse=True))
     return tuple(told)
+
+
+def _body_told(trained: TrainedLifter) -> str:
+    if trained.answer.rays.body == "view":
+        return "Bones: one body in all frames of a view, the median of the answers to them."
+    return "Bones: those of each frame's own answer; they change from frame to frame."
 
 
 def _rate_told(trained: TrainedLifter) -> tuple[str, ...]:
