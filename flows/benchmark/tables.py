@@ -255,7 +255,8 @@ def _overview(table: DomainTable) -> Iterator[str]:
 def _one_body(table: DomainTable) -> Iterator[str]:
     """Give a row per method that was measured so, under a line of explanation."""
     detected = FORMS[table.job.form].detected
-    frame, view = ("near", "near-body") if detected else ("snap", "snap-body")
+    frame: RaysKind = "near" if detected else "snap"
+    view: RaysKind = "near-body" if detected else "snap-body"
     cells = [found for cell in table.cells if (found := cell.answering(view)).lines]
     if not cells:
         return
