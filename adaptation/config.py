@@ -53,13 +53,16 @@ class GlobalPositionAdaptation(FrozenModel):
 
     @model_validator(mode="after")
     def _gravity_of_the_target(self) -> GlobalPositionAdaptation:
-        if self.positions != "target" and isinstance(
-            self.viewpoint,
-            KnownViewpoint | AlignedViewpoint | PseudoLabelledViewpoint | FoundViewpoint,
+        if isinstance(self.viewpoint, PseudoLabelledViewpoint) and self.positions != "target":
+            raise ValueError(
+                "viewpoint 'pseudo-labels' needs `positions: target`: answers are for the target's keypoints"
+            )
+        if self.positions == "source" and isinstance(
+            self.viewpoint, KnownViewpoint | AlignedViewpoint | FoundViewpoint
         ):
             raise ValueError(
-                f"viewpoint {self.viewpoint.kind!r} needs `positions: target`: each pose is turned as people "
-                "are seen by the camera that it is placed before"
+                f"viewpoint {self.viewpoint.kind!r} needs `positions: target` or `both`: each pose is turned "
+                "as people are seen by the camera that it is placed before"
             )
         return self
 

@@ -8,6 +8,7 @@ that may be on its side), viewpoints are those that cameras of people have, but 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -19,6 +20,7 @@ from poseshift.adaptation.orientation import jitter_directions, turn_upright, up
 from poseshift.adaptation.vertical.finder import shipped_finder
 from poseshift.adaptation.vertical.posterior import angles_degrees
 from poseshift.augmentation.draws import draw_rows, draw_uniform
+from poseshift.geometry.camera import Camera, Rotation, stand_apart
 from poseshift.storage.columns import CameraPoses
 from poseshift.training.batches import Batch
 
@@ -50,26 +52,46 @@ def known_gravity_of(
         Whether cameras of one rig are answered for together.
     """
     given = {
-        row: FoundGravity(
-            camera=camera.name,
-            up=camera.up,
-            poses=int((target.camera == row).sum()),
-            spread_degrees=None,
-            interval_degrees=_interval(target, row),
-            kind="given",
-        )
+        row: _given(camera, int((target.camera == row).sum()), _interval(target, row))
         for row, camera in enumerate(target.cameras)
         if camera.up is not None
     }
     answers = {"given": given, "learned": {}}
     if "learned" in kinds and (kinds[0] == "learned" or len(given) < len(target.cameras)):
-        rig = {row: one for row, one in enumerate(target.rig) if one is not None} if pool_rigs else {}
+        rig = rig_rotations(target) if pool_rigs else {}
         answers["learned"] = dict(enumerate(shipped_finder().find(target, rig)))
     found = []
     for row, camera in enumerate(target.cameras):
         told = [answers[kind][row] for kind in kinds if row in answers[kind]]
         found.append(told[0] if told else FoundGravity.without_poses(camera.name))
     return CameraGravity(cameras=tuple(found))
+
+
+def rig_rotations(target: CameraPoses) -> dict[int, Rotation]:
+    """Rotations of the cameras that stand in one world, whether it is known where up is in it or not."""
+    unknown = {row: one for row, one in enumerate(target.rig) if one is not None}
+    placed = [camera for camera in target.cameras if camera.placed]
+    if unknown or not stand_apart(placed):
+        return unknown
+    return {row: camera.rotation for row, camera in enumerate(target.cameras) if camera.placed}
+
+
+def joined_with_calibrated(gravity: CameraGravity, cameras: Sequence[Camera]) -> CameraGravity:
+    """Put the gravity of calibrated cameras, those of labelled poses, after what is known of others."""
+    return CameraGravity(
+        cameras=(*gravity.cameras, *(_given(camera, 0, CALIBRATION_DEGREES) for camera in cameras))
+    )
+
+
+def _given(camera: Camera, poses: int, interval_degrees: float) -> FoundGravity:
+    return FoundGravity(
+        camera=camera.name,
+        up=camera.up,
+        poses=poses,
+        spread_degrees=None,
+        interval_degrees=interval_degrees,
+        kind="given",
+    )
 
 
 def _interval(target: CameraPoses, row: int) -> float:
@@ -83,11 +105,9 @@ class FoundAlignment:
     Parameters
     ----------
     gravity : CameraGravity
-        Of the target's cameras.
-    widest_degrees : float
-        Wider intervals say that the content cannot tell.
-    pitch_degrees, roll_degrees : tuple of float
-        Ranges of the viewpoints that are drawn then.
+        Of the cameras that clips are placed before.
+    possible : callable
+        Directions against gravity that one of them may have: :func:`possible_directions`, its options bound.
     position : GlobalPositionAlignment
         Places clips; its target poses are drawn.
     """
@@ -95,19 +115,14 @@ class FoundAlignment:
     def __init__(
         self,
         gravity: CameraGravity,
-        widest_degrees: float,
-        pitch_degrees: tuple[float, float],
-        roll_degrees: tuple[float, float],
+        possible: Callable[[FoundGravity, torch.Generator], Tensor],
         position: GlobalPositionAlignment,
     ) -> None:
         self._position = position
         generator = torch.Generator().manual_seed(0)
-        self._directions = torch.stack(
-            [
-                possible_directions(one, widest_degrees, pitch_degrees, roll_degrees, generator)
-                for one in gravity.cameras
-            ]
-        ).to(position.camera.device)
+        self._directions = torch.stack([possible(one, generator) for one in gravity.cameras]).to(
+            position.camera.device
+        )
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Draw one target pose and one vertical per clip, turn the clip about its root, and move it there."""
@@ -120,21 +135,36 @@ class FoundAlignment:
 
 def possible_directions(
     found: FoundGravity,
+    generator: torch.Generator,
+    *,
     widest_degrees: float,
     pitch_degrees: tuple[float, float],
     roll_degrees: tuple[float, float],
-    generator: torch.Generator,
+    jitter_degrees: float = 0.0,
 ) -> Tensor:
     """Draw directions against gravity that a camera may have, (directions, 3), by what was found of it.
 
     About a known one, so that nine of ten lie in its interval; of a camera whose interval is too wide, those
     of the ranges of pitch and roll that lie in the interval; of one of which nothing is known, all of them.
+
+    Parameters
+    ----------
+    found : FoundGravity
+        What was found.
+    generator : torch.Generator
+        Of the draws.
+    widest_degrees : float
+        Wider intervals say that the content cannot tell.
+    pitch_degrees, roll_degrees : tuple of float
+        Ranges of the viewpoints that are drawn then.
+    jitter_degrees : float
+        Deviation, on each of two axes, of a tilt that is added to a direction that is known.
     """
     known = found.up is not None and found.interval_degrees is not None
     if known and (found.interval_degrees or 0.0) <= widest_degrees:
         up = torch.tensor(found.up).expand(_DIRECTIONS, 3)
-        deviation = math.radians(found.interval_degrees or 0.0) / _WITHIN_TWO_DEVIATIONS
-        return jitter_directions(up, deviation, generator)
+        unsure = (found.interval_degrees or 0.0) / _WITHIN_TWO_DEVIATIONS
+        return jitter_directions(up, math.radians(math.hypot(unsure, jitter_degrees)), generator)
     like = torch.empty(0)
     pitch, roll = (
         torch.deg2rad(draw_uniform((_DRAWS,), *ranges, like, generator))
@@ -145,7 +175,14 @@ def possible_directions(
         away = angles_degrees(drawn, torch.tensor(found.up))
         possible = drawn[away <= (found.interval_degrees or 0.0)]
         if len(possible) < _DIRECTIONS // 8:  # the ranges miss the interval: the interval was measured
-            return possible_directions(found, 180.0, pitch_degrees, roll_degrees, generator)
+            return possible_directions(
+                found,
+                generator,
+                widest_degrees=180.0,
+                pitch_degrees=pitch_degrees,
+                roll_degrees=roll_degrees,
+                jitter_degrees=jitter_degrees,
+            )
         drawn = possible
     chosen: Tensor = drawn[draw_rows(len(drawn), _DIRECTIONS, generator)]
     return chosen

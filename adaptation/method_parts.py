@@ -113,7 +113,8 @@ def _turned(viewpoint: Viewpoint) -> str:
         return "aligned, pseudo-labels"
     if isinstance(viewpoint, FoundViewpoint):
         kinds = " or ".join(viewpoint.gravity)
-        return f"within the interval of {kinds} gravity, random above {viewpoint.widest_degrees:g}°"
+        tilted = f", tilted by {viewpoint.jitter_degrees:g}°" if viewpoint.jitter_degrees else ""
+        return f"within the interval of {kinds} gravity{tilted}, random above {viewpoint.widest_degrees:g}°"
     return "as in the data"
 
 

@@ -360,11 +360,14 @@ _add_diverse(
     "As diverse, poses turned to the gravity that a network learns for the target's cameras.",
     adaptation=_diverse("target", AlignedViewpoint()),
 )
+_FOUND = FoundViewpoint(jitter_degrees=KnownViewpoint().jitter_degrees)
+"""Tilted beside the interval as far as viewpoints of known gravity are."""
+
 _add_diverse(
     "diverse_found_viewpoint",
     "GPA, found viewpoint, all diversity",
     "As diverse, poses turned to where up is given or found, within its interval; at random where it is not.",
-    adaptation=_diverse("target", FoundViewpoint()),
+    adaptation=_diverse("target", _FOUND),
 )
 _add_diverse(
     "diverse_known_viewpoint",
@@ -474,6 +477,21 @@ _add_diverse(
     "Both positions, all diversity, fitted noise",
     "As diverse_both_mixed, source keypoints with the errors that the target's detector shows.",
     adaptation=_diverse("both", rotation="mixed"),
+    detector_noise=NoiseFitted(),
+)
+_add_diverse(
+    "diverse_both_mixed_detected_found",
+    "Both positions, all diversity, fitted noise, found viewpoint",
+    "As diverse_both_mixed_detected, poses turned to where up is given or found before the target's cameras, "
+    "and to the calibrated up of the source's.",
+    adaptation=_diverse("both", _FOUND, rotation="mixed"),
+    detector_noise=NoiseFitted(),
+)
+_add_diverse(
+    "diverse_both_mixed_detected_random",
+    "Both positions, all diversity, fitted noise, random viewpoints",
+    "Control of diverse_both_mixed_detected_found: random viewpoints within what cameras of people have.",
+    adaptation=_diverse("both", RandomViewpoint(), rotation="mixed"),
     detector_noise=NoiseFitted(),
 )
 _add_diverse(

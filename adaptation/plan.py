@@ -16,7 +16,7 @@ from poseshift.adaptation.config import (
     SelfTrainingAdaptation,
     alignment_of,
 )
-from poseshift.adaptation.found_viewpoint import known_gravity_of
+from poseshift.adaptation.found_viewpoint import joined_with_calibrated, known_gravity_of
 from poseshift.adaptation.global_position import GlobalPositionAlignment
 from poseshift.adaptation.gravity import CameraGravity, learn_camera_gravity
 from poseshift.adaptation.poseda import PoseDA
@@ -119,7 +119,8 @@ def plan(
         gravity = None  # pseudo-labels find it in the training that is being planned
     elif gravity is None:
         single = DevicePoses.from_columns(source, device, frames=1)
-        gravity = learn_camera_gravity(single, keypoints, aligned.viewpoint.gravity, seed)
+        own = keypoints if aligned.positions == "target" else TargetKeypoints.from_poses(_required(target))
+        gravity = learn_camera_gravity(single, own, aligned.viewpoint.gravity, seed)
     beside = _tuning(aligned, source, target, device)
     if isinstance(adaptation, SelfTrainingAdaptation):
         own = TargetKeypoints.from_poses(_required(target), clip_hz)
@@ -232,6 +233,8 @@ def _placed(
     gravity: CameraGravity | None,
 ) -> tuple[BatchTransform, ...]:
     position = GlobalPositionAlignment(aligned.options, keypoints, device)
+    if gravity is not None:  # poses may be placed before the source's cameras, too, which come last
+        gravity = joined_with_calibrated(gravity, keypoints.cameras[len(gravity.cameras) :])
     placed = viewpoint_transforms(aligned.viewpoint, position, gravity)
     if aligned.augmentation is not None:
         placed = (RandomAugmentation(aligned.augmentation, skeleton(keypoints.skeleton)), *placed)

@@ -17,7 +17,7 @@ import torch
 from pydantic import BeforeValidator, Field
 from torch import Tensor
 
-from poseshift.adaptation.found_viewpoint import FoundAlignment, GivenOrLearned
+from poseshift.adaptation.found_viewpoint import FoundAlignment, GivenOrLearned, possible_directions
 from poseshift.adaptation.global_position import GlobalPositionAlignment
 from poseshift.adaptation.gravity import CameraGravity, GravityConfig
 from poseshift.adaptation.orientation import jitter_directions, turn, turn_upright, up_from_angles
@@ -25,7 +25,7 @@ from poseshift.adaptation.pseudo_labels import PseudoLabelAlignment, PseudoLabel
 from poseshift.augmentation.draws import draw_normal, draw_uniform
 from poseshift.augmentation.transforms import turn_up
 from poseshift.geometry.rotation import axis_angle_to_matrix
-from poseshift.storage.model import FrozenModel
+from poseshift.storage.model import FrozenModel, is_still
 from poseshift.training.batches import Batch, BatchTransform
 
 
@@ -105,6 +105,13 @@ class FoundViewpoint(FrozenModel):
     )
     widest_degrees: float = Field(
         default=25.0, gt=0, le=180, description="Wider intervals say that the content cannot tell."
+    )
+    jitter_degrees: float = Field(
+        default=0.0,
+        ge=0,
+        exclude_if=is_still(0.0),
+        description="Deviation, on each of two axes, of a random tilt beside that of the interval: however "
+        "well up is known, people may lean otherwise than those who are learned from.",
     )
     otherwise: RandomViewpoint = Field(
         default=RandomViewpoint(),
@@ -220,8 +227,8 @@ def viewpoint_transforms(
     position : GlobalPositionAlignment
         Places clips.
     gravity : CameraGravity or None
-        Gravity of the target's cameras, for ``aligned`` and ``found``; with ``pseudo-labels``, what a
-        finished training has found, or None to find it in training.
+        Gravity of the cameras that poses are placed before, for ``aligned`` and ``found``; with
+        ``pseudo-labels``, what a finished training has found, or None to find it in training.
 
     Raises
     ------
@@ -241,8 +248,14 @@ def viewpoint_transforms(
     if isinstance(viewpoint, FoundViewpoint):
         if gravity is None:
             raise ValueError("found viewpoints need the gravity of the target's cameras; find it first")
-        ranges = (viewpoint.otherwise.pitch_degrees, viewpoint.otherwise.roll_degrees)
-        return (FoundAlignment(gravity, viewpoint.widest_degrees, *ranges, position),)
+        possible = partial(
+            possible_directions,
+            widest_degrees=viewpoint.widest_degrees,
+            pitch_degrees=viewpoint.otherwise.pitch_degrees,
+            roll_degrees=viewpoint.otherwise.roll_degrees,
+            jitter_degrees=viewpoint.jitter_degrees,
+        )
+        return (FoundAlignment(gravity, possible, position),)
     if isinstance(viewpoint, PseudoLabelledViewpoint):
         aligned = partial(ViewpointAlignment, viewpoint.jitter_degrees, position)
         if gravity is not None:

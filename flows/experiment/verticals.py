@@ -6,15 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from poseshift.adaptation.found_viewpoint import CALIBRATION_DEGREES
+from poseshift.adaptation.found_viewpoint import CALIBRATION_DEGREES, rig_rotations
 from poseshift.adaptation.gravity import FoundGravity
 from poseshift.adaptation.vertical.finder import shipped_finder
 from poseshift.adaptation.viewpoint import FoundViewpoint
-from poseshift.geometry.camera import stand_apart
 from poseshift.preprocessing.domain.camera_checks import attitude
 from poseshift.preprocessing.domain.findings import Finding
 from poseshift.preprocessing.domain.verticals import angle_degrees
-from poseshift.storage.columns import CameraPoses, Selection, read_keypoints
+from poseshift.storage.columns import Selection, read_keypoints
 from poseshift.storage.store import PoseStore
 
 
@@ -29,7 +28,7 @@ def vertical_findings(store: PoseStore, detector: str) -> Iterator[Finding]:
         Whose keypoints.
     """
     poses = read_keypoints(store, Selection(keypoints=detector))
-    found = shipped_finder().find(poses, _rig(poses))
+    found = shipped_finder().find(poses, rig_rotations(poses))
     for row, one in enumerate(found):
         trials = [poses.trials[number].key.path for number in np.unique(poses.trial[poses.camera == row])]
         level, text = "note", vertical_text(one)
@@ -52,15 +51,6 @@ def vertical_findings(store: PoseStore, detector: str) -> Iterator[Finding]:
                 "text": text,
             }
         )
-
-
-def _rig(poses: CameraPoses) -> dict[int, tuple[tuple[float, float, float], ...]]:
-    """Rotations of the cameras that stand in one world, whether it is known where up is in it or not."""
-    unknown = {row: one for row, one in enumerate(poses.rig) if one is not None}
-    placed = [camera for camera in poses.cameras if camera.placed]
-    if unknown or not stand_apart(placed):
-        return unknown
-    return {row: camera.rotation for row, camera in enumerate(poses.cameras) if camera.placed}
 
 
 def vertical_text(found: FoundGravity) -> str:

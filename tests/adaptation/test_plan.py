@@ -9,9 +9,17 @@ import torch
 from pydantic import ValidationError
 
 from poseshift.adaptation.config import GlobalPositionAdaptation, looks_at_target
+from poseshift.adaptation.gravity import GravityConfig
 from poseshift.adaptation.methods import METHODS
 from poseshift.adaptation.plan import plan
-from poseshift.adaptation.viewpoint import AlignedViewpoint, JitteredViewpoint, KnownViewpoint
+from poseshift.adaptation.vertical.posterior import angles_degrees
+from poseshift.adaptation.viewpoint import (
+    AlignedViewpoint,
+    FoundViewpoint,
+    JitteredViewpoint,
+    KnownViewpoint,
+    PseudoLabelledViewpoint,
+)
 from poseshift.augmentation.bodies import BodyDiversity
 from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.camera import Camera, project
@@ -69,9 +77,30 @@ def test_a_missing_target_is_named(source: CameraPoses) -> None:
 
 
 def test_gravity_of_the_target_goes_with_its_positions_alone() -> None:
-    for viewpoint in (AlignedViewpoint(), KnownViewpoint()):
+    for viewpoint in (AlignedViewpoint(), KnownViewpoint(), FoundViewpoint(), PseudoLabelledViewpoint()):
         with pytest.raises(ValidationError, match="positions: target"):
             GlobalPositionAdaptation(positions="source", viewpoint=viewpoint)
+    with pytest.raises(ValidationError, match="answers are for the target's keypoints"):
+        GlobalPositionAdaptation(positions="both", viewpoint=PseudoLabelledViewpoint())
+
+
+def test_both_positions_have_the_up_of_their_own_cameras(source: CameraPoses, target: CameraPoses) -> None:
+    down = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
+    above: Camera = replace(target.cameras[0], rotation=down, translation=(0.0, 1.0, 3.0))
+    seen = replace(target, cameras=(above,))
+    known = KnownViewpoint(jitter_degrees=0)
+    learned = AlignedViewpoint(gravity=GravityConfig(steps=2, batch_size=16, width=8), jitter_degrees=0)
+    for viewpoint in (known, FoundViewpoint(gravity=("given",)), learned):
+        adaptation = GlobalPositionAdaptation(positions="both", viewpoint=viewpoint)
+        made = plan(adaptation, source, seen, seed=0, device=torch.device("cpu"))
+        batch = moved(adaptation, source, seen)
+        assert batch.up_camera is not None
+        there = batch.intrinsics.focal_px[:, 0] == above.focal_px[0]
+        own = above.up if made.gravity is None else made.gravity.cameras[0].up
+        for rows, up in ((there, own), (~there, source.cameras[0].up)):
+            angles = angles_degrees(batch.up_camera[rows], torch.tensor(up))
+            assert float(angles.max()) < 5, viewpoint.kind
+        assert made.gravity is None or len(made.gravity.cameras) == 1, "the target's alone is recorded"
 
 
 def test_bodies_come_first_and_keypoints_are_seen_where_they_stand(

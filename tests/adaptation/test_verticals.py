@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ from poseshift.preprocessing.motion.procedural import generate
 from poseshift.preprocessing.restaging.placement import draw_placement, ring_stage, to_camera
 from poseshift.storage.columns import CameraPoses, PoseRun, TrialInfo, columns_of
 from poseshift.storage.schema import TrialKey, Vertical
+from poseshift.training.batches import DevicePoses
 
 CAMERAS = tuple(human36m_camera("S1", name) for name in CAMERA_IDS)
 
@@ -190,24 +192,49 @@ def found(up: tuple[float, float, float] | None, interval: float | None) -> Foun
     return FoundGravity(camera="c", up=up, poses=1, spread_degrees=None, interval_degrees=interval)
 
 
+possible = partial(
+    possible_directions, widest_degrees=25.0, pitch_degrees=(-20.0, 80.0), roll_degrees=(-20.0, 20.0)
+)
+
+
 def test_a_known_vertical_is_taken_as_sure_as_it_is() -> None:
     up = torch.tensor([0.0, -0.96, -0.28])
-    drawn = possible_directions(
-        found(tuple(up.tolist()), 10.0), 25.0, (-20, 80), (-20, 20), torch.Generator()
-    )
+    drawn = possible(found(tuple(up.tolist()), 10.0), torch.Generator())
     held = (angles_degrees(drawn, up) <= 10.0).float().mean()
     assert 0.86 < float(held) < 0.94
 
 
+def test_a_tilt_is_added_to_what_is_known() -> None:
+    up = torch.tensor([0.0, -0.96, -0.28])
+    drawn = possible(found(tuple(up.tolist()), 10.0), torch.Generator(), jitter_degrees=12.0)
+    away = math.sqrt(float(angles_degrees(drawn, up).square().mean()))
+    on_two_axes = math.sqrt(2) * math.hypot(10.0 / 2.146, 12.0)  # 90 % of a Rayleigh's draws: 2.146
+    assert away == pytest.approx(on_two_axes, rel=0.08)
+
+
+def test_found_and_known_viewpoints_of_a_calibrated_target_are_alike(seen: CameraPoses) -> None:
+    poses = DevicePoses.from_columns(seen, "cpu", frames=1)
+    from_up = {}
+    for name in ("diverse_known_viewpoint", "diverse_found_viewpoint"):
+        viewpoint = METHODS[name].adaptation.viewpoint
+        one = GlobalPositionAdaptation(viewpoint=viewpoint)
+        (turning,) = plan(one, seen, seen.unlabelled(), seed=0, device=torch.device("cpu")).transforms
+        batch = turning(poses.batch(torch.arange(400).repeat(5)), torch.Generator().manual_seed(0))
+        ups = torch.tensor([camera.up for camera in seen.cameras])
+        from_up[name] = torch.stack([angles_degrees(batch.up_camera, up) for up in ups]).amin(dim=0)
+    known, drawn = (one.quantile(torch.tensor([0.25, 0.5, 0.75])) for one in from_up.values())
+    torch.testing.assert_close(drawn, known, rtol=0.1, atol=0.3)
+
+
 def test_where_content_cannot_tell_viewpoints_are_random_within_what_is_possible() -> None:
     up = (0.0, -0.5, -math.sqrt(0.75))  # looks down by 60 degrees
-    drawn = possible_directions(found(up, 50.0), 25.0, (-20, 80), (-20, 20), torch.Generator())
+    drawn = possible(found(up, 50.0), torch.Generator())
     pitch, roll = (torch.rad2deg(one) for one in angles_from_up(drawn))
     assert float(angles_degrees(drawn, torch.tensor(up)).max()) <= 50.1
     assert float(pitch.min()) > 5
     assert float(pitch.max()) <= 80.1
     assert float(roll.abs().max()) <= 20.1
-    anything = possible_directions(found(None, None), 25.0, (-20, 80), (-20, 20), torch.Generator())
+    anything = possible(found(None, None), torch.Generator())
     assert float(angles_from_up(anything)[0].min()) < math.radians(-15)
 
 
@@ -225,6 +252,9 @@ def test_what_was_stated_comes_before_what_is_learned(seen: CameraPoses) -> None
     assert gravity.cameras[0].interval_degrees == 3.5
     apart = known_gravity_of(partly, ("learned",), pool_rigs=False)
     assert {one.kind for one in apart.cameras} == {"learned"}
+    calibrated = known_gravity_of(seen, ("learned",), pool_rigs=True)
+    rotations = {row: camera.rotation for row, camera in enumerate(seen.cameras)}
+    assert calibrated.cameras == shipped_finder().find(seen, rotations), "a rig whose up is not asked for"
     given = known_gravity_of(partly, ("given",), pool_rigs=True)
     assert [one.up is None for one in given.cameras] == [False, True, True, True]
 
@@ -237,8 +267,6 @@ def test_a_recipe_turns_poses_to_where_up_was_found(seen: CameraPoses) -> None:
     assert made.gravity is not None
     assert made.gravity.cameras == shipped_finder().find(target)
     (alignment,) = made.transforms
-    from poseshift.training.batches import DevicePoses
-
     poses = DevicePoses.from_columns(seen, "cpu", frames=1)
     turned = alignment(poses.batch(torch.arange(400)), torch.Generator().manual_seed(0))
     away = torch.stack([angles_degrees(turned.up_camera, up) for up in made.gravity.up]).amin(dim=0)
