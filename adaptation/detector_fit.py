@@ -17,7 +17,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from poseshift.adaptation.confidence_fit import cut_levels, fit_factors, level_of
 from poseshift.augmentation.detector_noise import (
+    ConfidenceLevel,
     DetectorErrors,
     DetectorNoise,
     JointErrors,
@@ -28,6 +30,7 @@ from poseshift.augmentation.detector_noise import (
 from poseshift.geometry.skeleton import HUMAN36M_17
 from poseshift.preprocessing.domain.swaps import LIMBS, find_swaps, mend_swaps, sides
 from poseshift.storage.columns import CameraPoses
+from poseshift.storage.schema import Float32
 
 Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -58,6 +61,14 @@ ASSEMBLED_SIZE, ASSEMBLED_SHARE = 0.002, 0.98
 """How near a joint must be to a weighted sum of others, over the person's size, and in which share of the
 frames, to count as computed."""
 
+_LEAST_SURE = 1e-6
+"""What a joint that was seen counts as, where its detector is not sure of it at all."""
+
+_LEAST_SPREAD = 1e-5
+
+PREDICTION_LEVELS = 5
+"""Levels of confidence by which the spread of keypoints is told that are lifted."""
+
 FEWEST_FRAMES = 100
 """Below so many windows of a joint its spread is that of all joints together."""
 
@@ -76,9 +87,12 @@ class _Track:
         Where legs and arms were exchanged.
     clear : mapping of name to (frames,) bool
         Where exchanging them would show.
+    sure : array of float32 of shape (frames, joints)
+        How sure the detector is, from 0 to 1; 1 where keypoints have no confidences.
     """
 
     places: Float64
+    sure: Float32
     size: Float64
     swapped: dict[str, Bool]
     clear: dict[str, Bool]
@@ -113,16 +127,18 @@ def errors_of(noise: DetectorNoise, target: CameraPoses | None) -> DetectorError
             "detector noise is to be fitted to a target's keypoints and there is no target; add `target:` to "
             "the recipe, or state the noise: `detector_noise: fixed`"
         )
-    return fit_errors(target).at_least(noise.least_spread)
+    return fit_errors(target, noise.confidence_levels).at_least(noise.least_spread)
 
 
-def fit_errors(target: CameraPoses) -> DetectorErrors:
+def fit_errors(target: CameraPoses, confidence_levels: int = 1) -> DetectorErrors:
     """Fit a detector's errors to the keypoints of a target.
 
     Parameters
     ----------
     target : CameraPoses
         On the joints of Human3.6M; NaN where a joint was not seen. No 3D is looked at.
+    confidence_levels : int
+        In how many levels of the detector's confidence the spread is told.
 
     Raises
     ------
@@ -142,6 +158,11 @@ def fit_errors(target: CameraPoses) -> DetectorErrors:
     for _ in range(2):  # spreads without the outliers, outliers by those spreads
         lost = [_outliers(track, spread) for track in tracks]
         spread = _spread(tracks, lost)
+    told = _told(tracks, lost, spread, [*assembled], confidence_levels)
+    if told.levels:  # a joint that its detector is unsure of is an outlier later
+        lost = [_outliers(track, told.spread_of(track)) for track in tracks]
+        told = _told(tracks, lost, spread, [*assembled], confidence_levels)
+    spread = told.spread
     whole = np.asarray(np.isfinite(target.keypoints_px).all(axis=-1))
     dropped, dropped_frames = _dropped(target, whole)
     filled = _filled_spread(tracks, lost, dropped_frames, spread)
@@ -155,6 +176,7 @@ def fit_errors(target: CameraPoses) -> DetectorErrors:
                 outliers=round(float(outliers[joint]), 5),
                 dropped=round(float(min(dropped[joint], 0.9)), 5),
                 filled_spread=round(float(filled[joint]), 5) if dropped[joint] > 0 else 0.0,
+                level_shares=told.shares_of(joint),
             )
             for joint, name in enumerate(HUMAN36M_17.joint_names)
         },
@@ -162,9 +184,40 @@ def fit_errors(target: CameraPoses) -> DetectorErrors:
         dropped_frames=dropped_frames,
         truncated=_truncated(target, whole),
         assembled=assembled,
+        levels=told.levels,
     )
     _LOG.info("detector's errors by %d target keypoints: %s", len(target), fitted.words)
     return fitted
+
+
+def keypoint_spreads(target: CameraPoses) -> Float64 | None:
+    """Spread of every keypoint on each axis over the person's size, by how sure its detector is.
+
+    Parameters
+    ----------
+    target : CameraPoses
+        NaN where a joint was not seen: its spread is that of what is filled in over time.
+
+    Returns
+    -------
+    array of float64 of shape (n, joints) or None
+        None where keypoints have no confidences, or where they do not let their noise be told.
+    """
+    if target.confidence is None or target.skeleton != HUMAN36M_17.name:
+        return None
+    try:
+        errors = fit_errors(target, PREDICTION_LEVELS)
+    except ValueError as error:
+        _LOG.warning("error estimates say nothing of the keypoints: %s", error)
+        return None
+    joints = [errors.joints[name] for name in HUMAN36M_17.joint_names]
+    spread = np.broadcast_to([one.spread for one in joints], target.confidence.shape)
+    if errors.levels:
+        edges, factors = (np.array(some) for some in zip(*map(_pair, errors.levels), strict=True))
+        spread = spread * factors[level_of(target.confidence, edges)]
+    missing = ~np.isfinite(target.keypoints_px).all(axis=-1)
+    filled = np.maximum(spread, [one.filled_spread for one in joints])
+    return np.asarray(np.where(missing, filled, spread), dtype=np.float64)
 
 
 def _tracks(target: CameraPoses) -> Iterator[_Track]:
@@ -174,13 +227,15 @@ def _tracks(target: CameraPoses) -> Iterator[_Track]:
         if len(rows) < _WINDOW:
             continue
         seen = target.keypoints_px[rows].astype(np.float64)
+        sure = np.ones(seen.shape[:2]) if target.confidence is None else target.confidence[rows]
         fps = target.trials[target.trial[rows[0]]].fps / spacing
-        yield _track(seen, fps)
+        yield _track(seen, sure, fps)
 
 
-def _track(seen: Float64, fps: float) -> _Track:
+def _track(seen: Float64, sure: NDArray[np.floating], fps: float) -> _Track:
     there = np.asarray(np.isfinite(seen).all(axis=-1, keepdims=True))
-    with_marks = np.concatenate([np.where(there, seen, 0), there], axis=-1).astype(np.float32)
+    marks = np.where(there, np.maximum(sure, _LEAST_SURE)[..., None], 0)
+    with_marks = np.concatenate([np.where(there, seen, 0), marks], axis=-1).astype(np.float32)
     found = find_swaps(with_marks, fps)
     mended = mend_swaps(with_marks, found)
     places = np.where(mended[..., 2:] > 0, mended[..., :2], np.nan).astype(np.float64)
@@ -193,7 +248,7 @@ def _track(seen: Float64, fps: float) -> _Track:
         left, right = sides(limbs)
         apart = np.linalg.norm(places[:, left] - places[:, right], axis=-1).min(axis=-1) / size
         clear[limbs] = np.asarray(np.nan_to_num(apart) > CLEAR_SIZE)
-    return _Track(places, size, swapped, clear)
+    return _Track(places, mended[..., 2], size, swapped, clear)
 
 
 def _size(seen: Float64, there: Bool) -> Float64:
@@ -209,13 +264,17 @@ def _size(seen: Float64, there: Bool) -> Float64:
     return size
 
 
+def _fourth(track: _Track, out: Bool) -> Float64:
+    """Fourth differences in time of what is not lost, (windows, joints, 2), pixels."""
+    kept = np.where(out[..., None], np.nan, track.places)
+    return np.asarray(sliding_window_view(kept, _WINDOW, axis=0) @ _FOURTH)
+
+
 def _spread(tracks: list[_Track], lost: list[Bool]) -> Float64:
     """Deviation of each joint on each axis, (joints,), by fourth differences of what is not lost."""
-    parts = []
-    for track, out in zip(tracks, lost, strict=True):
-        kept = np.where(out[..., None], np.nan, track.places)
-        fourth = sliding_window_view(kept, _WINDOW, axis=0) @ _FOURTH  # (windows, joints, 2)
-        parts.append(track.over_size(fourth, _WINDOW // 2))
+    parts = [
+        track.over_size(_fourth(track, out), _WINDOW // 2) for track, out in zip(tracks, lost, strict=True)
+    ]
     joined = np.concatenate(parts)
     fourth = joined.transpose(1, 0, 2).reshape(joined.shape[1], -1)
     if not np.isfinite(fourth).any():
@@ -227,8 +286,75 @@ def _spread(tracks: list[_Track], lost: list[Bool]) -> Float64:
     return of_joint * _MAD_TO_DEVIATION / _FOURTH_NORM
 
 
+@dataclass(frozen=True)
+class _Told:
+    """Spreads by confidence: of each joint (joints,), factors of levels, and shares (joints, levels)."""
+
+    spread: Float64
+    levels: tuple[ConfidenceLevel, ...]
+    shares: Float64
+
+    def spread_of(self, track: _Track) -> Float64:
+        """Spread of the joints of a track in each frame, (frames, joints)."""
+        edges, factors = (np.array(some) for some in zip(*map(_pair, self.levels), strict=True))
+        return np.asarray(self.spread * factors[level_of(track.sure, edges)])
+
+    def shares_of(self, joint: int) -> tuple[float, ...]:
+        """How often a joint is of each level; empty where there are none."""
+        return tuple(round(float(one), 4) for one in self.shares[joint]) if self.levels else ()
+
+
+def _told(tracks: list[_Track], lost: list[Bool], spread: Float64, computed: list[str], count: int) -> _Told:
+    """Fit how spreads depend on confidence; computed joints show nothing of it."""
+    alike = _Told(spread, (), np.ones((len(spread), 1)))
+    seen = np.concatenate([track.sure[track.sure > 0] for track in tracks])
+    edges = cut_levels(seen, count)
+    if count < 2 or len(edges) < 2:
+        return alike
+    weights = (_FOURTH / _FOURTH_NORM) ** 2
+    squares, shares = [], []
+    own = [name not in computed for name in HUMAN36M_17.joint_names]
+    for track, out in zip(tracks, lost, strict=True):
+        fourth = track.over_size(_fourth(track, out), _WINDOW // 2)
+        of_level = np.eye(len(edges))[level_of(track.sure, edges)]  # (frames, joints, levels)
+        mixed = sliding_window_view(of_level, _WINDOW, axis=0) @ weights  # (windows, joints, levels)
+        squares.append((fourth / (_FOURTH_NORM * np.maximum(spread, _LEAST_SPREAD)[:, None])) ** 2)
+        shares.append(mixed)
+    squared, mixture = np.concatenate(squares), np.concatenate(shares)
+    counted = np.isfinite(squared) & np.array(own)[None, :, None]
+    rows = np.broadcast_to(mixture[:, :, None], (*squared.shape, len(edges)))[counted]
+    if len(rows) < FEWEST_FRAMES * len(edges):
+        return alike
+    factors = fit_factors(squared[counted], rows)
+    expected = np.sqrt(mixture @ factors**2)[..., None]
+    again = np.nanmedian((np.sqrt(squared) / expected).transpose(0, 2, 1).reshape(-1, len(spread)), axis=0)
+    base = np.where(np.isfinite(again), spread * again * _MAD_TO_DEVIATION, spread)
+    levels = tuple(
+        ConfidenceLevel(up_to=float(edge), factor=round(float(factor), 4))
+        for edge, factor in zip(edges, factors, strict=True)
+    )
+    return _Told(base, levels, _level_shares(tracks, edges))
+
+
+def _level_shares(tracks: list[_Track], edges: Float64) -> Float64:
+    """How often each joint, where it is seen, is of each level, (joints, levels)."""
+    sure = np.concatenate([track.sure for track in tracks])
+    of_level = np.eye(len(edges))[level_of(sure, edges)] * (sure > 0)[..., None]
+    counts = of_level.sum(axis=0)
+    usual = counts.sum(axis=0)
+    some = np.where(counts.sum(axis=-1, keepdims=True) > 0, counts, usual)
+    return np.asarray(some / some.sum(axis=-1, keepdims=True))
+
+
+def _pair(level: ConfidenceLevel) -> tuple[float, float]:
+    return level.up_to, level.factor
+
+
 def _outliers(track: _Track, spread: Float64) -> Bool:
-    """Joints that are far from the median of the frames around them (Hampel), (frames, joints)."""
+    """Joints that are far from the median of the frames around them (Hampel), (frames, joints).
+
+    Spreads are those of the joints, (joints,), or of the joints in each frame.
+    """
     half = _WINDOW // 2
     padded = np.pad(track.places, ((half, half), (0, 0), (0, 0)), constant_values=np.nan)
     windows = sliding_window_view(padded, _WINDOW, axis=0)

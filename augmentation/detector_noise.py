@@ -40,6 +40,17 @@ class JointErrors(FrozenModel):
     """Share of the frames in which the joint is not seen."""
     filled_spread: float = Field(default=0.0, ge=0)
     """Standard deviation, on each axis, of what is filled in over time for a joint that is not seen."""
+    level_shares: tuple[float, ...] = Field(default=(), exclude_if=is_still(()))
+    """Shares of the frames in which the detector is as sure of the joint as each of its levels says."""
+
+
+class ConfidenceLevel(FrozenModel):
+    """How well a detector places joints that it is about equally sure of."""
+
+    up_to: float = Field(ge=0, le=1)
+    """Largest confidence of the level; the least is the one above the level before."""
+    factor: float = Field(ge=0)
+    """Spread over that of the joint."""
 
 
 class Swaps(FrozenModel):
@@ -68,6 +79,8 @@ class DetectorErrors(FrozenModel):
     """Whether joints outside the image are not seen."""
     assembled: dict[str, dict[str, float]] = Field(default_factory=dict)
     """Joints that are weighted sums of others, after all errors: name to names and weights."""
+    levels: tuple[ConfidenceLevel, ...] = Field(default=(), exclude_if=is_still(()))
+    """How the spread depends on the detector's confidence, the least sure level first; empty: not at all."""
 
     def with_gaps(self, skeleton: Skeleton, least: float) -> DetectorErrors:
         """Have every joint of a skeleton missing in this share of the frames at least."""
@@ -99,6 +112,9 @@ class DetectorErrors(FrozenModel):
         )
         swapped = self.swaps.body + self.swaps.legs + self.swaps.arms
         computed = f"; computed: {', '.join(self.assembled)}" if self.assembled else ""
+        if self.levels:
+            told = ", ".join(f"{one.factor:.2f} up to {one.up_to:.2f}" for one in self.levels)
+            computed += f"; by confidence, times {told}"
         return (
             f"spread {100 * spread:.2f} % of the person's size, outliers {100 * outliers:.2f} %, not seen "
             f"{100 * dropped:.2f} %, sides exchanged {100 * swapped:.2f} %{computed}"
@@ -130,6 +146,15 @@ class NoiseFitted(FrozenModel):
         description=(
             "Least standard deviation of every joint, over the person's size: errors that last longer than a "
             "few frames do not show in a track, least of all in one that its detector has smoothed."
+        ),
+    )
+    confidence_levels: int = Field(
+        default=1,
+        ge=1,
+        exclude_if=is_still(1),
+        description=(
+            "In how many levels of the detector's confidence, of equally many joints each, the spread is "
+            "told; 1 takes all joints that were seen as equally well placed."
         ),
     )
 
@@ -213,6 +238,10 @@ class DetectedKeypoints:
         self._outliers = tuple(one.outliers for one in own)
         self._dropped = tuple(one.dropped for one in own)
         self._filled = tuple(one.filled_spread for one in own)
+        self._factors = tuple(one.factor for one in errors.levels)
+        alike = (1.0, *[0.0] * (len(self._factors) - 1))
+        shares = [one.level_shares or alike for one in own]
+        self._reached = tuple(float(sum(of[: n + 1])) for of in shares for n in range(len(of) - 1))
         index = {name: number for number, name in enumerate(skeleton.joint_names)}
         self._mirrored = skeleton.mirrored
         self._limbs = {
@@ -231,12 +260,22 @@ class DetectedKeypoints:
         low, high = exact.amin(dim=-2, keepdim=True), exact.amax(dim=-2, keepdim=True)
         size = (high - low).amax(dim=-1, keepdim=True)
         seen = self._swapped(exact, generator)
-        spread = constant(self._spread, exact)[:, None]
+        spread = self._drawn_spread(exact, generator)
         seen = seen + spread * size * draw_normal(exact.shape, exact, generator)
         lost = draw_uniform(exact.shape[:-1], 0.0, 1.0, exact, generator) < constant(self._outliers, exact)
         seen = torch.where(lost[..., None], low + (high - low) * _uniform(exact, generator), seen)
         seen = self._with_gaps(seen, size, batch, generator)
         return Batch(batch.positions_camera, self._put_together(seen), batch.intrinsics, batch.up_camera)
+
+    def _drawn_spread(self, exact: Tensor, generator: torch.Generator) -> Tensor:
+        """Spread of every joint, (joints, 1), or drawn by its confidence in a clip, (batch, 1, joints, 1)."""
+        spread = constant(self._spread, exact)[:, None]
+        if not self._factors:
+            return spread
+        draw = draw_uniform((exact.shape[0], 1, exact.shape[2]), 0.0, 1.0, exact, generator)
+        reached = constant(self._reached, exact).view(exact.shape[2], -1)
+        level = (draw[..., None] >= reached).sum(dim=-1)
+        return spread * constant(self._factors, exact)[level][..., None]
 
     def _swapped(self, exact: Tensor, generator: torch.Generator) -> Tensor:
         """Exchange left and right, (batch, frames, joints, 2)."""

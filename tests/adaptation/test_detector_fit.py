@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from poseshift.adaptation.detector_fit import errors_of, fit_errors
+from poseshift.adaptation.detector_fit import errors_of, fit_errors, keypoint_spreads
 from poseshift.augmentation.detector_noise import NoiseFitted, NoiseFixed, NoiseOff
+from poseshift.geometry.camera import Intrinsics, normalise
 from poseshift.geometry.skeleton import HUMAN36M_17
 from poseshift.preprocessing.motion.procedural import generate
 from poseshift.storage.columns import CameraPoses
+from poseshift.training.prediction.views import across_m
 
 NAMES = HUMAN36M_17.joint_names
 FRAMES = 1500
@@ -108,6 +110,93 @@ def test_a_detector_that_answers_outside_the_image_is_not_truncated(walking) -> 
     assert fit_errors(walking).truncated
     shifted = with_keypoints(walking, walking.keypoints_px - np.float32([1000, 0]))
     assert not fit_errors(shifted).truncated
+
+
+def unsure(poses: CameraPoses, seed: int, frames: int) -> tuple[CameraPoses, np.ndarray]:
+    """Keypoints whose spread is 0.004 (1 + 5 (1 - confidence)); confidences last for so many frames.
+
+    Returns the poses, and the spread of every joint in every frame over the person's size.
+    """
+    rng = np.random.default_rng(seed)
+    sure = rng.uniform(0.2, 1.0, size=(-(-len(poses) // frames), 17)).repeat(frames, axis=0)[: len(poses)]
+    spread = 0.004 * (1 + 5 * (1 - sure))
+    noise = rng.normal(size=poses.keypoints_px.shape) * (spread * size_px(poses)[:, None])[..., None]
+    noisy = with_keypoints(poses, poses.keypoints_px + noise)
+    return replace(noisy, confidence=sure.astype(np.float32)), spread
+
+
+@pytest.mark.parametrize("frames", [1, 10])
+def test_spread_by_confidence_is_that_of_the_noise(walking, frames) -> None:
+    noisy, spread = unsure(walking, 6, frames)
+    fitted = fit_errors(noisy, confidence_levels=5)
+    assert len(fitted.levels) == 5
+    at_most = np.array([level.up_to for level in fitted.levels])
+    assert noisy.confidence is not None
+    level = np.searchsorted(at_most[:-1], noisy.confidence)
+    for number, one in enumerate(fitted.levels):
+        true = np.sqrt((spread[level == number] ** 2).mean())
+        found = one.factor * np.mean([joint.spread for joint in fitted.joints.values()])
+        assert found == pytest.approx(true, rel=0.12)
+    shares = np.array([joint.level_shares for joint in fitted.joints.values()])
+    counted = np.stack([np.bincount(of, minlength=5) for of in level.T]) / len(level)
+    np.testing.assert_allclose(shares, counted, atol=1e-3)
+
+
+def test_a_detector_that_is_always_as_sure_has_one_spread(walking) -> None:
+    sure = np.full(walking.keypoints_px.shape[:2], 0.9, dtype=np.float32)
+    assert fit_errors(replace(walking, confidence=sure), 5) == fit_errors(walking)
+    noisy, _ = unsure(walking, 7, 10)
+    assert not fit_errors(noisy).levels
+    assert "confidence" not in fit_errors(noisy).model_dump_json()
+
+
+def test_confidence_without_meaning_changes_no_spread(walking) -> None:
+    rng = np.random.default_rng(8)
+    noise = rng.normal(size=walking.keypoints_px.shape) * 0.01 * size_px(walking)[:, None, None]
+    sure = rng.uniform(0.2, 1.0, size=noise.shape[:2]).astype(np.float32)
+    fitted = fit_errors(replace(with_keypoints(walking, walking.keypoints_px + noise), confidence=sure), 4)
+    factors = [level.factor * fitted.joints["right_wrist"].spread for level in fitted.levels]
+    np.testing.assert_allclose(factors, 0.01, rtol=0.12)
+
+
+def shares_held(poses: CameraPoses, noisy: CameraPoses, spreads: np.ndarray) -> np.ndarray:
+    """Share, by fifths of confidence, of joints whose noise across the image is in what should hold 90 %."""
+    rays, exact = (normalise(one.keypoints_px.astype(float), square_of(one)) for one in (noisy, poses))
+    depth = poses.positions_camera[..., 2].astype(float)
+    away = np.linalg.norm(rays - exact, axis=-1) * depth
+    held = away < across_m(spreads, rays, depth) * np.sqrt(np.log(10))  # two axes: Rayleigh
+    assert noisy.confidence is not None
+    fifth = np.digitize(noisy.confidence, np.quantile(noisy.confidence, [0.2, 0.4, 0.6, 0.8]))
+    return np.array([held[fifth == number].mean() for number in range(5)])
+
+
+def square_of(poses: CameraPoses) -> Intrinsics:
+    return poses.intrinsics[poses.camera]
+
+
+def test_error_estimates_hold_as_often_where_the_detector_is_unsure(walking) -> None:
+    noisy, _ = unsure(walking, 9, 10)
+    spreads = keypoint_spreads(noisy)
+    assert spreads is not None
+    np.testing.assert_allclose(shares_held(walking, noisy, spreads), 0.9, atol=0.03)
+    one_for_all = [joint.spread for joint in fit_errors(noisy).joints.values()]
+    uneven = shares_held(walking, noisy, np.broadcast_to(one_for_all, spreads.shape))
+    assert uneven[0] < 0.8, "without levels, unsure joints are farther off than is said"
+    assert uneven[-1] > 0.97
+
+
+def test_what_is_filled_in_spreads_as_that_does(walking) -> None:
+    noisy, _ = unsure(walking, 10, 10)
+    wrist = NAMES.index("right_wrist")
+    seen = noisy.keypoints_px.copy()
+    gap = np.arange(FRAMES) % 60 < 12
+    seen[gap, wrist] = np.nan
+    gone = replace(noisy, keypoints_px=seen)
+    spreads, fitted = keypoint_spreads(gone), fit_errors(gone, 5)
+    assert spreads is not None
+    assert spreads[gap, wrist].min() >= fitted.joints["right_wrist"].filled_spread
+    assert np.median(spreads[gap, wrist]) > 2 * np.median(spreads[~gap, wrist])
+    assert keypoint_spreads(replace(walking, confidence=None)) is None
 
 
 def test_no_3d_is_looked_at(walking) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from poseshift.augmentation.detector_noise import (
     TRUNK_OF_LIMBS,
+    ConfidenceLevel,
     DetectedKeypoints,
     DetectorErrors,
     JointErrors,
@@ -63,6 +64,21 @@ def test_spread_is_a_share_of_the_persons_size_joint_by_joint(batch) -> None:
     for joint, name in enumerate(NAMES):
         wanted = joints.get(name, JointErrors()).spread
         assert float(deviation[joint]) == pytest.approx(wanted, rel=0.06, abs=1e-9), name
+
+
+def test_spread_is_drawn_by_confidence_as_often_as_each_level_is(batch) -> None:
+    levels = (ConfidenceLevel(up_to=0.5, factor=4.0), ConfidenceLevel(up_to=1.0, factor=1.0))
+    joints = {
+        "left_wrist": JointErrors(spread=0.01, level_shares=(0.25, 0.75)),
+        "nose": JointErrors(spread=0.01, level_shares=(0.0, 1.0)),
+    }
+    errors = DetectorErrors(joints=joints, levels=levels)
+    moved = (seen(batch, errors).keypoints_px - batch.keypoints_px) / size_of(batch)
+    wrist, nose = (moved[:, :, NAMES.index(name)] for name in joints)
+    assert float(nose.std()) == pytest.approx(0.01, rel=0.06)
+    assert float(wrist.std()) == pytest.approx(0.01 * math.sqrt(0.25 * 16 + 0.75), rel=0.08)
+    of_clip = wrist.square().mean(dim=(1, 2)).sqrt()  # one confidence over the frames of a clip
+    assert float((of_clip > 0.02).float().mean()) == pytest.approx(0.25, abs=0.05)
 
 
 def test_3d_cameras_and_gravity_are_left_alone(batch) -> None:
