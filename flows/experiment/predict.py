@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
+from poseshift.adaptation.detector_fit import keypoint_spreads
 from poseshift.adaptation.test_time import TestTimeOptimisation, predict_optimised
 from poseshift.flows.experiment.data import StoreInputs
 from poseshift.flows.experiment.fitting import resolve_device
@@ -230,10 +232,12 @@ def predict_store(
         keypoints=options.keypoints,
         least_confidence=options.least_confidence,
     )
-    poses = read_keypoints(store, selection).on_skeleton(trained.lifter.skeleton)
+    detected = read_keypoints(store, selection)
+    poses = detected.on_skeleton(trained.lifter.skeleton)
+    spreads = keypoint_spreads(detected) if poses.skeleton == detected.skeleton else None
     maker = Maker(skeleton(poses.skeleton), options.smoothing, options.heights_m)
     report_progress(Step("lift", 0, 1))
-    views = _views(trained, poses, options.test_time)
+    views = _views(trained, poses, options.test_time, spreads)
     refined: tuple[RefinedView, ...] = ()
     report_progress(Step("lift", 1, 1))
     if masks is not None and options.masks is not None:
@@ -267,11 +271,14 @@ def predict_store(
 
 
 def _views(
-    trained: TrainedLifter, poses: CameraPoses, test_time: TestTimeOptimisation | None
+    trained: TrainedLifter,
+    poses: CameraPoses,
+    test_time: TestTimeOptimisation | None,
+    spreads: NDArray[np.float64] | None,
 ) -> tuple[View, ...]:
     if test_time is None:
-        return lift_views(trained, poses)
-    return lift_views(trained, poses, partial(predict_optimised, settings=test_time))
+        return lift_views(trained, poses, spreads=spreads)
+    return lift_views(trained, poses, partial(predict_optimised, settings=test_time), spreads)
 
 
 def _found(folder: Path, inputs: PredictionInputs) -> PredictionRecord | None:

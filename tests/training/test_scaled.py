@@ -22,7 +22,7 @@ from poseshift.training.lifters.registry import build
 from poseshift.training.lifters.simple_baseline import SimpleBaselineConfig
 from poseshift.training.lifters.with_scale import WithScaleConfig
 from poseshift.training.losses import loss
-from poseshift.training.prediction.views import LEARNED_SCALE, MIRROR_DISAGREEMENT, lift_views
+from poseshift.training.prediction.views import AND_KEYPOINTS, LEARNED_SCALE, MIRROR_DISAGREEMENT, lift_views
 from poseshift.training.schedule import Schedule
 from poseshift.training.step_loss import batch_loss
 
@@ -93,6 +93,20 @@ def test_a_view_has_the_learned_scale_as_its_error(trained, poses) -> None:
     np.testing.assert_allclose(np.concatenate([view.error_m for view in views]), told)
     assert (told[:, 0] == 0).all()
     assert (told[:, 1:] > 0).all()
+
+
+def test_the_spread_of_keypoints_is_an_error_across_the_image(trained, poses) -> None:
+    spreads = np.linspace(0.0, 0.04, 17) * np.ones((len(poses), 1))
+    plain = np.concatenate([view.error_m for view in lift_views(trained, poses)])
+    views = lift_views(trained, poses, spreads=spreads)
+    told = np.concatenate([view.error_m for view in views])
+    assert {view.error_kind for view in views} == {LEARNED_SCALE + AND_KEYPOINTS}
+    depth = np.concatenate([view.relative[..., 2] + view.root[:, None, 2] for view in views])
+    px = spreads * np.ptp(poses.keypoints_px, axis=1).max(axis=-1, keepdims=True)
+    focal = np.array([camera.focal_px[0] for camera in poses.cameras])[poses.camera, None]
+    np.testing.assert_allclose(
+        told**2 - plain**2, 2 * (px / focal * depth) ** 2, rtol=0.08, atol=1e-5
+    )  # the lens
 
 
 @pytest.mark.parametrize("factor", [1.0, 2.0])

@@ -3,7 +3,8 @@
 The root is where the pose projects onto its keypoints (:mod:`poseshift.geometry.rays`). The error estimate
 is what the lifter itself says, where it has learned to. Of others, it is the disagreement of the answer to
 the keypoints and the answer to their mirror image: that shows where the lifter contradicts itself and misses
-what both answers have wrong alike. Neither is an interval.
+what both answers have wrong alike. Neither is an interval. Where it is known how far keypoints spread, by how
+sure their detector is, the distance that this makes across the image is added as an error of its own.
 """
 
 from __future__ import annotations
@@ -40,6 +41,12 @@ LEARNED_SCALE = (
 """What the error estimate of one view is where the lifter has learned to tell it."""
 
 
+AND_KEYPOINTS = (
+    "; and beside it, as an independent error, how far keypoints of that confidence spread across the image"
+)
+"""What is added where the spread of keypoints is known."""
+
+
 @dataclass(frozen=True)
 class View:
     """One trial before one camera, lifted.
@@ -61,7 +68,7 @@ class View:
     error_m : array of float64 of shape (n, joints)
         Metres.
     error_kind : str
-        What that is: :data:`LEARNED_SCALE` or :data:`MIRROR_DISAGREEMENT`.
+        What that is: :data:`LEARNED_SCALE` or :data:`MIRROR_DISAGREEMENT`, with :data:`AND_KEYPOINTS` or not.
     """
 
     trial: TrialInfo
@@ -126,7 +133,10 @@ def mirrored_mean(trained: TrainedLifter, poses: CameraPoses) -> Predicted:
 
 
 def lift_views(
-    trained: TrainedLifter, poses: CameraPoses, lifted: Lifted = mirrored_mean
+    trained: TrainedLifter,
+    poses: CameraPoses,
+    lifted: Lifted = mirrored_mean,
+    spreads: Float64 | None = None,
 ) -> tuple[View, ...]:
     """Lift all rows and part them by trial and camera.
 
@@ -139,6 +149,8 @@ def lift_views(
         looked at.
     lifted : callable
         How.
+    spreads : array of float64 of shape (n, joints) or None
+        Standard deviation of every keypoint on each axis, over the person's size; None where not known.
 
     Raises
     ------
@@ -167,6 +179,9 @@ def lift_views(
     rays = normalise(filled, poses.intrinsics[poses.camera])
     missing = np.asarray(~np.isfinite(poses.keypoints_px).all(axis=-1))
     roots = _roots(relative, rays, missing, root)
+    if spreads is not None:
+        error = np.hypot(error, across_m(spreads, rays, relative[..., 2] + roots[:, None, 2]))
+        kind += AND_KEYPOINTS
     return tuple(
         View(
             trial=poses.trials[poses.trial[rows[0]]],
@@ -181,6 +196,22 @@ def lift_views(
         )
         for rows in poses.view_rows
     )
+
+
+def across_m(spreads: Float64, rays: Float64, depth_m: Float64) -> Float64:
+    """Root mean square distance, in metres across the image, that the spread of keypoints makes.
+
+    Parameters
+    ----------
+    spreads : array of shape (n, joints)
+        Standard deviation on each of two axes, over the larger side of the person's box.
+    rays : array of shape (n, joints, 2)
+        Of the keypoints.
+    depth_m : array of shape (n, joints)
+        Of the joints.
+    """
+    size = np.ptp(rays, axis=1).max(axis=-1, keepdims=True)
+    return np.asarray(np.sqrt(2) * spreads * size * np.abs(depth_m))
 
 
 def _roots(relative: Float64, rays: Float64, missing: NDArray[np.bool_], root: int) -> Float64:
