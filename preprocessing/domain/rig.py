@@ -122,6 +122,34 @@ def moved(camera: Camera, rotation: Float64, translation: Float64) -> Camera:
     )
 
 
+def refuse_moving(path: Path, name: str, vector: object) -> None:
+    """Refuse a camera that has a place for every frame, RawDataError; other layouts are left to their reader.
+
+    Parameters
+    ----------
+    path : Path
+        The calibration.
+    name : str
+        The camera's.
+    vector : object
+        What the file has as its translation.
+    """
+    try:
+        poses, odd = divmod(np.asarray(vector, dtype=np.float64).size, 3)
+    except (TypeError, ValueError):
+        return
+    if odd or poses < 2:
+        return
+    raise RawDataError(
+        path,
+        found=f"{poses} places of camera {name}, as of a camera that moves",
+        expected="cameras that stand still, with one rotation and one translation each",
+        remedy="Cameras that move are not read. Give intrinsics alone (--camera-matrix, or OpenCV's YAML "
+        "without R and T): every view is then lifted by itself, in camera axes, and can be adapted to with "
+        "viewpoints `none` or `random`.",
+    )
+
+
 @dataclass(frozen=True)
 class Rig:
     """Everything that a calibration file says.

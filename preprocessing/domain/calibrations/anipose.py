@@ -21,6 +21,7 @@ from poseshift.preprocessing.domain.rig import (
     RigCamera,
     fisheye_distortion,
     opencv_distortion,
+    refuse_moving,
 )
 from poseshift.preprocessing.errors import RawDataError
 
@@ -46,12 +47,14 @@ def read(path: Path) -> Rig:
     """Read all cameras of the file."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-        found = [
-            _Camera.model_validate(table)
-            for table in content.values()
-            if isinstance(table, dict) and "matrix" in table
-        ]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _error(path, f"another layout ({str(error).splitlines()[0]})") from error
+    tables = {name: table for name, table in content.items() if isinstance(table, dict) and "matrix" in table}
+    for name, table in tables.items():
+        refuse_moving(path, str(table.get("name", name)), table.get("translation"))
+    try:
+        found = [_Camera.model_validate(table) for table in tables.values()]
+    except ValidationError as error:
         raise _error(path, f"another layout ({str(error).splitlines()[0]})") from error
     if not found:
         raise _error(path, "no table with a camera matrix")

@@ -24,6 +24,7 @@ from poseshift.preprocessing.domain.rig import (
     RigCamera,
     fisheye_distortion,
     opencv_distortion,
+    refuse_moving,
 )
 from poseshift.preprocessing.errors import RawDataError
 
@@ -62,8 +63,16 @@ def recognises(path: Path) -> bool:
 def read(path: Path) -> Rig:
     """Read all calibrated cameras of the file."""
     try:
-        content = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _error(path, f"another layout ({str(error).splitlines()[0]})") from error
+    found = tables.get("cameras")
+    for number, table in found.items() if isinstance(found, dict) else ():
+        if isinstance(table, dict):
+            refuse_moving(path, f"cam_{number}", table.get("translation"))
+    try:
+        content = _File.model_validate(tables)
+    except ValidationError as error:
         raise _error(path, f"another layout ({str(error).splitlines()[0]})") from error
     cameras = tuple(
         _rig_camera(path, f"cam_{number}", one)

@@ -31,6 +31,7 @@ from poseshift.preprocessing.domain.rig import (
     RigCamera,
     fisheye_distortion,
     opencv_distortion,
+    refuse_moving,
 )
 from poseshift.preprocessing.errors import RawDataError
 
@@ -103,6 +104,7 @@ def _camera(path: Path, content: Mapping[str, Any], name: str, suffix: str) -> R
     if turn is not None and turn.size == 3:
         rotation = np.asarray(axis_angle_to_matrix(turn.reshape(3)))
     vector = found("T", "tvec", "t", "translation_vector")
+    refuse_moving(path, name, vector)
     if rotation is not None and (rotation.size != 9 or vector is None or vector.size != 3):
         raise _error(path, f"a rotation of camera {name} without its vector", "R (or rvec) and T (or tvec)")
     return RigCamera(

@@ -113,6 +113,32 @@ def test_fisheyes_are_told_from_other_lenses(own_rig: "OwnRig", tmp_path: Path) 
         read_rig(five)
 
 
+PER_FRAME = np.arange(150.0).reshape(50, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "camera"),
+    [
+        (
+            "a.yml",
+            f"camera_matrix: {matrix(3, 3, np.diag([9.0, 9, 1]))}\nR: {matrix(150, 3, np.zeros(450))}\n"
+            f"T: {matrix(50, 3, PER_FRAME)}\n",
+            "a",
+        ),
+        ("a.toml", f"[cam_0]\nname = 'left'\nmatrix = 3\ntranslation = {PER_FRAME.tolist()}\n", "left"),
+        ("a.toml", f"[cameras.0]\nsize = [4, 3]\ntranslation = {PER_FRAME.tolist()}\n", "cam_0"),
+    ],
+)
+def test_cameras_that_move_are_refused_with_what_can_be_done(
+    name: str, text: str, camera: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(
+        RawDataError, match=rf"50 places of camera {camera}, as of a camera that moves.*`random`"
+    ):
+        read_rig(tmp_path / name)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
