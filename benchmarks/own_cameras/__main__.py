@@ -3,12 +3,15 @@
     python -m benchmarks.own_cameras make --motion cmu_h36m17_wide_50hz.npz --folder FOLDER
     python -m benchmarks.own_cameras run --folder FOLDER --seeds 0 1 2
     python -m benchmarks.own_cameras table --document docs/domains.md
+    python -m benchmarks.own_cameras make --detector telling --motion MOTION --folder OTHER
+    python -m benchmarks.own_cameras estimates --folder OTHER --lifter free-motion-1
 
 ``make`` writes COCO results and aniposelib's calibration, adds them by ``poseshift domain add``, and prepares
 what lifters learn from: the motion of the other people, as free motion and as a restaged Human3.6M. ``run``
 trains, lifts, scores by the 3D that was withheld, and adds a line for each run to ``runs.jsonl`` beside this
 file; it goes on where it was interrupted. ``table`` makes the table of docs/domains.md of these lines and
-puts it between its marks, or prints it.
+puts it between its marks, or prints it. ``estimates`` compares the error estimates of ``predict`` with the
+errors, before a detector whose confidence tells how far off it is.
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ import logging
 from pathlib import Path
 
 from benchmarks.own_cameras.domain import Stores, make
+from benchmarks.own_cameras.estimates import estimates_table, judge
 from benchmarks.own_cameras.runs import LINES, OwnLine, run_missing
+from benchmarks.own_cameras.scene import DETECTORS
 from benchmarks.own_cameras.tables import table
 from benchmarks.recorded import read_lines
 
@@ -33,18 +38,23 @@ def main() -> None:
     running = commands.add_parser("run")
     showing = commands.add_parser("table")
     showing.add_argument("--document", type=Path)
+    estimating = commands.add_parser("estimates")
+    estimating.add_argument("--lifter", required=True)
     making.add_argument("--motion", type=Path, required=True)
     making.add_argument("--seed", type=int, default=0)
+    making.add_argument("--detector", choices=list(DETECTORS), default="even")
     running.add_argument("--seeds", type=int, nargs="+", default=[0])
-    for one in (making, running):
+    for one in (making, running, estimating):
         one.add_argument("--folder", type=Path, required=True)
     given = parser.parse_args()
     if given.command == "make":
-        make(given.motion, given.folder, given.seed)
+        make(given.motion, given.folder, given.seed, DETECTORS[given.detector])
     elif given.command == "run":
         logging.basicConfig(level=logging.WARNING)
         logging.getLogger("benchmarks").setLevel(logging.INFO)
         run_missing(given.seeds, Stores(given.folder), given.folder / "work", LINES)
+    elif given.command == "estimates":
+        print(estimates_table(judge(Stores(given.folder), given.lifter)))
     elif given.document is None:
         print(table(read_lines(LINES, OwnLine)))
     else:

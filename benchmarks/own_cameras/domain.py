@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from benchmarks.own_cameras.scene import FPS, Clip, calibration, telephones, write_clip
+from benchmarks.own_cameras.scene import FPS, Clip, Detector, calibration, telephones, write_clip
 
 from poseshift.preprocessing.motion.sources import load
 
@@ -56,7 +56,7 @@ def poseshift(*arguments: object) -> None:
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
-def make(motion: Path, folder: Path, seed: int) -> None:
+def make(motion: Path, folder: Path, seed: int, detector: Detector) -> None:
     """Write the files, and make the stores of them by the commands that a user gives.
 
     Parameters
@@ -67,6 +67,8 @@ def make(motion: Path, folder: Path, seed: int) -> None:
         To be made.
     seed : int
         Of cameras, places, noise and dropped joints.
+    detector : Detector
+        Whose keypoints.
     """
     stores = Stores(folder)
     files = folder / "files"
@@ -83,7 +85,8 @@ def make(motion: Path, folder: Path, seed: int) -> None:
             own = [one for one in motions if one.subject == name]
             played.append(own[turn[name] % len(own)])
             turn[name] += 1
-        add(write_clip(f"clip{number}", played, cameras, files, rng), rig, stores.target)
+        clip = write_clip(f"clip{number}", played, cameras, detector, files, rng)
+        add(clip, rig, stores.target)
     make_sources(motion, folder, seed)
 
 

@@ -25,12 +25,44 @@ from poseshift.preprocessing.restaging.placement import Stage, draw_placement, t
 Float64 = NDArray[np.float64]
 
 FPS = 30.0
-NOISE_PX = 5.0
 DROPPED = 0.1
 LONGEST_S = 10.0
 SIZE_PX = (1080, 1920)
-CONFIDENCE = 0.9
-"""Of every joint that was seen: what is drawn does not depend on the joint."""
+
+
+@dataclass(frozen=True)
+class Detector:
+    """How keypoints are off, and what is said of it.
+
+    Attributes
+    ----------
+    noise_px : tuple of float
+        Deviation on each axis of a joint that the detector is surest of, and of one it is least sure of.
+    confidence : tuple of float
+        Largest and least confidence of joints that were seen.
+    frames : int
+        For which a joint's confidence lasts.
+    """
+
+    noise_px: tuple[float, float]
+    confidence: tuple[float, float]
+    frames: int = 10
+
+    def draw(self, frames: int, joints: int, rng: np.random.Generator) -> tuple[Float64, Float64]:
+        """Draw confidences and deviations in pixels, (frames, joints) each; nothing where both are fixed."""
+        shape = (frames, joints)
+        if self.confidence[0] == self.confidence[1]:
+            return np.full(shape, self.confidence[0]), np.full(shape, self.noise_px[0])
+        unsure = rng.random((-(-frames // self.frames), joints)).repeat(self.frames, axis=0)[:frames]
+        (sure, least), (near, far) = self.confidence, self.noise_px
+        return sure + unsure * (least - sure), near + unsure * (far - near)
+
+
+DETECTORS = {
+    "even": Detector(noise_px=(5.0, 5.0), confidence=(0.9, 0.9)),
+    "telling": Detector(noise_px=(1.0, 11.0), confidence=(1.0, 0.2)),
+}
+"""`even` is as good at every joint; `telling` is not, and its confidence says so."""
 
 _SPREAD_M = 0.5
 _FOCAL_PX = (1500.0, 1750.0)
@@ -138,7 +170,12 @@ def coco_joints(positions: Float64) -> Float64:
 
 
 def write_clip(
-    name: str, people: Sequence[Motion], cameras: Sequence[Camera], folder: Path, rng: np.random.Generator
+    name: str,
+    people: Sequence[Motion],
+    cameras: Sequence[Camera],
+    detector: Detector,
+    folder: Path,
+    rng: np.random.Generator,
 ) -> Clip:
     """Play motions together before the cameras, and write what a detector with a tracker would leave."""
     moved = [at_30_hz(one) for one in people]
@@ -157,14 +194,15 @@ def write_clip(
             exact = px_of_points(to_camera(coco_joints(world), camera), camera)
             within = ((exact >= 0) & (exact < SIZE_PX)).all(axis=-1)
             inside.append(within.all(axis=-1))
-            noisy = exact + rng.normal(scale=NOISE_PX, size=exact.shape)
+            sure, deviation_px = detector.draw(*within.shape, rng)
+            noisy = exact + rng.normal(scale=deviation_px[..., None], size=exact.shape)
             found = within & (rng.random(within.shape) >= DROPPED)
-            rows = np.where(found[..., None], np.dstack([noisy, np.full(found.shape, CONFIDENCE)]), 0.0)
+            rows = np.where(found[..., None], np.dstack([noisy, sure]), 0.0)
             seen[camera.name] += [
                 {
                     "image_id": frame,
                     "track_id": _number(one.subject),
-                    "score": CONFIDENCE,
+                    "score": detector.confidence[0],
                     "keypoints": [round(float(x), 2) for x in row.ravel()],
                 }
                 for frame, row in enumerate(rows)

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from benchmarks.own_cameras.runs import LINES, OwnLine
 from benchmarks.own_cameras.scene import (
-    CONFIDENCE,
+    DETECTORS,
     DROPPED,
     JOINTS,
-    NOISE_PX,
     Clip,
     at_30_hz,
     calibration,
@@ -43,7 +42,7 @@ def clip(cameras: tuple[Camera, ...], tmp_path_factory: pytest.TempPathFactory) 
         Motion("cmu12/walk/1", "cmu12", "walk", 50.0, second.positions),
     )
     folder = tmp_path_factory.mktemp("own")
-    return write_clip("clip1", people, cameras, folder, np.random.default_rng(4))
+    return write_clip("clip1", people, cameras, DETECTORS["even"], folder, np.random.default_rng(4))
 
 
 def seen(points: np.ndarray, camera: Camera) -> np.ndarray:
@@ -71,9 +70,18 @@ def test_keypoints_have_the_errors_that_are_said(clip: Clip, cameras: tuple[Came
                 there = track[..., 2] > 0
                 apart.append((track[..., :2] - seen(coco_joints(truth[name]), camera))[there])
                 found.append(there[truth[f"{name}_inside"][number]])
-                assert set(np.unique(track[..., 2])) == {0.0, np.float32(CONFIDENCE)}
-    assert np.concatenate(apart).std() == pytest.approx(NOISE_PX, rel=0.05)
+                assert set(np.unique(track[..., 2])) == {0.0, np.float32(0.9)}
+    assert np.concatenate(apart).std() == pytest.approx(5.0, rel=0.05)
     assert 1 - np.concatenate(found).mean() == pytest.approx(DROPPED, abs=0.015)
+
+
+def test_a_telling_detector_is_sure_of_what_it_places_well() -> None:
+    sure, deviation_px = DETECTORS["telling"].draw(3000, 17, np.random.default_rng(5))
+    assert sure.min() == pytest.approx(0.2, abs=0.01)
+    assert sure.max() == pytest.approx(1.0, abs=0.01)
+    np.testing.assert_allclose(deviation_px, 1 + 10 * (1 - sure) / 0.8)
+    assert (sure[:10] == sure[0]).all()
+    assert not np.allclose(sure[10], sure[9])
 
 
 def test_documents_show_the_recorded_runs() -> None:

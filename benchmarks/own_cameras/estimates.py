@@ -1,0 +1,93 @@
+"""How error estimates of single joints compare with the errors: by confidence, with and without keypoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from benchmarks.own_cameras.domain import Stores
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from poseshift.adaptation.detector_fit import keypoint_spreads
+from poseshift.storage.columns import Selection, read_keypoints
+from poseshift.storage.store import PoseStore
+from poseshift.training.checkpoint import load_lifter
+from poseshift.training.prediction.views import lift_views
+from poseshift.training.shipped import lifter_folder
+
+Float64 = NDArray[np.float64]
+
+_FIFTHS = (0.2, 0.4, 0.6, 0.8)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Joints but the root of people who are in the image, (n, joints): metres.
+
+    Attributes
+    ----------
+    error : array of float64
+        Distance from the truth, relative to the root.
+    plain, told : array of float64
+        Error estimates, without and with the spread of keypoints.
+    confidence : array of float64
+        The detector's; NaN of joints that were not seen.
+    """
+
+    error: Float64
+    plain: Float64
+    told: Float64
+    confidence: Float64
+
+
+def judge(stores: Stores, lifter: str) -> Judged:
+    """Lift the domain by a lifter, a folder or the name of one that ships, and look at the truth."""
+    trained = load_lifter(lifter_folder(Path(lifter)))
+    selection = Selection(valid_only=False, keypoints="detected")
+    poses = read_keypoints(PoseStore.open(stores.target), selection)
+    if poses.confidence is None:
+        raise ValueError(f"{stores.target} has no confidences")
+    cameras = sorted({camera.name for camera in poses.cameras})
+    views, told = lift_views(trained, poses), lift_views(trained, poses, spreads=keypoint_spreads(poses))
+    parts = []
+    for plain, with_keypoints, rows in zip(views, told, poses.view_rows, strict=True):
+        key = plain.trial.key
+        with np.load(stores.withheld / f"{key.trial}.npz") as held:
+            world = held[key.subject][plain.frame]
+            inside = held[f"{key.subject}_inside"][cameras.index(plain.camera.name)][plain.frame]
+        truth = world @ np.array(plain.camera.rotation).T
+        away = np.linalg.norm(plain.relative - (truth - truth[:, :1]), axis=-1)
+        sure = np.where(plain.missing, np.nan, poses.confidence[rows])
+        parts.append([one[inside, 1:] for one in (away, plain.error_m, with_keypoints.error_m, sure)])
+    return Judged(*(np.concatenate(some) for some in zip(*parts, strict=True)))
+
+
+def estimates_table(judged: Judged) -> str:
+    """Errors and estimates by fifths of confidence, of joints that were filled in, and of all."""
+    seen = np.isfinite(judged.confidence)
+    level = np.digitize(judged.confidence, np.quantile(judged.confidence[seen], _FIFTHS))
+    shown = ["| joints | error, mm | estimate | with keypoints |", "|---|---:|---:|---:|"]
+    rows = [(f"fifth {number + 1} of confidence", seen & (level == number)) for number in range(5)]
+    for name, kept in (*rows, ("filled in", ~seen), ("all", np.ones_like(seen))):
+        if kept.any():
+            means = (1000 * one[kept].mean() for one in (judged.error, judged.plain, judged.told))
+            shown.append(f"| {name} | {' | '.join(f'{mean:.0f}' for mean in means)} |")
+    added = judged.told**2 - judged.plain**2
+    slope = np.polyfit(added.ravel(), (judged.error**2).ravel(), 1)[0]
+    ranks = [
+        f"{_rank(judged.error.ravel(), one.ravel()):.2f} (within a joint {_within(judged.error, one):.2f})"
+        for one in (judged.plain, judged.told)
+    ]
+    shown.append(f"\nRank correlation with the error: {ranks[0]}, with keypoints {ranks[1]}.")
+    shown.append(f"Squared errors grow by {slope:.2f} of what is added to squared estimates.")
+    return "\n".join(shown)
+
+
+def _rank(error: Float64, estimate: Float64) -> float:
+    return float(spearmanr(error, estimate).statistic)
+
+
+def _within(error: Float64, estimate: Float64) -> float:
+    return float(np.mean([_rank(*pair) for pair in zip(error.T, estimate.T, strict=True)]))
