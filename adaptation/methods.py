@@ -360,6 +360,8 @@ _add_diverse(
     "As diverse, poses turned to the gravity that a network learns for the target's cameras.",
     adaptation=_diverse("target", AlignedViewpoint()),
 )
+_CALIBRATED_VIEWS = TargetTuning(reprojection=1.0, bones=0.3, symmetry=0.3, multi_view=0.3)
+
 _FOUND = FoundViewpoint(jitter_degrees=KnownViewpoint().jitter_degrees)
 """Tilted beside the interval as far as viewpoints of known gravity are."""
 
@@ -393,9 +395,7 @@ _add_diverse(
     "GPA, all diversity, tuned on calibrated views",
     "As diverse_tuned, and answers to two target cameras' views of one frame shall agree. Another protocol: "
     "uses the extrinsics of the target's cameras.",
-    adaptation=_diverse(
-        "target", tuning=TargetTuning(reprojection=1.0, bones=0.3, symmetry=0.3, multi_view=0.3)
-    ),
+    adaptation=_diverse("target", tuning=_CALIBRATED_VIEWS),
 )
 _add_diverse(
     "diverse_both",
@@ -485,6 +485,14 @@ _add_diverse(
     "As diverse_both_mixed_detected, poses turned to where up is given or found before the target's cameras, "
     "and to the calibrated up of the source's.",
     adaptation=_diverse("both", _FOUND, rotation="mixed"),
+    detector_noise=NoiseFitted(),
+)
+_add_diverse(
+    "diverse_both_mixed_detected_found_views",
+    "Both positions, all diversity, fitted noise, found viewpoint, tuned on calibrated views",
+    "As diverse_both_mixed_detected_found, and tuned on target clips as diverse_multi_view is. Another "
+    "protocol: uses the extrinsics of the target's cameras.",
+    adaptation=_diverse("both", _FOUND, _CALIBRATED_VIEWS, rotation="mixed"),
     detector_noise=NoiseFitted(),
 )
 _add_diverse(

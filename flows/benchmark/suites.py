@@ -36,6 +36,7 @@ _CONTROLS: Mapping[str, str] = MappingProxyType(
         "no_target_mixed_detected": "no_target_mixed",
         "diverse_both_mixed_detected": "diverse_both_mixed",
         "diverse_both_mixed_detected_found": "diverse_both_mixed_detected_random",
+        "diverse_both_mixed_detected_found_views": "diverse_both_mixed_detected_found",
         "diverse_both_mixed_detected_random": "diverse_both_mixed_detected",
         "diverse_both_mixed_detected_seen": "diverse_both_mixed_detected",
         "self_training": "diverse_both",
