@@ -27,6 +27,7 @@ from poseshift.flows.experiment.predict import RECORD, PredictionOptions, Predic
 from poseshift.flows.predict import predict_once
 from poseshift.storage.store import PoseStore, StoreError
 from poseshift.training.answer import BodyOf
+from poseshift.training.prediction.body_height import SizeFrom
 from poseshift.training.prediction.smoothing import SmoothingName, smoothing_named
 from poseshift.training.shipped import lifter_folder
 
@@ -48,9 +49,16 @@ def predict(
         list[str] | None,
         typer.Option(
             help="Body height in metres: 1.78 for everybody, or S1=1.78; repeat for more. Default: the mean "
-            "body of the lifter's source."
+            "body of the lifter's source, or what --size says."
         ),
     ] = None,
+    size: Annotated[
+        SizeFrom,
+        typer.Option(
+            help="Size of people whose height is not given: the mean body of the lifter's source, or that at "
+            "which all cameras of a calibrated rig see a person in one place."
+        ),
+    ] = "source",
     masks: Annotated[
         Path | None,
         typer.Option(
@@ -88,6 +96,7 @@ def predict(
             subjects=tuple(subject) if subject else None,
             cameras=tuple(camera) if camera else None,
             heights_m=_heights(height or [], tuple(subject) if subject else people),
+            size_from=size,
             smoothing=smoothing_named(smooth),
             body=body,
             test_time=None if test_time is None else TEST_TIMES[test_time],

@@ -38,6 +38,7 @@ from poseshift.storage.provenance import digest_file, git_commit, software_versi
 from poseshift.storage.store import PoseStore
 from poseshift.training.answer import BodyOf
 from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, TrainedLifter, load_lifter
+from poseshift.training.prediction.body_height import SizeFrom
 from poseshift.training.prediction.motions import Made, Maker
 from poseshift.training.prediction.smoothing import SavitzkyGolay, Smoothing
 from poseshift.training.prediction.views import View, lift_views
@@ -60,7 +61,10 @@ class PredictionOptions(FrozenModel):
     cameras: tuple[str, ...] | None = None
     """Cameras kept; None for all."""
     heights_m: dict[str, float] = Field(default_factory=dict)
-    """Body heights by subject, metres; who is not named keeps the size that the lifter answers."""
+    """Body heights by subject, metres; who is not named has the size of `size_from`."""
+    size_from: SizeFrom = Field(default="source", exclude_if=is_still("source"))
+    """`source` keeps the size that the lifter answers; `cameras` takes that at which all cameras of a
+    calibrated rig see a person in one place."""
     smoothing: Smoothing = SavitzkyGolay()
     """What is done to the motion in time."""
     formats: tuple[str, ...] = Field(default=("npz",), min_length=1)
@@ -235,7 +239,7 @@ def predict_store(
     detected = read_keypoints(store, selection)
     poses = detected.on_skeleton(trained.lifter.skeleton)
     spreads = keypoint_spreads(detected) if poses.skeleton == detected.skeleton else None
-    maker = Maker(skeleton(poses.skeleton), options.smoothing, options.heights_m)
+    maker = Maker(skeleton(poses.skeleton), options.smoothing, options.heights_m, options.size_from)
     report_progress(Step("lift", 0, 1))
     views = _views(trained, poses, options.test_time, spreads)
     refined: tuple[RefinedView, ...] = ()
@@ -355,11 +359,19 @@ def _assumptions(
     """Say in sentences what the files take for granted."""
     cameras = intrinsics_told(intrinsics)
     told = [] if cameras is None else [cameras]
-    unscaled = sorted({one.motion.key.subject for one in made if one.size.measured is None})
+    unscaled = sorted(
+        {one.motion.key.subject for one in made if one.size.measured is None and not one.size.frames}
+    )
     if unscaled:
         told.append(
             f"Scale of {', '.join(unscaled)}: the mean body of the lifter's source; "
             "give --height for true size."
+        )
+    seen = {one.motion.key.subject: one.size for one in made if one.size.frames}
+    for subject, size in sorted(seen.items()):
+        told.append(
+            f"Scale of {subject}: where all cameras see the person in one place, {size.factor:.3f} times the "
+            f"lifter's answers (median of {size.frames} frames)."
         )
     if options.heights_m:
         given = ", ".join(f"{subject} {height:g} m" for subject, height in sorted(options.heights_m.items()))

@@ -85,6 +85,20 @@ def test_a_height_is_reached_and_recorded(prepared: Recipe, lifter: Path, tmp_pa
     assert "Scale by body height: S1 2 m" in " ".join(record.assumptions)
 
 
+@pytest.mark.usefixtures("right")
+def test_a_rig_tells_the_size_and_a_single_camera_does_not(
+    prepared: Recipe, lifter: Path, tmp_path: Path
+) -> None:
+    options = UNSMOOTHED.model_copy(update={"size_from": "cameras", "formats": ("npz",)})
+    record = predict_store(lifter, prepared.source.store, options, tmp_path / "rig", "cpu").record
+    assert {round(motion.scale_factor, 2) for motion in record.motions} == {1.0}
+    assert "Scale of S1: where all cameras see the person in one place" in " ".join(record.assumptions)
+    one = options.model_copy(update={"cameras": ("54138969",)})
+    record = predict_store(lifter, prepared.source.store, one, tmp_path / "one", "cpu").record
+    assert {motion.scale_factor for motion in record.motions} == {1.0}
+    assert "Scale of S1: the mean body of the lifter's source" in " ".join(record.assumptions)
+
+
 def test_where_up_is_unknown_camera_axes_are_written_and_said(
     prepared: Recipe, lifter: Path, tmp_path: Path
 ) -> None:
@@ -255,6 +269,8 @@ def test_predict_as_a_command(
         "one-euro",
         "--height",
         "1.78",
+        "--size",
+        "cameras",
     ]
     done = CliRunner().invoke(app, [*arguments, *options])
     assert done.exit_code == 0, done.output
@@ -267,6 +283,7 @@ def test_predict_as_a_command(
     record = PredictionRecord.model_validate_json(again.stdout)
     assert record.inputs.options.smoothing.kind == "one-euro"
     assert record.inputs.options.heights_m == {"TS1": 1.78}
+    assert record.inputs.options.size_from == "cameras"
 
     refused = CliRunner().invoke(app, [*arguments, "--smooth", "none"])
     assert refused.exit_code == 1

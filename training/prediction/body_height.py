@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from poseshift.geometry.arrays import norm
 from poseshift.geometry.skeleton import Skeleton
 
 Float64 = NDArray[np.float64]
+
+SizeFrom = Literal["source", "cameras"]
+"""Where the size of people comes from whose height is not given."""
 
 _ANKLE_SHARE = 0.039
 """Height of the ankle over the floor, as a share of a person's height (Winter, Biomechanics and Motor Control

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from poseshift.geometry.arrays import norm
 from poseshift.geometry.camera import stand_apart
+from poseshift.geometry.rays import FEWEST_JOINTS
 from poseshift.geometry.rotation import rotate_back
 from poseshift.training.prediction.views import View
 
@@ -113,6 +114,33 @@ def fuse(views: Sequence[View], scale: float = 1.0) -> Fused:
         missing=(~missing).sum(axis=0) < 2,
         error_m=spread,
     )
+
+
+def size_by_cameras(views: Sequence[View]) -> Float64:
+    """Find by what factor a person must grow for all cameras of a rig to see the root in one place.
+
+    How far a camera puts a person away grows with the size of the answer, where it stands does not: of two
+    answers that are too small, both roots lie between person and camera. Least squares in every frame.
+
+    Parameters
+    ----------
+    views : sequence of View
+        Of placed cameras, with the same frames.
+
+    Returns
+    -------
+    array of float64 of shape (frames,)
+        Of the frames in which two cameras or more see enough of the person; may be empty.
+    """
+    seen = np.stack([(~view.missing).sum(axis=1) >= FEWEST_JOINTS for view in views])
+    several = seen.sum(axis=0) >= 2
+    weights = seen[:, several, None].astype(np.float64)
+    ways = np.stack([rotate_back(view.root, np.asarray(view.camera.rotation)) for view in views])[:, several]
+    places = np.broadcast_to(np.asarray([view.camera.centre for view in views])[:, None], ways.shape)
+    apart = [some - (weights * some).sum(axis=0) / weights.sum(axis=0) for some in (ways, places)]
+    against = -(weights * apart[0] * apart[1]).sum(axis=(0, 2))
+    factors: Float64 = against / (weights * apart[0] ** 2).sum(axis=(0, 2))
+    return factors[np.isfinite(factors) & (factors > 0)]
 
 
 def root_of_rays(relative: Float64, directions: Float64, centres: Float64, weights: Float64) -> Float64:

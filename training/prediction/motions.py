@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from poseshift.geometry.camera import camera_to_world
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.motion_files.motion import Axes, Motion
-from poseshift.training.prediction.body_height import BodyHeight, body_height
-from poseshift.training.prediction.fusion import CAMERA_SPREAD, FUSED, Fused, fuse, rigs
+from poseshift.training.prediction.body_height import BodyHeight, SizeFrom, body_height
+from poseshift.training.prediction.fusion import CAMERA_SPREAD, FUSED, Fused, fuse, rigs, size_by_cameras
 from poseshift.training.prediction.placing import floor_height
 from poseshift.training.prediction.smoothing import Smoothing
 from poseshift.training.prediction.views import Presence, View, presence
@@ -31,10 +31,13 @@ class Size:
         By which the lifter's answers are multiplied; 1 leaves the mean body of its source.
     measured : BodyHeight or None
         Height in the lifter's answers, before the factor; None where no height was asked for.
+    frames : int
+        Frames that several cameras saw and by which the factor was found; 0 where it was not found so.
     """
 
     factor: float = 1.0
     measured: BodyHeight | None = None
+    frames: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,16 @@ class Maker:
     smoothing : Smoothing
         In time, of pose and root each by itself.
     heights_m : Mapping[str, float]
-        Subject to body height, metres; a subject that is not named keeps the size that the lifter answers.
+        Subject to body height, metres.
+    size_from : {"source", "cameras"}
+        What size a subject has who is not named: that which the lifter answers, or that at which all cameras
+        of a rig see the person in one place.
     """
 
     skeleton: Skeleton
     smoothing: Smoothing
     heights_m: Mapping[str, float]
+    size_from: SizeFrom = "source"
 
     def make(self, views: Sequence[View]) -> Iterator[Made]:
         """Make the motion of every view, and after those the fused motion of every rig.
@@ -103,10 +110,17 @@ class Maker:
         """Find one factor for a person from all views of all trials."""
         height = self.heights_m.get(subject)
         if height is None:
-            return Size()
+            return self._seen_size(subject, views) if self.size_from == "cameras" else Size()
         poses = np.concatenate([view.relative for view in views if view.trial.key.subject == subject])
         measured = body_height(poses, self.skeleton)
         return Size(height / measured.metres, measured)
+
+    def _seen_size(self, subject: str, views: Sequence[View]) -> Size:
+        """Find the factor by which the cameras agree, the median over frames; none where no two saw them."""
+        own = [view for view in views if view.trial.key.subject == subject]
+        factors = [size_by_cameras(rig) for rig in rigs(own)]
+        found = np.concatenate([np.empty(0), *factors])
+        return Size(float(np.median(found)), frames=len(found)) if len(found) else Size()
 
     def _of_view(self, whole: View, size: Size) -> Made:
         there = presence(whole.missing)

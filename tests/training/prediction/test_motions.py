@@ -71,6 +71,32 @@ def test_a_camera_without_extrinsics_gives_camera_axes(world: np.ndarray) -> Non
     np.testing.assert_allclose(made.motion.positions, view.relative + view.root[:, None], atol=1e-5)
 
 
+def test_cameras_mend_the_size_without_a_height(world: np.ndarray) -> None:
+    views = [view_of(world, camera, noise_px=4.0, scale=0.85) for camera in CAMERAS]
+    single, *_, fused = Maker(HUMAN36M_17, NoSmoothing(), {}, "cameras").make(views)
+    assert single.size.factor == pytest.approx(1 / 0.85, rel=1e-6)
+    assert single.size.frames == len(world)
+    np.testing.assert_allclose(single.motion.positions, on_floor(world), atol=1e-5)
+    wrong = [replace(view, root=view.root * [1, 1, 1 + 0.02 * (-1) ** n]) for n, view in enumerate(views)]
+    (found, *_) = Maker(HUMAN36M_17, NoSmoothing(), {}, "cameras").make(wrong)
+    assert found.size.factor == pytest.approx(1 / 0.85, rel=0.02)
+    assert fused.size.factor == single.size.factor
+
+
+def test_one_camera_or_hidden_people_say_nothing_of_the_size(world: np.ndarray) -> None:
+    views = [view_of(world, camera, scale=0.85) for camera in CAMERAS[:2]]
+    (alone,) = Maker(HUMAN36M_17, NoSmoothing(), {}, "cameras").make(views[:1])
+    assert (alone.size.factor, alone.size.frames) == (1.0, 0)
+    hidden = views[1].missing.copy()
+    hidden[5:, 3:] = True
+    half, *_ = Maker(HUMAN36M_17, NoSmoothing(), {}, "cameras").make(
+        [views[0], replace(views[1], missing=hidden)]
+    )
+    assert half.size.frames == 5
+    given, *_ = Maker(HUMAN36M_17, NoSmoothing(), {"S1": 1.8}, "cameras").make(views)
+    assert given.size.measured is not None
+
+
 def test_a_height_mends_the_size_of_pose_and_root(world: np.ndarray) -> None:
     true = body_height(world - world[:, :1], HUMAN36M_17).metres
     (made,) = made_of(view_of(world, CAMERAS[1], scale=0.8), S1=true)
