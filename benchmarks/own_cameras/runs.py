@@ -71,6 +71,15 @@ RECIPES: Mapping[str, Recipe | None] = MappingProxyType(
         SHIPPED: None,
         f"{SHIPPED}, adapted": Recipe(FREE_MOTION, ADAPTING, SHIPPED),
         "free motion, adapted": Recipe(FREE_MOTION, ADAPTING),
+        "free motion, adapted, random viewpoints": Recipe(
+            FREE_MOTION, METHODS["diverse_both_mixed_detected_random"]
+        ),
+        "free motion, adapted, found viewpoints": Recipe(
+            FREE_MOTION, METHODS["diverse_both_mixed_detected_found"]
+        ),
+        "free motion, adapted, calibrated views": Recipe(
+            FREE_MOTION, METHODS["diverse_both_mixed_detected_found_views"]
+        ),
         "free motion": Recipe(FREE_MOTION, METHODS["no_target_mixed"]),
         "free motion, then adapted": Recipe(FREE_MOTION, ADAPTING, "free motion"),
         "restaged Human3.6M": Recipe(HUMAN36M, METHODS["perspective"]),

@@ -1,19 +1,24 @@
-"""How error estimates of single joints compare with the errors: by confidence, with and without keypoints."""
+"""A lifter in the size of its source and of the cameras, and its error estimates beside its errors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from benchmarks.own_cameras.domain import Stores
+from benchmarks.own_cameras.runs import score
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from poseshift.adaptation.detector_fit import keypoint_spreads
+from poseshift.flows.experiment.predict import PredictionOptions, predict_store
 from poseshift.storage.columns import Selection, read_keypoints
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import load_lifter
+from poseshift.training.prediction.body_height import SizeFrom
+from poseshift.training.prediction.smoothing import NoSmoothing
 from poseshift.training.prediction.views import lift_views
 from poseshift.training.shipped import lifter_folder
 
@@ -62,6 +67,33 @@ def judge(stores: Stores, lifter: str) -> Judged:
         sure = np.where(plain.missing, np.nan, poses.confidence[rows])
         parts.append([one[inside, 1:] for one in (away, plain.error_m, with_keypoints.error_m, sure)])
     return Judged(*(np.concatenate(some) for some in zip(*parts, strict=True)))
+
+
+def sizes_table(stores: Stores, lifter: str) -> str:
+    """Errors in the size that the lifter answers and in that which the cameras see, mean over frames."""
+    shown = [
+        "| size | one camera: MPJPE / PA | four cameras: MPJPE / PA | factors |",
+        "|---|---:|---:|---|",
+    ]
+    sizes: tuple[SizeFrom, ...] = ("source", "cameras")
+    for size in sizes:
+        options = PredictionOptions(keypoints="detected", smoothing=NoSmoothing(), size_from=size)
+        with TemporaryDirectory() as folder:
+            lifted = Path(folder) / "lifted"
+            record = predict_store(Path(lifter), stores.target, options, lifted, "cpu").record
+            scores = [one for one in score(record, lifted, stores.withheld) if one.frames]
+        cells = []
+        for fused in (False, True):
+            some = [one for one in scores if (one.camera == "fused") == fused]
+            frames = [one.frames for one in some]
+            mpjpe, pa = (
+                np.average([getattr(one, figure) for one in some], weights=frames)
+                for figure in ("mpjpe_mm", "pa_mpjpe_mm")
+            )
+            cells.append(f"{mpjpe:.1f} / {pa:.1f}")
+        factors = sorted({round(one.scale_factor, 3) for one in record.motions})
+        shown.append(f"| {size} | {' | '.join(cells)} | {', '.join(map(str, factors))} |")
+    return "\n".join(shown)
 
 
 def estimates_table(judged: Judged) -> str:
