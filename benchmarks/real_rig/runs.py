@@ -29,13 +29,15 @@ from poseshift.augmentation.detector_noise import DetectorErrors
 from poseshift.flows.experiment.predict import PredictionOptions, predict_store
 from poseshift.flows.experiment.recipe import PoseData
 from poseshift.flows.experiment.train import CHECKPOINT, TrainingJob, train_lifter
-from poseshift.storage.model import FrozenModel, is_left_out
+from poseshift.storage.model import FrozenModel, is_left_out, is_still
 from poseshift.storage.provenance import digest_json, git_commit, software_versions
 from poseshift.storage.store import PoseStore
 from poseshift.training.answer import RaysOff
 from poseshift.training.checkpoint import load_lifter, save_lifter
 from poseshift.training.lifters.config import LifterConfig
 from poseshift.training.lifters.registry import preset
+from poseshift.training.prediction.body_height import SizeFrom
+from poseshift.training.prediction.fusion import FUSED
 from poseshift.training.prediction.smoothing import NoSmoothing, SavitzkyGolay, Smoothing
 from poseshift.training.schedule import Schedule
 
@@ -52,6 +54,22 @@ RaysKind = Literal["own", "off"]
 
 SmoothingKind = Literal["none", "savgol"]
 
+Way = tuple[RaysKind, SmoothingKind, SizeFrom]
+"""How is answered."""
+
+WAYS: tuple[Way, ...] = (
+    ("own", "none", "source"),
+    ("own", "savgol", "source"),
+    ("off", "none", "source"),
+    ("off", "savgol", "source"),
+    ("own", "none", "cameras"),
+)
+"""What every lifter is scored in; lines that are older lack the last."""
+
+_SMOOTHINGS: Mapping[SmoothingKind, Smoothing] = MappingProxyType(
+    {"none": NoSmoothing(), "savgol": SavitzkyGolay()}
+)
+
 Figure = Literal["mpjpe_mm", "pa_mpjpe_mm", "detector_mpjpe_mm", "detector_pa_mpjpe_mm"]
 
 
@@ -63,11 +81,12 @@ def _from(base: str, name: str, viewpoint: Viewpoint) -> Method:
     return Method.model_validate_json(Method(**content).model_dump_json())
 
 
-_FROM_KEYPOINTS = FoundViewpoint(gravity=("learned",))
+_FROM_KEYPOINTS = FoundViewpoint(gravity=("learned",), jitter_degrees=10.0)
 """Where up is by what people do alone: a calibration that says it is not looked at."""
 
 _BOTH = "diverse_both_mixed"
 _DETECTED = "diverse_both_mixed_detected"
+_COMBINED = "diverse_both_mixed_detected_found"
 
 VARIANTS: Mapping[str, Method] = MappingProxyType(
     {
@@ -79,14 +98,17 @@ VARIANTS: Mapping[str, Method] = MappingProxyType(
             METHODS["diverse_random_viewpoint"],
             METHODS["diverse_known_viewpoint"],
             METHODS["diverse_found_viewpoint"],
+            _from("diverse_found_viewpoint", "found_without_tilt", FoundViewpoint()),
             _from("diverse_found_viewpoint", "found_from_keypoints", _FROM_KEYPOINTS),
             METHODS["diverse_viewpoint"],
             _from(_DETECTED, "detected_random", RandomViewpoint()),
+            METHODS[_COMBINED],
+            _from(_COMBINED, "detected_found_from_keypoints", _FROM_KEYPOINTS),
+            METHODS[f"{_COMBINED}_views"],
         )
     }
 )
-"""What is compared, by name. A pose that is turned as target people are seen takes their place as well, so
-viewpoints that are found or known stand beside random ones among methods of the target's positions alone."""
+"""What is compared, by name. Beside a method with a viewpoint stands the same with random ones."""
 
 
 class RigJob(FrozenModel):
@@ -117,7 +139,7 @@ class Score(FrozenModel):
     """Errors of one camera in millimetres, over the frames that are scored."""
 
     camera: str
-    """The camera; `all` for all frames together."""
+    """The camera; `all` for all frames of all cameras, `fused` for the motion that is made of all cameras."""
     frames: int
     """How many are scored."""
     mpjpe_mm: float
@@ -137,13 +159,20 @@ class Scored(FrozenModel):
     """Whether answers are put on their rays."""
     smoothing: SmoothingKind
     """What is done in time."""
+    size: SizeFrom = Field(default="source", exclude_if=is_still("source"))
+    """Where the person's size comes from."""
     scores: tuple[Score, ...]
     """By camera, and of all frames."""
 
     def mean(self, figure: Figure) -> float:
         """Average a figure over the cameras, every camera alike."""
-        own = [float(getattr(one, figure)) for one in self.scores if one.camera != "all"]
+        own = [float(getattr(one, figure)) for one in self.scores if one.camera not in ("all", FUSED)]
         return sum(own) / len(own)
+
+    def together(self, figure: Figure) -> float | None:
+        """Look up a figure of the cameras together; None of a line that does not have it."""
+        fused = [float(getattr(one, figure)) for one in self.scores if one.camera == FUSED]
+        return fused[0] if fused else None
 
 
 class RigLine(FrozenModel):
@@ -154,7 +183,7 @@ class RigLine(FrozenModel):
     job: RigJob
     """What was run."""
     results: tuple[Scored, ...]
-    """Off and on the rays, with and without smoothing."""
+    """Off and on the rays, with and without smoothing, in the source's size and in that which cameras see."""
     detector: DetectorErrors | None = Field(default=None, exclude_if=is_left_out)
     """The detector's errors that source keypoints were given."""
     cpu_seconds: float
@@ -218,17 +247,7 @@ def run(job: RigJob, rig: Rig, folder: Path) -> RigLine:
     answer = trained.answer.model_copy(update={"rays": RaysOff()})
     save_lifter(off, job.lifter, job.method.encoding, trained.lifter, trained.provenance, answer)
     lifters: dict[RaysKind, Path] = {"own": own, "off": off}
-    smoothings: dict[SmoothingKind, Smoothing] = {"none": NoSmoothing(), "savgol": SavitzkyGolay()}
-    results = []
-    for rays, lifter in lifters.items():
-        for smooth, smoothing in smoothings.items():
-            prediction = folder / f"lifted_{rays}_{smooth}"
-            options = PredictionOptions(keypoints=rig.keypoints, smoothing=smoothing)
-            predict_store(lifter, rig.target, options, prediction, "cpu")
-            mended = mended_frames(rig.target, prediction)
-            rows = compare(prediction, rig.landmarks, rig.truth, mended)
-            scores = tuple(_score(row) for row in rows)
-            results.append(Scored(rays=rays, smoothing=smooth, scores=scores))
+    results = [score(way, lifters[way[0]], rig, folder) for way in WAYS]
     return RigLine(
         digest=job.digest,
         job=job,
@@ -238,6 +257,16 @@ def run(job: RigJob, rig: Rig, folder: Path) -> RigLine:
         git_commit=git_commit(),
         versions=software_versions(),
     )
+
+
+def score(way: Way, lifter: Path, rig: Rig, folder: Path) -> Scored:
+    """Lift the rig in one way, into the folder of a run, and score it."""
+    rays, smoothing, size = way
+    prediction = folder / f"lifted_{rays}_{smoothing}{'' if size == 'source' else f'_{size}'}"
+    options = PredictionOptions(keypoints=rig.keypoints, smoothing=_SMOOTHINGS[smoothing], size_from=size)
+    predict_store(lifter, rig.target, options, prediction, "cpu")
+    rows = compare(prediction, rig.landmarks, rig.truth, mended_frames(rig.target, prediction))
+    return Scored(rays=rays, smoothing=smoothing, size=size, scores=tuple(_score(row) for row in rows))
 
 
 def _score(row: Row) -> Score:

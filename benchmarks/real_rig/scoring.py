@@ -4,6 +4,7 @@
 has ``positions_world`` (frames, 17, 3), Human3.6M's joints in metres, and the cameras' rotations ``R`` in the
 order of their names. Hips, knees, ankles, shoulders, elbows and wrists are scored, relative to the middle of
 the hips: the other joints are not what a detector marks. Frames without all keypoints are left out for both.
+The cameras together are scored too, of the lifter and of the detector, fused in the same way.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from poseshift.preprocessing.domain.mending import MENDED
 from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
 from poseshift.training.evaluation.metrics import mpjpe_mm, pa_mpjpe_mm
+from poseshift.training.prediction.fusion import FUSED
 
 Float64 = NDArray[np.float64]
 
@@ -63,13 +65,17 @@ def frames_of(runs: str) -> set[int]:
 
 
 def compare(prediction: Path, landmarks: Path, truth: Path, left_out: dict[str, set[int]]) -> list[Row]:
-    """Score every camera, and all frames together, in camera axes; frames to leave out by camera."""
+    """Score every camera, and all frames together, in camera axes; frames to leave out by camera.
+
+    Where there is a fused motion, it is scored as well, in the world's axes and over all frames: those that
+    are left out of a camera are left out of the fusion of the detector's own 3D.
+    """
     record = PredictionRecord.model_validate_json((prediction / RECORD).read_bytes())
     with np.load(truth) as held:
         world, rotations = held["positions_world"], held["R"]
     pooled: list[tuple[Float64, Float64, Float64]] = []
     rows = []
-    views = sorted((one for one in record.motions if one.camera != "fused"), key=lambda one: one.camera)
+    views = sorted((one for one in record.motions if one.camera != FUSED), key=lambda one: one.camera)
     joints = skeleton(record.skeleton).joint_names
     for view, rotation in zip(views, rotations, strict=True):
         with np.load(prediction / view.files["npz"]) as held:
@@ -86,7 +92,30 @@ def compare(prediction: Path, landmarks: Path, truth: Path, left_out: dict[str, 
         pooled.append(poses)
         rows.append(_row(view.camera, *poses))
     together = (np.concatenate(parts) for parts in zip(*pooled, strict=True))
-    return [*rows, _row("all", *together)]
+    rows.append(_row("all", *together))
+    fused = [one for one in record.motions if one.camera == FUSED]
+    if fused:
+        with np.load(prediction / fused[0].files["npz"]) as held:
+            frame, lifted = held["frame"], scored(held["positions"], joints)
+        own = _together(landmarks, [view.camera for view in views], rotations, left_out)[frame]
+        kept = np.isfinite(own).all(axis=(1, 2))
+        rows.append(_row(FUSED, lifted[kept], own[kept], scored(world, joints)[frame][kept]))
+    return rows
+
+
+def _together(
+    landmarks: Path, cameras: Sequence[str], rotations: Float64, left_out: dict[str, set[int]]
+) -> Float64:
+    """Fuse the detector's own 3D as predicted motions are: the median over cameras, in the world's axes."""
+    turned = []
+    with np.load(landmarks) as held:
+        for camera, rotation in zip(cameras, rotations, strict=True):
+            own = scored(held[f"{camera}_mediapipe_world"], MEDIAPIPE_33.joint_names) @ rotation
+            own[sorted(left_out.get(camera, ()))] = np.nan
+            turned.append(own)
+    nowhere = np.isnan(turned).all(axis=0)
+    fused = np.nanmedian(np.where(nowhere, 0.0, turned), axis=0)
+    return np.where(nowhere, np.nan, fused)
 
 
 def _row(camera: str, lifted: Float64, own: Float64, truth: Float64) -> Row:

@@ -116,6 +116,23 @@ def test_scores_are_those_of_the_construction(folder: Path) -> None:
         np.testing.assert_allclose(row.detector, (expected, 0), rtol=1e-9, atol=1e-6)
 
 
+def test_cameras_together_are_scored_of_both_in_the_same_way(folder: Path) -> None:
+    record = PredictionRecord.model_validate_json((folder / RECORD).read_bytes())
+    with np.load(folder / "truth.npz") as held:
+        world = held["positions_world"]
+    np.savez(folder / "fused.npz", positions=1.2 * world[1:] + 2.0, frame=np.arange(1, FRAMES))
+    both = (*record.motions, motion("fused"))
+    (folder / RECORD).write_text(record.model_copy(update={"motions": both}).model_dump_json())
+    files = (folder, folder / "landmarks.npz", folder / "truth.npz")
+    rows = compare(*files, {"cam01": {4}, "cam02": {4}})
+    assert [(row.camera, row.frames) for row in rows[-2:]] == [("all", 8), ("fused", 4)]
+    fused = rows[-1]
+    assert fused.lifter[0] == pytest.approx(2 * fused.detector[0])  # a fifth and a tenth too large
+    assert fused.lifter[1] == pytest.approx(0, abs=1e-6)
+    once = compare(*files, {"cam01": {4}})[-1]
+    assert (once.frames, once.detector[1] > 0) == (5, True)  # cam02 alone says something of frame 4
+
+
 def test_frames_that_are_not_left_out_count(folder: Path) -> None:
     rows = compare(folder, folder / "landmarks.npz", folder / "truth.npz", {"cam02": {4}})
     assert [row.frames for row in rows] == [5, 4, 9]
@@ -163,7 +180,8 @@ def test_tables_average_cameras_and_pair_seeds() -> None:
     lines = [line(control, seed, 100.0 + seed) for seed in range(3)]
     lines += [line(method, seed, 98.0 + seed) for seed in (2, 1)]  # seed 0 is not there yet
     assert "| `both_mixed_random` | 3 | 101.0 ± 1.0 / 50.5 ± 0.5 |" in methods_table(lines)
-    *_, paired = differences_table(lines).splitlines()
+    assert methods_table(lines).endswith("| – | – |")
+    *_, paired = differences_table(lines, ("own", "none", "source")).splitlines()
     assert paired == (
         "| `both_mixed_random` | `diverse_both_mixed` | 2 | -2.0 ± 0.0 | 2 of 2 | 0.5 | -1.0 ± 0.0 | 2 of 2 |"
     )
@@ -183,6 +201,8 @@ def test_documents_show_the_recorded_runs() -> None:
         ("diverse_both_mixed_detected", "detected_random", "random"),
         ("diverse_random_viewpoint", "found_from_keypoints", "found"),
         ("diverse_random_viewpoint", "diverse_known_viewpoint", "known"),
+        ("detected_random", "diverse_both_mixed_detected_found", "found"),
+        ("detected_random", "detected_found_from_keypoints", "found"),
     ],
 )
 def test_variants_differ_in_the_viewpoint_alone(base: str, name: str, viewpoint: str) -> None:
