@@ -25,7 +25,7 @@ demo: $(STAMP)
 	$(BIN)/poseshift demo --motion $(MOTION) --seeds $(SEEDS) $(if $(QUICK),--quick)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=10
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -1,17 +1,24 @@
-"""Raw trees, cameras and people that all tests may use: small, in the true layouts, made once per process."""
+"""Raw trees, cameras and people that all tests may use: small, in the true layouts, made once."""
 
 import os
+import pickle
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 # Two threads each of two test processes on two cores make torch fifty times slower, not faster.
 # Set before anything imports it, and inherited by the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The tests start more than a hundred processes, and each would compile all modules again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
+from xdist.scheduler import LoadFileScheduling
 
 from poseshift.geometry.camera import Camera, Distortion, project, stack_intrinsics
 from poseshift.preprocessing.motion.procedural import generate
@@ -26,13 +33,111 @@ LEVEL = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
 MakeColumns = Callable[[NDArray[np.float32], Sequence[Camera], NDArray[np.int32]], CameraPoses]
 
 
+T = TypeVar("T")
+
+FIRST = (
+    ("flows/test_nights.py",),
+    (
+        "flows/doctor/test_leftovers_in_prefect.py",
+        "flows/commands/test_running.py",
+        "flows/test_deployments.py",
+    ),
+    (
+        "flows/test_pipeline.py",
+        "flows/test_watch.py",
+        "flows/test_reproduce.py",
+        "flows/test_demo.py",
+        "flows/test_augment.py",
+        "flows/test_predict.py",
+    ),
+    ("flows/test_plugins.py",),
+    ("flows/test_faults.py",),
+    ("flows/test_launches.py",),
+    ("flows/test_benchmark.py",),
+    ("training/test_export.py",),
+    ("training/lifters/test_presets.py",),
+    ("flows/report/test_gap.py",),
+    ("flows/test_papers.py",),
+    ("adaptation/test_poseda.py",),
+)
+"""Files that take long, so that no process has much left when the others are done.
+
+The files of a group are run by one process, which starts one Prefect server for them.
+"""
+
+_FOLDER = Path(__file__).parent
+_RANKS = {
+    str(_FOLDER / name): (place, group[0])
+    for place, (group, name) in enumerate((group, name) for group in FIRST for name in group)
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take long first."""
+    items.sort(key=lambda item: _RANKS.get(str(item.path), (len(_RANKS), ""))[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
+    """Have the files of a group run by one process under ``--dist loadfile``."""
+    return GroupsOfFiles(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+class GroupsOfFiles(LoadFileScheduling):
+    """One process for each file, or for each group of :data:`FIRST`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        _, group = _RANKS.get(str(_FOLDER.parent / file), (0, file))
+        return group
+
+
+class OfAllProcesses:
+    """What the processes of a test session make once and all read.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the session.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def once(self, name: str, make: Callable[[Path], T]) -> T:
+        """Call ``make`` with a new folder in one process; the others wait and get the same result."""
+        result = self.folder / f"{name}.pickle"
+        with self.alone(name):
+            if not result.exists():
+                place = self.folder / name
+                shutil.rmtree(place, ignore_errors=True)  # of a process that failed
+                place.mkdir()
+                result.write_bytes(pickle.dumps(make(place)))
+        made: T = pickle.loads(result.read_bytes())  # noqa: S301 - written above
+        return made
+
+    def alone(self, name: str) -> FileLock:
+        """Keep the other processes out for the length of a ``with`` block."""
+        return FileLock(self.folder / f"{name}.lock")
+
+
 @pytest.fixture(scope="session")
-def restaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def of_all_processes(tmp_path_factory: pytest.TempPathFactory) -> OfAllProcesses:
+    """What the processes of pytest-xdist share; a process that runs all tests shares with nobody."""
+    own = tmp_path_factory.getbasetemp()
+    return OfAllProcesses(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+
+
+@pytest.fixture(scope="session")
+def restaged(of_all_processes: OfAllProcesses) -> Path:
     """A folder with ``human36m`` and ``mpi_inf_3dhp`` trees of 21 subjects; do not write into it."""
-    out = tmp_path_factory.mktemp("raw") / "trees"
-    motions = generate(seed=7, clips_per_subject=2, frames_per_clip=40)
-    restage(motions, out, seed=7, motion="procedural motion of the tests")
-    return out
+
+    def make(folder: Path) -> Path:
+        motions = generate(seed=7, clips_per_subject=2, frames_per_clip=40)
+        restage(motions, folder / "trees", seed=7, motion="procedural motion of the tests")
+        return folder / "trees"
+
+    return of_all_processes.once("raw", make)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A small experiment from restaged raw trees, and a Prefect server; each made once per test process."""
+"""A small experiment from restaged raw trees, and a Prefect server; each made once."""
 
 import os
 import shutil
@@ -11,9 +11,11 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, sync_playwright
 from prefect.logging.handlers import APILogHandler
@@ -31,6 +33,8 @@ from poseshift.training.lifters.registry import build, preset
 from poseshift.training.lifters.simple_baseline import SimpleBaselineConfig
 from poseshift.training.schedule import Schedule
 
+T = TypeVar("T")
+
 OFFLINE = (
     "--no-sandbox",
     "--disable-gpu",
@@ -41,6 +45,14 @@ OFFLINE = (
     "--disable-sync",
 )
 """Options of a Chromium that opens no connection of its own."""
+
+
+class OfAllProcesses(Protocol):
+    """What the fixture of that name gives."""
+
+    def once(self, name: str, make: Callable[[Path], T]) -> T: ...
+
+    def alone(self, name: str) -> FileLock: ...
 
 
 Miss = Callable[[NDArray[np.float32]], None]
@@ -103,25 +115,44 @@ def experiment(trees: Path, folder: Path) -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def prepared(restaged: Path, tmp_path_factory: pytest.TempPathFactory) -> Recipe:
-    """The experiment with its three stores prepared and nothing trained."""
-    recipe = experiment(restaged, tmp_path_factory.mktemp("experiment"))
-    for data in (recipe.source, recipe.target, recipe.test.data):
-        assert data is not None
-        prepare_data(data)
-    return recipe
+def prepared(restaged: Path, of_all_processes: OfAllProcesses) -> Recipe:
+    """The experiment with its three stores prepared and nothing trained.
+
+    Other processes read it: a test that prepares it again, or runs it in its folder, uses ``alone``.
+    """
+
+    def make(folder: Path) -> Recipe:
+        recipe = experiment(restaged, folder)
+        for data in (recipe.source, recipe.target, recipe.test.data):
+            assert data is not None
+            prepare_data(data)
+        return recipe
+
+    return of_all_processes.once("experiment", make)
 
 
 @pytest.fixture(scope="session")
-def finished(prepared: Recipe) -> tuple[Recipe, tuple[Trained, ...]]:
-    """The experiment after training, evaluation and report."""
-    trained = tuple(
-        Trained(method, seed, train_method(prepared, method, seed), evaluate_method(prepared, method, seed))
-        for seed in prepared.seeds
-        for method in prepared.methods
-    )
-    publish(prepared, trained)
-    return prepared, trained
+def finished(prepared: Recipe, of_all_processes: OfAllProcesses) -> tuple[Recipe, tuple[Trained, ...]]:
+    """The experiment after training, evaluation and report; shared as ``prepared`` is."""
+
+    def make(_: Path) -> tuple[Trained, ...]:
+        with of_all_processes.alone("writer"):
+            trained = tuple(
+                Trained(name, seed, train_method(prepared, name, seed), evaluate_method(prepared, name, seed))
+                for seed in prepared.seeds
+                for name in prepared.methods
+            )
+            publish(prepared, trained)
+        return trained
+
+    return prepared, of_all_processes.once("trained", make)
+
+
+@pytest.fixture
+def alone(of_all_processes: OfAllProcesses) -> Iterator[None]:
+    """One test at a time takes the locks of the experiment's stores and folders."""
+    with of_all_processes.alone("writer"):
+        yield
 
 
 @pytest.fixture(scope="session")

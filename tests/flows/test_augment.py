@@ -159,7 +159,6 @@ def test_gpa_places_poses_and_changes_nothing_else(learned: Recipe, tmp_path: Pa
     assert not np.allclose(*roots, atol=0.01)
 
 
-@pytest.mark.usefixtures("connected")
 def test_random_changes_of_the_command_are_those_of_recipes(learned: Recipe, tmp_path: Path) -> None:
     recipe = RandomAugmentationConfig().model_dump(exclude={"share"})
     assert AugmentRequest(source=learned.source, store="set").random.model_dump() == recipe

@@ -87,7 +87,6 @@ def test_the_target_is_adapted_to_at_chest_height_and_tested_apart() -> None:
     assert recipe.methods == ("source_only", "gpa", "target_supervised")
 
 
-@pytest.mark.usefixtures("connected")
 def test_motion_that_is_not_there_is_an_error_of_the_user(tmp_path: Path) -> None:
     refused = CliRunner().invoke(
         app, ["demo", "--motion", str(tmp_path / "absent.npz"), "--out", str(tmp_path)]

@@ -95,7 +95,6 @@ def test_pstmo_out_and_in_again(poseshift, prepared: Recipe, tmp_path: Path) -> 
     assert (trial.positions_kind, trial.positions_universal) == ("universal", None)
 
 
-@pytest.mark.usefixtures("connected")
 def test_universal_figures_do_not_pass_for_annotated_ones(
     poseshift, finished: tuple[Recipe, tuple[Trained, ...]], tmp_path: Path
 ) -> None:

@@ -230,7 +230,6 @@ def test_summary_and_report_say_the_number(detected: Recipe) -> None:
     assert summary.model_copy(update={"interpolated": 0}).gaps is None
 
 
-@pytest.mark.usefixtures("connected")
 def test_commands_show_the_numbers(
     detected: Recipe,
     finished: tuple[Recipe, tuple[Trained, ...]],

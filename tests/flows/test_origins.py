@@ -161,7 +161,7 @@ def test_the_report_and_the_summary_say_so(transductive: Recipe) -> None:
     assert "the protocol is transductive" in page
 
 
-@pytest.mark.usefixtures("connected")
+@pytest.mark.usefixtures("alone")
 def test_the_command_says_so(transductive: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "400")
     save_recipe(transductive, tmp_path / "recipe.yaml")

@@ -77,6 +77,7 @@ def test_the_summary_says_what_it_rests_on(finished: Finished) -> None:
             assert figure["low"] <= figure["value"] <= figure["high"]
 
 
+@pytest.mark.usefixtures("alone")
 def test_doing_it_again_does_nothing(finished: Finished) -> None:
     recipe, trained = finished
     folder = RunFolder(recipe.run_dir)
@@ -151,6 +152,7 @@ def test_selection_reaches_training(finished: Finished) -> None:
     assert record.poses == 2 * frames  # two cameras
 
 
+@pytest.mark.usefixtures("alone")
 def test_prepare_again_commits_nothing(prepared: Recipe) -> None:
     report = prepare_data(prepared.source)
     assert report is not None
@@ -178,7 +180,7 @@ def test_devices() -> None:
             resolve_device("cuda")
 
 
-@pytest.mark.usefixtures("connected")
+@pytest.mark.usefixtures("connected", "alone")
 def test_run_as_a_user_runs_it(finished: Finished, tmp_path: Path) -> None:
     recipe, _ = finished
     path = tmp_path / "recipe.yaml"
@@ -233,7 +235,6 @@ def test_adapt_and_evaluate_as_commands(prepared: Recipe, tmp_path: Path) -> Non
     )
 
 
-@pytest.mark.usefixtures("connected")
 def test_evaluating_no_lifter_is_an_error_of_the_user(prepared: Recipe, tmp_path: Path) -> None:
     wrong = poseshift("evaluate", str(tmp_path), prepared.test.data.store)
     assert wrong.exit_code == 1
@@ -249,6 +250,7 @@ def test_models_and_protocols_are_listed() -> None:
     assert {one["name"] for one in protocols} == set(PROTOCOLS)
 
 
+@pytest.mark.usefixtures("alone")
 def test_publish_needs_no_prefect(finished: Finished) -> None:
     recipe, trained = finished
     before = RunFolder(recipe.run_dir).summary.read_text()
@@ -256,6 +258,7 @@ def test_publish_needs_no_prefect(finished: Finished) -> None:
     assert RunFolder(recipe.run_dir).summary.read_text() == before
 
 
+@pytest.mark.usefixtures("alone")
 def test_methods_can_be_trained_one_by_one(finished: Finished) -> None:
     recipe, trained = finished
     first = trained[0]

@@ -131,7 +131,7 @@ def test_the_command_plans(request_: PrepareRequest, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def copied(finished: Any, tmp_path: Path) -> Recipe:
+def copied(finished: Any, alone: None, tmp_path: Path) -> Recipe:
     """A finished experiment with copies of its stores and raw trees, to be changed at will."""
     recipe: Recipe = finished[0]
     assert recipe.target is not None

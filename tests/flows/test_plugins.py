@@ -183,6 +183,7 @@ def poseshift(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("alone")
 def test_a_recipe_runs_with_what_a_module_adds(prepared: Recipe, laboratory: Path) -> None:
     recipe = prepared.model_copy(
         update={"run_dir": laboratory / "run", "seeds": (0,), "compare": (), "selection": "label-free"}

@@ -82,6 +82,7 @@ def looked_at(commands: list[list[str]], home: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("alone")
 def test_no_command_starts_a_server_or_loads_prefect(
     prepared: Recipe, restaged: Path, tmp_path: Path
 ) -> None:
