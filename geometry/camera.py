@@ -191,9 +191,10 @@ class Intrinsics:
     focal_px, centre_px, size_px : array of shape (..., 2)
         X then y (width then height).
     radial : array of shape (..., 3)
-        K1 k2 k3 of the ``human36m`` model; zeros for a pinhole.
+        K1 k2 k3 of the ``human36m`` model; zeros for a pinhole. Of shape (..., 0) where all cameras are
+        pinholes: rays are then taken as they are, with no step of the lens's inverse.
     tangential : array of shape (..., 2)
-        P1 p2; zeros for a pinhole.
+        P1 p2; zeros for a pinhole, or (..., 0) as of ``radial``.
     """
 
     focal_px: Array
@@ -356,6 +357,8 @@ def distort(rays: Array, intrinsics: Intrinsics) -> Array:
     -------
     array of the shape of the rays.
     """
+    if intrinsics.radial.shape[-1] == 0:
+        return rays
     xp = array_namespace(rays)
     scale, shift = _distortion_terms(rays, *_coefficients(rays, intrinsics))
     return xp.stack([scale * rays[..., axis] + shift[axis] for axis in range(2)], axis=-1)
@@ -378,6 +381,8 @@ def undistort(rays: Array, intrinsics: Intrinsics) -> Array:
     -------
     array of the shape of the rays.
     """
+    if intrinsics.radial.shape[-1] == 0:
+        return rays
     xp = array_namespace(rays)
     radial, tangential = _coefficients(rays, intrinsics)
     k1, k2, k3 = (radial[..., i] for i in range(3))

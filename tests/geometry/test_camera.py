@@ -212,6 +212,14 @@ class TestProjection:
         np.testing.assert_allclose(undistort(distort(rays, rows), rows), rays, atol=1e-9)
         np.testing.assert_allclose(distort(undistort(rays, rows), rows), rays, atol=1e-9)
 
+    def test_without_coefficients_rays_stay_as_with_zeros(self, rows: Intrinsics) -> None:
+        rays = np.random.default_rng(0).uniform(-0.9, 0.9, size=(len(rows.focal_px), 17, 2))
+        zeros = replace(rows, radial=np.zeros_like(rows.radial), tangential=np.zeros_like(rows.tangential))
+        none = replace(rows, radial=rows.radial[:, :0], tangential=rows.tangential[:, :0])
+        for change in (distort, undistort):
+            np.testing.assert_array_equal(change(rays, none), rays)
+            np.testing.assert_array_equal(change(rays, zeros), rays)
+
     @given(points=points_before_camera(4, 3, 17))
     @settings(max_examples=30, deadline=None)
     def test_unproject_inverts_project(self, rows: Intrinsics, points: np.ndarray) -> None:

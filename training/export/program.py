@@ -64,12 +64,12 @@ class KeypointsToPose(nn.Module):
         Tensor
             (batch, joints, 3), metres relative to the root joint, camera axes (x right, y down, z forward).
         """
-        no_lens = torch.zeros_like(focal_px)
+        no_lens = focal_px[:, :0]
         intrinsics = Intrinsics(
             focal_px=focal_px,
             centre_px=centre_px,
             size_px=size_px,
-            radial=torch.cat([no_lens, no_lens[:, :1]], dim=-1),
+            radial=no_lens,
             tangential=no_lens,
         )
         frame = self.lifter.frames // 2
