@@ -1,15 +1,20 @@
 """What SIGKILL leaves on a real Prefect server and of a temporary one; a healthy run keeps what it has."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess as Holder
+from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
@@ -19,30 +24,36 @@ import torch
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from poseshift.flows.doctor import prefect_side, servers
 from poseshift.flows.doctor.finding import Finding, mended
 from poseshift.flows.runtime.in_prefect.marks import process_of
-from poseshift.flows.runtime.in_prefect.slots import slot_name, training_slot
-
-HOLDER = """
-import sys, time
-import torch
-from prefect import flow
-from prefect.context import FlowRunContext
 from poseshift.flows.runtime.in_prefect.orchestrator import InPrefect
+from poseshift.flows.runtime.in_prefect.slots import slot_name, training_slot
 from poseshift.flows.runtime.logs import recorded
 from poseshift.flows.runtime.orchestrator import looked_after_by
-from poseshift.flows.runtime.in_prefect.slots import training_slot
 
-@flow(name="train for long")
-def hold():
-    with looked_after_by(InPrefect()), recorded(), training_slot(torch.device(sys.argv[1])):
-        print(FlowRunContext.get().flow_run.id, flush=True)
-        time.sleep(300)
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["torch", "prefect", "poseshift.flows.runtime.in_prefect.orchestrator"])
 
-hold()
-"""
+
+def hold(device: str, url: str, home: str, told: Connection) -> None:
+    """Hold a device's slot in a flow of this process."""
+    os.environ.update({"PREFECT_API_URL": url, "PREFECT_HOME": home})
+
+    @flow(name="train for long")
+    def holding() -> None:
+        with looked_after_by(InPrefect()), recorded(), training_slot(torch.device(device)):
+            context = FlowRunContext.get()
+            assert context is not None
+            assert context.flow_run is not None
+            told.send(context.flow_run.id)
+            time.sleep(300)
+
+    with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: Path(home)}):
+        holding()
+
 
 TEMPORARY = """
 import time
@@ -65,19 +76,17 @@ def client(connected: PrefectServer) -> Iterator[SyncPrefectClient]:
 
 
 @contextmanager
-def holding(server: PrefectServer, device: str) -> Iterator[tuple[subprocess.Popen[str], UUID]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, device],
-        env=dict(server.environment),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def holding(server: PrefectServer, device: str) -> Iterator[tuple[Holder, UUID]]:
+    heard, told = PROCESSES.Pipe(duplex=False)
+    home = server.environment["PREFECT_HOME"]
+    process = PROCESSES.Process(target=hold, args=(device, server.environment["PREFECT_API_URL"], home, told))
+    process.start()
+    told.close()
     try:
-        assert process.stdout is not None
-        yield process, UUID(process.stdout.readline().strip())
+        yield process, heard.recv()
     finally:
         process.kill()
-        process.wait()
+        process.join()
 
 
 def found(kind: str) -> list[Finding]:
@@ -92,8 +101,8 @@ def test_a_killed_training(client: SyncPrefectClient, connected: PrefectServer) 
         marked = process_of(client.read_flow_run(run))
         assert marked is not None
         assert (marked.pid, marked.lives()) == (process.pid, True)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
         assert client.read_global_concurrency_limit_by_name(name).active_slots == 1
         (slot,), (dead,) = found("slot"), found("flow run")
         assert slot.where == name
@@ -112,8 +121,8 @@ def test_a_run_that_is_marked_as_crashed_holds_no_slot(
 ) -> None:
     name = slot_name(torch.device("mtia:7"))
     with holding(connected, "mtia:7") as (process, run):
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
         assert client.read_global_concurrency_limit_by_name(name).active_slots == 1
         assert client.read_flow_run(run).name in prefect_side.mark_dead_runs()
     assert client.read_global_concurrency_limit_by_name(name).active_slots == 0
@@ -133,8 +142,8 @@ def test_the_next_run_takes_a_dead_holders_slot_at_once(
     with holding(connected, "mtia:6") as (process, _), ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(copy_context().run, after)
         assert not inside.wait(8)  # it lives
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
         waiting.result(60)  # the lease would last fifteen minutes
         assert inside.is_set()
     mended(prefect_side.look())
