@@ -160,13 +160,14 @@ def test_served_flows_run_on_a_timetable_by_api_and_on_new_data(
         soon = IntervalSchedule(
             interval=timedelta(minutes=1), anchor_date=datetime.now(UTC) + timedelta(seconds=10)
         )
-        client.create_deployment_schedules(
+        (schedule,) = client.create_deployment_schedules(
             preparing, [(soon, True)], parameters={"request": elsewhere.model_dump(mode="json")}
         )
         by_api = wait_for(lambda: completed(client, testing), "the run by API")
         assert not by_api.auto_scheduled
         by_timetable = wait_for(lambda: completed(client, preparing), "the scheduled run")
         assert by_timetable.auto_scheduled
+        client.delete_deployment_schedule(preparing, schedule.id)
         assert len(PoseStore.open(elsewhere.store).keys()) == 6
 
         # The run by API committed to a store of the recipe, and so triggered its watch, which did the rest.

@@ -83,6 +83,8 @@ def test_learns_a_few_poses_by_heart(name, poses_of) -> None:
     slow = isinstance(lifter, BlockLifter | Pruned)  # attention alone: fewer poses, a lower rate, a warm-up
     frames, steps, rate, warm_up = (1, 220, 2e-3, 10) if slow else (4, 150, 4e-3, 1)
     poses = poses_of(frames, 0)
+    truth = poses.positions_camera - poses.positions_camera[:, :1]
+    mean_pose = np.linalg.norm(truth - truth.mean(axis=0), axis=-1).mean()
     columns = DevicePoses.from_columns(poses, "cpu", lifter.frames)
     batch = columns.batch(torch.arange(len(columns)))
     optimizer = torch.optim.Adam(lifter.parameters())
@@ -92,9 +94,9 @@ def test_learns_a_few_poses_by_heart(name, poses_of) -> None:
         error = batch_loss(lifter, chosen, batch, loss("mpjpe"))
         error.backward()
         optimizer.step()
+        if slow and error.item() < 0.3 * mean_pose:
+            break
     assert all(torch.isfinite(p.grad).all() for p in lifter.parameters() if p.grad is not None)
-    truth = poses.positions_camera - poses.positions_camera[:, :1]
-    mean_pose = np.linalg.norm(truth - truth.mean(axis=0), axis=-1).mean()
     assert error.item() < 0.5 * mean_pose
     # A few poses leave the running moments of batch norms behind: evaluation is a little worse.
     answers = predict(TrainedLifter(lifter.eval(), chosen, config, {}), poses)
