@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from array_api_compat import array_namespace
 
 from poseshift.geometry.arrays import Array, like
-from poseshift.geometry.rotation import compose, rotate
+from poseshift.geometry.best_rotation import best_rotation
+from poseshift.geometry.rotation import rotate
 
 
 def root_relative(points: Array, root_index: int) -> Array:
@@ -176,23 +177,19 @@ def _least_squares_scale(overlap: Array, size: Array) -> Array:
 
 
 def _fit(predicted: Array, target: Array, scaled: Callable[[Array, Array], Array]) -> Similarity:
-    """Umeyama's solution; ``scaled(overlap, size)`` gives the scale for the rotation found."""
+    """Least-squares map; ``scaled(overlap, size)`` gives the scale for the rotation found."""
     xp = array_namespace(predicted, target)
     _check_same_shape(predicted, target)
     predicted_mean = xp.mean(predicted, axis=-2)
     target_mean = xp.mean(target, axis=-2)
     source = predicted - predicted_mean[..., None, :]
     goal = target - target_mean[..., None, :]
-    # Column by column: the whole (..., joints, 3, 3) product would be three times the poses in memory, and a
+    # Entry by entry: the whole (..., joints, 3, 3) product would be three times the poses in memory, and a
     # matrix product may run in reduced precision on a GPU.
-    covariance = xp.stack([xp.sum(goal * source[..., k : k + 1], axis=-2) for k in range(3)], axis=-1)
-    left, singular, right = xp.linalg.svd(covariance, full_matrices=False)
-    # The least important direction is flipped where the best orthogonal map would be a reflection.
-    handedness = xp.linalg.det(left) * xp.linalg.det(right)
-    ones = xp.ones_like(handedness)
-    signs = xp.stack([ones, ones, xp.where(handedness < 0, -ones, ones)], axis=-1)
-    rotation = compose(left * signs[..., None, :], right)
-    scale = scaled(xp.sum(singular * signs, axis=-1), xp.sum(source * source, axis=(-2, -1)))
+    overlap, rotation = best_rotation(
+        [[xp.sum(goal[..., i] * source[..., j], axis=-1) for j in range(3)] for i in range(3)]
+    )
+    scale = scaled(overlap, xp.sum(source * source, axis=(-2, -1)))
     moved = rotate(predicted_mean[..., None, :], rotation)[..., 0, :]
     return Similarity(scale, rotation, target_mean - scale[..., None] * moved)
 

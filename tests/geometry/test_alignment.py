@@ -52,6 +52,27 @@ class TestSimilarity:
             similarity_align(copy, target), similarity_align(predicted, target), atol=1e-9
         )
 
+    @pytest.mark.parametrize(
+        "shape", [(1, 1, 1), (0.3, 1, 0), (0.03, 1, 0.05), (0.001, 1, 0.001), (0, 1, 0), (0, 0, 0)]
+    )
+    @pytest.mark.parametrize("mirrored", [1, -1])
+    def test_leaves_no_more_than_a_singular_value_decomposition(self, shape: tuple, mirrored: int) -> None:
+        """Solid, flat, thin and straight poses, and points that coincide, with and without noise."""
+        target = poses(1, 40) * shape
+        noise = np.linspace(0, 0.01, 40)[:, None, None] * poses(2, 40)
+        predicted = target * [mirrored, 1, 1] + noise
+
+        source, goal = (x - x.mean(axis=1, keepdims=True) for x in (predicted, target))
+        singular = np.linalg.svd(np.swapaxes(goal, 1, 2) @ source)
+        handed = np.linalg.det(singular.U) * np.linalg.det(singular.Vh) < 0
+        best = singular.S.sum(axis=1) - 2 * handed * singular.S[:, 2]
+        size = (source**2).sum(axis=(1, 2))
+        expected = (goal**2).sum(axis=(1, 2)) - np.divide(best**2, size, out=np.zeros(40), where=size > 0)
+
+        fit = fit_similarity(predicted, target)
+        np.testing.assert_allclose(residual(fit.apply(predicted), target), expected, atol=1e-12)
+        np.testing.assert_allclose(np.linalg.det(fit.rotation), 1, atol=1e-9)
+
     @given(seed=seeds)
     @settings(deadline=None, max_examples=20)
     def test_agrees_with_scipy_where_no_reflection_is_better(self, seed: int) -> None:
