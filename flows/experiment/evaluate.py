@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import Field
@@ -16,7 +16,7 @@ from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.flows.experiment.predictions import write_predictions
 from poseshift.flows.experiment.recipe import Test
 from poseshift.flows.experiment.stage import StageOutcome, run_stage
-from poseshift.storage.columns import CameraPoses, read_camera_poses
+from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
 from poseshift.storage.inspection import TrialIntrinsics, find_intrinsics
 from poseshift.storage.model import FrozenModel, is_left_out, is_still
 from poseshift.storage.provenance import digest_file, git_commit, software_versions
@@ -30,7 +30,7 @@ from poseshift.training.checkpoint import (
 )
 from poseshift.training.evaluation.answering import Mapper
 from poseshift.training.evaluation.evaluate import evaluate, rows_within
-from poseshift.training.evaluation.protocols import Protocol, protocol
+from poseshift.training.evaluation.protocols import Protocol, TestTime, protocol
 from poseshift.training.evaluation.recalibration import scale_factor
 from poseshift.training.evaluation.results import EvaluationResult, gaps_told
 from poseshift.training.evaluation.scaled import Coverage, Predicted, coverage, predict_scaled
@@ -131,14 +131,14 @@ def evaluate_lifter(
         on = resolve_device(device)
         trained = load_lifter(lifter_folder(lifter), on)
         results, coverages = [], []
+        shown = (test.data.keypoints, test.data.least_confidence)
         with workers() as over:
+            answers = _Answers(trained, test_time, over, store, shown)
             for name in test.protocols:
                 chosen = protocol(name)
                 chosen.require_measurable(trained.lifter.skeleton)
-                shown = (test.data.keypoints, test.data.least_confidence)
                 poses = chosen.read(store, *shown).on_skeleton(trained.lifter.skeleton)
-                answers = _Answers(trained, chosen, test_time, over)
-                predicted = _predict(answers, poses, store, shown)
+                predicted = answers.to(poses, chosen)
                 result = evaluate(predicted.positions, poses, chosen)
                 if predicted.scale_m is not None:
                     factor = scale_factor(trained, predicted, poses)
@@ -185,28 +185,40 @@ def _inputs(lifter: Path, test: Test, store: PoseStore) -> EvaluationInputs:
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Answers:
-    """How a lifter answers under a protocol."""
+    """Answers of a lifter under one protocol after another; those of the last are kept for the next."""
 
     trained: TrainedLifter
-    chosen: Protocol
     test_time: TestTimeOptimisation | None
     over: Mapper
+    store: PoseStore
+    shown: tuple[str, float]
+    _last: tuple[tuple[Selection, TestTime], Predicted] | None = field(default=None, init=False)
 
-    def to(self, poses: CameraPoses) -> Predicted:
+    def to(self, poses: CameraPoses, chosen: Protocol) -> Predicted:
+        """Answer the rows of a protocol; a lifter of clips also sees the frames around them.
+
+        So does one of single frames where keypoints are missing: gaps are filled from the same frames for
+        all. Protocols that differ in what they measure alone get the same answers.
+        """
+        selection = chosen.selection(*self.shown)
+        if self.test_time is None:  # optimising may take the true root, answering never sees 3D
+            selection = replace(selection, positions=None)
+        asked = (selection, chosen.test_time)
+        if self._last is not None and self._last[0] == asked:
+            return self._last[1]
+        self._last = None  # so that two are never held at once
+        if self.trained.lifter.frames == 1 and poses.whole.all():
+            predicted = self._predict(poses, chosen)
+        else:
+            around = read_camera_poses(self.store, chosen.context(*self.shown))
+            context = around.on_skeleton(self.trained.lifter.skeleton)
+            predicted = self._predict(context, chosen).take(rows_within(poses, context))
+        self._last = asked, predicted
+        return predicted
+
+    def _predict(self, poses: CameraPoses, chosen: Protocol) -> Predicted:
         if self.test_time is None:
-            return predict_scaled(self.trained, poses, test_time=self.chosen.test_time, over=self.over)
+            return predict_scaled(self.trained, poses, test_time=chosen.test_time, over=self.over)
         return predict_optimised(self.trained, poses, self.test_time, over=self.over)
-
-
-def _predict(answers: _Answers, poses: CameraPoses, store: PoseStore, shown: tuple[str, float]) -> Predicted:
-    """Predict the rows of a protocol; a lifter of clips also sees the frames around them.
-
-    So does one of single frames where keypoints are missing: gaps are filled from the same frames for all.
-    """
-    trained = answers.trained
-    if trained.lifter.frames == 1 and poses.whole.all():
-        return answers.to(poses)
-    context = read_camera_poses(store, answers.chosen.context(*shown)).on_skeleton(trained.lifter.skeleton)
-    return answers.to(context).take(rows_within(poses, context))

@@ -15,6 +15,7 @@ from poseshift.training.checkpoint import load_lifter, save_lifter
 from poseshift.training.encoding import encoding
 from poseshift.training.evaluation.answering import predict
 from poseshift.training.evaluation.protocols import protocol
+from poseshift.training.evaluation.scaled import predict_scaled
 from poseshift.training.lifters.registry import build
 from poseshift.training.lifters.videopose3d import VideoPose3DConfig
 
@@ -48,6 +49,32 @@ def test_a_clip_holds_the_frames_of_the_recording_not_of_the_protocol(
     found = np.mean([row.mpjpe_mm for row in record.under(chosen.name).per_joint])
     assert found == pytest.approx(expected, abs=1e-3)
     assert abs(found - cut_at_gaps) > 0.01
+
+
+def test_protocols_that_need_the_same_answers_share_them(
+    prepared: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = VideoPose3DConfig(width=8)
+    save_lifter(tmp_path / "lifter", config, "screen", build(config, encoding("screen").channels), {})
+    names = ("3dhp-official", "3dhp-annot3", "3dhp-annot3-flip", "3dhp-graphmlp17")
+    alone = [
+        evaluate_lifter(
+            tmp_path / "lifter",
+            prepared.test.model_copy(update={"protocols": (name,)}),
+            tmp_path / f"{name}-alone",
+            "cpu",
+        ).result.under(name)
+        for name in names
+    ]
+    asked = []
+    monkeypatch.setattr(
+        "poseshift.flows.experiment.evaluate.predict_scaled",
+        lambda *given, **how: asked.append(how["test_time"]) or predict_scaled(*given, **how),
+    )
+    test = prepared.test.model_copy(update={"protocols": names})
+    record = evaluate_lifter(tmp_path / "lifter", test, tmp_path / "together", "cpu").result
+    assert asked == ["plain", "flip"]
+    assert list(record.results) == alone
 
 
 @pytest.mark.parametrize(

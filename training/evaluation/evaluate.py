@@ -7,7 +7,7 @@ and their intervals are defined in :mod:`poseshift.training.evaluation.results`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from poseshift.geometry.alignment import root_relative
 from poseshift.geometry.skeleton import mapping, skeleton
 from poseshift.storage.columns import CameraPoses, sampling_hz
+from poseshift.storage.schema import TrialKey
 from poseshift.training.evaluation import metrics
 from poseshift.training.evaluation.intervals import Float64, draw_weights
 from poseshift.training.evaluation.metric_list import BUILT_IN, METRICS, Compared, Metric, further
@@ -53,11 +54,16 @@ def rows_within(poses: CameraPoses, context: CameraPoses) -> NDArray[np.intp]:
     ValueError
         When a row of ``poses`` is not in ``context``.
     """
-    places = {key: row for row, key in enumerate(_row_keys(context))}
-    try:
-        return np.asarray([places[key] for key in _row_keys(poses)], dtype=np.intp)
-    except KeyError as error:
-        raise ValueError(f"the context lacks {error.args[0]}; read both from the same store") from None
+    views: dict[tuple[TrialKey, str], int] = {}
+    wanted, known = _row_numbers(poses, views), _row_numbers(context, views)
+    there = np.isin(wanted, known)
+    if not there.all():
+        row = int(np.argmin(there))
+        key, camera = poses.trials[poses.trial[row]].key, poses.cameras[poses.camera[row]].name
+        lacking = (key.subject, key.trial, camera, int(poses.frame[row]))
+        raise ValueError(f"the context lacks {lacking}; read both from the same store")
+    order = np.argsort(known, kind="stable")
+    return np.asarray(order[np.searchsorted(known, wanted, sorter=order)])
 
 
 def evaluate(
@@ -83,10 +89,8 @@ def evaluate(
         When shapes differ or a prediction is not finite.
     """
     _require_predictions(predicted, poses)
-    ours = _on_protocol_joints(predicted, poses, protocol)
-    truth = _on_protocol_joints(poses.positions_camera, poses, protocol)
     sequence = _sequence_of_rows(poses)
-    measured = _measure(ours, truth, _follows(poses, sequence, protocol.frame_step), protocol)
+    measured = _measure(predicted, poses, sequence, protocol)
 
     per_sequence = _sequence_table(measured, poses, sequence)
     weights = draw_weights([row.subject for row in per_sequence], seed)
@@ -140,13 +144,9 @@ def frame_errors_mm(predicted: NDArray[np.floating], poses: CameraPoses, protoco
         When shapes differ or a prediction is not finite.
     """
     _require_predictions(predicted, poses)
-    compared = Compared(
-        _on_protocol_joints(predicted, poses, protocol),
-        _on_protocol_joints(poses.positions_camera, poses, protocol),
-        _follows(poses, _sequence_of_rows(poses), protocol.frame_step),
-        protocol,
-    )
-    return _values(METRICS[_HEADLINES[protocol.alignment]], compared)
+    headline = METRICS[_HEADLINES[protocol.alignment]]
+    blocks = _blocks(predicted, poses, _sequence_of_rows(poses), protocol)
+    return np.concatenate([_values(headline, compared) for _, compared in blocks])
 
 
 @dataclass(frozen=True)
@@ -156,10 +156,10 @@ class _Measured:
     joints_mm: Float64
     values: Mapping[str, Float64]
 
-    def mean(self, rows: NDArray[np.bool_]) -> Errors:
+    def mean(self, rows: NDArray[np.intp]) -> Errors:
         """Means over the chosen frames."""
         return Errors(
-            frames=int(rows.sum()),
+            frames=len(rows),
             **{
                 name: metrics.mean_over_frames(self.values[name][rows])
                 for name in BUILT_IN
@@ -167,7 +167,7 @@ class _Measured:
             },
         )
 
-    def further(self, rows: NDArray[np.bool_]) -> dict[str, float | None]:
+    def further(self, rows: NDArray[np.intp]) -> dict[str, float | None]:
         """Means over the chosen frames that have a value, of the metrics that were added."""
         return {name: _mean_of_known(self.values[name][rows]) for name in further()}
 
@@ -183,8 +183,8 @@ def _require_predictions(predicted: NDArray[np.floating], poses: CameraPoses) ->
             f"predictions of shape {predicted.shape} do not match poses of shape "
             f"{poses.positions_camera.shape}"
         )
-    finite = np.isfinite(predicted).all(axis=(1, 2))
-    if not finite.all():
+    if not np.isfinite(predicted).all():
+        finite = np.isfinite(predicted).all(axis=(1, 2))
         raise ValueError(
             f"{int((~finite).sum())} of {len(finite)} predictions are not finite (first: row "
             f"{int(np.argmin(finite))}); the lifter diverged or its keypoints have gaps"
@@ -193,17 +193,46 @@ def _require_predictions(predicted: NDArray[np.floating], poses: CameraPoses) ->
 
 def _on_protocol_joints(positions: NDArray[np.floating], poses: CameraPoses, protocol: Protocol) -> Float64:
     """Root-relative positions on the protocol's joints, (n, joints of the protocol, 3) metres."""
-    mapped = mapping(poses.skeleton, protocol.skeleton).apply(positions.astype(np.float64))
-    relative = root_relative(mapped, skeleton(protocol.skeleton).root)
-    return np.asarray(relative[:, list(protocol.joint_indices)])
+    # Frames lie side by side in memory: loops over three coordinates are several times slower.
+    found = positions.astype(np.float64, order="F")
+    if poses.skeleton != protocol.skeleton:
+        found = np.asfortranarray(mapping(poses.skeleton, protocol.skeleton).apply(found))
+    relative = root_relative(found, skeleton(protocol.skeleton).root)
+    return np.asfortranarray(relative[:, list(protocol.joint_indices)])
 
 
-def _measure(ours: Float64, truth: Float64, follows: NDArray[np.bool_], protocol: Protocol) -> _Measured:
-    compared = Compared(ours, truth, follows, protocol)
-    return _Measured(
-        joints_mm=compared.joints_mm,
-        values={name: _values(metric, compared) for name, metric in METRICS.items()},
-    )
+_ROWS_AT_ONCE = 1024
+"""Fewest rows of a block: small enough that what is computed of them stays in the processor's cache."""
+
+
+def _blocks(
+    predicted: NDArray[np.floating], poses: CameraPoses, sequence: NDArray[np.intp], protocol: Protocol
+) -> Iterator[tuple[slice, Compared]]:
+    """Compare rows block by block, each of whole sequences, in which metrics may look at neighbours."""
+    follows = _follows(poses, sequence, protocol.frame_step)
+    first = 0
+    for last in (*np.flatnonzero(np.diff(sequence)) + 1, len(poses)):
+        if last - first < _ROWS_AT_ONCE and last < len(poses):
+            continue
+        rows = slice(first, int(last))
+        ours, truth = (
+            _on_protocol_joints(positions[rows], poses, protocol)
+            for positions in (predicted, poses.positions_camera)
+        )
+        yield rows, Compared(ours, truth, follows[rows], protocol)
+        first = int(last)
+
+
+def _measure(
+    predicted: NDArray[np.floating], poses: CameraPoses, sequence: NDArray[np.intp], protocol: Protocol
+) -> _Measured:
+    joints_mm = np.empty((len(poses), len(protocol.joints)), order="F")
+    values = {name: np.empty(len(poses)) for name in METRICS}
+    for rows, compared in _blocks(predicted, poses, sequence, protocol):
+        joints_mm[rows] = compared.joints_mm
+        for name, metric in METRICS.items():
+            values[name][rows] = _values(metric, compared)
+    return _Measured(joints_mm, values)
 
 
 def _values(metric: Metric, compared: Compared) -> Float64:
@@ -231,9 +260,9 @@ def _sequence_table(
     measured: _Measured, poses: CameraPoses, sequence: NDArray[np.intp]
 ) -> tuple[SequenceErrors, ...]:
     table = []
-    for number in range(int(sequence.max()) + 1):
-        rows = sequence == number
-        first = int(np.argmax(rows))
+    in_order = np.argsort(sequence, kind="stable")
+    for rows in np.split(in_order, np.flatnonzero(np.diff(sequence[in_order])) + 1):
+        first = rows[0]
         trial = poses.trials[poses.trial[first]]
         velocity = measured.values["mpjve_mm"][rows]
         velocity_frames = int((~np.isnan(velocity)).sum())
@@ -261,10 +290,11 @@ def _action_table(measured: _Measured, poses: CameraPoses) -> tuple[ActionErrors
         labels = tuple(sorted({trial.action for trial in poses.trials}))
         of_trial = np.asarray([labels.index(trial.action) for trial in poses.trials])
         label = of_trial[poses.trial]
+    rows_of = [np.flatnonzero(label == number) for number in range(len(labels))]
     return tuple(
-        ActionErrors(**measured.mean(label == number).model_dump(), action=name)
-        for number, name in enumerate(labels)
-        if (label == number).any()
+        ActionErrors(**measured.mean(rows).model_dump(), action=name)
+        for name, rows in zip(labels, rows_of, strict=True)
+        if len(rows)
     )
 
 
@@ -281,10 +311,12 @@ def _joint_table(measured: _Measured, protocol: Protocol) -> tuple[JointErrors, 
     )
 
 
-def _row_keys(poses: CameraPoses) -> list[tuple[str, str, str, int]]:
-    trials = [poses.trials[trial].key for trial in poses.trial]
-    cameras = [poses.cameras[camera].name for camera in poses.camera]
-    return [
-        (key.subject, key.trial, camera, int(frame))
-        for key, camera, frame in zip(trials, cameras, poses.frame, strict=True)
+def _row_numbers(poses: CameraPoses, views: dict[tuple[TrialKey, str], int]) -> NDArray[np.int64]:
+    """Give each row a number that says its trial, camera and frame; views not yet seen are numbered on."""
+    count = len(poses.cameras)
+    pairs, pair = np.unique(poses.trial.astype(np.int64) * count + poses.camera, return_inverse=True)
+    view = [
+        views.setdefault((poses.trials[one // count].key, poses.cameras[one % count].name), len(views))
+        for one in pairs
     ]
+    return np.asarray((np.asarray(view, dtype=np.int64)[pair] << 32) + poses.frame)

@@ -129,11 +129,11 @@ def mpjve_mm(predicted: Poses, target: Poses, follows: NDArray[np.bool_]) -> Flo
     array (n,), millimetres per frame; NaN where there is no frame before.
     """
     first, second = _pair(predicted, target)
-    errors = np.full(len(first), np.nan)
-    later = np.flatnonzero(follows)
-    if len(later) and later[0] == 0:
+    if len(first) and follows[0]:
         raise ValueError("the first row follows no other: follows[0] must be False")
-    errors[later] = mpjpe_mm(first[later] - first[later - 1], second[later] - second[later - 1])
+    errors = np.full(len(first), np.nan)
+    errors[1:] = mpjpe_mm(np.diff(first, axis=0), np.diff(second, axis=0))
+    errors[~follows] = np.nan
     return errors
 
 

@@ -9,7 +9,7 @@ from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.encoding import encoding
 from poseshift.training.evaluation import metrics
 from poseshift.training.evaluation.answering import predict
-from poseshift.training.evaluation.evaluate import evaluate, rows_within
+from poseshift.training.evaluation.evaluate import evaluate, frame_errors_mm, rows_within
 from poseshift.training.evaluation.protocols import protocol
 from poseshift.training.evaluation.results import EvaluationResult, PooledResult, pool_seeds
 from poseshift.training.lifters.lifter import Lifter
@@ -72,6 +72,26 @@ def test_figures_equal_the_metrics_over_plain_loops(make_poses):
     assert {row.joint for row in result.per_joint if row.pck150 is None} == {"pelvis", "spine", "nose"}
     assert result.pa_mpjpe_mm.value == pytest.approx(metrics.pa_mpjpe_mm(predicted, truth).mean(), rel=1e-5)
     assert (result.mpjpe_mm.low, result.mpjpe_mm.high) == (None, None)  # of fewer than five people
+
+
+def test_figures_do_not_depend_on_how_many_rows_are_measured_at_once(make_poses, monkeypatch):
+    poses = make_poses(TRIALS)
+    predicted = noisy(poses)
+    whole = evaluate(predicted, poses, protocol("3dhp-official"))
+    frames = frame_errors_mm(predicted, poses, protocol("3dhp-official"))
+    monkeypatch.setattr("poseshift.training.evaluation.evaluate._ROWS_AT_ONCE", 1)
+    assert evaluate(predicted, poses, protocol("3dhp-official")) == whole
+    assert np.array_equal(frame_errors_mm(predicted, poses, protocol("3dhp-official")), frames)
+
+
+def test_rows_of_sequences_may_lie_in_any_order(make_poses):
+    poses = make_poses(TRIALS)
+    order = np.argsort(poses.frame, kind="stable")
+    mixed = evaluate(noisy(poses)[order], poses.take(order), protocol("3dhp-official"))
+    sorted_ = evaluate(noisy(poses), poses, protocol("3dhp-official"))
+    assert mixed.pa_mpjpe_mm.value == pytest.approx(sorted_.pa_mpjpe_mm.value)
+    assert [row.name for row in mixed.per_sequence] == [row.name for row in sorted_.per_sequence]
+    assert mixed.mpjve_mm is None, "no row is the next frame of the row before it"
 
 
 def test_sixteen_joints_leave_the_nose_out(make_poses):
