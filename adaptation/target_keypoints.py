@@ -110,10 +110,7 @@ class TargetKeypoints:
         ValueError
             When no pose has a size: every one lacks a keypoint or is a single point.
         """
-        intrinsics = stack_intrinsics(poses.cameras)
-        rays = normalise(poses.keypoints_px.astype(np.float64), intrinsics[poses.camera])
-        with np.errstate(invalid="ignore"):
-            usable = np.isfinite(rays).all(axis=(1, 2)) & (sides(rays).sum(axis=-1) > 0)
+        rays, usable = _rays_of(poses)
         dropped = int((~usable).sum())
         if not usable.any():
             raise ValueError(
@@ -125,12 +122,12 @@ class TargetKeypoints:
                 "%d of %d target poses have no usable keypoints and are left out", dropped, len(poses)
             )
         return cls(
-            rays=rays[usable].astype(np.float32),
+            rays=rays if not dropped else rays[usable],
             camera=poses.camera[usable],
             cameras=poses.cameras,
             skeleton=poses.skeleton,
             dropped=dropped,
-            runs=TargetRuns.of(poses.take(usable), clip_hz),
+            runs=TargetRuns.of(poses.without_joints().take(usable), clip_hz),
         )
 
     def __len__(self) -> int:
@@ -156,6 +153,25 @@ class TargetKeypoints:
             dropped=self.dropped + others.dropped,
             runs=runs,
         )
+
+
+POSES_AT_ONCE = 1024
+"""Of a block whose rays are computed: its arrays then stay in a processor's cache."""
+
+
+def _rays_of(poses: CameraPoses) -> tuple[Float32, NDArray[np.bool_]]:
+    """Rays of keypoints (n, joints, 2) in blocks, and which poses have all of them and a size, (n,)."""
+    intrinsics = stack_intrinsics(poses.cameras)
+    rays, usable = np.empty_like(poses.keypoints_px, dtype=np.float32), np.empty(len(poses), dtype=np.bool_)
+    for begin in range(0, len(poses), POSES_AT_ONCE):
+        rows = slice(begin, begin + POSES_AT_ONCE)
+        # In Fortran's order one joint of many poses is a long row: no operation loops over two numbers.
+        keypoints_px = np.asarray(poses.keypoints_px[rows], dtype=np.float64, order="F")
+        found = normalise(keypoints_px, intrinsics[poses.camera[rows]])
+        with np.errstate(invalid="ignore"):
+            usable[rows] = np.isfinite(found).all(axis=(1, 2)) & (sides(found).sum(axis=-1) > 0)
+        rays[rows] = found
+    return rays, usable
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,9 @@ class CameraPoses:
         """Take the given rows, with the tables unchanged."""
         return replace(
             self,
-            positions_camera=self.positions_camera[rows],
+            positions_camera=_hidden(*self.keypoints_px[rows, :, 0].shape)
+            if _is_hidden(self.positions_camera)
+            else self.positions_camera[rows],
             keypoints_px=self.keypoints_px[rows],
             camera=self.camera[rows],
             trial=self.trial[rows],
@@ -149,7 +151,16 @@ class CameraPoses:
 
     def unlabelled(self) -> CameraPoses:
         """Hide the 3D behind NaN, so that use of it cannot go unnoticed."""
-        return replace(self, positions_camera=np.full_like(self.positions_camera, np.nan))
+        return replace(self, positions_camera=_hidden(*self.positions_camera.shape[:2]))
+
+    def without_joints(self) -> CameraPoses:
+        """Keep what is known of the rows alone: poses of no joints, which cost nothing to take rows of."""
+        return replace(
+            self,
+            positions_camera=self.positions_camera[:, :0],
+            keypoints_px=self.keypoints_px[:, :0],
+            confidence=None,
+        )
 
     def on_skeleton(self, name: str) -> CameraPoses:
         """Map the poses to another joint set; these are returned when they are on it already.
@@ -167,10 +178,13 @@ class CameraPoses:
             raise ValueError(
                 f"poses of {self.skeleton} cannot be mapped to {name}: {error.args[0]}"
             ) from error
+        keypoints_px = np.asarray(joints.apply(self.keypoints_px), dtype=np.float32)
         return replace(
             self,
-            positions_camera=np.asarray(joints.apply(self.positions_camera), dtype=np.float32),
-            keypoints_px=np.asarray(joints.apply(self.keypoints_px), dtype=np.float32),
+            positions_camera=_hidden(*keypoints_px.shape[:2])
+            if _is_hidden(self.positions_camera)
+            else np.asarray(joints.apply(self.positions_camera), dtype=np.float32),
+            keypoints_px=keypoints_px,
             skeleton=name,
             confidence=None if self.confidence is None else joints.least(self.confidence),
         )
@@ -226,6 +240,15 @@ class CameraPoses:
         starts = np.flatnonzero(np.concatenate([[True], ~self.follows_on]))
         lengths = np.diff(np.append(starts, len(self)))
         return np.repeat(starts, lengths), np.repeat(starts + lengths - 1, lengths)
+
+
+def _hidden(rows: int, joints: int) -> Float32:
+    """NaN in place of 3D, (rows, joints, 3): a view of one number, which takes no memory."""
+    return np.broadcast_to(np.float32(np.nan), (rows, joints, 3))
+
+
+def _is_hidden(positions: Float32) -> bool:
+    return positions.strides == (0, 0, 0)
 
 
 class PositionsMissingError(ValueError):
@@ -317,13 +340,13 @@ def read_camera_poses(store: PoseStore, selection: Selection = _EVERYTHING) -> C
 
 
 def read_keypoints(store: PoseStore, selection: Selection = _EVERYTHING) -> CameraPoses:
-    """Read as :func:`read_camera_poses` with NaN in place of 3D, so that trials need not have any."""
-    return _read(store, selection).unlabelled()
+    """Read as :func:`read_camera_poses` but no 3D, NaN in its place, so that trials need not have any."""
+    return _read(store, selection, labelled=False)
 
 
-def _read(store: PoseStore, selection: Selection) -> CameraPoses:
+def _read(store: PoseStore, selection: Selection, *, labelled: bool = True) -> CameraPoses:
     root = store.root
-    runs = [run for key in store.keys() for run in _read_runs(root, key, selection)]
+    runs = [run for key in store.keys() for run in _read_runs(root, key, selection, labelled=labelled)]
     if not runs:
         names = unmatched_names(store, selection.subjects, selection.actions, selection.cameras)
         why = "" if names is None else f": {names}"
@@ -388,9 +411,12 @@ def columns_of(runs: Sequence[PoseRun], skeleton: str, snapshot: str) -> CameraP
     cameras = {camera: row for row, camera in enumerate(dict.fromkeys(run.camera for run in runs))}
     trials = {info: row for row, info in enumerate(dict.fromkeys(run.info for run in runs))}
     lengths = [len(run.frames) for run in runs]
+    keypoints_px = np.concatenate([run.keypoints_px for run in runs])
     return CameraPoses(
-        positions_camera=np.concatenate([run.positions_camera for run in runs]),
-        keypoints_px=np.concatenate([run.keypoints_px for run in runs]),
+        positions_camera=_hidden(*keypoints_px.shape[:2])
+        if all(_is_hidden(run.positions_camera) for run in runs)
+        else np.concatenate([run.positions_camera for run in runs]),
+        keypoints_px=keypoints_px,
         camera=np.repeat(np.array([cameras[run.camera] for run in runs], dtype=np.int32), lengths),
         trial=np.repeat(np.array([trials[run.info] for run in runs], dtype=np.int32), lengths),
         frame=np.concatenate([run.frames for run in runs]).astype(np.int32),
@@ -427,8 +453,8 @@ def _of_cameras(
     return () if all(one is None for one in found) else found
 
 
-def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterator[PoseRun]:
-    """Read the selected frames of the selected cameras of one trial."""
+def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection, *, labelled: bool) -> Iterator[PoseRun]:
+    """Read the selected frames of the selected cameras of one trial; the 3D only where it is ``labelled``."""
     if not _wanted(key.subject, selection.subjects):
         return
     group = trial_group(root, key)
@@ -454,7 +480,7 @@ def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterato
     has_activity = "activity" in attributes.digests
     activity = read_array(group, "activity")[frames] if has_activity else np.zeros(len(frames), dtype=np.int8)
     positions = None
-    if positions_name is not None:
+    if labelled and positions_name is not None:
         positions = read_array(group, positions_name)[frames].astype(np.float64)
     for number, camera in cameras:
         detected = read_array(group, keypoints_name, number)
@@ -465,7 +491,7 @@ def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection) -> Iterato
         yield PoseRun(
             info=TrialInfo(key, attributes.action, attributes.subaction, attributes.fps, wanted),
             camera=_as_learned(camera, attributes),
-            positions_camera=np.full((*keypoints.shape[:2], 3), np.nan, dtype=np.float32)
+            positions_camera=_hidden(*keypoints.shape[:2])
             if positions is None
             else _before(positions, camera),
             keypoints_px=_without_lens(keypoints, camera),

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from poseshift.adaptation import target_keypoints
 from poseshift.adaptation.global_position import (
     GlobalPositionAlignment,
     GlobalPositionConfig,
@@ -191,6 +192,25 @@ def test_unusable_target_poses_are_dropped_and_counted(square_camera, draw_peopl
     poses.keypoints_px[:] = np.nan
     with pytest.raises(ValueError, match="none of the 6"):
         TargetKeypoints.from_poses(poses)
+
+
+def test_blocks_of_target_poses_change_nothing(square_camera, wide_camera, draw_people, make_columns):
+    """Rays of 400 poses are those of each pose alone by the formula; the last block is shorter."""
+    camera = np.arange(400, dtype=np.int32) % 2
+    people = draw_people(np.random.default_rng(1), 400, depth=5.5, spread=0.5)
+    poses = make_columns(people, (square_camera, wide_camera), camera)
+    poses.keypoints_px[101, 3] = np.nan
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(target_keypoints, "POSES_AT_ONCE", 64)
+        found = TargetKeypoints.from_poses(poses)
+    whole = np.arange(400) != 101
+    expected = normalise(poses.keypoints_px.astype(np.float64), poses.intrinsics[camera]).astype(np.float32)
+    np.testing.assert_array_equal(found.rays, expected[whole])
+    np.testing.assert_array_equal(found.camera, camera[whole])
+    assert found.dropped == 1
+    assert found.runs is not None
+    for ours, plain in zip((found.runs.first, found.runs.last), poses.take(whole).run_bounds, strict=True):
+        np.testing.assert_array_equal(ours, plain)
 
 
 def source_batch(draw_people, camera, n=64, frames=1, depth=4.0) -> Batch:

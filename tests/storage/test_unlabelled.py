@@ -2,11 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import zarr
+from numpy.typing import NDArray
 
 from poseshift.geometry.camera import Camera, Distortion
+from poseshift.storage import columns
+from poseshift.storage.arrays import read_array
 from poseshift.storage.columns import Selection, positions_held, read_camera_poses, read_keypoints
 from poseshift.storage.inspection import describe
 from poseshift.storage.schema import NoPositionsError, Trial, TrialKey, Vertical, zarr_attributes
@@ -125,3 +130,30 @@ def test_half_a_trial_is_refused(change: dict[str, object], message: str, tmp_pa
     with pytest.raises(ValueError, match=message), store.transaction("Write") as transaction:
         transaction.write(replace(unlabelled(), **change))  # type: ignore[arg-type]
     assert store.keys() == ()
+
+
+def test_hidden_3d_takes_no_memory_and_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = PoseStore.create(tmp_path / "store", "my_rig")
+    labelled = replace(
+        unlabelled(),
+        positions_world=np.zeros((5, 17, 3), dtype=np.float32),
+        positions_kind="annotated",
+        keypoints_2d=np.zeros((1, 5, 17, 2), dtype=np.float32),
+    )
+    with made.transaction("Write") as transaction:
+        transaction.write(labelled)
+    store, read = PoseStore.open(tmp_path / "store"), []
+
+    def watched(group: zarr.Group, name: str, *row: int) -> NDArray[Any]:
+        read.append(name)
+        return read_array(group, name, *row)
+
+    monkeypatch.setattr(columns, "read_array", watched)
+    hidden = read_keypoints(store, Selection(keypoints="detected"))
+    assert read == ["keypoints_2d_detected"]
+    few = hidden.take(np.array([True, False, True, False, True])).on_skeleton("poseaug_16").unlabelled()
+    for poses, shape in ((hidden, (5, 17, 3)), (few, (3, 16, 3))):
+        assert poses.positions_camera.shape == shape
+        assert poses.positions_camera.dtype == np.float32
+        assert np.isnan(poses.positions_camera).all()
+        assert poses.positions_camera.strides == (0, 0, 0)
