@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_numpy_array
 
 from poseshift.geometry.arrays import Array
 
@@ -63,7 +63,8 @@ def best_rotation(covariance: Sequence[Sequence[Array]]) -> tuple[Array, Array]:
     unsure = (size == 0) | (total < _LEAST_DETERMINED) | (xp.abs(step) > _CONVERGED)
     total = xp.where(unsure, xp.ones_like(total), total)
     products = [[entry / total for entry in row] for row in products]
-    if xp.any(unsure):
+    # Asking a device whether any pose is unsure would wait for it.
+    if not is_numpy_array(size) or xp.any(unsure):
         values, vectors = xp.linalg.eigh(xp.stack([xp.stack(row, axis=-1) for row in horn], axis=-2))
         largest = xp.where(unsure, values[..., 3], largest)
         quaternion = [vectors[..., k, 3] for k in range(4)]

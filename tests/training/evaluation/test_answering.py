@@ -136,7 +136,7 @@ def test_all_frames_of_a_view_have_one_body_where_the_lifter_answers_so(make_pos
         return np.mean([lengths[rows].std(axis=0) for rows in poses.view_rows])
 
     assert answers["view"].dtype == np.float32
-    assert spread(answers["view"]) < 0.3 * spread(answers["frame"])
+    assert spread(answers["view"]) < 0.5 * spread(answers["frame"])
     # What the frames of one view show does not reach another.
     first = poses.view_rows[0]
     alone = predict(replace(plain, answer=Answer(rays=RaysSnap(body="view"))), poses.take(first))
