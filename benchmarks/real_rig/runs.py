@@ -49,8 +49,9 @@ LINES = Path(__file__).with_name("runs.jsonl")
 SCHEDULE = Schedule(epochs=8, steps_per_epoch=250, batch_size=256, learning_rate=0.01, warmup_steps=200)
 """That of ``recipes/free_motion_to_own_cameras.yaml``."""
 
-RaysKind = Literal["own", "off"]
-"""Answers on their rays as the method says, or as the network gives them."""
+RaysKind = Literal["own", "off", "body"]
+"""Answers on their rays as the method says, as the network gives them, or as the method says with one body
+in all frames of a view."""
 
 SmoothingKind = Literal["none", "savgol"]
 
@@ -63,8 +64,10 @@ WAYS: tuple[Way, ...] = (
     ("off", "none", "source"),
     ("off", "savgol", "source"),
     ("own", "none", "cameras"),
+    ("body", "none", "source"),
+    ("body", "none", "cameras"),
 )
-"""What every lifter is scored in; lines that are older lack the last."""
+"""What every lifter is scored in; lines that are older lack the last ones."""
 
 _SMOOTHINGS: Mapping[SmoothingKind, Smoothing] = MappingProxyType(
     {"none": NoSmoothing(), "savgol": SavitzkyGolay()}
@@ -246,7 +249,7 @@ def run(job: RigJob, rig: Rig, folder: Path) -> RigLine:
     trained = load_lifter(own, torch.device("cpu"))
     answer = trained.answer.model_copy(update={"rays": RaysOff()})
     save_lifter(off, job.lifter, job.method.encoding, trained.lifter, trained.provenance, answer)
-    lifters: dict[RaysKind, Path] = {"own": own, "off": off}
+    lifters: dict[RaysKind, Path] = {"own": own, "off": off, "body": own}
     results = [score(way, lifters[way[0]], rig, folder) for way in WAYS]
     return RigLine(
         digest=job.digest,
@@ -263,7 +266,12 @@ def score(way: Way, lifter: Path, rig: Rig, folder: Path) -> Scored:
     """Lift the rig in one way, into the folder of a run, and score it."""
     rays, smoothing, size = way
     prediction = folder / f"lifted_{rays}_{smoothing}{'' if size == 'source' else f'_{size}'}"
-    options = PredictionOptions(keypoints=rig.keypoints, smoothing=_SMOOTHINGS[smoothing], size_from=size)
+    options = PredictionOptions(
+        keypoints=rig.keypoints,
+        smoothing=_SMOOTHINGS[smoothing],
+        size_from=size,
+        body="view" if rays == "body" else None,
+    )
     predict_store(lifter, rig.target, options, prediction, "cpu")
     rows = compare(prediction, rig.landmarks, rig.truth, mended_frames(rig.target, prediction))
     return Scored(rays=rays, smoothing=smoothing, size=size, scores=tuple(_score(row) for row in rows))

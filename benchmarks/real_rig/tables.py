@@ -114,8 +114,10 @@ _COLUMNS: Mapping[str, tuple[Way, bool]] = {
     "as the method answers": (_ANSWERED, False),
     "off its rays": (("off", "none", "source"), False),
     "smoothed": (("own", "savgol", "source"), False),
+    "one body": (("body", "none", "source"), False),
     "size by cameras": (_SIZED, False),
     "size by cameras, cameras together": (_SIZED, True),
+    "one body, size by cameras": (("body", "none", "cameras"), False),
 }
 
 
