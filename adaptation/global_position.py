@@ -256,7 +256,7 @@ class GlobalPositionAlignment:
         self.camera = torch.as_tensor(target.camera, dtype=torch.int64, device=device)
         self._rays = torch.as_tensor(target.rays, device=device)
         self._cameras = target.cameras
-        self._intrinsics = on_device(stack_intrinsics(target.cameras), self._rays)
+        self._intrinsics = on_device(stack_intrinsics(target.cameras), self._rays).packed
         self._roots = TargetClips(self._rays[:, self.root], target.runs)
 
     @property
@@ -286,12 +286,12 @@ class GlobalPositionAlignment:
 
     def seen(self, rows: Tensor) -> TargetViews:
         """Look up target poses by their row numbers, as keypoints in front of their cameras."""
-        rays, intrinsics = self._rays[rows], self._intrinsics[self.camera[rows]]
+        rays, intrinsics = self._rays[rows], Intrinsics.unpacked(self._intrinsics[self.camera[rows]])
         return TargetViews(pixels_of(rays, intrinsics), intrinsics)
 
     def move(self, batch: Batch, rows: Tensor, generator: torch.Generator) -> Batch:
         """Move each clip to the target pose of the row that stands with it."""
-        rays, intrinsics = self._rays[rows], self._intrinsics[self.camera[rows]]
+        rays, intrinsics = self._rays[rows], Intrinsics.unpacked(self._intrinsics[self.camera[rows]])
         clips = batch.positions_camera
         path = self._path(rows, clips.shape[1])
         moved = place(clips, rays, intrinsics, self.config, self.joint_set, generator, path)

@@ -114,9 +114,10 @@ class Adversary:
         self._makers = nn.ModuleDict(makers)
         self._judges = nn.ModuleDict(judges)
         self._pools = {name: HistoryPool(config.adversary.history) for name in judges}
-        self._maker_optimizer = torch.optim.Adam(self._makers.parameters(), config.adversary.learning_rate)
+        rate = config.adversary.learning_rate
+        self._maker_optimizer = torch.optim.Adam(self._makers.parameters(), rate, fused=True)
         self._judge_optimizer = (
-            torch.optim.Adam(self._judges.parameters(), config.adversary.learning_rate) if judges else None
+            torch.optim.Adam(self._judges.parameters(), rate, fused=True) if judges else None
         )
         self.steps = 0
 

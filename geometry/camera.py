@@ -213,6 +213,24 @@ class Intrinsics:
             tangential=self.tangential[index],
         )
 
+    @property
+    def packed(self) -> Array:
+        """All fields side by side, (..., 11), for :meth:`unpacked`."""
+        xp = array_namespace(self.focal_px)
+        fields = (self.focal_px, self.centre_px, self.size_px, self.radial, self.tangential)
+        return xp.concat(fields, axis=-1)
+
+    @classmethod
+    def unpacked(cls, packed: Array) -> Intrinsics:
+        """Read fields that lie side by side; rows are taken of all of them at once, and not of five arrays."""
+        return cls(
+            focal_px=packed[..., 0:2],
+            centre_px=packed[..., 2:4],
+            size_px=packed[..., 4:6],
+            radial=packed[..., 6:9],
+            tangential=packed[..., 9:11],
+        )
+
     def joined(self, others: Intrinsics) -> Intrinsics:
         """Put the rows of others after these; all with one leading dimension."""
         xp = array_namespace(self.focal_px)
@@ -360,8 +378,9 @@ def distort(rays: Array, intrinsics: Intrinsics) -> Array:
     if intrinsics.radial.shape[-1] == 0:
         return rays
     xp = array_namespace(rays)
-    scale, shift = _distortion_terms(rays, *_coefficients(rays, intrinsics))
-    return xp.stack([scale * rays[..., axis] + shift[axis] for axis in range(2)], axis=-1)
+    x, y = rays[..., 0], rays[..., 1]
+    scale, (shift_x, shift_y) = _distortion_terms(x, y, x * x + y * y, *_coefficients(rays, intrinsics))
+    return xp.stack([scale * rays[..., 0] + shift_x, scale * rays[..., 1] + shift_y], axis=-1)
 
 
 def undistort(rays: Array, intrinsics: Intrinsics) -> Array:
@@ -385,17 +404,19 @@ def undistort(rays: Array, intrinsics: Intrinsics) -> Array:
         return rays
     xp = array_namespace(rays)
     radial, tangential = _coefficients(rays, intrinsics)
-    k1, k2, k3 = (radial[..., i] for i in range(3))
-    p1, p2 = (tangential[..., i] for i in range(2))
-    x, y = rays[..., 0], rays[..., 1]
+    k1, twice_k2, k3 = radial[..., 0], 2 * radial[..., 1], radial[..., 2]
+    p1, p2 = tangential[..., 0], tangential[..., 1]
+    twice_p1, twice_p2 = 2 * p1, 2 * p2
+    goal_x, goal_y = rays[..., 0], rays[..., 1]
+    x, y = goal_x, goal_y
     for _ in range(_NEWTON_STEPS):
-        scale, (shift_x, shift_y) = _distortion_terms(xp.stack([x, y], axis=-1), radial, tangential)
         r2 = x * x + y * y
-        growth = 2 * (k1 + r2 * (2 * k2 + r2 * 3 * k3))
+        scale, (shift_x, shift_y) = _distortion_terms(x, y, r2, radial, tangential)
+        growth = 2 * (k1 + r2 * (twice_k2 + r2 * 3 * k3))
         scale_dx, scale_dy = growth * x + p2, growth * y + p1
-        xx, xy = scale + x * scale_dx + 2 * p2 * x, x * scale_dy + 2 * p2 * y
-        yx, yy = y * scale_dx + 2 * p1 * x, scale + y * scale_dy + 2 * p1 * y
-        error_x, error_y = scale * x + shift_x - rays[..., 0], scale * y + shift_y - rays[..., 1]
+        xx, xy = scale + x * scale_dx + twice_p2 * x, x * scale_dy + twice_p2 * y
+        yx, yy = y * scale_dx + twice_p1 * x, scale + y * scale_dy + twice_p1 * y
+        error_x, error_y = scale * x + shift_x - goal_x, scale * y + shift_y - goal_y
         determinant = xx * yy - xy * yx
         x, y = (
             x - (yy * error_x - xy * error_y) / determinant,
@@ -532,10 +553,10 @@ def _coefficients(rays: Array, intrinsics: Intrinsics) -> tuple[Array, Array]:
     return _field(intrinsics.radial, rays), _field(intrinsics.tangential, rays)
 
 
-def _distortion_terms(rays: Array, radial: Array, tangential: Array) -> tuple[Array, tuple[Array, Array]]:
+def _distortion_terms(
+    x: Array, y: Array, r2: Array, radial: Array, tangential: Array
+) -> tuple[Array, tuple[Array, Array]]:
     """Factor of both coordinates, and the shift of each."""
-    x, y = rays[..., 0], rays[..., 1]
     p1, p2 = tangential[..., 0], tangential[..., 1]
-    r2 = x * x + y * y
     polynomial = 1 + r2 * (radial[..., 0] + r2 * (radial[..., 1] + r2 * radial[..., 2]))
     return polynomial + p1 * y + p2 * x, (p2 * r2, p1 * r2)

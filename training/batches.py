@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -248,12 +249,18 @@ class DevicePoses:
     def _cut(self, rows: Tensor, at: int) -> Batch:
         """Cut out the clips of which frame ``at`` is the row given, inside the row's run."""
         clips = Between.in_clips(rows, self.frames, at, self.run_first, self.run_last, self.spacing)
+        camera = self.camera[rows]
         return Batch(
             positions_camera=clips.of(self.positions_camera),
             keypoints_px=clips.of(self.keypoints_px),
-            intrinsics=self.intrinsics[self.camera[rows]],
-            up_camera=None if self.up_camera is None else self.up_camera[self.camera[rows]],
+            intrinsics=Intrinsics.unpacked(self._packed_intrinsics[camera]),
+            up_camera=None if self.up_camera is None else self.up_camera[camera],
         )
+
+    @cached_property
+    def _packed_intrinsics(self) -> Tensor:
+        packed: Tensor = self.intrinsics.packed
+        return packed
 
 
 @dataclass(frozen=True)

@@ -195,12 +195,15 @@ def fit(
                 if progress.average is not None:
                     progress.average.update_parameters(lifter)
                 loss_sum += value.detach()  # no .item() here: it would wait for the device at every step
-                whole_sum += whole.detach()
+                if beside is not None:
+                    whole_sum += whole.detach()
                 progress.step += 1
 
             mean_loss = _mean_over_processes(fabric, loss_sum / epoch_steps)
             seconds = time.perf_counter() - started
-            mean_whole = _mean_over_processes(fabric, whole_sum / epoch_steps)
+            mean_whole = (
+                mean_loss if beside is None else _mean_over_processes(fabric, whole_sum / epoch_steps)
+            )
             if not math.isfinite(mean_whole):
                 raise FloatingPointError(
                     f"the loss is {mean_whole} after {progress.step} steps; lower learning_rate "

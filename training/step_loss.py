@@ -112,8 +112,10 @@ def _loss(
     joint_set = skeleton_named(lifter.skeleton)
     prediction, frames, log_scale = answer
     measured = _measured(loss_of, log_scale, joint_set.root)
+    target = batch.root_relative(joint_set)
     clip = torch.arange(len(batch), device=frames.device)[:, None]
-    target = batch.root_relative(joint_set)[clip, frames]
+    if lifter.frames > 1:
+        target = target[clip, frames]
     if encoded.moves_with_frames:
         encoded = encoded.at(clip, frames)
     elif not rays.in_loss:
