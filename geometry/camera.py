@@ -222,7 +222,7 @@ class Intrinsics:
 
     @classmethod
     def unpacked(cls, packed: Array) -> Intrinsics:
-        """Read fields that lie side by side; rows are taken of all of them at once, and not of five arrays."""
+        """Read fields that lie side by side, so that rows are taken once, and not of five arrays."""
         return cls(
             focal_px=packed[..., 0:2],
             centre_px=packed[..., 2:4],

@@ -62,7 +62,7 @@ def test_operations_of_a_step(poses, tmp_path, lifter, seen, aligned, most):
     with operations:
         transforms = (operations, alignment) if aligned else (operations,)
         fit(network, chosen, source, schedule, run_dir=tmp_path, seed=0, transforms=transforms)
-    first, second, third = operations.at_steps
+    _first, second, third = operations.at_steps
     # The first step makes what is kept and an optimiser's state; the others are alike.
     assert third - second <= most
     assert third - second > 0.9 * most, "lower the bound"
