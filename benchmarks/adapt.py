@@ -14,15 +14,15 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from benchmarks.checkouts import add_measurements, checkouts, said_by
 
 from poseshift.storage.provenance import software_versions
 
@@ -117,22 +117,9 @@ class Measurement:
 
 def run_once(code: Path, part: str, method: str, views: int) -> dict[str, float]:
     """Run one case with one thread."""
-    done = subprocess.run(
-        [sys.executable, "-c", STAND_IN + PARTS[part] + SAY, str(views), method],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join((str(code / "src"), str(code))),
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{part} of {views} views by {code} failed: {done.stderr[-2000:]}")
-    said: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return said
+    said = said_by(STAND_IN + PARTS[part] + SAY, (str(views), method), code, f"{part} of {views} views")
+    figures: dict[str, float] = json.loads(said.splitlines()[-1])
+    return figures
 
 
 def table(found: Sequence[Measurement]) -> str:
@@ -169,8 +156,7 @@ def main() -> None:
     parser.add_argument("--views", type=int, action="append", default=[])
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    codes = {name: Path(place).resolve() for name, _, place in (one.partition("=") for one in given.code)}
-    given.out.parent.mkdir(parents=True, exist_ok=True)
+    codes = checkouts(given.code)
     found = []
     for part, views, name in product(given.part or PARTS, given.views or VIEWS, codes):
         started = perf_counter()
@@ -190,8 +176,7 @@ def main() -> None:
                 versions=software_versions(),
             )
         )
-        with given.out.open("a", encoding="utf-8") as file:
-            file.write(f"{json.dumps(asdict(found[-1]))}\n")
+        add_measurements(given.out, found[-1:])
         print(
             f"{part} {name} {views}: {said} ({perf_counter() - started:.0f} s)", file=sys.stderr, flush=True
         )

@@ -15,16 +15,15 @@ import argparse
 import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
 import numpy as np
+from benchmarks.checkouts import add_measurements, checkouts, said_by
 
 from poseshift.storage.provenance import software_versions
 
@@ -181,20 +180,8 @@ def cases(codes: Mapping[str, Path], videopose3d: Path) -> Sequence[Case]:
 
 def run_once(case: Case, folder: Path) -> tuple[float, float, float, float, list[float]]:
     """Return processor and wall seconds, peak memory, memory with what was loaded, and the four means."""
-    done = subprocess.run(
-        [sys.executable, "-c", case.program, str(folder), *case.words],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join((str(case.code / "src"), str(case.code))),
-            **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{case.name} failed: {done.stderr[-2000:]}")
-    cpu_s, wall_s, peak_mb, loaded_mb, means = json.loads(done.stdout)
+    said = said_by(case.program, (str(folder), *case.words), case.code, case.name)
+    cpu_s, wall_s, peak_mb, loaded_mb, means = json.loads(said)
     return cpu_s, wall_s, peak_mb, loaded_mb, means
 
 
@@ -251,13 +238,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    places = (one.partition("=") for one in given.code or ["ours=."])
-    codes = {name: Path(place).resolve() for name, _, place in places}
+    codes = checkouts(given.code or ["ours=."])
     found = measure(cases(codes, given.videopose3d.resolve()), given.frames, given.repeats)
     if given.out is not None:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        with given.out.open("a", encoding="utf-8") as file:
-            file.writelines(f"{json.dumps(asdict(one))}\n" for one in found)
+        add_measurements(given.out, found)
     print(table(found))
 
 

@@ -9,17 +9,18 @@ other work on the machine falls on all of them alike. Each line is one command o
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+
+from benchmarks.checkouts import add_measurements, checkouts, environment
 
 from poseshift.preprocessing.motion.procedural import generate
 from poseshift.preprocessing.restaging.restage import restage
@@ -88,17 +89,11 @@ def commands(folder: Path) -> tuple[Command, ...]:
 
 def run_once(code: Path, command: Command) -> tuple[float, float, int]:
     """Run a command with the code of a checkout; return processor and wall seconds and imported modules."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join((str(code / "src"), str(code))),
-        "OMP_NUM_THREADS": "1",
-        **command.environment,
-    }
     with tempfile.TemporaryFile() as said:
         started = perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *command.words],
-            env=environment,
+            env={**environment(code), **command.environment},
             stdout=subprocess.DEVNULL,
             stderr=said,
         )
@@ -163,11 +158,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    codes = {name: Path(place).resolve() for name, _, place in (one.partition("=") for one in given.code)}
-    found = measure(codes, given.repeats)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    with given.out.open("a", encoding="utf-8") as file:
-        file.writelines(f"{json.dumps(asdict(one))}\n" for one in found)
+    found = measure(checkouts(given.code), given.repeats)
+    add_measurements(given.out, found)
     print(table(found))
 
 
