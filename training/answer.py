@@ -245,8 +245,9 @@ def sighting(
     believed = known.to(relative.dtype)
     width, focal = intrinsics.size_px[..., 0], intrinsics.focal_px.mean(dim=-1)
     noise_px = rays.noise_px if isinstance(rays, RaysBlend) else EXACT_NOISE_PX
-    usual = (noise_px * width / _REFERENCE_WIDTH_PX / focal)[:, None, None]
-    noise = usual / torch.where(known, sure, torch.ones_like(sure)).sqrt()
+    noise = (noise_px * width / _REFERENCE_WIDTH_PX / focal)[:, None, None]
+    if isinstance(rays, RaysBlend):
+        noise = noise / torch.where(known, sure, torch.ones_like(sure)).sqrt()
     if isinstance(rays, RaysBlend) and rays.farthest is not None:
         near = _near(absolute, seen, noise, rays.error_m, rays.farthest)
         enough = ((near & known).sum(dim=-1) >= FEWEST_JOINTS)[..., None]

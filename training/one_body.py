@@ -22,6 +22,7 @@ from poseshift.geometry.bones import bone_directions, bone_lengths, bone_vectors
 from poseshift.geometry.camera import Intrinsics
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.training.answer import RaysBlend, RaysSnap, Sighting, sighting
+from poseshift.training.constants import indices
 
 BONE_M = 0.01
 """How far a bone may be from the view's length: standard deviation, metres."""
@@ -222,12 +223,13 @@ class _Problem:
     def step(self, joints: Tensor, damping: Tensor) -> Tensor:
         """One damped step of Gauss and Newton from (n, joints, 3)."""
         skeleton, root = self.skeleton, self.skeleton.root
-        parents, children = (list(ends) for ends in zip(*skeleton.bones, strict=True))
+        parents, children = (indices(ends, joints) for ends in zip(*skeleton.bones, strict=True))
         vectors = bone_vectors(joints, skeleton)
         length = vectors.norm(dim=-1).clamp(min=1e-6)
         along = vectors / (length * BONE_M)[..., None]
         stretched = along * ((length - self.lengths) / BONE_M)[..., None]
         tied = along[..., :, None] * along[..., None, :]
+        held = torch.diag(self.held**2)
 
         # How the cost changes with each joint, and how that changes with the joint itself.
         beside = self._beside(joints) * self.across_rays[..., None] ** 2
@@ -236,39 +238,13 @@ class _Problem:
         pull = pull + answered
         pull[:, root] -= answered.sum(dim=1)
         pull[:, children] += stretched
-        pull.index_add_(1, torch.tensor(parents, device=pull.device), stretched, alpha=-1)
-        own = self._of_rays() + torch.diag(self.held**2)
-        own[:, root] += torch.diag(self.held**2) * (skeleton.joints - 2)
+        pull.index_add_(1, parents, stretched, alpha=-1)
+        own = self._of_rays() + held
+        own[:, root] += held * (skeleton.joints - 2)
         own[:, children] += tied
-        own.index_add_(1, torch.tensor(parents, device=pull.device), tied)
+        own.index_add_(1, parents, tied)
         own.diagonal(dim1=-2, dim2=-1).mul_(1 + damping[:, None, None])
-
-        bone_of = {child: bone for bone, child in enumerate(children)}
-        to_root = {joint: -torch.diag(self.held**2).expand(len(joints), 3, 3) for joint in children}
-        order = [joint for joint in root_first(skeleton) if joint != root]
-        eliminated: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
-        for joint in reversed(order):
-            parent, tie = skeleton.parents[joint], -tied[:, bone_of[joint]]
-            if parent == root:
-                tie, rooted = torch.zeros_like(tie), tie + to_root[joint]
-            else:
-                rooted = to_root[joint]
-            known = torch.cat([tie, rooted, pull[:, joint, :, None]], dim=-1)
-            by_parent, by_root, alone = torch.linalg.solve(own[:, joint], known).split([3, 3, 1], dim=-1)
-            eliminated[joint] = (by_parent, by_root, alone)
-            own[:, root] -= rooted.mT @ by_root
-            pull[:, root] -= (rooted.mT @ alone)[..., 0]
-            if parent != root:
-                own[:, parent] -= tie.mT @ by_parent
-                pull[:, parent] -= (tie.mT @ alone)[..., 0]
-                to_root[parent] = to_root[parent] - tie.mT @ by_root
-
-        moves = {root: -torch.linalg.solve(own[:, root], pull[:, root, :, None])}
-        for joint in order:
-            by_parent, by_root, alone = eliminated[joint]
-            parent = skeleton.parents[joint]
-            moves[joint] = -alone - by_parent @ moves[parent] - by_root @ moves[root]
-        return joints + torch.cat([moves[joint] for joint in range(skeleton.joints)], dim=-1).mT
+        return joints - _solved(own, pull, tied, held, skeleton)
 
     def _of_rays(self) -> Tensor:
         """Second derivatives of the rays' terms, (n, joints, 3, 3)."""
@@ -277,3 +253,45 @@ class _Problem:
         beside = torch.stack([one, none, -x, none, one, -y], dim=-1).reshape(*x.shape, 2, 3)
         beside = self.across_rays[..., None, None] * beside
         return beside.mT @ beside
+
+
+def _solved(own: Tensor, pull: Tensor, tied: Tensor, held: Tensor, skeleton: Skeleton) -> Tensor:
+    """Solve a step's equations, (n, joints, 3), from the tips of the tree to its root and back.
+
+    Parameters
+    ----------
+    own : Tensor
+        (n, joints, 3, 3), of each joint with itself; written into.
+    pull : Tensor
+        (n, joints, 3), the right side; written into.
+    tied, held : Tensor
+        (n, bones, 3, 3) and (3, 3), minus those of each joint with its parent and with the root.
+    skeleton : Skeleton
+        Names the bones.
+    """
+    root = skeleton.root
+    bone_of = {child: bone for bone, (_, child) in enumerate(skeleton.bones)}
+    order = [joint for joint in root_first(skeleton) if joint != root]
+    to_root = {joint: -held.expand(len(own), 3, 3) for joint in order}
+    eliminated: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+    for joint in reversed(order):
+        parent, tie = skeleton.parents[joint], -tied[:, bone_of[joint]]
+        if parent == root:
+            tie, rooted = torch.zeros_like(tie), tie + to_root[joint]
+        else:
+            rooted = to_root[joint]
+        known = torch.cat([tie, rooted, pull[:, joint, :, None]], dim=-1)
+        by_parent, by_root, alone = torch.linalg.solve(own[:, joint], known).split([3, 3, 1], dim=-1)
+        eliminated[joint] = (by_parent, by_root, alone)
+        own[:, root] -= rooted.mT @ by_root
+        pull[:, root] -= (rooted.mT @ alone)[..., 0]
+        if parent != root:
+            own[:, parent] -= tie.mT @ by_parent
+            pull[:, parent] -= (tie.mT @ alone)[..., 0]
+            to_root[parent] = to_root[parent] - tie.mT @ by_root
+
+    solved = {root: torch.linalg.solve(own[:, root], pull[:, root, :, None])}
+    for joint in order:
+        by_parent, by_root, alone = eliminated[joint]
+        solved[joint] = alone - by_parent @ solved[skeleton.parents[joint]] - by_root @ solved[root]
+    return torch.cat([solved[joint] for joint in range(skeleton.joints)], dim=-1).mT
