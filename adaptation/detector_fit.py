@@ -10,7 +10,7 @@ always found too high, do not show here; where frames are few per second, motion
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -213,8 +213,7 @@ def keypoint_spreads(target: CameraPoses) -> Float64 | None:
     joints = [errors.joints[name] for name in HUMAN36M_17.joint_names]
     spread = np.broadcast_to([one.spread for one in joints], target.confidence.shape)
     if errors.levels:
-        edges, factors = (np.array(some) for some in zip(*map(_pair, errors.levels), strict=True))
-        spread = spread * factors[level_of(target.confidence, edges)]
+        spread = spread * _factors(errors.levels, target.confidence)
     missing = ~np.isfinite(target.keypoints_px).all(axis=-1)
     filled = np.maximum(spread, [one.filled_spread for one in joints])
     return np.asarray(np.where(missing, filled, spread), dtype=np.float64)
@@ -296,8 +295,7 @@ class _Told:
 
     def spread_of(self, track: _Track) -> Float64:
         """Spread of the joints of a track in each frame, (frames, joints)."""
-        edges, factors = (np.array(some) for some in zip(*map(_pair, self.levels), strict=True))
-        return np.asarray(self.spread * factors[level_of(track.sure, edges)])
+        return self.spread * _factors(self.levels, track.sure)
 
     def shares_of(self, joint: int) -> tuple[float, ...]:
         """How often a joint is of each level; empty where there are none."""
@@ -307,9 +305,10 @@ class _Told:
 def _told(tracks: list[_Track], lost: list[Bool], spread: Float64, computed: list[str], count: int) -> _Told:
     """Fit how spreads depend on confidence; computed joints show nothing of it."""
     alike = _Told(spread, (), np.ones((len(spread), 1)))
-    seen = np.concatenate([track.sure[track.sure > 0] for track in tracks])
-    edges = cut_levels(seen, count)
-    if count < 2 or len(edges) < 2:
+    if count < 2:
+        return alike
+    edges = cut_levels(np.concatenate([track.sure[track.sure > 0] for track in tracks]), count)
+    if len(edges) < 2:
         return alike
     weights = (_FOURTH / _FOURTH_NORM) ** 2
     squares, shares = [], []
@@ -346,8 +345,11 @@ def _level_shares(tracks: list[_Track], edges: Float64) -> Float64:
     return np.asarray(some / some.sum(axis=-1, keepdims=True))
 
 
-def _pair(level: ConfidenceLevel) -> tuple[float, float]:
-    return level.up_to, level.factor
+def _factors(levels: Sequence[ConfidenceLevel], sure: NDArray[np.floating]) -> Float64:
+    """Spread over that of the joint where its detector is as sure as this, of the shape of ``sure``."""
+    edges = np.array([one.up_to for one in levels])
+    factors = np.array([one.factor for one in levels])
+    return np.asarray(factors[level_of(sure, edges)], dtype=np.float64)
 
 
 def _outliers(track: _Track, spread: Float64) -> Bool:

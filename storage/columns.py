@@ -131,12 +131,13 @@ class CameraPoses:
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> CameraPoses:
         """Take the given rows, with the tables unchanged."""
+        keypoints_px = self.keypoints_px[rows]
         return replace(
             self,
-            positions_camera=_hidden(*self.keypoints_px[rows, :, 0].shape)
+            positions_camera=_hidden(*keypoints_px.shape[:2])
             if _is_hidden(self.positions_camera)
             else self.positions_camera[rows],
-            keypoints_px=self.keypoints_px[rows],
+            keypoints_px=keypoints_px,
             camera=self.camera[rows],
             trial=self.trial[rows],
             frame=self.frame[rows],
