@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ from poseshift.training.answer import AS_IT_IS, Rays
 from poseshift.training.batches import BatchTransform, DevicePoses
 from poseshift.training.encoding import Encoding
 from poseshift.training.flip import RandomFlip
-from poseshift.training.lifters.lifter import Lifter, ScaledLifter
+from poseshift.training.lifters.lifter import Answered, Lifter, ScaledLifter
 from poseshift.training.losses import ScaledLoss, loss
 from poseshift.training.repeatability import repeatable
 from poseshift.training.run_state import (
@@ -143,9 +143,7 @@ def fit(
         rays=rays,
         losses=0 if beside is None else 1,
     )
-    wrapped, optimizer = fabric.setup(lifter, optimizer)
-    wrapped.mark_forward_method("answered")
-    model = cast(Lifter, wrapped)  # it answers to the lifter's attributes, too
+    network, optimizer = fabric.setup(_Answering(lifter), optimizer)
 
     rows = RowOrder(len(source), schedule.batch_size, derive_seed(seed, 0), source.device)
     flip = RandomFlip(skeleton_named(lifter.skeleton), schedule.flip_probability)
@@ -171,7 +169,7 @@ def fit(
 
         while progress.step < total_steps:
             started = time.perf_counter()
-            model.train()
+            lifter.train()
             loss_sum = torch.zeros((), device=source.device)
             whole_sum = torch.zeros((), device=source.device)
             for _ in range(epoch_steps):
@@ -183,9 +181,13 @@ def fit(
                     batch = transform(batch, generator)
                 shown = None if beside is None else beside.draw(generator)
                 if beside is None or shown is None:
-                    whole = value = batch_loss(model, encoding, batch, loss_of, generator, rays)
+                    whole = value = batch_loss(
+                        lifter, encoding, batch, loss_of, generator, rays, answering=network
+                    )
                 else:
-                    value, answers = mixed_loss(model, encoding, batch, shown, loss_of, generator, rays)
+                    value, answers = mixed_loss(
+                        lifter, encoding, batch, shown, loss_of, generator, rays, answering=network
+                    )
                     whole = beside.whole(value, answers)
                 optimizer.zero_grad()
                 fabric.backward(whole)
@@ -262,6 +264,17 @@ class RowOrder:
             self._order = torch.randperm(self.rows, generator=generator).to(self.device)
             self._pass = number
         return self._order[place * self.batch_size : (place + 1) * self.batch_size]
+
+
+class _Answering(nn.Module):
+    """A lifter as Fabric wants it: precision, and gradients of several processes, hang on ``forward``."""
+
+    def __init__(self, lifter: Lifter) -> None:
+        super().__init__()
+        self.lifter = lifter
+
+    def forward(self, keypoints: Tensor) -> tuple[Answered, ...]:
+        return self.lifter.answered(keypoints)
 
 
 def _check_match(lifter: Lifter, encoding: Encoding, source: DevicePoses) -> None:

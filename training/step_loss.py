@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import torch
@@ -16,6 +16,9 @@ from poseshift.training.encoding import Encoded, Encoding
 from poseshift.training.lifters.lifter import Answered, Lifter
 from poseshift.training.losses import Loss, ScaledLoss
 
+Answering = Callable[[Tensor], tuple[Answered, ...]]
+"""A lifter's `answered`, or the same computed in another precision or with other processes."""
+
 
 def batch_loss(
     lifter: Lifter,
@@ -24,6 +27,8 @@ def batch_loss(
     loss_of: Loss | ScaledLoss,
     generator: torch.Generator | None = None,
     rays: Rays = AS_IT_IS,
+    *,
+    answering: Answering | None = None,
 ) -> Tensor:
     """Encode a batch, lift it, and measure the loss, in the encoding's axes or on the rays.
 
@@ -39,9 +44,11 @@ def batch_loss(
         For the random part of the encoding; none to leave it out.
     rays : Rays
         With ``in_loss``, the loss is the mean of the output's and of the pose's on its rays.
+    answering : callable or None
+        Called in place of the lifter's ``answered``. Everything else is computed in the batch's precision.
     """
     encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator)
-    answers = lifter.answered(encoded.inputs)
+    answers = (answering or lifter.answered)(encoded.inputs)
     return _sum_of_losses(answers, lifter, encoding, encoded, batch, loss_of, rays)
 
 
@@ -53,12 +60,14 @@ def mixed_loss(
     loss_of: Loss | ScaledLoss,
     generator: torch.Generator | None = None,
     rays: Rays = AS_IT_IS,
+    *,
+    answering: Answering | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Lift labelled and unlabelled clips as one batch; normalisation then has statistics of both.
 
     Parameters
     ----------
-    lifter, encoding, batch, loss_of, generator, rays
+    lifter, encoding, batch, loss_of, generator, rays, answering
         As in :func:`batch_loss`.
     unlabelled : Batch
         Clips of the same length, whose 3D is not looked at; encoded without the random part.
@@ -70,7 +79,7 @@ def mixed_loss(
     """
     encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator)
     others = encoding.encode(unlabelled.keypoints_px, unlabelled.intrinsics)
-    answers = lifter.answered(torch.cat([encoded.inputs, others.inputs]))
+    answers = (answering or lifter.answered)(torch.cat([encoded.inputs, others.inputs]))
     known = [_first(one, len(batch)) for one in answers]
     labelled = _sum_of_losses(known, lifter, encoding, encoded, batch, loss_of, rays)
     unknown = Answered(answers[0].positions[len(batch) :], answers[0].frames[len(batch) :])
