@@ -29,6 +29,8 @@ class ArraySpec:
     dimensions: tuple[str, ...]
     dtype: str
     unit: str
+    gaps: bool = False
+    """Whether NaN is allowed: of what is not known of a frame."""
 
 
 ARRAYS: Mapping[str, ArraySpec] = {
@@ -39,6 +41,7 @@ ARRAYS: Mapping[str, ArraySpec] = {
     "valid": ArraySpec(("frame",), "bool", "1"),
     "activity": ArraySpec(("frame",), "int8", "1"),
     "augmentation": ArraySpec(("frame", "parameter"), "float32", "1"),
+    "extrinsics": ArraySpec(("camera", "frame", "xyz", "xyz_1"), "float64", "m", gaps=True),
 }
 _DETECTIONS = ArraySpec(("camera", "frame", "joint", "xyc"), "float32", "px")
 
@@ -58,6 +61,7 @@ def trial_arrays(trial: Trial) -> dict[str, NDArray[Any]]:
         "valid": trial.valid,
         "activity": trial.activity,
         "augmentation": trial.augmentation,
+        "extrinsics": trial.extrinsics,
     }
     detections = {DETECTION_PREFIX + name: array for name, array in trial.detections.items()}
     return {
@@ -171,6 +175,7 @@ def read_trial(root: zarr.Group, key: TrialKey) -> Trial:
         valid=arrays.get("valid"),
         activity=arrays.get("activity"),
         augmentation=arrays.get("augmentation"),
+        extrinsics=arrays.get("extrinsics"),
         quality=attributes.quality,
         options=attributes.options,
         sources=attributes.sources,

@@ -15,6 +15,7 @@ import zarr
 from numpy.typing import NDArray
 
 from poseshift.geometry.camera import Camera, Intrinsics, Rotation, stack_intrinsics, world_to_camera
+from poseshift.geometry.camera_path import CameraPath
 from poseshift.geometry.lens import pinhole_px
 from poseshift.geometry.skeleton import mapping
 from poseshift.storage.arrays import DETECTION_PREFIX, count_frames, read_array, read_attributes, trial_group
@@ -79,6 +80,26 @@ class Selection:
 
 
 @dataclass(frozen=True)
+class CameraMotion:
+    """Poses of cameras that move, row by row.
+
+    Attributes
+    ----------
+    path : CameraPath
+        Of all rows; NaN in rows of cameras that stand still.
+    upright : array of bool of shape (n,)
+        Whether it is known that the world's z points up; False in rows of cameras that stand still.
+    """
+
+    path: CameraPath
+    upright: NDArray[np.bool_]
+
+    def take(self, rows: slice | NDArray[np.intp] | NDArray[np.bool_]) -> CameraMotion:
+        """Take the given rows."""
+        return CameraMotion(self.path[rows], self.upright[rows])
+
+
+@dataclass(frozen=True)
 class CameraPoses:
     """Poses before cameras, in columns.
 
@@ -110,6 +131,9 @@ class CameraPoses:
     confidence : array of float32 of shape (n, joints) or None
         How sure the detector is of each joint, from 0 to 1, that of joints it did not see as well; None where
         keypoints have none.
+    motion : CameraMotion or None
+        Poses of the cameras that move, which have no extrinsics in ``cameras``; None where all stand still.
+        A row of ``cameras`` is of one world then.
     """
 
     positions_camera: Float32
@@ -125,6 +149,7 @@ class CameraPoses:
     verticals: tuple[Vertical | None, ...] = ()
     rig: tuple[Rotation | None, ...] = ()
     confidence: Float32 | None = None
+    motion: CameraMotion | None = None
 
     def __len__(self) -> int:
         return int(self.positions_camera.shape[0])
@@ -143,7 +168,36 @@ class CameraPoses:
             frame=self.frame[rows],
             activity=self.activity[rows],
             confidence=None if self.confidence is None else self.confidence[rows],
+            motion=None if self.motion is None else self.motion.take(rows),
         )
+
+    @property
+    def up(self) -> NDArray[np.float64]:
+        """Unit vectors against gravity in camera axes, (n, 3); NaN where it is not known."""
+        nowhere = (math.nan,) * 3
+        up = np.array([camera.up or nowhere for camera in self.cameras], dtype=np.float64)[self.camera]
+        if self.motion is not None:
+            up = np.where(self.motion.upright[:, None], self.motion.path.rotation[..., 2], up)
+        return up
+
+    @property
+    def turns(self) -> NDArray[np.float64] | None:
+        """Rotations (n, 3, 3) to camera axes from axes that do not move; None where all cameras stand still.
+
+        Those are a camera's own where it stands still (the identity), and the world's where it moves.
+        """
+        if self.motion is None:
+            return None
+        rotation = self.motion.path.rotation
+        return np.where(np.isfinite(rotation), rotation, np.eye(3))
+
+    @property
+    def moves(self) -> NDArray[np.bool_]:
+        """Whether each camera of the table moves, (cameras,)."""
+        moving = np.zeros(len(self.cameras), dtype=np.bool_)
+        if self.motion is not None:
+            moving[np.unique(self.camera[self.motion.path.known])] = True
+        return moving
 
     @property
     def intrinsics(self) -> Intrinsics:
@@ -355,6 +409,25 @@ def _read(store: PoseStore, selection: Selection, *, labelled: bool = True) -> C
     return columns_of(runs, store.skeleton, store.snapshot)
 
 
+def require_still_cameras(store: PoseStore, what: str) -> None:
+    """Raise ValueError when a camera of a store moves, for what knows one pose of each camera.
+
+    Parameters
+    ----------
+    store : PoseStore
+        The store.
+    what : str
+        What cannot take cameras that move, as the message begins.
+    """
+    for key, attributes in store.catalogue().items():
+        if attributes.moving:
+            raise ValueError(
+                f"{what} has one pose of each camera; trial {key.path!r} has cameras that move "
+                f"({', '.join(attributes.moving)}), expected cameras that stand still: leave the trial out, or "
+                "write its motions by `poseshift predict`"
+            )
+
+
 def require_all_frames(store: PoseStore) -> None:
     """Raise ValueError when a trial lacks frames of its recording, for layouts that count frames anew."""
     for key, attributes in store.catalogue().items():
@@ -394,6 +467,10 @@ class PoseRun:
         From the world of a rig of which it is not known where up is, to the camera.
     confidence : array of float32 of shape (frames, joints) or None
         How sure the detector is, from 0 to 1; None where keypoints have no confidences.
+    motion : CameraMotion or None
+        Poses of a camera that moves.
+    world : str
+        Tells apart the worlds of cameras that move, in which up is not known; empty of others.
     """
 
     info: TrialInfo
@@ -405,11 +482,18 @@ class PoseRun:
     vertical: Vertical | None = None
     rig: Rotation | None = None
     confidence: Float32 | None = None
+    motion: CameraMotion | None = None
+    world: str = ""
+
+    @property
+    def seen_by(self) -> tuple[Camera, bool, str]:
+        """What runs have in common that share a row of the camera table."""
+        return self.camera, self.motion is not None, self.world
 
 
 def columns_of(runs: Sequence[PoseRun], skeleton: str, snapshot: str) -> CameraPoses:
     """Join runs to columns in the given order; equal cameras and equal trials share a row of their table."""
-    cameras = {camera: row for row, camera in enumerate(dict.fromkeys(run.camera for run in runs))}
+    cameras = {seen_by: row for row, seen_by in enumerate(dict.fromkeys(run.seen_by for run in runs))}
     trials = {info: row for row, info in enumerate(dict.fromkeys(run.info for run in runs))}
     lengths = [len(run.frames) for run in runs]
     keypoints_px = np.concatenate([run.keypoints_px for run in runs])
@@ -418,18 +502,34 @@ def columns_of(runs: Sequence[PoseRun], skeleton: str, snapshot: str) -> CameraP
         if all(_is_hidden(run.positions_camera) for run in runs)
         else np.concatenate([run.positions_camera for run in runs]),
         keypoints_px=keypoints_px,
-        camera=np.repeat(np.array([cameras[run.camera] for run in runs], dtype=np.int32), lengths),
+        camera=np.repeat(np.array([cameras[run.seen_by] for run in runs], dtype=np.int32), lengths),
         trial=np.repeat(np.array([trials[run.info] for run in runs], dtype=np.int32), lengths),
         frame=np.concatenate([run.frames for run in runs]).astype(np.int32),
         activity=np.concatenate([run.activity for run in runs]),
-        cameras=tuple(cameras),
+        cameras=tuple(camera for camera, *_ in cameras),
         trials=tuple(trials),
         skeleton=skeleton,
         snapshot=snapshot,
-        verticals=_of_cameras(cameras, [(run.camera, run.vertical) for run in runs]),
-        rig=_of_cameras(cameras, [(run.camera, run.rig) for run in runs]),
+        verticals=_of_cameras(cameras, [(run.seen_by, run.vertical) for run in runs]),
+        rig=_of_cameras(cameras, [(run.seen_by, run.rig) for run in runs]),
         confidence=_confidence(runs),
+        motion=_motion(runs),
     )
+
+
+def _motion(runs: Sequence[PoseRun]) -> CameraMotion | None:
+    """Join the motion of cameras; None where all of them stand still."""
+    if all(run.motion is None for run in runs):
+        return None
+    parts = [run.motion or _standing(len(run.frames)) for run in runs]
+    rotation = np.concatenate([one.path.rotation for one in parts])
+    translation = np.concatenate([one.path.translation for one in parts])
+    return CameraMotion(CameraPath(rotation, translation), np.concatenate([one.upright for one in parts]))
+
+
+def _standing(rows: int) -> CameraMotion:
+    nowhere = CameraPath.of(np.full((rows, 3, 4), np.nan))
+    return CameraMotion(nowhere, np.zeros(rows, dtype=np.bool_))
 
 
 def _confidence(runs: Sequence[PoseRun]) -> Float32 | None:
@@ -444,10 +544,11 @@ def _confidence(runs: Sequence[PoseRun]) -> Float32 | None:
 
 
 def _of_cameras(
-    cameras: Iterable[Camera], told: Sequence[tuple[Camera, Told | None]]
+    cameras: Iterable[tuple[Camera, bool, str]],
+    told: Sequence[tuple[tuple[Camera, bool, str], Told | None]],
 ) -> tuple[Told | None, ...]:
     """Put what runs tell of cameras in the order of their table; nothing of one that they contradict."""
-    known: dict[Camera, set[Told | None]] = {}
+    known: dict[tuple[Camera, bool, str], set[Told | None]] = {}
     for camera, one in told:
         known.setdefault(camera, set()).add(one)
     found = tuple(next(iter(known[camera])) if len(known[camera]) == 1 else None for camera in cameras)
@@ -479,13 +580,23 @@ def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection, *, labelle
     if not len(frames):
         return
     has_activity = "activity" in attributes.digests
-    activity = read_array(group, "activity")[frames] if has_activity else np.zeros(len(frames), dtype=np.int8)
+    activity = read_array(group, "activity") if has_activity else None
     positions = None
     if labelled and positions_name is not None:
-        positions = read_array(group, positions_name)[frames].astype(np.float64)
+        positions = read_array(group, positions_name)
+    trial_frames = frames
     for number, camera in cameras:
         detected = read_array(group, keypoints_name, number)
         keypoints = _seen(detected, selection.least_confidence)
+        path, frames = None, trial_frames
+        if camera.name in attributes.moving:
+            path = CameraPath.of(read_array(group, "extrinsics", number))
+            # Where the camera was is not known: nobody counts as seen, also where the frame is kept.
+            keypoints = np.where(path.known[:, None, None], keypoints, np.float32(np.nan))
+            frames = frames[path.known[frames]] if selection.valid_only else frames
+            path = path.held()[frames]
+            if not len(frames):
+                continue
         if selection.longest_gap_s > 0:
             keypoints = fill_short_gaps(keypoints, numbers, attributes.fps, selection.longest_gap_s)
         keypoints = keypoints[frames]
@@ -494,13 +605,17 @@ def _read_runs(root: zarr.Group, key: TrialKey, selection: Selection, *, labelle
             camera=_as_learned(camera, attributes),
             positions_camera=_hidden(*keypoints.shape[:2])
             if positions is None
-            else _before(positions, camera),
+            else _before(positions[frames].astype(np.float64), camera, path),
             keypoints_px=_without_lens(keypoints, camera),
             frames=numbers[frames],
-            activity=activity,
+            activity=activity[frames] if activity is not None else np.zeros(len(frames), dtype=np.int8),
             vertical=attributes.verticals.get(camera.name),
             rig=camera.rotation if camera.placed and attributes.up == "unknown" else None,
             confidence=np.clip(detected[frames, :, 2], 0, 1) if detected.shape[-1] > 2 else None,
+            motion=None
+            if path is None
+            else CameraMotion(path, np.full(len(frames), attributes.up == "z", dtype=np.bool_)),
+            world="" if path is None or attributes.up == "z" else key.trial,
         )
 
 
@@ -518,7 +633,10 @@ def _keypoints_named(attributes: TrialAttributes, wanted: str, key: TrialKey) ->
     return name
 
 
-def _before(positions: NDArray[np.float64], camera: Camera) -> Float32:
+def _before(positions: NDArray[np.float64], camera: Camera, path: CameraPath | None) -> Float32:
+    if path is not None:
+        moved = world_to_camera(positions, path.rotation, path.translation)
+        return np.asarray(moved, dtype=np.float32)
     moved = world_to_camera(positions, np.asarray(camera.rotation), np.asarray(camera.translation))
     return np.asarray(moved, dtype=np.float32)
 

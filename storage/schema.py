@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from poseshift.geometry.camera import Camera
+from poseshift.geometry.camera_path import CameraPath
 from poseshift.storage.model import FrozenModel
 
 FORMAT = "poseshift"
@@ -24,6 +25,7 @@ FORMAT_VERSION = 1
 FRAMES_PER_CHUNK = 4096
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 Dataset = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 """Name of a data set: small letters, digits and underscores; an open list, see `preprocessing.datasets`."""
 
@@ -138,6 +140,9 @@ class Trial:
         (frames,) int8, 1 to 7; 3DHP test set only.
     augmentation : Float32 or None of shape (frames, parameters)
         What each pose was changed by; augmented sets only.
+    extrinsics : Float64 or None of shape (cameras, frames, 3, 4)
+        [R | t] of cameras that move, world to camera, metres; NaN at frames without a pose, and of cameras
+        that stand still. In ``cameras`` one that moves has no extrinsics. None where all stand still.
     quality : Mapping[str, float]
         Figures of :mod:`poseshift.preprocessing.quality` (name to number).
     options : Mapping[str, str]
@@ -161,6 +166,7 @@ class Trial:
     valid: NDArray[np.bool_] | None = None
     activity: NDArray[np.int8] | None = None
     augmentation: Float32 | None = None
+    extrinsics: Float64 | None = None
     quality: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[SourceFile, ...] = ()
@@ -174,6 +180,20 @@ class Trial:
             return int(self.positions_world.shape[0])
         seen = (self.keypoints_2d, *self.detections.values())
         return next((int(array.shape[1]) for array in seen if array is not None), 0)
+
+    @property
+    def moving(self) -> tuple[str, ...]:
+        """Names of the cameras that move."""
+        if self.extrinsics is None:
+            return ()
+        known = np.isfinite(self.extrinsics).any(axis=(1, 2, 3))
+        return tuple(one.name for one, moves in zip(self.cameras, known, strict=True) if moves)
+
+    def path(self, camera: str) -> CameraPath | None:
+        """Poses of a camera that moves; None of one that stands still."""
+        if self.extrinsics is None or camera not in self.moving:
+            return None
+        return CameraPath.of(self.extrinsics[[one.name for one in self.cameras].index(camera)])
 
     @property
     def labelled(self) -> tuple[Float32, Float32]:
@@ -227,6 +247,11 @@ class TrialAttributes(FrozenModel):
         exclude_if=lambda value: not value,
         description="By camera, how sure a stated vertical is; not written where none was stated.",
     )
+    moving: tuple[str, ...] = Field(
+        default=(),
+        exclude_if=lambda value: not value,
+        description="Cameras with a pose for every frame, in the array extrinsics; not written without any.",
+    )
     intrinsics: IntrinsicsOrigin | None = Field(
         default=None,
         description="Where the cameras' intrinsics come from; null where the reader does not say.",
@@ -270,6 +295,7 @@ class TrialAttributes(FrozenModel):
             positions_kind=trial.positions_kind,
             up=trial.up,
             verticals=dict(trial.verticals),
+            moving=trial.moving,
             intrinsics=trial.intrinsics,
             sources=trial.sources,
             quality=dict(trial.quality),

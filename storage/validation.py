@@ -44,14 +44,17 @@ def require_valid(trial: Trial, skeleton_name: str) -> None:
             "xy": 2,
             "xyz": 3,
             "xyc": 3,
+            "xyz_1": 4,
             "parameter": 0 if trial.augmentation is None else trial.augmentation.shape[-1],
         }
         for name, array in trial_arrays(trial).items():
             spec = array_spec(name)
             require_shape(name, array, tuple(sizes[axis] for axis in spec.dimensions))
             _require_dtype(name, array, spec.dtype)
-            _require_finite(name, array)
+            if not spec.gaps:
+                _require_finite(name, array)
         _require_rising(trial)
+        _require_paths(trial)
         for detector in trial.detections:
             _require_group_name(detector)
     except ValueError as error:
@@ -83,6 +86,34 @@ def _require_rising(trial: Trial) -> None:
     numbers = trial.frame_number
     if numbers is not None and (numbers[0] != 0 or not (np.diff(numbers) > 0).all()):
         raise ValueError("frame_number does not rise from 0; number the frames in their order")
+
+
+def _require_paths(trial: Trial) -> None:
+    """A camera that moves has whole poses or none in a frame, and no other extrinsics beside them."""
+    if trial.extrinsics is None:
+        return
+    if not trial.moving:
+        raise ValueError(
+            "extrinsics without a pose of any camera; leave them out where all cameras stand still"
+        )
+    for camera, poses in zip(trial.cameras, trial.extrinsics, strict=True):
+        known = np.isfinite(poses)
+        whole = known.all(axis=(1, 2))
+        if not np.array_equal(whole, known.any(axis=(1, 2))):
+            raise ValueError(f"extrinsics of camera {camera.name}: a frame has a part of a pose")
+        turns = poses[whole, :, :3]
+        if (
+            np.abs(turns @ turns.mT - np.eye(3)).max(initial=0) > _ORTHOGONAL
+            or (np.linalg.det(turns) < 0).any()
+        ):
+            raise ValueError(f"extrinsics of camera {camera.name}: a rotation that is none")
+        if whole.any() and camera.placed:
+            raise ValueError(
+                f"camera {camera.name} has a pose for every frame and one for all; give one of them"
+            )
+
+
+_ORTHOGONAL = 1e-6
 
 
 def _require_cameras(trial: Trial) -> None:

@@ -13,8 +13,10 @@ from poseshift.flows.commands.options import Json, Plugins
 from poseshift.flows.own_domain import DomainReport, add_clip, check_domain, mend_domain
 from poseshift.preprocessing.domain.assemble import CameraVertical, ClipRequest, KeypointSource
 from poseshift.preprocessing.domain.keypoints.formats import People
+from poseshift.preprocessing.domain.moving import TrajectoryOptions, TrajectorySource
 from poseshift.preprocessing.domain.rig import WorldUp
 from poseshift.preprocessing.domain.stated import StatedIntrinsics
+from poseshift.preprocessing.domain.trajectories.formats import Times
 from poseshift.preprocessing.domain.verticals import StatedVertical
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.storage.lock import StoreLockedError
@@ -80,10 +82,31 @@ def add(
         typer.Option(help="How extrinsics are meant, such as columns,-z,centre. Default: found by views."),
     ] = None,
     length_unit: Annotated[
-        str | None, typer.Option(help="Unit of the extrinsics: m, cm or mm. Default: found by legs.")
+        str | None,
+        typer.Option(
+            help="Unit of the extrinsics: m, cm, mm, or so many metres. Default: found by legs. With "
+            "--trajectory it must be said; unknown takes rotations alone, as after monocular SLAM."
+        ),
     ] = None,
     world_up: Annotated[
-        WorldUp | None, typer.Option(help="Axis of the calibration's world that points up.")
+        WorldUp | None, typer.Option(help="Axis of the calibration's or trajectory's world that points up.")
+    ] = None,
+    trajectory: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Poses of a camera that moves, as PATH or CAMERA=PATH: TUM's text (camera to world), COLMAP's "
+            "images.txt, or an npz with world_to_camera or camera_to_world. Repeat for more cameras."
+        ),
+    ] = None,
+    trajectory_start: Annotated[
+        float | None,
+        typer.Option(
+            help="What the trajectory calls the frame that keypoints call 0: seconds, or an image's number. "
+            "Default: 0, with which it must begin."
+        ),
+    ] = None,
+    trajectory_times: Annotated[
+        Times | None, typer.Option(help="What a trajectory's numbers count. Default: what its layout says.")
     ] = None,
     up: Annotated[
         list[str] | None,
@@ -96,8 +119,10 @@ def add(
 ) -> None:
     """Add a clip to a domain without 3D: keypoints of any detector, and the cameras that saw them."""
     with user_errors(*_MENDABLE):
-        if length_unit is not None and length_unit not in _UNITS_M:
-            raise ValueError(f"--length-unit {length_unit!r}: use m, cm or mm")
+        sources = tuple(_trajectory(one) for one in trajectory or ())
+        unit = _unit(length_unit, moving=bool(sources))
+        if not sources and (trajectory_start is not None or trajectory_times is not None):
+            raise ValueError("--trajectory-start and --trajectory-times are of a --trajectory; give one")
         request = ClipRequest(
             clip=clip,
             keypoints=tuple(_source(one) for one in keypoints),
@@ -113,9 +138,18 @@ def add(
             exif=exif,
             keypoint_shift_px=(0.0, 0.0) if shift_keypoints is None else _two(shift_keypoints),
             reading=reading,
-            metres_per_unit=None if length_unit is None else _UNITS_M[length_unit],
-            world_up=world_up,
+            metres_per_unit=None if sources else unit,
+            world_up=None if sources else world_up,
             up=tuple(_vertical(one) for one in up or ()),
+            trajectories=sources,
+            trajectory=TrajectoryOptions(
+                start=trajectory_start,
+                times=trajectory_times,
+                metres_per_unit=unit,
+                world_up=world_up or "unknown",
+            )
+            if sources
+            else TrajectoryOptions(),
         )
         added = add_clip(name, store, request)
     for sentence in added.told:
@@ -178,6 +212,33 @@ def _source(text: str) -> KeypointSource:
     if separator and not Path(text).exists():
         return KeypointSource(camera=camera, path=Path(path))
     return KeypointSource(path=Path(text))
+
+
+def _trajectory(text: str) -> TrajectorySource:
+    camera, separator, path = text.partition("=")
+    if separator and not Path(text).exists():
+        return TrajectorySource(camera=camera, path=Path(path))
+    return TrajectorySource(path=Path(text))
+
+
+def _unit(text: str | None, *, moving: bool) -> float | None:
+    """Metres per unit of length; None where it is found, or, of a trajectory, is not known."""
+    if text is None and moving:
+        raise ValueError(
+            "--trajectory without --length-unit: say m, cm, mm or so many metres; or unknown, where SLAM or SfM "
+            "saw one camera alone and nothing gave it a scale, to use its rotations without its translations"
+        )
+    if text is None or (text == "unknown" and moving):
+        return None
+    if text in _UNITS_M:
+        return _UNITS_M[text]
+    try:
+        metres = float(text)
+    except ValueError:
+        metres = 0.0
+    if not 0 < metres < float("inf"):
+        raise ValueError(f"--length-unit {text!r}: use m, cm, mm, or so many metres")
+    return metres
 
 
 def _vertical(text: str) -> CameraVertical:

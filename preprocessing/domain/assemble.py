@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from poseshift.geometry.camera import Camera
@@ -14,8 +15,14 @@ from poseshift.preprocessing.domain.calibrations.registry import read_rig
 from poseshift.preprocessing.domain.exif import fov_degrees
 from poseshift.preprocessing.domain.keypoints.formats import KEYPOINT_FORMATS, People
 from poseshift.preprocessing.domain.keypoints.registry import recognise
+from poseshift.preprocessing.domain.moving import (
+    MovingCameras,
+    TrajectoryOptions,
+    TrajectorySource,
+    moving_cameras,
+)
 from poseshift.preprocessing.domain.readings import Settled, settle
-from poseshift.preprocessing.domain.rig import Rig, WorldUp, moved, reading_named
+from poseshift.preprocessing.domain.rig import Rig, WorldUp, from_z_up, moved, reading_named
 from poseshift.preprocessing.domain.stated import StatedIntrinsics
 from poseshift.preprocessing.domain.tracks import View, missing_as_nan, on_human36m
 from poseshift.preprocessing.domain.verticals import StatedVertical, stand
@@ -82,6 +89,10 @@ class ClipRequest(FrozenModel):
     """Axis of the calibration's world that points up, where the format does not say."""
     up: tuple[CameraVertical, ...] = ()
     """Where up is before cameras, where no axis of a calibration's world says it."""
+    trajectories: tuple[TrajectorySource, ...] = ()
+    """Poses of cameras that move, one file for each; without any, cameras stand still."""
+    trajectory: TrajectoryOptions = TrajectoryOptions()
+    """How these are meant."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +145,8 @@ def assemble(request: ClipRequest) -> Clip:
                 "learned of these cameras are as wrong as it is"
             )
     else:
+        if request.trajectories:
+            _require_intrinsics_alone(rig, tuple(views))
         settled = _settled(request, rig, people, sizes)
         cameras = {name: _camera(request, rig, name, sizes[name], settled) for name in views}
         told.append("no extrinsics" if settled is None else str(settled))
@@ -147,7 +160,11 @@ def assemble(request: ClipRequest) -> Clip:
             expected="one of the two",
             remedy="Leave out --up, or say --world-up unknown where the calibration's is not to be used.",
         )
-    if stated_up:
+    moving = _moving(request, views)
+    if moving is not None:
+        up = request.trajectory.world_up
+        told += moving.told
+    elif stated_up:
         cameras, verticals = stand(cameras, stated_up, rig=settled is not None)
         up = "z"
         told += [
@@ -158,7 +175,7 @@ def assemble(request: ClipRequest) -> Clip:
         told.append("where up is in the calibration's world is not known; say it with --world-up or --up")
     if any(request.keypoint_shift_px):
         told.append("keypoints shifted by {:g}, {:g} px, as stated".format(*request.keypoint_shift_px))
-    sources = _sources(request, rig)
+    sources = _sources(request, rig, moving)
     clip = request.clip or request.keypoints[0].path.stem
     trials = tuple(
         Trial(
@@ -173,9 +190,10 @@ def assemble(request: ClipRequest) -> Clip:
             intrinsics=origin,
             detections={request.detector: np.stack(list(seen.values()))},
             quality={} if settled is None or settled.error_px is None else {REPROJECTION: settled.error_px},
-            options=_options(request, rig, seen, settled),
+            options=_options(request, rig, seen, settled) | _trajectory_options(request),
             sources=sources,
-            up="z" if up == "z" else "unknown",
+            extrinsics=None if moving is None else np.stack([moving.paths[name].extrinsics for name in seen]),
+            up="unknown" if up == "unknown" else "z",
             verticals={name: one for name, one in verticals.items() if name in seen},
         )
         for person, seen in people.items()
@@ -205,6 +223,39 @@ def _views(request: ClipRequest) -> dict[str, View]:
     return found
 
 
+def _moving(request: ClipRequest, views: Mapping[str, View]) -> MovingCameras | None:
+    """Read the trajectories of the cameras; None where they stand still."""
+    if not request.trajectories:
+        return None
+    if request.up:
+        raise RawDataError(
+            request.trajectories[0].path,
+            found="a trajectory, and --up, which says how a camera stands",
+            expected="up as an axis of the trajectory's world",
+            remedy="Say --world-up, or leave it out and let people tell where up is.",
+        )
+    return moving_cameras(
+        request.trajectories, request.trajectory, tuple(views), _numbers(views), request.fps
+    )
+
+
+def _require_intrinsics_alone(rig: Rig, cameras: Sequence[str]) -> None:
+    placed = [name for name in cameras if rig.camera(name).matrix is not None]
+    if placed:
+        raise RawDataError(
+            rig.files[0],
+            found=f"extrinsics of {', '.join(placed)}, and trajectories",
+            expected="intrinsics alone of cameras that move",
+            remedy="Leave out the extrinsics, or the trajectories where the cameras stand still.",
+        )
+
+
+def _numbers(views: Mapping[str, View]) -> NDArray[np.int64]:
+    """Numbers of the clip's frames, as the keypoints count them."""
+    first = min(view.first_frame for view in views.values())
+    return np.arange(first, max(view.first_frame + view.frames for view in views.values()))
+
+
 def _by_exif(picture: Path, stated: StatedIntrinsics) -> StatedIntrinsics:
     """Take the field of view of a picture; ValueError when the intrinsics are stated as well."""
     if stated.origin == "stated":
@@ -214,8 +265,8 @@ def _by_exif(picture: Path, stated: StatedIntrinsics) -> StatedIntrinsics:
 
 def _people(views: Mapping[str, View], shift_px: tuple[float, float]) -> dict[str, dict[str, Float32]]:
     """Per person and camera that saw the person, (frames, 17, 3) keypoints of the clip's frames."""
-    first = min(view.first_frame for view in views.values())
-    frames = max(view.first_frame + view.frames for view in views.values()) - first
+    numbers = _numbers(views)
+    first, frames = int(numbers[0]), len(numbers)
     people: dict[str, dict[str, Float32]] = {}
     for name, view in views.items():
         for track in view.tracks:
@@ -311,19 +362,8 @@ def _camera(
     if settled is None:
         return one.placed(None, size_px, 1.0)
     camera = one.placed(settled.reading, size_px, settled.metres_per_unit)
-    turned = np.asarray(camera.rotation) @ _from_z_up(_up(request, rig))
+    turned = np.asarray(camera.rotation) @ from_z_up(_up(request, rig))
     return moved(camera, turned, np.asarray(camera.translation))
-
-
-def _from_z_up(up: WorldUp) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """Rotation from a world with z up to one in which another axis points up."""
-    if up in ("z", "unknown"):
-        return np.eye(3)
-    axis = "xyz".index(up[-1])
-    z = np.zeros(3)
-    z[axis] = -1.0 if up.startswith("-") else 1.0
-    x = np.eye(3)[(axis + 1) % 3]
-    return np.stack([x, np.cross(z, x), z], axis=1)
 
 
 def _options(
@@ -342,8 +382,18 @@ def _options(
     return options
 
 
-def _sources(request: ClipRequest, rig: Rig | None) -> tuple[SourceFile, ...]:
+def _trajectory_options(request: ClipRequest) -> dict[str, str]:
+    """How trajectories were meant, kept with every trial."""
+    if not request.trajectories:
+        return {}
+    said = request.trajectory
+    unit = "unknown" if said.metres_per_unit is None else f"{said.metres_per_unit:g}"
+    return {"trajectory_start": f"{said.start or 0:.12g}", "trajectory_metres_per_unit": unit}
+
+
+def _sources(request: ClipRequest, rig: Rig | None, moving: MovingCameras | None) -> tuple[SourceFile, ...]:
     files = ([] if rig is None else list(rig.files)) + ([] if request.exif is None else [request.exif])
+    files += [] if moving is None else moving.files
     for source in request.keypoints:
         path = source.path
         files += sorted(one for one in path.rglob("*.json")) if path.is_dir() else [path]

@@ -143,11 +143,21 @@ def refuse_moving(path: Path, name: str, vector: object) -> None:
     raise RawDataError(
         path,
         found=f"{poses} places of camera {name}, as of a camera that moves",
-        expected="cameras that stand still, with one rotation and one translation each",
-        remedy="Cameras that move are not read. Give intrinsics alone (--camera-matrix, or OpenCV's YAML "
-        "without R and T): every view is then lifted by itself, in camera axes, and can be adapted to with "
-        "viewpoints `none` or `random`.",
+        expected="intrinsics, and for a camera that stands still one rotation and one translation",
+        remedy="Give intrinsics alone (--camera-matrix, or OpenCV's YAML without R and T), and the poses as "
+        "--trajectory: TUM's text, COLMAP's images.txt, or an npz of matrices.",
     )
+
+
+def from_z_up(up: WorldUp) -> Float64:
+    """Rotation (3, 3) from a world with z up to one in which another axis points up."""
+    if up in ("z", "unknown"):
+        return np.eye(3)
+    axis = "xyz".index(up[-1])
+    z = np.zeros(3)
+    z[axis] = -1.0 if up.startswith("-") else 1.0
+    x = np.eye(3)[(axis + 1) % 3]
+    return np.stack([x, np.cross(z, x), z], axis=1)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ class Motion:
     interpolated : array of bool of shape (n, joints)
         Joints whose keypoints were not seen, and are interpolated in time.
     to_camera : tuple of array or None
-        R (3, 3) and t (3,), metres: ``X_camera = R X + t``; None for a motion of several cameras.
+        R (3, 3) and t (3,), metres: ``X_camera = R X + t``; (n, 3, 3) and (n, 3) of a camera that moves. None
+        for a motion of several cameras.
     """
 
     key: TrialKey

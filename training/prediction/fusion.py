@@ -66,10 +66,10 @@ def rigs(views: Iterable[View]) -> tuple[tuple[View, ...], ...]:
         A camera of such a group has the name that the fused motion gets.
     """
     found = []
-    for _, group in groupby((view for view in views if view.camera.placed), key=lambda view: view.trial.key):
+    for _, group in groupby((view for view in views if view.placed), key=lambda view: view.trial.key):
         together = tuple(group)
         same = all(np.array_equal(view.frame, together[0].frame) for view in together)
-        if not same or not stand_apart(view.camera for view in together):
+        if not same or not _apart(together):
             continue
         if any(view.camera.name == FUSED for view in together):
             raise ValueError(
@@ -78,6 +78,14 @@ def rigs(views: Iterable[View]) -> tuple[tuple[View, ...], ...]:
             )
         found.append(together)
     return tuple(found)
+
+
+def _apart(views: Sequence[View]) -> bool:
+    """Whether the cameras of views with the same frames are in more than one place in some frame."""
+    if all(view.path is None for view in views):
+        return stand_apart(view.camera for view in views)
+    centres = [np.broadcast_to(view.centre, (len(view.frame), 3)) for view in views]
+    return any(not np.allclose(one, centres[0]) for one in centres)
 
 
 def fuse(views: Sequence[View], scale: float = 1.0) -> Fused:
@@ -90,7 +98,7 @@ def fuse(views: Sequence[View], scale: float = 1.0) -> Fused:
     scale : float
         Factor of the lifter's answers, to the size of the person.
     """
-    rotations = [np.asarray(view.camera.rotation) for view in views]
+    rotations = [view.rotation for view in views]
     answers = np.stack(
         [scale * rotate_back(view.relative, R) for view, R in zip(views, rotations, strict=True)]
     )
@@ -105,7 +113,7 @@ def fuse(views: Sequence[View], scale: float = 1.0) -> Fused:
             for view, R in zip(views, rotations, strict=True)
         ]
     )
-    centres = np.asarray([view.camera.centre for view in views])
+    centres = np.stack(np.broadcast_arrays(*[view.centre for view in views]))
     weights = np.where(counted.any(axis=2).sum(axis=0)[:, None] >= 2, counted, True)
     return Fused(
         views=tuple(views),
@@ -135,8 +143,9 @@ def size_by_cameras(views: Sequence[View]) -> Float64:
     seen = np.stack([(~view.missing).sum(axis=1) >= FEWEST_JOINTS for view in views])
     several = seen.sum(axis=0) >= 2
     weights = seen[:, several, None].astype(np.float64)
-    ways = np.stack([rotate_back(view.root, np.asarray(view.camera.rotation)) for view in views])[:, several]
-    places = np.broadcast_to(np.asarray([view.camera.centre for view in views])[:, None], ways.shape)
+    ways = np.stack([rotate_back(view.root[:, None], view.rotation)[:, 0] for view in views])[:, several]
+    centres = np.stack([np.broadcast_to(view.centre, (len(view.frame), 3)) for view in views])
+    places = centres[:, several]
     apart = [some - (weights * some).sum(axis=0) / weights.sum(axis=0) for some in (ways, places)]
     against = -(weights * apart[0] * apart[1]).sum(axis=(0, 2))
     factors: Float64 = against / (weights * apart[0] ** 2).sum(axis=(0, 2))
@@ -154,8 +163,8 @@ def root_of_rays(relative: Float64, directions: Float64, centres: Float64, weigh
         Metres, relative to the root, world axes.
     directions : array of shape (views, n, joints, 3)
         Of the rays, of any length above zero, world axes.
-    centres : array of shape (views, 3)
-        Of the cameras, metres, world axes.
+    centres : array of shape (views, 3) or (views, n, 3)
+        Of the cameras, metres, world axes; one for each frame where cameras move.
     weights : array of shape (views, n, joints)
         How much each ray counts.
 
@@ -167,6 +176,6 @@ def root_of_rays(relative: Float64, directions: Float64, centres: Float64, weigh
     unit = directions / norm(directions)[..., None]
     across = np.eye(3) - unit[..., :, None] * unit[..., None, :]
     weighted = weights[..., None, None] * across
-    offsets = centres[:, None, None, :] - relative
+    offsets = centres.reshape(len(centres), -1, 1, 3) - relative
     wanted = (weighted @ offsets[..., None]).sum(axis=(0, 2))
     return np.asarray(np.linalg.solve(weighted.sum(axis=(0, 2)), wanted)[..., 0])

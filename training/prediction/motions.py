@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseshift.geometry.camera import camera_to_world
+from poseshift.geometry.camera_path import CameraPath
+from poseshift.geometry.rotation import rotate_back
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.motion_files.motion import Axes, Motion
 from poseshift.training.prediction.body_height import BodyHeight, SizeFrom, body_height
@@ -126,16 +128,19 @@ class Maker:
         there = presence(whole.missing)
         view = whole.cut(there.frames)
         # Pose and root grow alike, so that the person is still seen at the same keypoints.
-        positions = size.factor * self._smoothed(view.relative, view.root, view.trial.fps)
-        rotation = np.asarray(view.camera.rotation, dtype=np.float64)
-        translation = np.asarray(view.camera.translation, dtype=np.float64)
+        rotation, translation = view.rotation, view.translation
         axes: Axes = "camera"
         floor = None
-        if view.camera.placed:
+        if view.path is not None:
+            axes, positions = "world", self._in_world(view, view.path, size.factor)
+        else:
+            positions = size.factor * self._smoothed(view.relative, view.root, view.trial.fps)
+        if view.path is None and view.camera.placed:
             axes, positions = "world", camera_to_world(positions, rotation, translation)
+        if axes == "world":
             floor = floor_height(positions, self.skeleton)
             positions = positions - [0, 0, floor]
-            translation = translation + floor * rotation[:, 2]
+            translation = translation + floor * rotation[..., 2]
         motion = self._motion(
             view,
             view.camera.name,
@@ -147,6 +152,16 @@ class Maker:
             (rotation, translation),
         )
         return Made(motion, (view.camera.name,), size, floor, there)
+
+    def _in_world(self, view: View, path: CameraPath, factor: float) -> Float64:
+        """Put a pose before a camera that moves into the world, and smooth there: the camera's own motion stays.
+
+        Axes that turn and move with the camera would have its shake in the person, and a filter would take it
+        out of both alike.
+        """
+        relative = rotate_back(factor * view.relative, path.rotation)
+        root = camera_to_world(factor * view.root[:, None], path.rotation, path.translation)[:, 0]
+        return self._smoothed(np.asarray(relative), np.asarray(root), view.trial.fps)
 
     def _of_rig(self, wholes: Sequence[View], size: Size) -> Made:
         there = presence(np.concatenate([view.missing for view in wholes], axis=1))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from poseshift.geometry.alignment import root_relative
 from poseshift.geometry.arrays import norm
 from poseshift.geometry.camera import Camera, normalise
+from poseshift.geometry.camera_path import CameraPath
 from poseshift.geometry.rays import FEWEST_JOINTS, absolute_on_rays
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, TrialInfo
@@ -69,6 +70,9 @@ class View:
         Metres.
     error_kind : str
         What that is: :data:`LEARNED_SCALE` or :data:`MIRROR_DISAGREEMENT`, with :data:`AND_KEYPOINTS` or not.
+    path : CameraPath or None
+        Poses of a camera that moves in a world with z up; None of others, also of one that moves where up is
+        not known.
     """
 
     trial: TrialInfo
@@ -80,6 +84,27 @@ class View:
     missing: NDArray[np.bool_]
     error_m: Float64
     error_kind: str
+    path: CameraPath | None = None
+
+    @property
+    def placed(self) -> bool:
+        """Whether the camera's place in a world with z up is known."""
+        return self.path is not None or self.camera.placed
+
+    @property
+    def rotation(self) -> Float64:
+        """World to camera, (3, 3), or (n, 3, 3) of a camera that moves."""
+        return np.asarray(self.camera.rotation) if self.path is None else self.path.rotation
+
+    @property
+    def translation(self) -> Float64:
+        """``X_camera = R X + t`` in metres, (3,), or (n, 3) of a camera that moves."""
+        return np.asarray(self.camera.translation) if self.path is None else self.path.translation
+
+    @property
+    def centre(self) -> Float64:
+        """Place of the camera in the world, metres: (1, 3), or (n, 3) of one that moves."""
+        return np.asarray(self.camera.centre)[None] if self.path is None else self.path.centre
 
     def cut(self, frames: slice) -> View:
         """Take successive frames."""
@@ -91,6 +116,7 @@ class View:
             rays=self.rays[frames],
             missing=self.missing[frames],
             error_m=self.error_m[frames],
+            path=None if self.path is None else self.path[frames],
         )
 
 
@@ -193,9 +219,17 @@ def lift_views(
             missing=missing[rows],
             error_m=error[rows],
             error_kind=kind,
+            path=_path(poses, rows),
         )
         for rows in poses.view_rows
     )
+
+
+def _path(poses: CameraPoses, rows: NDArray[np.intp]) -> CameraPath | None:
+    """Poses of a view's camera where it moves and its world has z up."""
+    if poses.motion is None or not poses.motion.upright[rows].all():
+        return None
+    return poses.motion.path[rows]
 
 
 def across_m(spreads: Float64, rays: Float64, depth_m: Float64) -> Float64:
