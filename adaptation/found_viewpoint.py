@@ -17,6 +17,7 @@ from torch import Tensor
 from poseshift.adaptation.global_position import GlobalPositionAlignment
 from poseshift.adaptation.gravity import CameraGravity, FoundGravity
 from poseshift.adaptation.orientation import jitter_directions, turn_upright, up_from_angles
+from poseshift.adaptation.target_keypoints import Direction
 from poseshift.adaptation.vertical.finder import shipped_finder
 from poseshift.adaptation.vertical.posterior import angles_degrees
 from poseshift.augmentation.draws import draw_rows, draw_uniform
@@ -52,9 +53,9 @@ def known_gravity_of(
         Whether cameras of one rig are answered for together.
     """
     given = {
-        row: _given(camera, int((target.camera == row).sum()), _interval(target, row))
-        for row, camera in enumerate(target.cameras)
-        if camera.up is not None
+        row: _given(camera.name, up, int((target.camera == row).sum()), _interval(target, row), moves)
+        for row, (camera, up, moves) in enumerate(zip(target.cameras, target.ups, target.moves, strict=True))
+        if up is not None
     }
     answers = {"given": given, "learned": {}}
     if "learned" in kinds and (kinds[0] == "learned" or len(given) < len(target.cameras)):
@@ -76,21 +77,28 @@ def rig_rotations(target: CameraPoses) -> dict[int, Rotation]:
     return {row: camera.rotation for row, camera in enumerate(target.cameras) if camera.placed}
 
 
-def joined_with_calibrated(gravity: CameraGravity, cameras: Sequence[Camera]) -> CameraGravity:
+def joined_with_calibrated(
+    gravity: CameraGravity, cameras: Sequence[Camera], ups: Sequence[Direction | None]
+) -> CameraGravity:
     """Put the gravity of calibrated cameras, those of labelled poses, after what is known of others."""
-    return CameraGravity(
-        cameras=(*gravity.cameras, *(_given(camera, 0, CALIBRATION_DEGREES) for camera in cameras))
+    given = (
+        _given(camera.name, up, 0, CALIBRATION_DEGREES, False)
+        for camera, up in zip(cameras, ups, strict=True)
     )
+    return CameraGravity(cameras=(*gravity.cameras, *given))
 
 
-def _given(camera: Camera, poses: int, interval_degrees: float) -> FoundGravity:
+def _given(
+    camera: str, up: Direction | None, poses: int, interval_degrees: float, moves: bool
+) -> FoundGravity:
     return FoundGravity(
-        camera=camera.name,
-        up=camera.up,
+        camera=camera,
+        up=up,
         poses=poses,
         spread_degrees=None,
         interval_degrees=interval_degrees,
         kind="given",
+        moves=moves,
     )
 
 
@@ -128,7 +136,8 @@ class FoundAlignment:
         """Draw one target pose and one vertical per clip, turn the clip about its root, and move it there."""
         rows = self._position.draw(len(batch), generator)
         which = draw_rows(self._directions.shape[1], len(batch), generator)
-        up = self._directions[self._position.camera[rows], which].to(batch.positions_camera.dtype)
+        up = self._position.to_camera(self._directions[self._position.camera[rows], which], rows)
+        up = up.to(batch.positions_camera.dtype)
         turned = turn_upright(batch, up, self._position.root, generator)
         return self._position.move(turned, rows, generator)
 

@@ -30,6 +30,7 @@ from poseshift.geometry.camera import (
     project,
     stack_intrinsics,
 )
+from poseshift.geometry.rotation import rotate, rotate_back
 from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.storage.model import FrozenModel, is_still
 from poseshift.training.batches import Batch
@@ -255,26 +256,44 @@ class GlobalPositionAlignment:
         self.root = self.joint_set.root
         self.camera = torch.as_tensor(target.camera, dtype=torch.int64, device=device)
         self._rays = torch.as_tensor(target.rays, device=device)
-        self._cameras = target.cameras
+        self._cameras, self._ups = target.cameras, target.known_ups
+        self._turns = None if target.turns is None else torch.as_tensor(target.turns, device=device)
         self._intrinsics = on_device(stack_intrinsics(target.cameras), self._rays).packed
         self._roots = TargetClips(self._rays[:, self.root], target.runs)
 
     @property
     def camera_up(self) -> Tensor:
-        """Unit vectors against gravity in the cameras' axes by their calibration, (cameras, 3).
+        """Unit vectors against gravity by calibrations, (cameras, 3), for :meth:`to_camera`.
 
         Raises
         ------
         ValueError
             When the calibration of a camera says nothing of it.
         """
-        unknown = [camera.name for camera in self._cameras if camera.up is None]
+        unknown = [one.name for one, up in zip(self._cameras, self._ups, strict=True) if up is None]
         if unknown:
             raise ValueError(
                 f"the target's cameras {', '.join(unknown)} have no extrinsics, so where up is is not known; "
                 "use viewpoints `aligned` or `random`, or calibrate the cameras against the floor"
             )
-        return self._rays.new_tensor([camera.up for camera in self._cameras])
+        return self._rays.new_tensor(self._ups)
+
+    def to_camera(self, directions: Tensor, rows: Tensor) -> Tensor:
+        """Turn directions (n, 3) into the axes of the cameras of target poses (n,).
+
+        They are told in the camera's axes where it stands still, and in its world's where it moves.
+        """
+        if self._turns is None:
+            return directions
+        turned: Tensor = rotate(directions, self._turns[rows])
+        return turned
+
+    def from_camera(self, directions: Tensor, rows: Tensor) -> Tensor:
+        """Turn directions (n, 3) in camera axes into those that are the same in all frames of a camera."""
+        if self._turns is None:
+            return directions
+        turned: Tensor = rotate_back(directions, self._turns[rows])
+        return turned
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Draw one target pose per clip and move the clip there; see the class."""

@@ -4,8 +4,9 @@ The source's gravity is known, so its poses can be shown from any side: a small 
 direction against gravity from one pose's keypoints, seen through the target's intrinsics at the target's
 positions. One pose leaves much open (a bent back, the mirror ambiguity of depth), so the answer is a
 distribution on the sphere, a mixture of von Mises-Fisher distributions. A static camera has one gravity: the
-answers to all of its poses are pooled, with a share of outliers allowed. Moving cameras are not covered, and
-where people are built or stand otherwise than the source's, gravity is found a few degrees off.
+answers to all of its poses are pooled, with a share of outliers allowed. Answers before a camera that moves
+are turned into the axes of its world first. Where people are built or stand otherwise than the source's,
+gravity is found a few degrees off.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from poseshift.augmentation.draws import draw_directions, draw_rows
 from poseshift.geometry.camera import stack_intrinsics
 from poseshift.geometry.rotation import rotate, rotate_back
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.model import FrozenModel, is_left_out
+from poseshift.storage.model import FrozenModel, is_left_out, is_still
 from poseshift.training.batches import DevicePoses
 from poseshift.training.encoding import PerspectiveEncoding
 from poseshift.training.run_state import derive_seed
@@ -142,7 +143,8 @@ class FoundGravity(FrozenModel):
 
     camera: str = Field(description="Name of the camera.")
     up: tuple[float, float, float] | None = Field(
-        description="Unit vector against gravity in the camera's axes; none for a camera without poses."
+        description="Unit vector against gravity in the camera's axes, or in the world's of one that moves; "
+        "none for a camera without poses."
     )
     poses: int = Field(description="Poses pooled.")
     spread_degrees: float | None = Field(
@@ -157,6 +159,11 @@ class FoundGravity(FrozenModel):
         default=None,
         exclude_if=is_left_out,
         description="By what it is known; none: by single poses.",
+    )
+    moves: bool = Field(
+        default=False,
+        exclude_if=is_still(False),
+        description="Whether the camera moves, and `up` is in the axes of its world.",
     )
 
     @classmethod
@@ -266,9 +273,12 @@ def camera_gravity(
         one = intrinsics[torch.full((len(seen),), row, device=device)]
         encoded = PerspectiveEncoding().encode(pixels_of(rays, one), one)
         mixture = estimator(encoded.inputs)
-        in_camera = replace(mixture, mean=rotate_back(mixture.mean, encoded.rotation))
-        up = pooled_direction(in_camera, config.outlier_share)
-        found = FoundGravity.pooled(camera.name, up, _heaviest(in_camera))
+        mean = rotate_back(mixture.mean, encoded.rotation)
+        if target.turns is not None:  # to the axes that all frames have in common
+            mean = rotate_back(mean, torch.as_tensor(target.turns[seen], device=device))
+        common = replace(mixture, mean=mean)
+        up = pooled_direction(common, config.outlier_share)
+        found = FoundGravity.pooled(camera.name, up, _heaviest(common))
         _LOG.info(
             "camera %s: up is (%.3f, %.3f, %.3f), spread %.1f degrees",
             found.camera,

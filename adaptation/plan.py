@@ -234,7 +234,8 @@ def _placed(
 ) -> tuple[BatchTransform, ...]:
     position = GlobalPositionAlignment(aligned.options, keypoints, device)
     if gravity is not None:  # poses may be placed before the source's cameras, too, which come last
-        gravity = joined_with_calibrated(gravity, keypoints.cameras[len(gravity.cameras) :])
+        known = len(gravity.cameras)
+        gravity = joined_with_calibrated(gravity, keypoints.cameras[known:], keypoints.known_ups[known:])
     placed = viewpoint_transforms(aligned.viewpoint, position, gravity)
     if aligned.augmentation is not None:
         placed = (RandomAugmentation(aligned.augmentation, skeleton(keypoints.skeleton)), *placed)

@@ -115,10 +115,11 @@ class PseudoLabelAlignment:
                 found.append(FoundGravity.without_poses(name))
                 continue
             chosen = torch.linspace(0, len(rows) - 1, min(len(rows), self.config.poses_per_camera))
-            seen = self._position.seen(rows[chosen.long().to(rows.device)])
+            chosen_rows = rows[chosen.long().to(rows.device)]
+            seen = self._position.seen(chosen_rows)
             clips = standing_still(seen, teacher.frames)
             answers = lift(teacher, run.encoding, clips, seen.intrinsics)
-            axes = long_axes(middle(answers), joint_set)
+            axes = self._position.from_camera(long_axes(middle(answers), joint_set), chosen_rows)
             axis = pooled_axis(axes)
             pooled = FoundGravity.pooled(name, axis, axes)
             interval = shipped_finder().axis_interval(axis, pooled.spread_degrees or 0.0)

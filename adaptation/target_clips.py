@@ -19,6 +19,7 @@ from torch import Tensor
 
 from poseshift.augmentation.draws import draw_rows
 from poseshift.geometry.camera import stand_apart
+from poseshift.geometry.rotation import compose
 from poseshift.storage.columns import CameraPoses
 from poseshift.storage.gaps import interpolated
 
@@ -157,7 +158,9 @@ class Pairs:
 
     def __init__(self, target: CameraPoses, device: torch.device) -> None:
         apart = stand_apart(camera for camera in target.cameras if camera.placed)
-        placed = np.array([apart and camera.placed for camera in target.cameras], dtype=np.bool_)
+        # Trajectories of a clip's cameras are of one world, whether it is known where up is in it or not.
+        moves = target.moves
+        placed = np.array([apart and one.placed for one in target.cameras], dtype=np.bool_) | moves
         rows = np.flatnonzero(placed[target.camera])
         moments, number, views = np.unique(
             np.stack([target.trial[rows], target.frame[rows]], axis=1),
@@ -181,7 +184,16 @@ class Pairs:
         self._start = torch.as_tensor(start, device=device)
         self._views = torch.as_tensor(np.searchsorted(number, number, side="right") - start, device=device)
         rotations = np.array([camera.rotation for camera in target.cameras], dtype=np.float32)
-        self.rotation = torch.as_tensor(rotations, device=device)
+        self._rotation = torch.as_tensor(rotations, device=device)
+        self._camera = torch.as_tensor(target.camera, dtype=torch.int64, device=device)
+        turns = target.turns
+        self._turns = None if turns is None else torch.as_tensor(turns, dtype=torch.float32, device=device)
+
+    def rotation(self, rows: Tensor) -> Tensor:
+        """Look up the rotations from the world to the cameras of rows (n,), (n, 3, 3)."""
+        standing = self._rotation[self._camera[rows]]
+        # Of a camera that moves, the one is the identity; of one that stands still, the other.
+        return standing if self._turns is None else compose(standing, self._turns[rows])
 
     def draw(self, pairs: int, rng: torch.Generator) -> Tensor:
         """Draw rows (pairs, 2): two different cameras' views of one frame."""

@@ -17,6 +17,8 @@ from poseshift.storage.schema import Float32
 
 _LOG = logging.getLogger(__name__)
 
+Direction = tuple[float, float, float]
+
 
 @dataclass(frozen=True)
 class TargetRuns:
@@ -85,6 +87,11 @@ class TargetKeypoints:
         Poses left out because a keypoint was missing or all fell on one point.
     runs : TargetRuns or None
         Which poses follow each other; None where nothing is known of it.
+    ups : tuple of (float, float, float) or None
+        By row of ``cameras``, the unit vector against gravity by extrinsics, None where they do not say: in
+        camera axes, or in those of the world of a camera that moves. None for those of ``cameras``.
+    turns : Float32 or None
+        (n, 3, 3), rotations from those axes to the camera's; None where all cameras stand still.
     """
 
     rays: Float32
@@ -93,6 +100,13 @@ class TargetKeypoints:
     skeleton: str
     dropped: int
     runs: TargetRuns | None = None
+    ups: tuple[Direction | None, ...] | None = None
+    turns: Float32 | None = None
+
+    @property
+    def known_ups(self) -> tuple[Direction | None, ...]:
+        """Directions of ``ups``, those of ``cameras`` where there are no others."""
+        return tuple(camera.up for camera in self.cameras) if self.ups is None else self.ups
 
     @classmethod
     def from_poses(cls, poses: CameraPoses, clip_hz: float | None = None) -> TargetKeypoints:
@@ -128,6 +142,8 @@ class TargetKeypoints:
             skeleton=poses.skeleton,
             dropped=dropped,
             runs=TargetRuns.of(poses.without_joints().take(usable), clip_hz),
+            ups=poses.ups,
+            turns=None if poses.turns is None else poses.turns[usable].astype(np.float32),
         )
 
     def __len__(self) -> int:
@@ -152,7 +168,17 @@ class TargetKeypoints:
             skeleton=self.skeleton,
             dropped=self.dropped + others.dropped,
             runs=runs,
+            ups=self.known_ups + others.known_ups,
+            turns=None
+            if self.turns is None and others.turns is None
+            else np.concatenate([self._turns()[first], others._turns()[second]]),
         )
+
+    def _turns(self) -> Float32:
+        """Rotations of all rows, the identity before cameras that stand still."""
+        if self.turns is not None:
+            return self.turns
+        return np.broadcast_to(np.eye(3, dtype=np.float32), (len(self), 3, 3))
 
 
 POSES_AT_ONCE = 1024

@@ -202,8 +202,8 @@ class TargetLoss:
         }
         if self._pairs is not None:
             pairs = slice(end, end + 2 * config.pairs)
-            camera = self._in_run()[1].camera[answers.rows[pairs]]
-            world = rotate_back(answers.measured[pairs], self._pairs.rotation[camera])
+            rotation = self._pairs.rotation(answers.rows[pairs])
+            world = rotate_back(answers.measured[pairs], rotation)
             both = world.view(config.pairs, 2, joints, 3)
             known = answers.seen[pairs].view(config.pairs, 2, joints).all(dim=1)
             terms["multi_view"] = view_agreement(both[:, 0], both[:, 1], known, joint_set, at)

@@ -198,7 +198,8 @@ class ViewpointAlignment:
     position : GlobalPositionAlignment
         Places clips; its target poses are drawn.
     camera_up : Tensor
-        (cameras, 3), unit vectors against gravity, by row of the target's camera table.
+        (cameras, 3), unit vectors against gravity, by row of the target's camera table; of cameras that move
+        in the axes of their world.
     """
 
     def __init__(self, jitter_degrees: float, position: GlobalPositionAlignment, camera_up: Tensor) -> None:
@@ -209,7 +210,8 @@ class ViewpointAlignment:
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Draw one target pose per clip, turn the clip about its root, and move it there."""
         rows = self._position.draw(len(batch), generator)
-        up = self._up[self._position.camera[rows]].to(batch.positions_camera.dtype)
+        up = self._position.to_camera(self._up[self._position.camera[rows]], rows)
+        up = up.to(batch.positions_camera.dtype)
         up = jitter_directions(up, math.radians(self.jitter_degrees), generator)
         turned = turn_upright(batch, up, self._position.root, generator)
         return self._position.move(turned, rows, generator)

@@ -22,6 +22,7 @@ from poseshift.augmentation.clips import middle
 from poseshift.augmentation.generator import UP_ADVICE, ParameterSource
 from poseshift.augmentation.transforms import apply
 from poseshift.geometry.camera import Camera, project
+from poseshift.geometry.rotation import rotate
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
 from poseshift.storage.schema import Trial, TrialKey
@@ -158,7 +159,7 @@ def _copies(
         changed, used = positions, None
         with torch.no_grad():
             if parameters is not None:
-                drawn = parameters(middle(positions), rng, _up(camera, len(clips)))
+                drawn = parameters(middle(positions), rng, _up(source, clips))
                 changed = apply(positions, drawn, joint_set).rotated
                 per_frame = drawn.flat().repeat_interleave(options.segment_frames, dim=0)[: len(rows)]
                 used = per_frame.numpy().astype(np.float32)
@@ -242,7 +243,7 @@ def write_augmented_store(
         When nothing is selected, or the parameters need to know where up is and a camera has no extrinsics.
     """
     poses = read_camera_poses(source, selection or Selection())
-    _require_up(source, poses, parameters)
+    _require_up(source, poses, parameters, options)
     described = {
         "augmentation": "none" if parameters is None else "bone angles, bone lengths, rotation",
         "source_dataset": source.dataset,
@@ -272,9 +273,19 @@ _MESSAGES = {"augmented": "Augment the source's poses", "adapted": "Move the sou
 """Messages of the commit, by the data set that is written."""
 
 
-def _require_up(source: PoseStore, poses: CameraPoses, parameters: ParameterSource | None) -> None:
+def _require_up(
+    source: PoseStore, poses: CameraPoses, parameters: ParameterSource | None, options: SynthesisOptions
+) -> None:
     """Refuse before there is a new store, which a request that is mended could not be written to."""
-    unplaced = sorted({camera.name for camera in poses.cameras if not camera.placed})
+    if poses.motion is not None and options.segment_frames > 1:
+        moving = sorted({one.name for one, moves in zip(poses.cameras, poses.moves, strict=True) if moves})
+        raise ValueError(
+            f"{source.location}: segments of {options.segment_frames} frames before cameras that move "
+            f"({', '.join(moving)}); expected cameras that stand still, since a segment is changed in the "
+            "axes of one camera pose: use segments of one frame, or other cameras"
+        )
+    pairs = zip(poses.cameras, poses.ups, strict=True)
+    unplaced = sorted({camera.name for camera, up in pairs if up is None})
     if parameters is not None and parameters.needs_up and unplaced:
         raise ValueError(
             f"{source.location}: upright turns are about gravity, and where up is is not known: camera "
@@ -282,9 +293,16 @@ def _require_up(source: PoseStore, poses: CameraPoses, parameters: ParameterSour
         )
 
 
-def _up(camera: Camera, count: int) -> Tensor | None:
-    """Direction against gravity in camera axes, (count, 3); None where it is not known."""
-    return None if camera.up is None else torch.tensor(camera.up, dtype=torch.float32).expand(count, 3)
+def _up(source: CameraPoses, clips: Tensor) -> Tensor | None:
+    """Direction against gravity in the camera axes of clips' middle frames, (clips, 3); None: not known."""
+    (up,) = source.ups
+    if up is None:
+        return None
+    known = torch.tensor(up, dtype=torch.float32).expand(len(clips), 3)
+    if source.turns is None:
+        return known
+    turned: Tensor = rotate(known, torch.as_tensor(source.turns, dtype=torch.float32)[middle(clips)])
+    return turned
 
 
 def _alone(poses: CameraPoses, rows: NDArray[np.intp]) -> CameraPoses:

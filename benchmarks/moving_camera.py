@@ -85,7 +85,7 @@ def scene(motion: Motion, rng: np.random.Generator, noise_px: float = 5.0) -> Sc
 
 
 def carried(looked_at: Float64, distance_m: float, rng: np.random.Generator) -> CameraPath:
-    """Walk along an arc about the origin, looking where the person (n, 3) was in the last second, and shake."""
+    """Walk along an arc about the origin, looking where the person (n, 3) was just before, and shake."""
     frames = len(looked_at)
     share = np.linspace(0, 1, frames)
     about = rng.uniform(0, 2 * np.pi) + _ARC * (share - 0.5) * rng.choice([-1, 1])
@@ -105,11 +105,9 @@ def carried(looked_at: Float64, distance_m: float, rng: np.random.Generator) -> 
 
 
 def _shake(frames: int, rng: np.random.Generator) -> Float64:
-    """Sums of two waves of a hand's frequencies on three axes, (frames, 3), of deviation 1."""
+    """Sum up two waves of a hand's frequencies on three axes, (frames, 3), of deviation 1."""
     time = np.arange(frames)[:, None] / FPS
-    waves = [
-        np.sin(2 * np.pi * (rng.uniform(*_SHAKE_HZ, 3) * time + rng.uniform(0, 1, 3))) for _ in range(2)
-    ]
+    waves = [np.sin(2 * np.pi * (rng.uniform(*_SHAKE_HZ, 3) * time + rng.uniform(0, 1, 3))) for _ in range(2)]
     return np.asarray(sum(waves))
 
 
@@ -229,7 +227,9 @@ def scores(
         about = mpjpe_mm(answer - answer[:, :1], world - world[:, :1]).mean()
         found.setdefault(one.trial, []).append(Score(float(about), float(mpjpe_mm(answer, world).mean())))
     return {
-        clip: Score(*(float(np.mean([getattr(one, name) for one in some])) for name in ("pose_mm", "world_mm")))
+        clip: Score(
+            *(float(np.mean([getattr(one, name) for one in some])) for name in ("pose_mm", "world_mm"))
+        )
         for clip, some in found.items()
     }
 
@@ -260,7 +260,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--lifter", default="free-motion-1")
     given = parser.parse_args()
-    by_person = {person: [one for one in read_bundle(given.motion) if one.subject == person] for person in PEOPLE}
+    by_person = {
+        person: [one for one in read_bundle(given.motion) if one.subject == person] for person in PEOPLE
+    }
     chosen = [one for some in by_person.values() for one in some[:3]]
     found = compare(chosen, given.folder, given.lifter)
     print("| clip | " + " | ".join(f"{name}: pose, world" for name in found) + " |")

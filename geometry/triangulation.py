@@ -19,9 +19,9 @@ def triangulate(rays: Float64, rotations: Float64, translations: Float64) -> Flo
     rays : array of shape (views, ..., 2)
         Undistorted ray coordinates; NaN where a view does not see a point.
     rotations : array of shape (views, 3, 3)
-        World to camera.
+        World to camera; (views, n, 3, 3) of cameras that move, against rays (views, n, ..., 2).
     translations : array of shape (views, 3)
-        ``X_camera = R X_world + t``.
+        ``X_camera = R X_world + t``; (views, n, 3) of cameras that move.
 
     Returns
     -------
@@ -29,10 +29,13 @@ def triangulate(rays: Float64, rotations: Float64, translations: Float64) -> Flo
         In the world and unit of the translations; NaN where fewer than two views see a point, or where it
         comes to lie behind one of those.
     """
-    placed = np.concatenate([rotations, translations[..., None]], axis=-1)  # (views, 3, 4)
+    placed = np.concatenate(
+        [rotations, translations[..., None]], axis=-1
+    )  # (views, 3, 4) or (views, n, 3, 4)
     seen = np.asarray(np.isfinite(rays).all(axis=-1))
     known = np.where(seen[..., None], rays, 0.0)
-    broadcast = placed.reshape(len(placed), *(1,) * (rays.ndim - 2), 3, 4)
+    leading = placed.shape[:-2]
+    broadcast = placed.reshape(*leading, *(1,) * (rays.ndim - 1 - len(leading)), 3, 4)
     rows = known[..., :, None] * broadcast[..., 2:, :] - broadcast[..., :2, :]  # (views, ..., 2, 4)
     rows = np.where(seen[..., None, None], rows, 0.0)
     stacked = np.moveaxis(rows, 0, -3).reshape(*rays.shape[1:-1], 2 * len(placed), 4)
@@ -41,8 +44,6 @@ def triangulate(rays: Float64, rotations: Float64, translations: Float64) -> Flo
     homogeneous = np.linalg.svd(stacked)[2][..., -1, :]
     with np.errstate(divide="ignore", invalid="ignore"):
         points = scale * homogeneous[..., :3] / homogeneous[..., 3:]
-    depths = np.einsum("vj,...j->v...", rotations[:, 2], points) + translations[:, 2].reshape(
-        -1, *(1,) * (points.ndim - 1)
-    )
+    depths = (broadcast[..., 2, :3] * points).sum(axis=-1) + broadcast[..., 2, 3]
     usable = (seen.sum(axis=0) >= 2) & ((depths > 0) | ~seen).all(axis=0)
     return np.where(usable[..., None], points, np.nan)

@@ -172,13 +172,16 @@ class CameraPoses:
         )
 
     @property
-    def up(self) -> NDArray[np.float64]:
-        """Unit vectors against gravity in camera axes, (n, 3); NaN where it is not known."""
-        nowhere = (math.nan,) * 3
-        up = np.array([camera.up or nowhere for camera in self.cameras], dtype=np.float64)[self.camera]
+    def ups(self) -> tuple[tuple[float, float, float] | None, ...]:
+        """By row of ``cameras``, the unit vector against gravity; None where it is not known.
+
+        In the camera's axes where it stands still, and in those of its world where it moves.
+        """
+        upright = self.moves.copy()
         if self.motion is not None:
-            up = np.where(self.motion.upright[:, None], self.motion.path.rotation[..., 2], up)
-        return up
+            upright[np.unique(self.camera[self.motion.path.known & ~self.motion.upright])] = False
+        pairs = zip(self.cameras, upright, strict=True)
+        return tuple((0.0, 0.0, 1.0) if stands else camera.up for camera, stands in pairs)
 
     @property
     def turns(self) -> NDArray[np.float64] | None:
@@ -407,25 +410,6 @@ def _read(store: PoseStore, selection: Selection, *, labelled: bool = True) -> C
         why = "" if names is None else f": {names}"
         raise ValueError(f"{store.location}: no trial, camera or frame matches {selection}{why}")
     return columns_of(runs, store.skeleton, store.snapshot)
-
-
-def require_still_cameras(store: PoseStore, what: str) -> None:
-    """Raise ValueError when a camera of a store moves, for what knows one pose of each camera.
-
-    Parameters
-    ----------
-    store : PoseStore
-        The store.
-    what : str
-        What cannot take cameras that move, as the message begins.
-    """
-    for key, attributes in store.catalogue().items():
-        if attributes.moving:
-            raise ValueError(
-                f"{what} has one pose of each camera; trial {key.path!r} has cameras that move "
-                f"({', '.join(attributes.moving)}), expected cameras that stand still: leave the trial out, or "
-                "write its motions by `poseshift predict`"
-            )
 
 
 def require_all_frames(store: PoseStore) -> None:

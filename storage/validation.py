@@ -89,7 +89,7 @@ def _require_rising(trial: Trial) -> None:
 
 
 def _require_paths(trial: Trial) -> None:
-    """A camera that moves has whole poses or none in a frame, and no other extrinsics beside them."""
+    """Require whole poses or none in a frame, and no other extrinsics beside them."""
     if trial.extrinsics is None:
         return
     if not trial.moving:

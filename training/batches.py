@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from poseshift.geometry.camera import Intrinsics
+from poseshift.geometry.rotation import rotate
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.columns import CameraPoses, rows_per_frame
 
@@ -111,7 +112,10 @@ class DevicePoses:
     snapshot : str
         Identifier of the store snapshot that the poses were read from.
     up_camera : Tensor or None of shape (cameras, 3)
-        Unit vector against gravity in each camera's axes; None where it is not known of every camera.
+        Unit vector against gravity in each camera's axes, or in its world's where it moves; None where it is
+        not known of every camera, or clips of several frames are before a camera that moves.
+    turns : Tensor or None of shape (n, 3, 3)
+        Rotations from those axes to the camera's; None where all cameras stand still.
     confidence : Tensor or None of shape (n, joints)
         How sure the detector is of each keypoint, from 0 to 1; None where keypoints have none.
     """
@@ -126,6 +130,7 @@ class DevicePoses:
     skeleton: str
     snapshot: str
     up_camera: Tensor | None = None
+    turns: Tensor | None = None
     confidence: Tensor | None = None
     spacing: float | Tensor = 1.0
     hz: float | None = None
@@ -158,7 +163,7 @@ class DevicePoses:
         if frames < 1:
             raise ValueError(f"a clip has at least one frame; got {frames}")
         first, last = poses.run_bounds
-        up = _up(poses)
+        up = _up(poses, frames)
         spacing = 1.0 if frames == 1 or hz is None else one_if_equal(rows_per_frame(poses, hz))
 
         def move(values: NDArray[Any], dtype: torch.dtype) -> Tensor:
@@ -175,6 +180,7 @@ class DevicePoses:
             skeleton=poses.skeleton,
             snapshot=poses.snapshot,
             up_camera=None if up is None else move(up, torch.float32),
+            turns=None if poses.turns is None else move(poses.turns, torch.float32),
             confidence=None if poses.confidence is None else move(poses.confidence, torch.float32),
             spacing=spacing if isinstance(spacing, float) else move(spacing, torch.float32),
             hz=hz,
@@ -201,6 +207,7 @@ class DevicePoses:
             run_first=self.run_first.to(device),
             run_last=self.run_last.to(device),
             up_camera=None if self.up_camera is None else self.up_camera.to(device),
+            turns=None if self.turns is None else self.turns.to(device),
             confidence=None if self.confidence is None else self.confidence.to(device),
             spacing=self.spacing if isinstance(self.spacing, float) else self.spacing.to(device),
         )
@@ -228,6 +235,7 @@ class DevicePoses:
             camera=self.camera[kept],
             run_first=(self.run_first[kept] - start).clamp(min=0),
             run_last=(self.run_last[kept] - start).clamp(max=min(kept.stop, len(self)) - start - 1),
+            turns=None if self.turns is None else self.turns[kept],
             confidence=None if self.confidence is None else self.confidence[kept],
             spacing=self.spacing if isinstance(self.spacing, float) else self.spacing[kept],
         )
@@ -254,8 +262,18 @@ class DevicePoses:
             positions_camera=clips.of(self.positions_camera),
             keypoints_px=clips.of(self.keypoints_px),
             intrinsics=Intrinsics.unpacked(self._packed_intrinsics[camera]),
-            up_camera=None if self.up_camera is None else self.up_camera[camera],
+            up_camera=self._up_before(rows),
         )
+
+    def _up_before(self, rows: Tensor) -> Tensor | None:
+        """Give the direction against gravity in the camera axes of rows, (batch, 3)."""
+        if self.up_camera is None:
+            return None
+        up = self.up_camera[self.camera[rows]]
+        if self.turns is None:
+            return up
+        turned: Tensor = rotate(up, self.turns[rows])
+        return turned
 
     @cached_property
     def _packed_intrinsics(self) -> Tensor:
@@ -342,7 +360,12 @@ def one_if_equal(spacing: NDArray[np.float64]) -> float | NDArray[np.float64]:
     return float(spacing[0]) if (spacing == spacing[0]).all() else spacing
 
 
-def _up(poses: CameraPoses) -> NDArray[np.float64] | None:
-    """Directions against gravity, (cameras, 3); None when one of the cameras has no extrinsics."""
-    known = [camera.up for camera in poses.cameras if camera.up is not None]
+def _up(poses: CameraPoses, frames: int) -> NDArray[np.float64] | None:
+    """Directions against gravity, (cameras, 3); None when it is not known before one of the cameras.
+
+    The frames of a clip before a camera that moves have a direction each, for which a batch has no place.
+    """
+    if frames > 1 and poses.motion is not None:
+        return None
+    known = [up for up in poses.ups if up is not None]
     return np.array(known) if len(known) == len(poses.cameras) else None

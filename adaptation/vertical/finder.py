@@ -6,8 +6,8 @@ learned from free motion before drawn cameras and serves any target, so no sourc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from poseshift.adaptation.vertical.estimator import TrackEstimator
 from poseshift.adaptation.vertical.posterior import Tempering, middle_of, rig_density, sphere_grid
 from poseshift.adaptation.vertical.scenes import POSES, SECONDS
 from poseshift.geometry.camera import normalise
+from poseshift.geometry.perspective import rotate_rays
 from poseshift.geometry.rotation import rotate
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
@@ -33,6 +34,9 @@ SHIPPED = Path(__file__).resolve().parent / "shipped"
 """Folder of the finder that comes with the package."""
 
 WEIGHTS_FILE, FITTED_FILE = "estimator.safetensors", "finder.json"
+
+_LARGEST_TURN = float(np.cos(np.radians(40)))
+"""Cosine of the largest turn of a moving camera within a track."""
 
 _MOST_TRACKS = 60
 """Tracks of a camera that are looked at, evenly spread over those it sees."""
@@ -75,11 +79,15 @@ class CameraTracks:
         Whose each track is.
     poses : int
         Poses that the camera sees.
+    turns : Tensor or None
+        (tracks, 3, 3), of a camera that moves: rotations from its world to the axes of its tracks, which are
+        those of the camera in the middle of each. None of one that stands still.
     """
 
     rays: Tensor
     person: tuple[int, ...]
     poses: int
+    turns: Tensor | None = None
 
 
 class Finder:
@@ -118,6 +126,9 @@ class Finder:
     ) -> tuple[FoundGravity, ...]:
         """Find the vertical of every camera of a table, by its keypoints alone.
 
+        Of a camera that moves it is found in the axes of its world: each track is seen as by a camera that
+        stands, and its answer is turned into the world before answers are pooled.
+
         Parameters
         ----------
         poses : CameraPoses
@@ -138,7 +149,7 @@ class Finder:
                 up, interval = together[row]
                 found.append(_found(camera.name, up, interval, seen, "rig"))
             else:
-                gains, prior = self._answers(seen, self._grid)
+                gains, prior = self._of_camera(seen)
                 density = rig_density([gains], prior[None], [seen.person], self.fitted.tempering)
                 middle = middle_of(density, self._grid)
                 interval = self.fitted.widening.single * middle.radius_degrees
@@ -167,6 +178,16 @@ class Finder:
         interval = self.fitted.widening.rig * middle.radius_degrees
         return {row: (rotate(middle.up, turn), interval) for row, turn in turns.items()}
 
+    def _of_camera(self, seen: CameraTracks) -> tuple[Tensor, Tensor]:
+        """Answer by the tracks of one camera, at the directions of the grid; see :meth:`_answers`."""
+        if seen.turns is None:
+            return self._answers(seen, self._grid)
+        each = [
+            self._answers(replace(seen, rays=seen.rays[one : one + 1]), rotate(self._grid, turn))
+            for one, turn in enumerate(seen.turns)
+        ]
+        return torch.cat([gains for gains, _ in each]), torch.stack([prior for _, prior in each]).mean(dim=0)
+
     @torch.no_grad()
     def _answers(self, tracks: CameraTracks, candidates: Tensor) -> tuple[Tensor, Tensor]:
         """Log likelihood ratios (tracks, candidates) and log prior (candidates,), in the camera's axes."""
@@ -183,6 +204,7 @@ def shipped_finder() -> Finder:
 def camera_tracks(poses: CameraPoses) -> tuple[CameraTracks, ...]:
     """Cut what each camera of the table sees into tracks of one person and at most ten seconds."""
     rays = normalise(poses.keypoints_px.astype(np.float64), poses.intrinsics[poses.camera])
+    moves, turns = poses.moves, poses.turns
     whole = np.isfinite(rays).all(axis=(1, 2))
     people = list(dict.fromkeys(trial.key.subject for trial in poses.trials))
     person = np.array([people.index(trial.key.subject) for trial in poses.trials])
@@ -194,16 +216,37 @@ def camera_tracks(poses: CameraPoses) -> tuple[CameraTracks, ...]:
         keys = np.stack([poses.trial[seen], stretch[seen]], axis=1)
         _, number = np.unique(keys, axis=0, return_inverse=True)
         tracks = [seen[number.reshape(-1) == one] for one in range(int(number.max(initial=-1)) + 1)]
+        if moves[row] and turns is not None:
+            tracks = [part for track in tracks for part in _hardly_turning(track, turns)]
         kept = [tracks[one] for one in _spread(len(tracks), _MOST_TRACKS)]
         chosen = np.array([track[_spread(len(track), POSES, repeated=True)] for track in kept], dtype=np.intp)
+        chosen = chosen.reshape(-1, POSES)
+        shown, middles = rays[chosen], None
+        if moves[row] and turns is not None:
+            middles = turns[[track[len(track) // 2] for track in kept]].reshape(-1, 3, 3)
+            onto = middles[:, None] @ turns[chosen].mT
+            shown = np.asarray(rotate_rays(shown.reshape(-1, *rays.shape[1:]), onto.reshape(-1, 3, 3)))
+            shown = shown.reshape(*chosen.shape, *rays.shape[1:])
         found.append(
             CameraTracks(
-                rays=torch.as_tensor(rays[chosen.reshape(-1, POSES)], dtype=torch.float32),
+                rays=torch.as_tensor(shown, dtype=torch.float32),
                 person=tuple(int(person[poses.trial[track[0]]]) for track in kept),
                 poses=len(seen),
+                turns=None if middles is None else torch.as_tensor(middles, dtype=torch.float32),
             )
         )
     return tuple(found)
+
+
+def _hardly_turning(track: NDArray[np.intp], turns: NDArray[np.float64]) -> Iterator[NDArray[np.intp]]:
+    """Cut a track where its camera has turned too far for all of it to be seen by one that stands."""
+    first = 0
+    for place in range(1, len(track)):
+        cosine = (np.trace(turns[track[place]] @ turns[track[first]].T) - 1) / 2
+        if cosine < _LARGEST_TURN:
+            yield track[first:place]
+            first = place
+    yield track[first:]
 
 
 def _spread(available: int, wanted: int, *, repeated: bool = False) -> NDArray[np.intp]:
@@ -221,4 +264,5 @@ def _found(camera: str, up: Tensor, interval: float, seen: CameraTracks, kind: G
         spread_degrees=None,
         interval_degrees=min(interval, 180.0),
         kind=kind,
+        moves=seen.turns is not None,
     )

@@ -94,8 +94,8 @@ def add(
     trajectory: Annotated[
         list[str] | None,
         typer.Option(
-            help="Poses of a camera that moves, as PATH or CAMERA=PATH: TUM's text (camera to world), COLMAP's "
-            "images.txt, or an npz with world_to_camera or camera_to_world. Repeat for more cameras."
+            help="Poses of a camera that moves, as PATH or CAMERA=PATH: TUM's text (camera to world), "
+            "COLMAP's images.txt, or an npz with world_to_camera or camera_to_world. Repeat for more cameras."
         ),
     ] = None,
     trajectory_start: Annotated[
@@ -225,8 +225,9 @@ def _unit(text: str | None, *, moving: bool) -> float | None:
     """Metres per unit of length; None where it is found, or, of a trajectory, is not known."""
     if text is None and moving:
         raise ValueError(
-            "--trajectory without --length-unit: say m, cm, mm or so many metres; or unknown, where SLAM or SfM "
-            "saw one camera alone and nothing gave it a scale, to use its rotations without its translations"
+            "--trajectory without --length-unit: say m, cm, mm or so many metres; or unknown, where SLAM or "
+            "SfM saw one camera alone and nothing gave it a scale, to use its rotations without its "
+            "translations"
         )
     if text is None or (text == "unknown" and moving):
         return None

@@ -27,6 +27,7 @@ from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.flows.experiment.masks import MaskOptions, RefinedView, open_masks, refine_views, said_of
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.geometry.skeleton import skeleton
+from poseshift.preprocessing.domain.moving import UNIT, UNKNOWN_UNIT
 from poseshift.storage.columns import CameraPoses, Selection, read_keypoints
 from poseshift.storage.files import write_atomically
 from poseshift.storage.inspection import TrialIntrinsics, find_intrinsics, intrinsics_told
@@ -260,6 +261,7 @@ def predict_store(
         skeleton=poses.skeleton,
         assumptions=(
             *_assumptions(made, options, intrinsics),
+            *_moving_told(store, made),
             _body_told(trained),
             *_rate_told(trained),
             *(() if masks is None else (said_of(masks, refined),)),
@@ -398,6 +400,25 @@ def _assumptions(
     told.append(f"Smoothing: {options.smoothing.model_dump_json()}; error estimates are of unsmoothed poses.")
     kinds = {(_whose(one.motion), one.motion.error_kind) for one in made}
     told.extend(f"Error estimate of {whose}: {kind}." for whose, kind in sorted(kinds, reverse=True))
+    return tuple(told)
+
+
+def _moving_told(store: PoseStore, made: Sequence[Made]) -> tuple[str, ...]:
+    """Say what is assumed of cameras that move."""
+    lifted = {one.motion.key for one in made}
+    moving = {key: one for key, one in store.catalogue().items() if one.moving and key in lifted}
+    if not moving:
+        return ()
+    told = [
+        "Cameras that move: their poses are taken as they were given; motions are smoothed in the world, and "
+        "a frame without a camera pose counts as showing nobody."
+    ]
+    apart = sorted(key.path for key, one in moving.items() if one.options.get(UNIT) == UNKNOWN_UNIT)
+    if apart:
+        told.append(
+            f"Unit of the trajectory not known ({', '.join(apart)}): only its rotations are used; people are "
+            "where the camera sees them, and do not stay in place where it is carried about."
+        )
     return tuple(told)
 
 

@@ -32,7 +32,7 @@ def vertical_findings(store: PoseStore, detector: str) -> Iterator[Finding]:
     for row, one in enumerate(found):
         trials = [poses.trials[number].key.path for number in np.unique(poses.trial[poses.camera == row])]
         level, text = "note", vertical_text(one)
-        known = poses.cameras[row].up
+        known = poses.ups[row]
         if one.up is not None and known is not None:
             away = angle_degrees(np.asarray(one.up), np.asarray(known))
             text += f"; what is known of up is {away:.1f} degrees from it"
@@ -62,12 +62,21 @@ def vertical_text(found: FoundGravity) -> str:
         if found.interval_degrees is None
         else f", within {found.interval_degrees:.1f} degrees in 9 of 10 cases"
     )
+    where = f"the camera moves, up is {_in_axes(found.up)}" if found.moves else attitude(found.up)
     if found.kind == "given":
-        return f"up as given: {attitude(found.up)}{held}"
+        return f"up as given: {where}{held}"
     by = "before all cameras of the rig" if found.kind == "rig" else f"in {found.poses} poses"
     if (found.interval_degrees or 0.0) > FoundViewpoint().widest_degrees:
         return (
-            f"what people do {by} cannot tell where up is ({attitude(found.up)}{held}); viewpoint `found` "
+            f"what people do {by} cannot tell where up is ({where}{held}); viewpoint `found` "
             "takes random ones within that"
         )
-    return f"up by what people do {by}: {attitude(found.up)}{held}"
+    return f"up by what people do {by}: {where}{held}"
+
+
+def _in_axes(up: tuple[float, float, float]) -> str:
+    """Say which axis of a world points up, and how far it is from doing so."""
+    largest = int(np.argmax(np.abs(up)))
+    sign = "-" if up[largest] < 0 else ""
+    away = np.degrees(np.arccos(min(1.0, abs(up[largest]))))
+    return f"{away:.1f} degrees from {sign}{'xyz'[largest]} of its world"

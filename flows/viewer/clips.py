@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseshift.geometry.camera import Camera, camera_to_world
+from poseshift.geometry.camera_path import CameraPath
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.schema import Float32
 
@@ -69,6 +70,7 @@ class Clip:
         Image (width, height).
     frustum : array of float64 of shape (5, 3) or None
         Camera centre and the image's corners :data:`FRUSTUM_DEPTH_M` before it; metres, as ``predicted``.
+        None of several cameras, and of one that moves, which is not drawn.
     errors : Errors or None
         None where nothing is known.
     """
@@ -142,8 +144,16 @@ def level_axes(positions_camera: NDArray[np.floating]) -> Float64:
     return np.stack([x, z, -y], axis=-1)
 
 
-def as_drawn(positions_camera: NDArray[np.floating], camera: Camera) -> Float32:
-    """Bring positions (..., 3) in camera axes into the world of a placed camera, or level the camera."""
+def as_drawn(
+    positions_camera: NDArray[np.floating], camera: Camera, path: CameraPath | None = None
+) -> Float32:
+    """Bring positions (..., 3) in camera axes into the world of a placed camera, or level the camera.
+
+    With a path, positions are (n, joints, 3) before a camera that moves in a world with z up.
+    """
+    if path is not None:
+        moved = camera_to_world(positions_camera.astype(np.float64), path.rotation, path.translation)
+        return np.asarray(moved, dtype=np.float32)
     if not camera.placed:
         return level_axes(positions_camera).astype(np.float32)
     rotation, translation = np.asarray(camera.rotation), np.asarray(camera.translation)

@@ -183,18 +183,21 @@ def _clip(poses: CameraPoses, predicted: Float32, errors: Errors, rows: NDArray[
     joints = skeleton(poses.skeleton)
     truth: Float64 = poses.positions_camera[rows].astype(np.float64)
     placed = root_relative(predicted[rows].astype(np.float64), joints.root) + truth[:, [joints.root]]
+    motion = None if poses.motion is None else poses.motion.take(rows)
+    moves = motion is not None and bool(motion.path.known.any())
+    path = motion.path if motion is not None and motion.upright.all() else None
     return Clip(
         trial=trial.key.path,
         camera=camera.name,
         fps=trial.fps,
         skeleton=joints,
         frame=poses.frame[rows],
-        on_floor=camera.placed,
-        predicted=as_drawn(placed, camera),
-        truth=as_drawn(truth, camera),
+        on_floor=camera.placed or path is not None,
+        predicted=as_drawn(placed, camera, path),
+        truth=as_drawn(truth, camera, path),
         keypoints_px=poses.keypoints_px[rows],
         size_px=camera.size_px,
-        frustum=frustum(camera),
+        frustum=None if moves else frustum(camera),
         errors=Errors(errors.name, errors.measured, errors.frame_mm[rows], errors.joints_mm[rows]),
     )
 

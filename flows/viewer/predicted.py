@@ -24,6 +24,8 @@ FORMAT = "npz"
 """The one of the formats that holds all that is known of a motion."""
 
 _MOST_NAMED = 20
+_WITH_FRAMES = 3
+"""Axes of rotations with one for every frame."""
 
 
 @dataclass(frozen=True)
@@ -175,14 +177,19 @@ def _clip(record: PredictionRecord, motion: MotionRecord, found: _Arrays, seen: 
         truth=None,
         keypoints_px=None if seen is None else _at(seen, found.frame),
         size_px=None if camera is None else camera.size_px,
-        frustum=None if camera is None else frustum(camera),
+        frustum=None if camera is None or _moves(found) else frustum(camera),
         errors=Errors("estimated error", False, joints_mm.mean(axis=1), joints_mm),
     )
 
 
+def _moves(found: _Arrays) -> bool:
+    """Whether the camera has a pose for every frame."""
+    return found.to_camera is not None and found.to_camera[0].ndim == _WITH_FRAMES
+
+
 def _as_placed(camera: Camera, found: _Arrays) -> Camera:
     """Place a camera as the motion's file does, whose floor need not be that of the store."""
-    if found.to_camera is None:
+    if found.to_camera is None or _moves(found):
         return camera
     rotation, translation = (array.tolist() for array in found.to_camera)
     return replace(camera, rotation=tuple(map(tuple, rotation)), translation=tuple(translation))

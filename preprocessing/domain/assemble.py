@@ -16,6 +16,8 @@ from poseshift.preprocessing.domain.exif import fov_degrees
 from poseshift.preprocessing.domain.keypoints.formats import KEYPOINT_FORMATS, People
 from poseshift.preprocessing.domain.keypoints.registry import recognise
 from poseshift.preprocessing.domain.moving import (
+    UNIT,
+    UNKNOWN_UNIT,
     MovingCameras,
     TrajectoryOptions,
     TrajectorySource,
@@ -387,8 +389,8 @@ def _trajectory_options(request: ClipRequest) -> dict[str, str]:
     if not request.trajectories:
         return {}
     said = request.trajectory
-    unit = "unknown" if said.metres_per_unit is None else f"{said.metres_per_unit:g}"
-    return {"trajectory_start": f"{said.start or 0:.12g}", "trajectory_metres_per_unit": unit}
+    unit = UNKNOWN_UNIT if said.metres_per_unit is None else f"{said.metres_per_unit:g}"
+    return {"trajectory_start": f"{said.start or 0:.12g}", UNIT: unit}
 
 
 def _sources(request: ClipRequest, rig: Rig | None, moving: MovingCameras | None) -> tuple[SourceFile, ...]:

@@ -6,14 +6,18 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from poseshift.geometry.camera import Camera, stand_apart
+from poseshift.geometry.camera_path import CameraPath
 from poseshift.preprocessing.domain.assemble import CALIBRATED_SIZE
 from poseshift.preprocessing.domain.findings import Finding, finding, graded
 from poseshift.preprocessing.domain.readings import LARGEST_SHARE, typical_size
 from poseshift.preprocessing.domain.tracks import missing_as_nan
 from poseshift.preprocessing.domain.views import exchanged, meet, some_frames
 from poseshift.storage.schema import Float32, Trial
+
+Float64 = NDArray[np.float64]
 
 OFF_CENTRE = (0.1, 0.25)
 """Shares of the image above which the place of the principal point is a warning, and a problem."""
@@ -40,7 +44,12 @@ def intrinsics(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
 def upright(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
     """Tell of which cameras it is not known where up is, and what was stated of the others."""
     del keypoints
-    unknown = [one.name for one in trial.cameras if trial.up == "unknown" or one.up is None]
+    moving = trial.moving
+    unknown = [
+        one.name
+        for one in trial.cameras
+        if trial.up == "unknown" or (one.up is None and one.name not in moving)
+    ]
     if unknown:
         yield finding(
             trial,
@@ -48,8 +57,8 @@ def upright(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
             "up",
             "note",
             0,
-            f"where up is before {', '.join(unknown)} is not known: state it with --up or --world-up, or "
-            "choose a method that finds it, or needs none",
+            f"where up is before {', '.join(unknown)} is not known: state it with --up or --world-up (of a "
+            "camera that moves: --world-up), or choose a method that finds it, or needs none",
         )
     for camera in trial.cameras:
         stated = trial.verticals.get(camera.name)
@@ -59,6 +68,54 @@ def upright(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
                 f"{stated.interval_degrees:.1f} degrees in 9 of 10 cases"
             )
             yield finding(trial, camera, "up", "note", 0, text)
+
+
+def paths(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
+    """Tell which cameras move, how fast, and in how many frames it is not known where they are."""
+    del keypoints
+    for camera in trial.cameras:
+        path = trial.path(camera.name)
+        if path is None:
+            continue
+        known = path.known
+        lacking = int((~known).sum())
+        turned = _angles_degrees(path.rotation[known], path.rotation[known][:1])
+        moved = np.ptp(path.centre[known], axis=0)
+        yield finding(
+            trial,
+            camera,
+            "moving camera",
+            "warning" if lacking else "note",
+            lacking,
+            f"moves within {moved[0]:.2f} x {moved[1]:.2f} x {moved[2]:.2f} m and turns by up to "
+            f"{turned.max(initial=0.0):.0f} degrees from where it began"
+            + (
+                f"; {lacking} of {len(known)} frames have no pose and count as showing nobody"
+                if lacking
+                else ""
+            ),
+        )
+        speed = trial.fps * _angles_degrees(path.rotation[1:], path.rotation[:-1])  # NaN beside gaps
+        if (fast := int((speed > _FASTEST_DEGREES_S).sum())) > 0:
+            yield finding(
+                trial,
+                camera,
+                "moving camera",
+                "problem",
+                fast,
+                f"turns by more than {_FASTEST_DEGREES_S:g} degrees per second in {fast} frames: the "
+                "trajectory jumps, where SLAM lost the camera or took it up elsewhere; cut clips there",
+            )
+
+
+def _angles_degrees(rotations: Float64, others: Float64) -> Float64:
+    """Angles between rotations, (n, 3, 3) twice."""
+    cosine = (np.trace(rotations @ others.mT, axis1=-2, axis2=-1) - 1) / 2
+    return np.asarray(np.degrees(np.arccos(cosine.clip(-1, 1))))
+
+
+_FASTEST_DEGREES_S = 720.0
+"""A hand turns a camera by a few hundred degrees per second at most."""
 
 
 def attitude(up: tuple[float, float, float]) -> str:
@@ -81,10 +138,10 @@ def sizes(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
 
 def views(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
     """Let the views of a person judge the calibration."""
-    if not stand_apart(trial.cameras):
+    if not _apart(trial):
         return
     pixels = missing_as_nan(keypoints)
-    meeting = meet(pixels[:, some_frames(trial.frames)], trial.cameras)
+    meeting = meet(*_some(trial, pixels))
     if math.isnan(meeting.median_px):
         yield finding(trial, None, "views", "warning", 0, "no two cameras see a joint at once")
         return
@@ -115,10 +172,10 @@ def views(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
 
 def mirrored_views(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
     """Find cameras whose left is the others' right, which no single view can show."""
-    if len(trial.cameras) < 3 or not stand_apart(trial.cameras):
+    if len(trial.cameras) < 3 or not _apart(trial):
         return
-    pixels = missing_as_nan(keypoints)[:, some_frames(trial.frames)]
-    for camera, frames in zip(trial.cameras, exchanged(pixels, trial.cameras), strict=True):
+    found = exchanged(*_some(trial, missing_as_nan(keypoints)))
+    for camera, frames in zip(trial.cameras, found, strict=True):
         if frames.mean() > _MOST_FRAMES:
             yield finding(
                 trial,
@@ -129,6 +186,24 @@ def mirrored_views(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
                 f"left and right are exchanged against the other views in {frames.mean():.0%} of the frames "
                 "looked at: a mirrored video, or a detector that took the front for the back",
             )
+
+
+def _apart(trial: Trial) -> bool:
+    """Whether views of a moment can be put together: cameras are in more than one place of one world."""
+    centres = [None if (path := trial.path(one.name)) is None else path.centre for one in trial.cameras]
+    moving = [one for one in centres if one is not None]
+    if not moving:
+        return stand_apart(trial.cameras)
+    return len(moving) == len(centres) > 1 and any(
+        np.nanmax(np.abs(one - moving[0])) > 0 for one in moving[1:]
+    )
+
+
+def _some(trial: Trial, pixels: Float64) -> tuple[Float64, list[Camera], list[CameraPath]]:
+    """Take some frames of a trial's views, with the poses of their cameras; none where they stand still."""
+    chosen = some_frames(trial.frames)
+    paths = [path[chosen] for one in trial.cameras if (path := trial.path(one.name)) is not None]
+    return pixels[:, chosen], list(trial.cameras), paths
 
 
 def resolution(trial: Trial, camera: Camera, keypoints: Float32) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from poseshift.preprocessing.domain.findings import Finding
 from poseshift.storage.schema import Float32, Trial
 
 OF_TRIALS: tuple[Callable[[Trial, Float32], Iterator[Finding]], ...] = (
-    *(camera_checks.intrinsics, camera_checks.upright, camera_checks.sizes),
+    *(camera_checks.intrinsics, camera_checks.upright, camera_checks.sizes, camera_checks.paths),
     *(camera_checks.views, camera_checks.mirrored_views),
 )
 """Checks of a trial with the keypoints of all its views, (cameras, frames, 17, 3)."""

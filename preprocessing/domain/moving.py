@@ -1,8 +1,8 @@
-"""Cameras that move: the pose of every frame of a clip, from trajectories and what the user says of them.
+"""Cameras that move: the pose of every frame of a clip, by trajectories and what the user says of them.
 
-Nothing is guessed. A layout says whether poses lead to the camera or to the world; the user says the unit and,
-where it does not begin at 0, how the trajectory numbers the video's first frame. Where no pose is near, the
-camera's place is not known, and the frame counts as one in which nobody was seen.
+Nothing is guessed. A layout says whether poses lead to the camera or to the world; the user says the unit
+and, where it does not begin at 0, how the trajectory numbers the video's first frame. Where no pose is near,
+the camera's place is not known, and the frame counts as one in which nobody was seen.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from poseshift.preprocessing.errors import RawDataError
 from poseshift.storage.model import FrozenModel
 
 LONGEST_GAP_S = 0.5
-"""Between poses that are further apart a camera's place is not known: SLAM's key frames lie closer together."""
+"""Between poses further apart than that a camera's place is not known; SLAM's key frames lie closer."""
+
+UNIT, UNKNOWN_UNIT = "trajectory_metres_per_unit", "unknown"
+"""Option of a trial that says the unit of its trajectories, and its value where that is not known."""
 
 _FEWEST = 0.5
 """Share of a clip's frames that must have a pose; with fewer, numbers and frames hardly belong together."""
@@ -98,6 +101,13 @@ def moving_cameras(
         A file is not what it should be, or its poses are of other moments than the keypoints.
     """
     files = _by_camera(sources, cameras)
+    if options.metres_per_unit is None and len(files) > 1:
+        raise RawDataError(
+            sources[0].path,
+            found=f"trajectories of {len(files)} cameras whose unit is not known",
+            expected="the unit, so that it is known how far the cameras are from each other",
+            remedy="Say --length-unit, or add each camera as a clip of its own.",
+        )
     paths, told = {}, []
     for camera, file in files.items():
         given = read_trajectory(file, camera)
@@ -108,7 +118,7 @@ def moving_cameras(
         told.append(f"{camera} moves: {sentence}")
     if options.metres_per_unit is None:
         told.append(
-            "the unit of the trajectories is not known: their rotations alone are used, the world's origin is in "
+            "the unit of the trajectory is not known: its rotations alone are used, the world's origin is in "
             "the camera, and people move as they do before it"
         )
     if options.world_up == "unknown":
@@ -126,8 +136,8 @@ def _by_camera(sources: Sequence[TrajectorySource], cameras: Sequence[str]) -> d
             sources[0].path,
             found=f"trajectories of {', '.join(one or 'a camera without a name' for one in named)}",
             expected=f"one for each camera with keypoints: {', '.join(cameras)}",
-            remedy="Give --trajectory CAMERA=PATH for each. Cameras that move and others that stand still are "
-            "not read as one clip: add them as clips of their own.",
+            remedy="Give --trajectory CAMERA=PATH for each. Cameras that move and others that stand still "
+            "are not read as one clip: add them as clips of their own.",
         )
     found = {one.camera: one.path for one in sources}
     return {camera: found[camera] for camera in cameras}
@@ -145,19 +155,19 @@ def _at_frames(
             found=f"poses that begin at {given.numbers[0]:.10g} ({times})",
             expected="poses that begin at 0, with the video",
             remedy="Say what the trajectory calls the frame that keypoints call 0 with --trajectory-start: "
-            "a time in seconds, or the number of an image (1 for images that ffmpeg wrote, where the keypoints "
-            "are of the video; 0 where keypoints and images are numbered alike).",
+            "a time in seconds, or the number of an image (1 for images that ffmpeg wrote, where the "
+            "keypoints are of the video; 0 where keypoints and images are numbered alike).",
         )
     wanted = (options.start or 0.0) + frames * per_frame
     after = np.searchsorted(given.numbers, wanted)
     around = given.numbers[np.stack([after - 1, after]).clip(0, len(given.numbers) - 1)]
-    own = np.abs(around - wanted).min(axis=0) <= per_frame / 2
-    # A pose half a frame away is a frame's own at the ends, behind which there is none to interpolate with.
-    path = given.path.sampled(
-        given.numbers,
-        np.where(own, wanted.clip(given.numbers[0], given.numbers[-1]), wanted),
-        LONGEST_GAP_S * fps * per_frame,
-    )
+    nearest = np.take_along_axis(around, np.abs(around - wanted).argmin(axis=0)[None], axis=0)[0]
+    own = np.abs(nearest - wanted) <= per_frame / 2
+    longest = LONGEST_GAP_S * fps * per_frame
+    path = given.path.sampled(given.numbers, wanted, longest)
+    # A pose beside a gap, or at an end, has no other to interpolate with, and is the frame's as it is.
+    alone = own & ~path.known
+    path = given.path.sampled(given.numbers, np.where(alone, nearest, wanted), longest)
     known = path.known
     if known.mean() < _FEWEST:
         raise RawDataError(
@@ -165,8 +175,8 @@ def _at_frames(
             found=f"poses at {given.numbers[0]:.10g} to {given.numbers[-1]:.10g} ({times}), of "
             f"{int(known.sum())} of {len(frames)} frames",
             expected=f"poses of most frames, which are at {wanted[0]:.10g} to {wanted[-1]:.10g}",
-            remedy="Look at --fps; say with --trajectory-start what the trajectory calls the video's frame 0, "
-            "and with --trajectory-times whether its numbers are seconds or frames.",
+            remedy="Look at --fps; say with --trajectory-start what the trajectory calls the video's frame "
+            "0, and with --trajectory-times whether its numbers are seconds or frames.",
         )
     between = int((known & ~own).sum())
     lacking = int((~known).sum())

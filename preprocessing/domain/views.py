@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseshift.geometry.camera import Camera, world_to_camera
+from poseshift.geometry.camera_path import CameraPath
 from poseshift.geometry.lens import px_of_points, rays_of_px
 from poseshift.geometry.skeleton import HUMAN36M_17
 from poseshift.geometry.triangulation import triangulate
@@ -45,7 +46,7 @@ class Meeting:
     points: Float64
 
 
-def meet(keypoints_px: Float64, cameras: Sequence[Camera]) -> Meeting:
+def meet(keypoints_px: Float64, cameras: Sequence[Camera], paths: Sequence[CameraPath] = ()) -> Meeting:
     """Triangulate from every pair of views and project into all.
 
     Parameters
@@ -54,17 +55,24 @@ def meet(keypoints_px: Float64, cameras: Sequence[Camera]) -> Meeting:
         NaN where a joint was not seen.
     cameras : sequence of Camera
         With extrinsics in one world.
+    paths : sequence of CameraPath
+        Where the cameras move, the poses of each instead; a frame without a pose counts as not seen.
     """
+    if paths:
+        known = np.stack([path.known for path in paths])
+        keypoints_px = np.where(known[..., None, None], keypoints_px, np.nan)
+        paths = [path.held() for path in paths]
     rays = np.stack([rays_of_px(seen, camera) for seen, camera in zip(keypoints_px, cameras, strict=True)])
-    rotations = np.array([camera.rotation for camera in cameras])
-    translations = np.array([camera.translation for camera in cameras])
+    rotations = np.array([one.rotation for one in paths or cameras])
+    translations = np.array([one.translation for one in paths or cameras])
+    poses = list(zip(rotations, translations, strict=True))
     errors, points = [], []
     for first, second in combinations(range(len(cameras)), 2):
         pair = [first, second]
         found = triangulate(rays[pair], rotations[pair], translations[pair])
         points.append(found)
         tried = np.asarray(np.isfinite(rays[pair]).all(axis=(0, -1)))
-        errors.append(_errors(found, tried, keypoints_px, cameras))
+        errors.append(_errors(found, tried, keypoints_px, cameras, poses))
     every = np.stack(errors)  # (pairs, cameras, frames, joints), NaN where nothing was tried
     return Meeting(
         median_px=_median(every),
@@ -73,7 +81,9 @@ def meet(keypoints_px: Float64, cameras: Sequence[Camera]) -> Meeting:
     )
 
 
-def exchanged(keypoints_px: Float64, cameras: Sequence[Camera]) -> NDArray[np.bool_]:
+def exchanged(
+    keypoints_px: Float64, cameras: Sequence[Camera], paths: Sequence[CameraPath] = ()
+) -> NDArray[np.bool_]:
     """Find the frames in which a view's left is the right of all the other views together.
 
     The paired joints are triangulated from the other views and projected; exchanged, they are to lie at most
@@ -85,6 +95,8 @@ def exchanged(keypoints_px: Float64, cameras: Sequence[Camera]) -> NDArray[np.bo
         Of three views or more; NaN where a joint was not seen.
     cameras : sequence of Camera
         With extrinsics in one world.
+    paths : sequence of CameraPath
+        As of :func:`meet`.
 
     Returns
     -------
@@ -95,8 +107,10 @@ def exchanged(keypoints_px: Float64, cameras: Sequence[Camera]) -> NDArray[np.bo
     found = []
     for number, camera in enumerate(cameras):
         others = [one for one in range(len(cameras)) if one != number]
-        points = meet(keypoints_px[others], [cameras[one] for one in others]).points
-        before = world_to_camera(points, camera.rotation, camera.translation)
+        own = [paths[one] for one in others] if paths else ()
+        points = meet(keypoints_px[others], [cameras[one] for one in others], own).points
+        seen_by = paths[number].held() if paths else camera
+        before = world_to_camera(points, seen_by.rotation, seen_by.translation)
         expected = px_of_points(before, camera)[:, paired]
         straight, other = (
             np.nansum(np.linalg.norm(keypoints_px[number][:, joints] - expected, axis=-1), axis=-1)
@@ -107,12 +121,16 @@ def exchanged(keypoints_px: Float64, cameras: Sequence[Camera]) -> NDArray[np.bo
 
 
 def _errors(
-    points: Float64, tried: NDArray[np.bool_], keypoints_px: Float64, cameras: Sequence[Camera]
+    points: Float64,
+    tried: NDArray[np.bool_],
+    keypoints_px: Float64,
+    cameras: Sequence[Camera],
+    poses: Sequence[tuple[Float64, Float64]],
 ) -> Float64:
     """Distances (cameras, frames, joints) in pixels; infinite where a point lies behind a camera."""
     found = []
-    for seen, camera in zip(keypoints_px, cameras, strict=True):
-        before = world_to_camera(points, camera.rotation, camera.translation)
+    for seen, camera, pose in zip(keypoints_px, cameras, poses, strict=True):
+        before = world_to_camera(points, *pose)
         distance = np.linalg.norm(px_of_points(before, camera) - seen, axis=-1)
         asked = tried & np.isfinite(seen).all(axis=-1)
         found.append(np.where(asked, np.where(np.isfinite(distance), distance, np.inf), np.nan))

@@ -175,7 +175,7 @@ def test_a_target_is_keypoints_and_cameras_and_nothing_else(square_camera, draw_
     seeing, unseeing = TargetKeypoints.from_poses(poses), TargetKeypoints.from_poses(blind)
     assert np.array_equal(seeing.rays, unseeing.rays)
     assert {field.name for field in fields(TargetKeypoints)} == {
-        *("rays", "camera", "cameras", "skeleton", "dropped", "runs"),
+        *("rays", "camera", "cameras", "skeleton", "dropped", "runs", "ups", "turns"),
     }
 
 

@@ -130,7 +130,7 @@ def test_answers_that_are_true_agree_in_the_world(target: CameraPoses, source: C
     rows = pairs.draw(50, torch.Generator().manual_seed(0)).flatten()
     truth = torch.as_tensor(target.positions_camera)[rows]
     relative = truth - truth[:, :1]
-    rotation = pairs.rotation[torch.as_tensor(target.camera).long()[rows]]
+    rotation = pairs.rotation(rows)
     world = (relative @ rotation).view(50, 2, 17, 3)  # R^T p, row by row
     torch.testing.assert_close(world[:, 0], world[:, 1], atol=1e-5, rtol=0)
 

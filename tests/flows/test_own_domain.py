@@ -132,7 +132,7 @@ def test_files_become_a_store_that_says_where_it_is_from(
         ("My Rig", (), "small letters, digits and underscores"),
         ("human36m", (), "is a data set of its own"),
         ("my_rig", ("--reading", "sideways"), "no reading 'sideways'"),
-        ("my_rig", ("--length-unit", "inch"), "use m, cm or mm"),
+        ("my_rig", ("--length-unit", "inch"), "use m, cm, mm"),
         ("my_rig", ("--clip", "a/b"), "cannot name a Zarr node"),
     ],
 )

@@ -154,10 +154,10 @@ class Maker:
         return Made(motion, (view.camera.name,), size, floor, there)
 
     def _in_world(self, view: View, path: CameraPath, factor: float) -> Float64:
-        """Put a pose before a camera that moves into the world, and smooth there: the camera's own motion stays.
+        """Put what a moving camera sees into the world, and smooth it there.
 
-        Axes that turn and move with the camera would have its shake in the person, and a filter would take it
-        out of both alike.
+        In axes that move with the camera its shake would be the person's, and a filter would cut it there and
+        not in the camera's poses.
         """
         relative = rotate_back(factor * view.relative, path.rotation)
         root = camera_to_world(factor * view.root[:, None], path.rotation, path.translation)[:, 0]

@@ -61,7 +61,7 @@ def _image(line: str) -> tuple[str, list[float]] | None:
     """Part the line of an image into its name and pose (qw qx qy qz tx ty tz)."""
     parts = line.split(maxsplit=_FIELDS - 1)
     values = numbers_in(" ".join(parts[:_POSE]))
-    if len(parts) != _FIELDS or values is None or not parts[_POSE].isdigit():
+    if len(parts) != _FIELDS or values is None or not parts[_POSE].isdigit() or numbers_in(parts[-1]):
         return None
     return parts[-1], values[1:]
 

@@ -68,7 +68,7 @@ TRAJECTORY_FORMATS = Registry[TrajectoryFormat]("trajectory format")
 
 
 def lines_of(path: Path) -> list[str]:
-    """Read the lines of a text file that are no comments, empty ones included; RawDataError for another file."""
+    """Read the lines of a text file that are no comments, empty ones included; RawDataError: no text."""
     try:
         with path.open(encoding="utf-8") as file:
             return [line.strip() for line in file if not line.lstrip().startswith("#")]

@@ -134,7 +134,7 @@ def test_cameras_that_move_are_refused_with_what_can_be_done(
 ) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(
-        RawDataError, match=rf"50 places of camera {camera}, as of a camera that moves.*`random`"
+        RawDataError, match=rf"50 places of camera {camera}, as of a camera that moves.*--trajectory"
     ):
         read_rig(tmp_path / name)
 
