@@ -20,7 +20,7 @@ FRAMES, GAP = 6, 2
 def trial() -> Trial:
     """A person before a camera that turns and walks, without a pose in one frame, and one that stands."""
     rng = np.random.default_rng(0)
-    world = rng.normal(scale=0.4, size=(FRAMES, 17, 3)) + [0.0, 0.0, 1.0]
+    world = rng.normal([0.0, 0.0, 1.0], 0.4, size=(FRAMES, 17, 3))
     looks = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
     turns = Rotation.from_rotvec(np.linspace(0, 0.3, FRAMES)[:, None] * [0.0, 1.0, 0.0]).as_matrix() @ looks
     shifts = np.linspace([0.0, 1.0, 4.0], [0.3, 1.1, 4.5], FRAMES)
