@@ -274,7 +274,8 @@ class GlobalPositionAlignment:
         if unknown:
             raise ValueError(
                 f"the target's cameras {', '.join(unknown)} have no extrinsics, so where up is is not known; "
-                "use viewpoints `aligned` or `random`, or calibrate the cameras against the floor"
+                "use viewpoints `aligned` or `random`, or calibrate the cameras against the floor (of a "
+                "trajectory: say --world-up)"
             )
         return self._rays.new_tensor(self._ups)
 

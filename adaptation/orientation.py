@@ -83,8 +83,9 @@ def turn_upright(batch: Batch, up_camera: Tensor, root: int, generator: torch.Ge
     if batch.up_camera is None:
         raise ValueError(
             "the batch does not say where up is (up_camera is None), since a camera of its poses has no "
-            "extrinsics, so they cannot be turned upright; take poses of cameras with extrinsics, prepared "
-            "from the data set's release, or viewpoint 'none'"
+            "extrinsics, or moves in the clips' several frames, so they cannot be turned upright; take poses "
+            "of cameras with extrinsics that stand still, prepared from the data set's release, or viewpoint "
+            "'none'"
         )
     heading = draw_uniform((len(batch),), 0, 2 * math.pi, up_camera, generator)
     rotation = rotation_between(batch.up_camera, up_camera, heading)
