@@ -186,7 +186,7 @@ class Trial:
         """Names of the cameras that move."""
         if self.extrinsics is None:
             return ()
-        known = np.isfinite(self.extrinsics).any(axis=(1, 2, 3))
+        known = np.asarray(np.isfinite(self.extrinsics).any(axis=(1, 2, 3)))
         return tuple(one.name for one, moves in zip(self.cameras, known, strict=True) if moves)
 
     def path(self, camera: str) -> CameraPath | None:

@@ -158,7 +158,7 @@ def _at_frames(
             "a time in seconds, or the number of an image (1 for images that ffmpeg wrote, where the "
             "keypoints are of the video; 0 where keypoints and images are numbered alike).",
         )
-    wanted = (options.start or 0.0) + frames * per_frame
+    wanted = np.asarray((options.start or 0.0) + frames * per_frame, dtype=np.float64)
     after = np.searchsorted(given.numbers, wanted)
     around = given.numbers[np.stack([after - 1, after]).clip(0, len(given.numbers) - 1)]
     nearest = np.take_along_axis(around, np.abs(around - wanted).argmin(axis=0)[None], axis=0)[0]
@@ -167,7 +167,7 @@ def _at_frames(
     path = given.path.sampled(given.numbers, wanted, longest)
     # A pose beside a gap, or at an end, has no other to interpolate with, and is the frame's as it is.
     alone = own & ~path.known
-    path = given.path.sampled(given.numbers, np.where(alone, nearest, wanted), longest)
+    path = given.path.sampled(given.numbers, np.where(alone, nearest, wanted).astype(np.float64), longest)
     known = path.known
     if known.mean() < _FEWEST:
         raise RawDataError(

@@ -6,7 +6,7 @@ NaN where a frame has no pose. ``frame``, where there is one, numbers the matric
 from __future__ import annotations
 
 from pathlib import Path
-from zipfile import BadZipFile, is_zipfile
+from zipfile import is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from poseshift.geometry.camera_path import CameraPath
 from poseshift.preprocessing.domain.trajectories.formats import Trajectory, TrajectoryFormat, trajectory
 from poseshift.preprocessing.errors import RawDataError
+from poseshift.storage.exchange.npz import ExchangeError, read_npz
 
 _KEYS = ("world_to_camera", "camera_to_world")
 _ORTHOGONAL = 1e-4
@@ -28,16 +29,17 @@ def read(path: Path, camera: str) -> Trajectory:
     """Read the poses of the file's camera."""
     del camera
     try:
-        with np.load(path, allow_pickle=False) as content:
-            named = [key for key in _KEYS if key in content]
-            if len(named) != 1:
-                raise _error(path, f"arrays {', '.join(content)}")
-            given = np.asarray(content[named[0]], dtype=np.float64)
-            frame = np.asarray(content["frame"] if "frame" in content else np.arange(len(given)))
-    except (ValueError, BadZipFile, EOFError, OSError) as error:
-        if isinstance(error, RawDataError):
-            raise
-        raise _error(path, f"no arrays of numbers ({error})") from error
+        content = read_npz(path)
+    except ExchangeError as error:
+        raise _error(path, error.problem) from error
+    named = [key for key in _KEYS if key in content]
+    if len(named) != 1:
+        raise _error(path, f"arrays {', '.join(content)}")
+    try:
+        given = np.asarray(content[named[0]], dtype=np.float64)
+        frame = np.asarray(content.get("frame", np.arange(len(given))), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise _error(path, f"arrays that are no numbers ({error})") from error
     if given.ndim != 3 or given.shape[1:] not in ((3, 4), (4, 4)) or frame.shape != given.shape[:1]:
         raise _error(path, f"{named[0]} of shape {given.shape} for {len(frame)} frames")
     known = np.isfinite(given).all(axis=(1, 2))
@@ -45,7 +47,7 @@ def read(path: Path, camera: str) -> Trajectory:
     if named[0] == "camera_to_world":
         rotation = rotation.mT
         vector = -np.einsum("nij,nj->ni", rotation, vector)
-    return trajectory(path, frame[known].astype(np.float64), "frames", CameraPath(rotation, vector))
+    return trajectory(path, frame[known], "frames", CameraPath(rotation, vector))
 
 
 def _rotations(path: Path, given: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -152,3 +152,20 @@ def test_each_camera_needs_its_trajectory(tmp_path: Path) -> None:
     source = TrajectorySource(path=tmp_path / "a.txt", camera="left")
     with pytest.raises(RawDataError, match=r"trajectories of left; expected one for each.*left, right"):
         moving_cameras((source,), TrajectoryOptions(), ("left", "right"), np.arange(3), FPS)
+
+
+@pytest.mark.parametrize("layout", ["tum", "colmap", "world_to_camera"])
+def test_damage_is_raw_data_and_nothing_else(layout: str, path: CameraPath, tmp_path: Path) -> None:
+    file = write(layout, path, tmp_path)
+    whole, rng = file.read_bytes(), np.random.default_rng(17)
+    refused = 0
+    for _ in range(100):
+        data = bytearray(whole)
+        at = int(rng.integers(len(data)))
+        data[at : at + int(rng.integers(1, 4))] = rng.bytes(int(rng.integers(0, 3)))
+        file.write_bytes(bytes(data))
+        try:
+            read_trajectory(file, "phone")
+        except RawDataError as error:
+            refused += error.path == file
+    assert refused > 10
