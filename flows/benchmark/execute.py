@@ -7,14 +7,9 @@ was killed leaves nothing behind but work to go on with.
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
 import shutil
-import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from pathlib import Path
 
 import torch
@@ -24,6 +19,7 @@ from poseshift.flows.benchmark.data import BenchmarkData
 from poseshift.flows.benchmark.lines import Job, RunLine, append_line, read_lines
 from poseshift.flows.benchmark.run import run_job
 from poseshift.flows.experiment.progress import Step, report_progress
+from poseshift.flows.runtime.workers import in_worker, several_at_once
 
 logger = logging.getLogger(__name__)
 
@@ -105,17 +101,16 @@ def _execute(
     failures: list[Failure] = []
     done = len(jobs) - len(missing)
     report_progress(Step("runs", done, len(jobs)))
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_begin_process) as pool:
-        waiting = {
-            pool.submit(run_job, job, data[job.split], folder / WORK, torch.device(device)): job
-            for job in missing
-        }
-        for ended in as_completed(waiting):
-            job = waiting[ended]
-            error = ended.exception()
+
+    def run(job: Job) -> RunLine:
+        return in_worker(run_job)(job, data[job.split], folder / WORK, torch.device(device))
+
+    # Small lifters gain little from a second thread, and figures do not depend on the number of processes.
+    with several_at_once(run, missing, processes, threads=1) as ended:
+        for job, line in ended:
+            error = line.exception()
             if error is None:
-                append_line(folder, ended.result())
+                append_line(folder, line.result())
                 shutil.rmtree(folder / WORK / job.digest[:16])
                 remark = job.title
             else:
@@ -130,16 +125,3 @@ def _execute(
         reused=len(jobs) - len(missing),
         failures=tuple(failures),
     )
-
-
-def _begin_process() -> None:
-    # Small lifters gain little from a second thread, and figures do not depend on the number of processes.
-    torch.set_num_threads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
