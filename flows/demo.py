@@ -56,6 +56,8 @@ class DemoOptions(FrozenModel):
     """`full` trains as long as it takes for a stable order; `quick` shows that everything runs."""
     seeds: int = Field(default=1, ge=1)
     """Three lifters are trained per seed."""
+    jobs: int | None = Field(default=None, ge=1)
+    """Lifters to train at the same time, as `jobs` of a recipe."""
     out: Path = Path("runs/demo")
     """Folder for everything: restaged raw trees, stores, lifters, report."""
 
@@ -103,6 +105,7 @@ def demo_recipe(options: DemoOptions) -> Recipe:
         compare=(METHODS["source_only"], METHODS["target_supervised"]),
         schedule=SCHEDULES[options.effort],
         seeds=tuple(range(options.seeds)),
+        jobs=options.jobs,
         device="auto",
     )
 

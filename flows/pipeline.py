@@ -10,11 +10,17 @@ and, for each method and seed, ``lifters/<method>/seed-<n>`` and ``evaluations/<
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
 
 from poseshift.flows.evaluate import evaluate_on
+from poseshift.flows.experiment.at_once import lifters_at_once, require_one_way
 from poseshift.flows.experiment.evaluate import EvaluationRecord
+from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.flows.experiment.folder import RunFolder, Trained, job, stores
 from poseshift.flows.experiment.label_free import (
     LabelFreeSummary,
@@ -36,6 +42,7 @@ from poseshift.flows.runtime.logs import recorded
 from poseshift.flows.runtime.notify import failure_told
 from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.flows.runtime.retries import patient_task
+from poseshift.flows.runtime.workers import in_worker, several_at_once
 from poseshift.flows.train import train_with_progress
 from poseshift.flows.viewer.clips import Wanted
 from poseshift.flows.viewer.evaluated import evaluated_motions
@@ -46,6 +53,10 @@ from poseshift.preprocessing.ingest import IngestReport
 from poseshift.storage.files import write_atomically
 from poseshift.storage.model import FrozenModel
 from poseshift.training.threads import computing_with, threads_for
+
+logger = logging.getLogger(__name__)
+
+_Learned = TypeVar("_Learned")
 
 
 class BadFiles(FrozenModel):
@@ -176,8 +187,8 @@ def publish(recipe: Recipe, trained: tuple[Trained, ...]) -> Summary:
 
 
 _prepare_task = patient_task(prepare_data, "prepare store", "prepare {data.dataset}")
-_train_task = patient_task(train_method, "train lifter", "train {method} seed {seed}")
-_evaluate_task = patient_task(evaluate_method, "evaluate lifter", "evaluate {method} seed {seed}")
+_train_task = patient_task(in_worker(train_method), "train lifter", "train {method} seed {seed}")
+_evaluate_task = patient_task(in_worker(evaluate_method), "evaluate lifter", "evaluate {method} seed {seed}")
 _publish_task = patient_task(publish, "publish")
 _publish_untested_task = patient_task(publish_untested, "publish untested")
 
@@ -186,6 +197,7 @@ def run_recipe(recipe: Recipe) -> Summary | LabelFreeSummary:
     """Do everything that a recipe names, skipping what is there already for the same inputs."""
     for method in recipe.methods:  # before hours of work, of which the last part would be refused
         require_shareable(job(recipe, method, recipe.seeds[0]), Launch.here())
+    require_one_way(recipe, Launch.here())
     with (
         failure_told(f"run {recipe.name}"),
         computing_with(threads_for(recipe.lifter, recipe.threads)),
@@ -238,10 +250,8 @@ def learn(recipe: Recipe) -> Summary | LabelFreeSummary:
 
 def learn_untested(recipe: Recipe) -> LabelFreeSummary:
     """Train a recipe's lifters, and report what can be said of them without a test."""
-    trained = tuple(
-        TrainedUntested(method, seed, _train_task(recipe, method, seed))
-        for seed in recipe.seeds
-        for method in recipe.methods
+    trained = _for_every_lifter(
+        recipe, lambda method, seed: TrainedUntested(method, seed, _train_task(recipe, method, seed))
     )
     summary: LabelFreeSummary = _publish_untested_task(recipe, trained)
     _show_untested(recipe, summary)
@@ -250,14 +260,45 @@ def learn_untested(recipe: Recipe) -> LabelFreeSummary:
 
 def learn_tested(recipe: Recipe) -> Summary:
     """Train, evaluate and report on the stores of a recipe that has a test."""
-    trained = []
-    for seed in recipe.seeds:
-        for method in recipe.methods:
-            training = _train_task(recipe, method, seed)
-            trained.append(Trained(method, seed, training, _evaluate_task(recipe, method, seed)))
-    summary: Summary = _publish_task(recipe, tuple(trained))
+
+    def train_and_test(method: str, seed: int) -> Trained:
+        training = _train_task(recipe, method, seed)
+        return Trained(method, seed, training, _evaluate_task(recipe, method, seed))
+
+    summary: Summary = _publish_task(recipe, _for_every_lifter(recipe, train_and_test))
     show(recipe, summary)
     return summary
+
+
+def _for_every_lifter(recipe: Recipe, work: Callable[[str, int], _Learned]) -> tuple[_Learned, ...]:
+    """Do the work of every lifter, one after the other or several at a time; the first error ends it.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Names the lifters, and how many at a time.
+    work : callable
+        Of one method and seed; calls tasks, and those what is computed in a process.
+
+    Returns
+    -------
+    tuple
+        What the work has returned, in the order of seeds and methods.
+    """
+    lifters = [(method, seed) for seed in recipe.seeds for method in recipe.methods]
+    threads = torch.get_num_threads()
+    at_once = lifters_at_once(recipe, threads)
+    if at_once == 1:
+        return tuple(work(*one) for one in lifters)
+    logger.info("lifters are trained %d at a time, each in a process with %d thread(s)", at_once, threads)
+    learned = {}
+    with (
+        orchestrator().slot(resolve_device(recipe.device)),  # one for all of them: they are one run
+        several_at_once(lambda one: work(*one), lifters, at_once, threads) as ended,
+    ):
+        for one, answer in ended:
+            learned[one] = answer.result()
+    return tuple(learned[one] for one in lifters)
 
 
 def _show_untested(recipe: Recipe, summary: LabelFreeSummary) -> None:

@@ -53,7 +53,7 @@ class RunPlan(FrozenModel):
 
     @property
     def seconds(self) -> float | None:
-        """Sum of what is known; None where a training or an ingest is not."""
+        """Sum of what is known, as by one after the other; None where a training or an ingest is not."""
         ingests = [one.seconds for one in self.stores]
         trainings = [one.seconds for one in self.stages if one.action == "train"]
         known = [one for one in (*ingests, *trainings) if one is not None]

@@ -47,6 +47,7 @@ FIRST = (
         "flows/test_watch.py",
         "flows/test_reproduce.py",
         "flows/test_demo.py",
+        "flows/test_at_once.py",
         "flows/test_augment.py",
         "flows/test_predict.py",
     ),

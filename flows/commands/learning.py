@@ -32,6 +32,7 @@ from poseshift.flows.commands.options import (
     Dask,
     Device,
     FrameStep,
+    Jobs,
     Json,
     Keypoints,
     LeastConfidence,
@@ -65,6 +66,7 @@ from poseshift.flows.experiment.train import CHECKPOINT, TrainingJob, TrainingRe
 from poseshift.flows.pipeline import run_recipe
 from poseshift.flows.prepare import PrepareFailedError
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
+from poseshift.flows.runtime.workers import WorkerEndedError
 from poseshift.flows.train import adapt as adapt_job
 from poseshift.flows.train import train as train_job
 from poseshift.preprocessing.errors import RawDataError
@@ -87,6 +89,7 @@ _MENDABLE = (
     PrepareFailedError,
     CollapseError,
     LaunchError,
+    WorkerEndedError,
 )
 """What a user can mend; shown as a message, without a traceback."""
 
@@ -292,6 +295,7 @@ def run(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file; see recipes/ for examples.")],
     device: Annotated[str | None, typer.Option(help="Use this device instead of the recipe's.")] = None,
     threads: Threads = None,
+    jobs: Jobs = None,
     dask: Annotated[
         str | None,
         typer.Option(help="Use this Dask scheduler (tcp://host:8786) to prepare stores and to predict."),
@@ -303,12 +307,8 @@ def run(
     """Do everything that a recipe names: prepare, train, adapt, evaluate, report."""
     with user_errors(RecipeError, *_MENDABLE):
         loaded = given_recipe(recipe)
-        if device is not None:
-            loaded = loaded.model_copy(update={"device": device})
-        if threads is not None:
-            loaded = loaded.model_copy(update={"threads": threads})
-        if dask is not None:
-            loaded = loaded.model_copy(update={"dask": dask})
+        given = {"device": device, "threads": threads, "jobs": jobs, "dask": dask}
+        loaded = loaded.model_copy(update={name: value for name, value in given.items() if value is not None})
         if plan:
             tell_run_plan(loaded, as_json=as_json)
             return
@@ -326,6 +326,7 @@ def demo(
         bool, typer.Option("--quick", help="Train briefly: shows that it runs, not how well.")
     ] = False,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds; three lifters are trained for each.")] = 1,
+    jobs: Jobs = None,
     out: Annotated[Path, typer.Option(help="Folder for everything that the demonstration writes.")] = Path(
         "runs/demo"
     ),
@@ -338,7 +339,7 @@ def demo(
     one adapted by global position alignment and a target-supervised reference, and measures them on the
     target.
     """
-    options = DemoOptions(motion=motion, effort="quick" if quick else "full", seeds=seeds, out=out)
+    options = DemoOptions(motion=motion, effort="quick" if quick else "full", seeds=seeds, jobs=jobs, out=out)
     with user_errors(*_MENDABLE), run_shown(prefect=prefect) as run:
         summary = run(demo_run, options)
     _print_summary(summary, RunFolder(out), as_json=as_json)

@@ -74,6 +74,14 @@ Threads = Annotated[
         min=1, help="Threads to compute with on a CPU. Default: 1 for a small lifter, all cores for others."
     ),
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Lifters to train at the same time, a process each. Default: on a CPU as many as processors and "
+        "memory have room for, else 1.",
+    ),
+]
 Dask = Annotated[
     str | None,
     typer.Option(help="Address of a Dask scheduler (tcp://host:8786) whose workers do the work."),

@@ -122,9 +122,9 @@ class _Lines:
             with self._lock:
                 if monotonic() - self._said_s < self._silence_s:
                     continue
-                if self._going_on:
-                    self._tell(*list(self._going_on.values())[-1:])
-                else:
+                for step in self._going_on.values():
+                    self._tell(step)
+                if not self._going_on:
                     self._put("working")
 
     def stop(self) -> None:

@@ -187,6 +187,11 @@ class Recipe(FrozenModel):
     """Where to train: auto, cpu, cuda or cuda:<n>."""
     threads: int | None = Field(default=None, ge=1, exclude_if=is_left_out)
     """Threads to compute with on a CPU; left out, one for a small lifter, and as many as cores for others."""
+    jobs: int | None = Field(default=None, ge=1, exclude_if=is_left_out)
+    """Lifters to train at the same time, each in a process of its own; changes no result.
+
+    Left out, as many on a CPU as processors and memory have room for, and one on a GPU.
+    """
     dask: str | None = None
     """Address of a Dask scheduler (tcp://host:8786) whose workers read raw files and predict."""
 
@@ -311,8 +316,8 @@ class Recipe(FrozenModel):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the recipe's canonical JSON."""
-        return digest_json(self)
+        """SHA-256 of the recipe's canonical JSON, without `jobs`, which changes no result."""
+        return digest_json(self.model_copy(update={"jobs": None}))
 
 
 def load_recipe(path: Path) -> Recipe:

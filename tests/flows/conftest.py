@@ -111,6 +111,7 @@ def experiment(trees: Path, folder: Path) -> Recipe:
         schedule=Schedule(epochs=2, steps_per_epoch=3, batch_size=16),
         seeds=(0, 1),
         device="cpu",
+        jobs=1,
     )
 
 

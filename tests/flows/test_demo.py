@@ -35,7 +35,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_from_motion_to_a_page(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     short = Schedule(epochs=1, steps_per_epoch=2, batch_size=8)
     monkeypatch.setitem(demo.SCHEDULES, "quick", short)
-    arguments = ["demo", "--quick", "--motion", str(bundle), "--out", str(tmp_path / "demo")]
+    arguments = ["demo", "--quick", "--motion", str(bundle), "--out", str(tmp_path / "demo"), "--jobs", "2"]
 
     first = CliRunner().invoke(app, arguments)
     assert first.exit_code == 0, first.output
