@@ -3,6 +3,9 @@
 import os
 import pickle
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +130,40 @@ def of_all_processes(tmp_path_factory: pytest.TempPathFactory) -> OfAllProcesses
     """What the processes of pytest-xdist share; a process that runs all tests shares with nobody."""
     own = tmp_path_factory.getbasetemp()
     return OfAllProcesses(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+
+
+@pytest.fixture
+def as_two() -> Callable[..., list[subprocess.CompletedProcess[str]]]:
+    """Run a program of Python as two processes of a launch, with less around them than torchrun has."""
+
+    def run(*arguments: str) -> list[subprocess.CompletedProcess[str]]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        launch = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+        of_two = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+        started = [
+            subprocess.Popen(
+                [sys.executable, *arguments],
+                env={**os.environ, **launch, **of_two, "RANK": rank, "LOCAL_RANK": rank, "TERM": "dumb"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for rank in ("0", "1")
+        ]
+        done = []
+        try:
+            for one in started:
+                out, told = one.communicate(timeout=240)
+                done.append(subprocess.CompletedProcess(one.args, one.returncode, out, told))
+        finally:
+            for one in started:
+                one.kill()
+                one.wait()
+        return done
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -62,11 +62,14 @@ def test_two_processes_do_what_a_recipe_names(
 
 
 @pytest.mark.slow
-def test_another_launch_is_refused(prepared: Recipe, tmp_path: Path) -> None:
+def test_another_launch_is_refused(
+    prepared: Recipe, tmp_path: Path, as_two: Callable[..., list[subprocess.CompletedProcess[str]]]
+) -> None:
+    command = ("train", prepared.source.store, "--out", str(tmp_path / "out"), "--epochs", "1")
     with writer_lock(tmp_path / ".out.lock", "work of another launch"):
-        done = launch("train", prepared.source.store, "--out", str(tmp_path / "out"), "--epochs", "1")
-    assert done.returncode != 0
-    assert "another writer is at work here" in done.stderr
+        first, _ = as_two("-m", "poseshift.flows.cli", *command)
+    assert first.returncode == 1
+    assert "another writer is at work here" in first.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 SCRIPT = """
@@ -44,14 +44,13 @@ answer = {{"whole": whole, "resumed": resumed}}
 """
 
 
-def test_two_processes_agree_and_resume_exactly(tmp_path) -> None:
+def test_two_processes_agree_and_resume_exactly(
+    tmp_path: Path, as_two: Callable[..., list[subprocess.CompletedProcess[str]]]
+) -> None:
     script = tmp_path / "train.py"
     script.write_text(SCRIPT.format(fixtures=str(Path(__file__).parent)))
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run(
-        [*launch, str(script), str(tmp_path)], capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    for done in as_two(str(script), str(tmp_path)):
+        assert done.returncode == 0, done.stderr
     first, second = (json.loads((tmp_path / f"answer-{rank}.json").read_text()) for rank in range(2))
     assert first["whole"] == second["whole"]
     assert first["resumed"] == first["whole"]
