@@ -1,9 +1,11 @@
 """A user's own module, named in a recipe, adds to the open lists without a line changed in the project."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -171,15 +173,44 @@ def laboratory(tmp_path: Path) -> Path:
     return folder
 
 
-def poseshift(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+COMMANDS = """
+import json, sys
+from typer.testing import CliRunner
+from poseshift.flows.cli import app
+for command in json.load(sys.stdin):
+    done = CliRunner().invoke(app, command)
+    print(json.dumps([done.exit_code, done.stdout, done.stderr]))
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Of one command."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def in_new_process(
+    folder: Path, *program: str, commands: Sequence[Sequence[str]] = ()
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "poseshift.flows.cli", *arguments],
+        [sys.executable, *program],
         cwd=folder,
         env={**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": "200"},
+        input=json.dumps(commands),
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def poseshift(folder: Path, *commands: Sequence[str]) -> list[Answer]:
+    """Run commands one after the other in a new process: a module that one names stays loaded."""
+    done = in_new_process(folder, "-c", COMMANDS, commands=commands)
+    assert done.returncode == 0, done.stderr
+    return [Answer(*json.loads(line)) for line in done.stdout.splitlines()]
 
 
 @pytest.mark.slow
@@ -203,7 +234,7 @@ def test_a_recipe_runs_with_what_a_module_adds(prepared: Recipe, laboratory: Pat
             )
         )
     )
-    ran = poseshift(laboratory, "run", str(path), "--json")
+    ran = in_new_process(laboratory, "-m", "poseshift.flows.cli", "run", str(path), "--json")
     assert ran.returncode == 0, ran.stderr[-3000:]
     summary = Summary.model_validate_json(ran.stdout)
     (row,) = summary.rows
@@ -216,16 +247,14 @@ def test_a_recipe_runs_with_what_a_module_adds(prepared: Recipe, laboratory: Pat
 
     lifter = str(RunFolder(recipe.run_dir).lifter("wide", 0))
     store = recipe.test.data.store
-    missing = poseshift(laboratory, "evaluate", lifter, store, "--out", str(laboratory / "again"))
-    assert missing.returncode == 1
-    assert "linear" in missing.stderr
-    found = poseshift(
-        laboratory,
-        *("evaluate", lifter, store, "--out", str(laboratory / "again")),
-        *("--plugin", "my_lab.lifters", "--json"),
+    evaluate = ("evaluate", lifter, store, "--out", str(laboratory / "again"))
+    with_plugin = ("--plugin", "my_lab.lifters", "--json")
+    missing, found, listed = poseshift(
+        laboratory, evaluate, (*evaluate, *with_plugin), ("models", "--methods", *with_plugin)
     )
-    assert found.returncode == 0, found.stderr[-3000:]
-    listed = poseshift(laboratory, "models", "--methods", "--plugin", "my_lab.lifters", "--json")
+    assert missing.status == 1
+    assert "linear" in missing.stderr
+    assert found.status == 0, found.stderr[-3000:]
     assert "GPA, wide roots" in listed.stdout
 
 
@@ -244,26 +273,27 @@ def test_a_data_set_and_a_format_of_ones_own_are_used_as_the_others_are(
     (laboratory / "raw" / "P1").mkdir(parents=True)
     people = draw_people(np.random.default_rng(0), 20)
     np.save(laboratory / "raw" / "P1" / "walk.npy", people)
-    command = ("prepare", "other", "my-lab", "raw", "store", "--json")
-    unknown = poseshift(laboratory, *command)
-    assert unknown.returncode == 1
+    prepare = ("prepare", "other", "my-lab", "raw", "store", "--json")
+    with_data_set, with_format = ("--plugin", "my_lab.recordings"), ("--plugin", "my_lab.plain")
+    unknown, done = poseshift(laboratory, prepare, (*prepare, *with_data_set))
+    assert unknown.status == 1
     assert "no raw release 'my-lab' is known; there are human36m" in unknown.stderr
-    done = poseshift(laboratory, *command, "--plugin", "my_lab.recordings")
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.status == 0, done.stderr[-3000:]
     store = PoseStore.open(laboratory / "store")
     assert store.dataset == "my_lab"
     np.testing.assert_allclose(store.read(TrialKey("P1", "walk")).positions_world, people)
-    again = poseshift(laboratory, *command, "--plugin", "my_lab.recordings")
-    assert again.returncode == 0
-    assert PoseStore.open(laboratory / "store").snapshot == store.snapshot
 
-    with_format = ("--plugin", "my_lab.plain")
-    assert (
-        "no exchange format 'plain'" in poseshift(laboratory, "export", "other", "plain", "store", "x").stderr
+    again, unwritten, written, read = poseshift(
+        laboratory,
+        (*prepare, *with_data_set),
+        ("export", "other", "plain", "store", "x"),
+        ("export", "other", "plain", "store", "files", *with_format),
+        ("import", "other", "plain", "files", "copy", *with_format),
     )
-    written = poseshift(laboratory, "export", "other", "plain", "store", "files", *with_format)
-    assert written.returncode == 0, written.stderr[-3000:]
-    read = poseshift(laboratory, "import", "other", "plain", "files", "copy", *with_format)
-    assert read.returncode == 0, read.stderr[-3000:]
+    assert again.status == 0
+    assert PoseStore.open(laboratory / "store").snapshot == store.snapshot
+    assert "no exchange format 'plain'" in unwritten.stderr
+    assert written.status == 0, written.stderr[-3000:]
+    assert read.status == 0, read.stderr[-3000:]
     copy = PoseStore.open(laboratory / "copy").read(TrialKey("P1", "walk"))
     np.testing.assert_array_equal(copy.positions_world, store.read(TrialKey("P1", "walk")).positions_world)
