@@ -2,19 +2,15 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
 import pytest
+from benchmarks.faults.server import KillableServer
 from filelock import FileLock
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, sync_playwright
@@ -175,66 +171,60 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-@dataclass(frozen=True)
-class PrefectServer:
-    """A server with a home of its own, and what a process needs to talk to it."""
-
-    url: str
-    environment: Mapping[str, str]
-
-
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """A real Prefect server on the loopback, whose services look more often than usual."""
-    home = tmp_path_factory.mktemp("prefect-home")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/api"
-    environment = {
-        **os.environ,
-        "PREFECT_HOME": str(home),
-        "PREFECT_API_URL": url,
-        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
-        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
-        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.5",
-        "PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS": "1",
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-    }
-    log = (home / "server.log").open("wb")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-        env=environment,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        _wait_until_healthy(process, f"{url}/health", home / "server.log")
-        yield PrefectServer(url, environment)
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        log.close()
+def prefect_home(
+    of_all_processes: OfAllProcesses, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Path]:
+    """A function that makes a home for Prefect, whose database has all of Prefect's migrations."""
+
+    def migrate(folder: Path) -> Path:
+        subprocess.run(
+            [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"],
+            env={**os.environ, "PREFECT_HOME": str(folder)},
+            check=True,
+        )
+        return folder / "prefect.db"
+
+    def make() -> Path:
+        home = tmp_path_factory.mktemp("prefect-home")
+        shutil.copy(of_all_processes.once("prefect-database", migrate), home)
+        return home
+
+    return make
 
 
-def _wait_until_healthy(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    give_up = time.monotonic() + 300  # a busy machine is slow to begin
-    while time.monotonic() < give_up and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback address
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    pytest.fail(f"the Prefect server did not start:\n{log.read_text()[-4000:]}")
+SERVER = pytest.StashKey[KillableServer]()
 
 
 @pytest.fixture
-def connected(server: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrefectServer]:
+def server(prefect_home: Callable[[], Path], request: pytest.FixtureRequest) -> KillableServer:
+    """A real Prefect server on the loopback, whose services look more often than usual.
+
+    It is started once for files that follow each other, and killed after them: it takes 4 % of a core while
+    it idles.
+    """
+    stash = request.session.stash
+    if SERVER not in stash:
+        stash[SERVER] = KillableServer(
+            prefect_home(), {"PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.5"}
+        )
+        stash[SERVER].start()
+    return stash[SERVER]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Kill the server when no test of the next file uses it."""
+    if SERVER not in item.session.stash or (nextitem is not None and nextitem.path == item.path):
+        return
+    used_by = {one.path for one in item.session.items if "server" in getattr(one, "fixturenames", ())}
+    if nextitem is None or nextitem.path not in used_by:
+        item.session.stash[SERVER].kill()
+        del item.session.stash[SERVER]
+
+
+@pytest.fixture
+def connected(server: KillableServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[KillableServer]:
     """The server, named to the commands of this process and talked to by its flows."""
     for name in ("PREFECT_API_URL", "PREFECT_HOME"):
         monkeypatch.setenv(name, server.environment[name])

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import psutil
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+from prefect.context import root_settings_context
 
 from poseshift.flows.augment import augment
 from poseshift.flows.commands.running import flow_of
@@ -25,6 +27,7 @@ from poseshift.flows.pipeline import run_recipe
 from poseshift.flows.predict import predict_once
 from poseshift.flows.prepare import prepare
 from poseshift.flows.reproduce import reproduce
+from poseshift.flows.runtime.guest import names_server
 from poseshift.flows.train import adapt, train
 from poseshift.flows.watch import watch
 
@@ -165,22 +168,26 @@ def test_a_named_server_has_the_run_with_its_parameters(
 
 
 @pytest.mark.slow
-def test_prefect_can_be_asked_for(restaged: Path, tmp_path: Path) -> None:
+def test_prefect_can_be_asked_for(restaged: Path, tmp_path: Path, prefect_home: Callable[[], Path]) -> None:
+    home = prefect_home()
     done = subprocess.run(
         [*POSESHIFT, "--log-json", *preparing(restaged, tmp_path / "store"), "--prefect"],
         capture_output=True,
         text=True,
-        env=without_server(tmp_path / "home"),
+        env=without_server(home),
         check=True,
     )
     stages = [json.loads(line) for line in done.stderr.splitlines() if '"stage"' in line]
     assert [len(stage["run_id"]) for stage in stages] == [36]
-    assert (tmp_path / "home" / "prefect.db").exists()
+    with sqlite3.connect(home / "prefect.db") as database:
+        kept = database.execute("SELECT id FROM flow_run").fetchall()
+    assert kept == [(stages[0]["run_id"],)]
 
 
 NAMED = """
 import sys
 from poseshift.flows.runtime.guest import names_server
+assert "prefect" not in sys.modules
 print(names_server(), "prefect" in sys.modules)
 """
 PROFILES = """
@@ -202,12 +209,8 @@ OF_THE_TEAM = PROFILES.replace("quiet", "team", 1)
         ({}, {"PREFECT_PROFILE": "local"}, "False True"),
         ({"home/profiles.toml": PROFILES}, {}, "False True"),
         ({"home/profiles.toml": PROFILES}, {"PREFECT_PROFILE": "team"}, "True True"),
-        ({"home/profiles.toml": PROFILES.replace("quiet", "team", 1)}, {}, "True True"),
-        (
-            {"home/profiles.toml": PROFILES.replace("quiet", "team", 1)},
-            {"PREFECT_API_URL": ""},
-            "False False",
-        ),
+        ({"home/profiles.toml": OF_THE_TEAM}, {}, "True True"),
+        ({"home/profiles.toml": OF_THE_TEAM}, {"PREFECT_API_URL": ""}, "False False"),
         ({"pyproject.toml": "[project]\ndependencies = ['prefect']"}, {}, "False False"),
         ({"pyproject.toml": "[tool.prefect]\napi.url = 'http://x/api'"}, {}, "True True"),
         ({"prefect.toml": "[api]\nurl = 'http://x/api'"}, {}, "True True"),
@@ -216,22 +219,45 @@ OF_THE_TEAM = PROFILES.replace("quiet", "team", 1)
     ],
 )
 def test_a_server_is_named_where_prefect_would_find_it(
-    files: Mapping[str, str], environment: Mapping[str, str], expected: str, tmp_path: Path
+    files: Mapping[str, str],
+    environment: Mapping[str, str],
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whether one is named, and whether Prefect had to be loaded to know."""
+    """Whether one is named, and whether Prefect had to be asked to know."""
     for name, content in files.items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(content)
+    for name in [name for name in os.environ if name.startswith("PREFECT")]:
+        monkeypatch.delenv(name)
+    for name, value in {"PREFECT_HOME": str(tmp_path / "home"), **environment}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    asked = []
+
+    class AskedOnce:
+        def value(self) -> str | None:
+            asked.append(self)
+            return root_settings_context().settings.api.url  # what an import of Prefect begins with
+
+    monkeypatch.setattr("prefect.settings.PREFECT_API_URL", AskedOnce())
+    assert f"{names_server()} {bool(asked)}" == expected
+
+
+def test_a_server_of_a_profile_is_found_by_a_new_process(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "profiles.toml").write_text(OF_THE_TEAM)
     told = subprocess.run(
         [sys.executable, "-c", NAMED],
-        env=without_server(tmp_path / "home", **environment),
+        env=without_server(tmp_path / "home"),
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert told.stdout.strip() == expected
+    assert told.stdout.strip() == "True True"
 
 
 def _of_session(leader: int) -> list[psutil.Process]:

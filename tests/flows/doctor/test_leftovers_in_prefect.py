@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -188,8 +188,8 @@ def test_a_run_of_another_machine_is_not_touched(client: SyncPrefectClient) -> N
 
 
 @pytest.mark.slow
-def test_a_temporary_server_whose_command_was_killed(tmp_path_factory: pytest.TempPathFactory) -> None:
-    home = tmp_path_factory.mktemp("home")
+def test_a_temporary_server_whose_command_was_killed(prefect_home: Callable[[], Path]) -> None:
+    home = prefect_home()
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_API")}
     command = subprocess.Popen(
         [sys.executable, "-c", TEMPORARY],
