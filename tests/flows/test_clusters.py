@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +60,14 @@ class Cluster:
         self.workers.append(worker)
         return worker
 
+    def fill_up(self) -> None:
+        """Start workers until two are alive."""
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        while len(self.workers) < 2:
+            self.add_worker()
+        with dask_client(self.address) as client:
+            client.wait_for_workers(2, timeout=60)
+
     def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", f"distributed.cli.{module}", *arguments, "--no-dashboard"]
         log = self._closing.enter_context((self.folder / f"{module}.log").open("ab"))
@@ -82,30 +90,20 @@ def _eventually(attempt, seconds: float = 60.0):  # type: ignore[no-untyped-def]
             time.sleep(0.05)
 
 
-@contextmanager
-def two_workers(folder: Path) -> Iterator[Cluster]:
-    """A scheduler with two workers, all of them ended whatever happens."""
-    with ExitStack() as closing:
-        started = Cluster(folder, closing)
-        for _ in range(2):
-            started.add_worker()
-        with dask_client(started.address) as client:
-            client.wait_for_workers(2, timeout=60)
-        yield started
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster that stays well."""
-    with two_workers(tmp_path_factory.mktemp("cluster")) as started:
+    """A scheduler with two workers, all of them ended whatever happens."""
+    with ExitStack() as closing:
+        started = Cluster(tmp_path_factory.mktemp("cluster"), closing)
+        started.fill_up()
         yield started
 
 
 @pytest.fixture
-def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster whose workers are killed."""
-    with two_workers(tmp_path_factory.mktemp("doomed")) as started:
-        yield started
+def doomed(cluster: Cluster) -> Iterator[Cluster]:
+    """The same cluster, for a test that kills workers: others take their places afterwards."""
+    yield cluster
+    cluster.fill_up()
 
 
 @pytest.fixture(scope="module")
