@@ -60,11 +60,10 @@ def recipe(prepared: Recipe, stores: Path, tmp_path_factory: pytest.TempPathFact
     )
 
 
-@pytest.fixture
-def run(recipe: Recipe, connected: object) -> Path:
-    """The recorded run; made by the first test that asks for it."""
-    if not RunFolder(recipe.run_dir).summary.is_file():
-        run_recipe(recipe)
+@pytest.fixture(scope="module")
+def run(recipe: Recipe) -> Path:
+    """The recorded run."""
+    run_recipe(recipe)
     return recipe.run_dir
 
 
@@ -113,6 +112,7 @@ def test_a_summary_that_was_changed_is_not_reproduced(run: Path, tmp_path: Path)
     assert difference.recorded == pytest.approx(difference.repeated - 10.0)
 
 
+@pytest.mark.usefixtures("connected")
 def test_the_command_says_by_its_exit_code(run: Path, tmp_path: Path) -> None:
     tampered = copied(run, tmp_path)
     rewrite(tampered / "summary.json", better)
