@@ -92,11 +92,8 @@ def jobs(tiny: Tiny) -> tuple[Job, ...]:
 def undisturbed(
     tiny: Tiny, jobs: tuple[Job, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[RunLine, ...]:
-    executed = execute(
-        jobs, {0: tiny.data}, tmp_path_factory.mktemp("undisturbed"), processes=1, device="cpu"
-    )
-    assert not executed.failures
-    return executed.lines
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return tuple(run_job(job, tiny.data, folder, torch.device("cpu")) for job in jobs)
 
 
 @pytest.mark.slow
