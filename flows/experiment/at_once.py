@@ -18,7 +18,7 @@ from poseshift.storage.store import StoreError
 from poseshift.training.lifters.config import LifterConfig
 from poseshift.training.lifters.registry import build
 
-PROCESS_BYTES = 600 * 2**20
+PROCESS_BYTES = 700 * 2**20
 """What a process takes that trains on next to nothing."""
 
 ROW_BYTES = 2000
