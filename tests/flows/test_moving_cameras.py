@@ -30,6 +30,7 @@ from poseshift.storage.columns import CameraPoses, Selection, read_keypoints
 from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
 from poseshift.training.batches import Batch, DevicePoses
+from poseshift.training.prediction.body_height import SizeFrom
 from poseshift.training.prediction.smoothing import NoSmoothing, SavitzkyGolay, Smoothing
 
 TO_TRUTH = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]]) @ from_z_up("-y")
@@ -55,9 +56,11 @@ def store(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder / "store")
 
 
-def lifted(store: str, folder: Path, smoothing: Smoothing) -> tuple[PredictionOutcome, dict[str, np.ndarray]]:
+def lifted(
+    store: str, folder: Path, smoothing: Smoothing, size_from: SizeFrom = "source"
+) -> tuple[PredictionOutcome, dict[str, np.ndarray]]:
     """Lift by the lifter that ships, with the bones of each frame; positions with the floor where it was."""
-    options = PredictionOptions(keypoints="detected", smoothing=smoothing, body="frame")
+    options = PredictionOptions(keypoints="detected", smoothing=smoothing, body="frame", size_from=size_from)
     outcome = predict_store(Path("free-motion-1"), store, options, folder, "cpu")
     motion = outcome.record.motions[-1]
     with np.load(folder / motion.files["npz"]) as held:
@@ -202,6 +205,9 @@ def test_two_moving_cameras_are_put_together(two: str, scene: Scene, tmp_path: P
     assert [one.camera for one in outcome.record.motions] == ["left", "right", "fused"]
     away = np.linalg.norm(arrays["positions"] @ TO_TRUTH.T - scene.world, axis=-1)
     assert away.mean() < 0.15
+    _, sized = lifted(two, tmp_path / "sized", NoSmoothing(), "cameras")
+    nearer = np.linalg.norm(sized["positions"] @ TO_TRUTH.T - scene.world, axis=-1)
+    assert nearer.mean() < 0.75 * away.mean(), "in the size at which both see the person in one place"
 
 
 def test_the_check_lets_views_judge_the_trajectories(two: str, tmp_path: Path) -> None:
