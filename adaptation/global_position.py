@@ -24,12 +24,7 @@ from poseshift.augmentation.clips import middle, middle_root
 from poseshift.augmentation.draws import draw_rows, draw_uniform
 from poseshift.geometry.arrays import Array, like
 from poseshift.geometry.bones import bone_lengths
-from poseshift.geometry.camera import (
-    Intrinsics,
-    normalise,
-    project,
-    stack_intrinsics,
-)
+from poseshift.geometry.camera import Intrinsics, normalise, stack_intrinsics
 from poseshift.geometry.rotation import rotate, rotate_back
 from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.storage.model import FrozenModel, is_still
@@ -315,7 +310,7 @@ class GlobalPositionAlignment:
         clips = batch.positions_camera
         path = self._path(rows, clips.shape[1])
         moved = place(clips, rays, intrinsics, self.config, self.joint_set, generator, path)
-        return Batch(moved, project(moved, intrinsics), intrinsics, batch.up_camera)
+        return Batch.seen(moved, intrinsics, batch.up_camera)
 
     def _path(self, rows: Tensor, frames: int) -> RootPath | None:
         """Look up where target roots move around their rows; None where clips keep their own motion."""

@@ -16,10 +16,9 @@ from torch import Tensor
 from poseshift.augmentation.clips import middle_root
 from poseshift.augmentation.draws import draw_normal, draw_uniform
 from poseshift.geometry.arrays import Array
-from poseshift.geometry.camera import project
+from poseshift.geometry.constants import constant
 from poseshift.geometry.rotation import axis_angle_to_matrix, compose, rotate, transpose
 from poseshift.training.batches import Batch
-from poseshift.training.constants import constant
 
 
 def up_from_angles(pitch: Array, roll: Array) -> Array:
@@ -108,7 +107,7 @@ def turn(batch: Batch, rotation: Tensor, root: int, up_camera: Tensor | None) ->
     """
     pivot = middle_root(batch.positions_camera, root)
     turned = rotate(batch.positions_camera - pivot, rotation) + pivot
-    return Batch(turned, project(turned, batch.intrinsics), batch.intrinsics, up_camera)
+    return Batch.seen(turned, batch.intrinsics, up_camera)
 
 
 def rotation_between(source_up: Tensor, target_up: Tensor, heading: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ from poseshift.augmentation.feedback import Difficulty, Made, Place
 from poseshift.augmentation.lengths import subject_lengths
 from poseshift.augmentation.losses import group_errors, joint_roles
 from poseshift.augmentation.transforms import turn_up, with_lengths
-from poseshift.geometry.camera import project, rays_of, to_screen
+from poseshift.geometry.camera import rays_of, to_screen
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, sampling_hz
 from poseshift.training.batches import Batch, DevicePoses
@@ -189,7 +189,7 @@ class PoseDA:
             return batch
         lengths = self._lengths[draw_rows(len(self._lengths), len(batch), generator)]
         positions = with_lengths(batch.positions_camera, lengths, self._skeleton)
-        return replace(batch, positions_camera=positions, keypoints_px=project(positions, batch.intrinsics))
+        return Batch.seen(positions, batch.intrinsics, batch.up_camera)
 
     def _second(self, batch: Batch, form: PairForm, generator: torch.Generator) -> Batch:
         if form == "raw" or self.config.placement == "kept":
@@ -236,9 +236,7 @@ class PoseDA:
             rows = self._alignment.draw(len(batch), generator)
             return lambda clips: self._alignment.move(replace(batch, positions_camera=clips), rows, generator)
         if self.config.placement == "kept":
-            return lambda clips: replace(
-                batch, positions_camera=clips, keypoints_px=project(clips, batch.intrinsics)
-            )
+            return lambda clips: Batch.seen(clips, batch.intrinsics, batch.up_camera)
         positions = adversary.positions(middle(batch.positions_camera), generator)
         return functools.partial(self._at, batch=batch, positions=positions)
 
@@ -248,7 +246,7 @@ class PoseDA:
         depth = at_least(self.config.global_position.nearest_m, positions[:, 2], relative.detach())
         there = torch.cat([positions[:, :2], depth[:, None]], dim=1)
         moved = relative + there[:, None, None]
-        return replace(batch, positions_camera=moved, keypoints_px=project(moved, batch.intrinsics))
+        return Batch.seen(moved, batch.intrinsics, batch.up_camera)
 
     def _real(self, batch: Batch, generator: torch.Generator) -> Real:
         anchors = middle(batch.positions_camera)
@@ -283,7 +281,7 @@ class PoseDA:
             target = clips.root_relative(self._skeleton)
             if run.lifter.output == "centre":
                 target = middle(target)[:, None]
-            encoded = run.encoding.encode(clips.keypoints_px, clips.intrinsics)
+            encoded = run.encoding.encode(clips.keypoints_px, clips.intrinsics, rays=clips.rays)
             was_training = run.lifter.training
             run.lifter.eval()
             try:
@@ -301,23 +299,28 @@ class PoseDA:
         """
         placed = made.placed
         before = batch.up_camera
-        up = turn_up(before, made.parameters.axis_angle.detach())
+        up = turn_up(before, made.augmented.rotation.detach())
         taught = Batch(
             positions_camera=placed.positions_camera.detach(),
             keypoints_px=placed.keypoints_px.detach(),
             intrinsics=placed.intrinsics,
             up_camera=up,
+            rays=None if placed.rays is None else placed.rays.detach(),
         )
         if self.config.placement != "learned":
             return taught
         screen = to_screen(taught.keypoints_px, taught.intrinsics.size_px)
         inside = (screen.abs() <= 1).all(dim=-1).all(dim=-1).all(dim=-1)
         clip = inside[:, None, None, None]
+        rays = None
+        if taught.rays is not None and batch.rays is not None:
+            rays = torch.where(clip, taught.rays, batch.rays)
         return Batch(
             positions_camera=torch.where(clip, taught.positions_camera, batch.positions_camera),
             keypoints_px=torch.where(clip, taught.keypoints_px, batch.keypoints_px),
             intrinsics=batch.intrinsics,
             up_camera=None if up is None or before is None else torch.where(inside[:, None], up, before),
+            rays=rays,
         )
 
 

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from poseshift.geometry.arrays import norm
 from poseshift.geometry.camera import Intrinsics, distort, normalise, rays_of, rays_to_px, to_screen
+from poseshift.geometry.constants import mask
 from poseshift.geometry.rays import FEWEST_JOINTS, absolute_on_rays
 from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.training.batches import Batch
 from poseshift.training.checkpoint import TrainedLifter
-from poseshift.training.constants import mask
 from poseshift.training.encoding import Encoded, Encoding
 from poseshift.training.flip import encode_both, mirror_scaled, scaled_of
 from poseshift.training.lifters.lifter import Scaled, ScaledLifter

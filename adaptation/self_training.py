@@ -27,7 +27,7 @@ from poseshift.augmentation.bodies import body_axes
 from poseshift.augmentation.clips import middle, middle_root
 from poseshift.augmentation.draws import draw_normal, draw_rows
 from poseshift.geometry.bones import bone_lengths
-from poseshift.geometry.camera import normalise, project
+from poseshift.geometry.camera import normalise
 from poseshift.geometry.rays import absolute_on_rays, onto_rays
 from poseshift.geometry.rotation import axis_angle_to_matrix, compose, rotate, transpose
 from poseshift.geometry.skeleton import skeleton
@@ -195,7 +195,7 @@ class SelfTraining:
         still = model[:, None].expand(-1, batch.positions_camera.shape[1], -1, -1)
         rows = pseudo.rows[chosen]
         seen = self._position.seen(rows)
-        clips = Batch(still, project(still, seen.intrinsics), seen.intrinsics)
+        clips = Batch.seen(still, seen.intrinsics)
         varied = _through(self._varied, clips, generator).positions_camera
         relative = varied - middle_root(varied, joint_set.root)
         turn = self._jitter(len(batch), model, generator)
@@ -209,7 +209,7 @@ class SelfTraining:
         intrinsics = self._position.seen(rows).intrinsics
         depth = at_least(self._position.config.nearest_m, root[:, 2], relative)[:, None]
         placed = relative + (root * depth / root[:, 2:3])[:, None, None]
-        return Batch(placed, project(placed, intrinsics), intrinsics)  # where up is, nobody knows
+        return Batch.seen(placed, intrinsics)  # where up is, nobody knows
 
     def _jitter(self, count: int, like: Tensor, generator: torch.Generator) -> Tensor:
         deviation = math.radians(self.config.jitter_degrees)

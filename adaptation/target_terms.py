@@ -14,9 +14,9 @@ from torch import Tensor
 from poseshift.geometry.arrays import norm
 from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.camera import rays_of
+from poseshift.geometry.constants import indices
 from poseshift.geometry.rays import FEWEST_JOINTS, absolute_on_rays
 from poseshift.geometry.skeleton import Skeleton
-from poseshift.training.constants import indices
 
 _SMALLEST_M = 1e-3
 """Mean bone lengths count as no smaller: an untrained lifter may answer with a point."""

@@ -128,7 +128,8 @@ class TargetLoss:
     def attach(self, run: TrainingRun) -> None:
         """Begin a run; see the protocol."""
         self._run = run
-        self._poses = DevicePoses.from_columns(self._target, self._device, run.lifter.frames, run.clip_hz)
+        poses = DevicePoses.from_columns(self._target, self._device, run.lifter.frames, run.clip_hz)
+        self._poses = poses.with_rays() if run.encoding.sees_rays else poses
         self._step, self._counted, self.checks = 0, 0, []
         self._sums = torch.zeros_like(self._sums)
 

@@ -182,7 +182,8 @@ class RandomTilt:
         """Draw one rotation per clip; positions of roots stay."""
         deviation = math.radians(self.config.deviation_degrees)
         turns = deviation * draw_normal((len(batch), 3), batch.positions_camera, generator)
-        return turn(batch, axis_angle_to_matrix(turns), self._root, turn_up(batch.up_camera, turns))
+        rotation = axis_angle_to_matrix(turns)
+        return turn(batch, rotation, self._root, turn_up(batch.up_camera, rotation))
 
 
 class ViewpointAlignment:

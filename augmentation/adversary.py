@@ -6,7 +6,7 @@ a function that is handed in, so that one step serves learned positions and glob
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,17 +166,24 @@ class Adversary:
         rate = self.config.adversary.learning_rate
         if self.config.adversary.decay == "linear":
             rate *= 1 - progress
-        loss = self.maker_loss(clips, made, place, progress, difficulty)
+        shown = self.shown(clips, made)
+        loss = self.maker_loss(clips, made, shown, place, progress, difficulty)
         self._descend(self._maker_optimizer, self._makers.parameters(), loss, rate)
         if self._judge_optimizer is not None and self.steps % self.config.adversary.discriminator_every == 0:
-            loss = self.judge_loss(clips, made, real, rng)
+            loss = self.judge_loss(shown, real, rng)
             self._descend(self._judge_optimizer, self._judges.parameters(), loss, rate)
         self.steps += 1
 
     def maker_loss(
-        self, clips: Batch, made: Made, place: Place, progress: float, difficulty: Difficulty | None
+        self,
+        clips: Batch,
+        made: Made,
+        shown: Mapping[str, Tensor],
+        place: Place,
+        progress: float,
+        difficulty: Difficulty | None,
     ) -> Tensor:
-        """Weigh what the generator learns from, a scalar; arguments as of :meth:`learn`.
+        """Weigh what the generator learns from, a scalar; arguments as of :meth:`learn` and :meth:`shown`.
 
         ``w_range (change + gains) + w_3d L_3d + w_2d L_2d``, and the lifter's part: PoseAug's feedback (the
         ratio of the errors after bone angles, in a range that rises over the run, and after everything), or
@@ -188,7 +195,6 @@ class Adversary:
             losses.change_penalty(middle(made.augmented.change), allowed)
             + losses.gain_penalty(made.parameters.gains)
         )
-        shown = self._of_made(clips, made)
         for kind, weight in (("3d", weights.weight_3d), ("2d", weights.weight_2d)):
             for name in (kind, f"{kind}_motion"):
                 if name in shown:
@@ -199,16 +205,17 @@ class Adversary:
         lifter = Asked(clips, made, place, difficulty, self.skeleton)
         return loss + self.config.feedback.weight * steering(self.config.feedback, lifter, progress)
 
-    def judge_loss(self, clips: Batch, made: Made, real: Real, rng: torch.Generator) -> Tensor:
+    def judge_loss(self, shown: Mapping[str, Tensor], real: Real, rng: torch.Generator) -> Tensor:
         """Sum the discriminators' losses, a scalar; made samples are mixed with those of the history."""
         config = self.config.discriminator
         loss = torch.zeros((), device=self.device)
-        for name, (of_real, of_made) in self._shown(clips, made, real).items():
+        for name, (of_real, of_made) in self._beside_real(shown, real).items():
             judge = self._judges[name]
             of_real = of_real.detach().requires_grad_(config.regularisation == "gradient_penalty")
-            scores = judge(of_real)
             earlier = self._pools[name].exchange(of_made, rng)
-            loss = loss + losses.discriminator_loss(scores, judge(earlier))
+            # Judges have no batch norm: both sides in one pass have the scores that each has by itself.
+            scores, made_scores = torch.split(judge(torch.cat([of_real, earlier])), len(of_real))
+            loss = loss + losses.discriminator_loss(scores, made_scores)
             if config.regularisation == "gradient_penalty":
                 loss = loss + config.penalty_weight * losses.gradient_penalty(scores, [of_real])
         return loss
@@ -219,7 +226,7 @@ class Adversary:
         with torch.no_grad():
             scores = {
                 name: accuracy(self._judges[name](of_real), self._judges[name](of_made))
-                for name, (of_real, of_made) in self._shown(clips, made, real).items()
+                for name, (of_real, of_made) in self._beside_real(self.shown(clips, made), real).items()
             }
             bones = bone_vectors(middle(made.augmented.lengthened)[:samples], self.skeleton)
             anchors = bone_vectors(middle(clips.positions_camera)[:samples], self.skeleton)
@@ -265,15 +272,16 @@ class Adversary:
             pool.load_state_dict(state["pools"][name], self.device)
         self.steps = state["steps"]
 
-    def _shown(self, clips: Batch, made: Made, real: Real) -> dict[str, tuple[Tensor, Tensor]]:
+    def _beside_real(self, shown: Mapping[str, Tensor], real: Real) -> dict[str, tuple[Tensor, Tensor]]:
         """Collect what each discriminator is shown: real, made."""
         rays = keypoint_form(real.rays, self.config.discriminator.keypoints, self.skeleton)
         of_real = {"3d": real.poses, "2d": rays}
         if real.steps is not None:
             of_real |= {"3d_motion": real.steps.poses, "2d_motion": in_person_sizes(real.steps.rays)}
-        return {name: (of_real[name], of_made) for name, of_made in self._of_made(clips, made).items()}
+        return {name: (of_real[name], of_made) for name, of_made in shown.items()}
 
-    def _of_made(self, clips: Batch, made: Made) -> dict[str, Tensor]:
+    def shown(self, clips: Batch, made: Made) -> dict[str, Tensor]:
+        """Bring what was made of clips into the form that each discriminator sees, by its name."""
         shown = {}
         if self.config.discriminator.critic == "pairs":
             pair = (middle(clips.positions_camera), middle(made.augmented.lengthened))

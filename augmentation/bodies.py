@@ -9,8 +9,6 @@ learned; motion, viewpoint and the root's place stay. Nothing of a target is use
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -19,11 +17,10 @@ from poseshift.augmentation.anatomy import anatomy
 from poseshift.augmentation.draws import draw_normal
 from poseshift.augmentation.transforms import scale_bones
 from poseshift.geometry.arrays import align_leading
-from poseshift.geometry.camera import project
+from poseshift.geometry.constants import constant, indices, mask
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.model import FrozenModel
 from poseshift.training.batches import Batch
-from poseshift.training.constants import constant, indices, mask
 from poseshift.training.flip import MIRROR_X
 
 LARGEST_DEVIATIONS = 2.5
@@ -77,7 +74,7 @@ class DiverseBodies:
             sized = scale_bones(positions, self._factors(positions, generator), self._skeleton)
         if self.config.joint_spread_m > 0:
             sized = placed_anew(sized, self._offsets(positions, generator), self._skeleton)
-        return replace(batch, positions_camera=sized, keypoints_px=project(sized, batch.intrinsics))
+        return Batch.seen(sized, batch.intrinsics, batch.up_camera)
 
     def _factors(self, like: Tensor, generator: torch.Generator) -> Tensor:
         """Draw the factors of the bones' lengths, (n, bones)."""

@@ -15,8 +15,8 @@ from torch import Tensor
 from poseshift.augmentation.anatomy import anatomy
 from poseshift.augmentation.conditional_generator import ConditionalGenerator
 from poseshift.augmentation.generator import PoseGenerator
+from poseshift.geometry.constants import indices
 from poseshift.geometry.rotation import rotate_back
-from poseshift.training.constants import indices
 
 DRAWS = 8
 """Draws of noise for each pose."""

@@ -17,11 +17,11 @@ from pydantic import BeforeValidator, Field
 from torch import Tensor
 
 from poseshift.augmentation.draws import draw_normal, draw_uniform
+from poseshift.geometry.constants import constant, indices
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.preprocessing.domain.swaps import LIMBS
 from poseshift.storage.model import FrozenModel, is_still
 from poseshift.training.batches import Batch
-from poseshift.training.constants import constant, indices
 
 LIMB_JOINTS = tuple(
     f"{side}_{joint}" for joints in LIMBS.values() for joint in joints for side in ("left", "right")
@@ -269,13 +269,14 @@ class DetectedKeypoints:
 
     def _drawn_spread(self, exact: Tensor, generator: torch.Generator) -> Tensor:
         """Spread of every joint, (joints, 1), or drawn by its confidence in a clip, (batch, 1, joints, 1)."""
-        spread = constant(self._spread, exact)[:, None]
+        spread: Tensor = constant(self._spread, exact)[:, None]
         if not self._factors:
             return spread
         draw = draw_uniform((exact.shape[0], 1, exact.shape[2]), 0.0, 1.0, exact, generator)
         reached = constant(self._reached, exact).view(exact.shape[2], -1)
         level = (draw[..., None] >= reached).sum(dim=-1)
-        return spread * constant(self._factors, exact)[level][..., None]
+        factors: Tensor = constant(self._factors, exact)[level]
+        return spread * factors[..., None]
 
     def _swapped(self, exact: Tensor, generator: torch.Generator) -> Tensor:
         """Exchange left and right, (batch, frames, joints, 2)."""

@@ -17,9 +17,9 @@ from torch.nn.utils import parametrizations
 
 from poseshift.augmentation.anatomy import anatomy
 from poseshift.geometry.bones import bone_directions, bone_vectors
+from poseshift.geometry.constants import indices
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.model import FrozenModel, is_left_out, is_still
-from poseshift.training.constants import indices
 
 Critic = Literal["parts", "pairs", "none"]
 KeypointForm = Literal["centred", "raw", "none"]
@@ -101,16 +101,17 @@ class PartDiscriminator(nn.Module):
         super().__init__()
         self.skeleton = skeleton
         self.parts = anatomy(skeleton).parts
+        bones = len(skeleton.bones)
+        # Of the Gram matrix of all bones, row by row, the entries of each part.
+        self._entries = tuple(a * bones + b for part in self.parts for a in part for b in part)
         self.judges = nn.ModuleList(_Judge(len(part) ** 2, config.width, config) for part in self.parts)
 
     def forward(self, poses: Tensor) -> Tensor:
         """Score poses (n, joints, 3) -> (n, parts)."""
-        directions = bone_directions(poses, self.skeleton)
-        scores = [
-            judge(_gram(directions[:, indices(part, directions)]))
-            for part, judge in zip(self.parts, self.judges, strict=True)
-        ]
-        return torch.cat(scores, dim=1)
+        cosines = _gram(bone_directions(poses, self.skeleton))
+        sizes = [len(part) ** 2 for part in self.parts]
+        of_parts = torch.split(cosines[:, indices(self._entries, cosines)], sizes, dim=1)
+        return torch.cat([judge(one) for judge, one in zip(self.judges, of_parts, strict=True)], dim=1)
 
 
 class PairDiscriminator(nn.Module):

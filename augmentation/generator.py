@@ -18,9 +18,9 @@ from poseshift.augmentation.anatomy import anatomy
 from poseshift.augmentation.draws import draw_directions, draw_normal, draw_uniform
 from poseshift.augmentation.transforms import PoseParameters, length_gains, rotation_vector
 from poseshift.geometry.bones import bone_lengths
+from poseshift.geometry.constants import constant
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.model import FrozenModel, is_still
-from poseshift.training.constants import constant
 
 Rotations = Literal["free", "upright", "viewing_axis", "none"]
 RandomRotations = Literal["free", "upright", "viewing_axis", "mixed", "none"]
@@ -256,7 +256,8 @@ def draw_turns(
         return like.new_zeros(count, 3)
     half_turns = torch.pi * draw_uniform((count, 1), -1, 1, like, rng)
     if rotation == "viewing_axis":
-        return half_turns * constant(_FORWARD, like)
+        about_view_axis: Tensor = half_turns * constant(_FORWARD, like)
+        return about_view_axis
     if rotation in ("free", "mixed"):
         axis = draw_directions(count, like, rng)
         if rotation == "mixed":

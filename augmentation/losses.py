@@ -13,9 +13,10 @@ from functools import cache
 
 import torch
 from torch import Tensor
+from torch.nn.functional import mse_loss
 
+from poseshift.geometry.constants import constant, indices
 from poseshift.geometry.skeleton import Skeleton
-from poseshift.training.constants import constant, indices
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,12 @@ GAIN_BOUND = 0.1
 
 def discriminator_loss(real: Tensor, made: Tensor) -> Tensor:
     """``((D(x) - 1)^2 + D(x~)^2) / 2``, averaged over clips and parts."""
-    return 0.5 * ((real - 1).square().mean() + made.square().mean())
+    return 0.5 * (mse_loss(real, torch.ones_like(real)) + mse_loss(made, torch.zeros_like(made)))
 
 
 def generator_loss(made: Tensor) -> Tensor:
     """``(D(x~) - 1)^2 / 2``: the half of PoseAug's loss that depends on the generator."""
-    return 0.5 * (made - 1).square().mean()
+    return 0.5 * mse_loss(made, torch.ones_like(made))
 
 
 def range_penalty(values: Tensor, allowed: Range) -> Tensor:
@@ -56,7 +57,7 @@ def change_penalty(change: Tensor, allowed: Range = CHANGE_RANGE) -> Tensor:
 
 def beyond(loss: Tensor, tolerance: float) -> Tensor:
     """Part of a loss that exceeds a tolerance; the loss itself for a tolerance of 0."""
-    return (loss - tolerance).relu()
+    return loss if tolerance == 0 else (loss - tolerance).relu()
 
 
 def gain_penalty(gains: Tensor, bound: float = GAIN_BOUND) -> Tensor:

@@ -8,7 +8,6 @@ from pydantic import Field
 from poseshift.augmentation.clips import middle
 from poseshift.augmentation.generator import RandomChanges, RandomParameters
 from poseshift.augmentation.transforms import apply, turn_up
-from poseshift.geometry.camera import project
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.training.batches import Batch
 
@@ -43,10 +42,6 @@ class RandomAugmentation:
 
     def _augmented(self, clips: Batch, generator: torch.Generator) -> Batch:
         parameters = self._draw(middle(clips.positions_camera), generator, clips.up_camera)
-        positions = apply(clips.positions_camera, parameters, self._skeleton).rotated
-        return Batch(
-            positions_camera=positions,
-            keypoints_px=project(positions, clips.intrinsics),
-            intrinsics=clips.intrinsics,
-            up_camera=turn_up(clips.up_camera, parameters.axis_angle),
-        )
+        augmented = apply(clips.positions_camera, parameters, self._skeleton)
+        up = turn_up(clips.up_camera, augmented.rotation)
+        return Batch.seen(augmented.rotated, clips.intrinsics, up)

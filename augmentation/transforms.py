@@ -17,10 +17,10 @@ from torch import Tensor
 from poseshift.augmentation.anatomy import anatomy
 from poseshift.augmentation.clips import middle_root
 from poseshift.geometry.arrays import align_leading, norm
-from poseshift.geometry.bones import bone_directions, bone_lengths, from_bones
+from poseshift.geometry.bones import bone_directions, directions_and_lengths, from_bones
+from poseshift.geometry.constants import constant, indices
 from poseshift.geometry.rotation import axis_angle_to_matrix, rotate
 from poseshift.geometry.skeleton import Skeleton
-from poseshift.training.constants import constant, indices
 
 LENGTH_LIMIT = 0.2
 """Largest relative change of a bone's length."""
@@ -59,10 +59,16 @@ class AngledPose:
         (..., joints, 3), metres.
     change : Tensor
         (..., bones), ``1 - n' . n`` of each bone: 0 unmoved, 1 at a right angle, 2 reversed.
+    directions : Tensor
+        (..., bones, 3), the unit vectors n'.
+    lengths : Tensor
+        (..., bones), metres.
     """
 
     positions: Tensor
     change: Tensor
+    directions: Tensor
+    lengths: Tensor
 
 
 @dataclass(frozen=True)
@@ -81,12 +87,15 @@ class Augmented:
         With scaled lengths, too.
     rotated : Tensor
         Turned about the root of the middle frame, too.
+    rotation : Tensor
+        (n, 3, 3), by what it is turned.
     """
 
     angled: Tensor
     change: Tensor
     lengthened: Tensor
     rotated: Tensor
+    rotation: Tensor
 
 
 def apply(positions: Tensor, parameters: PoseParameters, skeleton: Skeleton) -> Augmented:
@@ -102,12 +111,17 @@ def apply(positions: Tensor, parameters: PoseParameters, skeleton: Skeleton) -> 
         Names the bones.
     """
     angled = move_directions(positions, parameters.angles, skeleton)
-    lengthened = scale_lengths(angled.positions, parameters.gains, skeleton)
+    # As `scale_lengths` has it, but for bones that are known already.
+    factors = align_leading(_factors(parameters.gains, skeleton), positions.ndim - 1, trailing=1)
+    root = positions[..., skeleton.root, :]
+    lengthened: Tensor = from_bones(root, angled.directions, angled.lengths * factors, skeleton)
+    rotation: Tensor = axis_angle_to_matrix(parameters.axis_angle)
     return Augmented(
         angled=angled.positions,
         change=angled.change,
         lengthened=lengthened,
-        rotated=turn(lengthened, parameters.axis_angle, skeleton),
+        rotated=_turned(lengthened, rotation, skeleton),
+        rotation=rotation,
     )
 
 
@@ -125,7 +139,7 @@ def move_directions(positions: Tensor, offsets: Tensor, skeleton: Skeleton) -> A
     skeleton : Skeleton
         Names the bones.
     """
-    directions = bone_directions(positions, skeleton)
+    directions, lengths = directions_and_lengths(positions, skeleton)
     trunk = anatomy(skeleton).trunk
     free = constant(tuple(float(bone not in trunk) for bone in range(len(skeleton.bones))), positions)[
         :, None
@@ -134,8 +148,10 @@ def move_directions(positions: Tensor, offsets: Tensor, skeleton: Skeleton) -> A
     kept = torch.where(free > 0, moved, directions)
     root = positions[..., skeleton.root, :]
     return AngledPose(
-        positions=cast(Tensor, from_bones(root, kept, bone_lengths(positions, skeleton), skeleton)),
+        positions=from_bones(root, kept, lengths, skeleton),
         change=1 - (kept * directions).sum(dim=-1),
+        directions=kept,
+        lengths=lengths,
     )
 
 
@@ -153,9 +169,15 @@ def scale_lengths(positions: Tensor, gains: Tensor, skeleton: Skeleton) -> Tenso
     skeleton : Skeleton
         Names the bones.
     """
+    return scale_bones(positions, _factors(gains, skeleton), skeleton)
+
+
+def _factors(gains: Tensor, skeleton: Skeleton) -> Tensor:
+    """Factors of the bones' lengths, (*rows, bones), of the gains of their groups."""
     body = anatomy(skeleton)
-    free = constant(tuple(float(group != body.kept_length) for group in range(body.groups)), positions)
-    return scale_bones(positions, 1 + (free * gains)[..., indices(body.length_groups, gains)], skeleton)
+    free = constant(tuple(float(group != body.kept_length) for group in range(body.groups)), gains)
+    factors: Tensor = 1 + (free * gains).index_select(-1, indices(body.length_groups, gains))
+    return factors
 
 
 def scale_bones(positions: Tensor, factors: Tensor, skeleton: Skeleton) -> Tensor:
@@ -170,9 +192,8 @@ def scale_bones(positions: Tensor, factors: Tensor, skeleton: Skeleton) -> Tenso
     skeleton : Skeleton
         Names the bones.
     """
-    lengths = bone_lengths(positions, skeleton)
+    directions, lengths = directions_and_lengths(positions, skeleton)
     scaled = lengths * align_leading(factors, lengths.ndim, trailing=1)
-    directions = bone_directions(positions, skeleton)
     return cast(Tensor, from_bones(positions[..., skeleton.root, :], directions, scaled, skeleton))
 
 
@@ -190,21 +211,25 @@ def turn(positions: Tensor, axis_angle: Tensor, skeleton: Skeleton) -> Tensor:
     skeleton : Skeleton
         Names the root.
     """
+    return _turned(positions, axis_angle_to_matrix(axis_angle), skeleton)
+
+
+def _turned(positions: Tensor, rotation: Tensor, skeleton: Skeleton) -> Tensor:
     root = middle_root(positions, skeleton.root)
-    return cast(Tensor, rotate(positions - root, axis_angle_to_matrix(axis_angle)) + root)
+    return cast(Tensor, rotate(positions - root, rotation) + root)
 
 
-def turn_up(up: Tensor | None, axis_angle: Tensor) -> Tensor | None:
+def turn_up(up: Tensor | None, rotation: Tensor) -> Tensor | None:
     """Turn the directions against gravity (n, 3) as :func:`turn` turns bodies; None where they are unknown.
 
     Parameters
     ----------
     up : Tensor or None
         (n, 3), unit vectors.
-    axis_angle : Tensor
-        (n, 3), radians.
+    rotation : Tensor
+        (n, 3, 3).
     """
-    return None if up is None else rotate(up[:, None], axis_angle_to_matrix(axis_angle))[:, 0]
+    return None if up is None else rotate(up[:, None], rotation)[:, 0]
 
 
 def with_lengths(positions: Tensor, lengths: Tensor, skeleton: Skeleton) -> Tensor:

@@ -7,10 +7,12 @@ A bone is the edge from a joint's parent to the joint; bones stand in the order 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from array_api_compat import array_namespace
 
 from poseshift.geometry.arrays import Array, norm
+from poseshift.geometry.constants import indices
 from poseshift.geometry.skeleton import Skeleton
 
 
@@ -36,10 +38,8 @@ def bone_vectors(points: Array, skeleton: Skeleton) -> Array:
             f"points of shape {tuple(points.shape)} cannot be {skeleton.name}: expected "
             f"(..., {skeleton.joints}, d)"
         )
-    xp = array_namespace(points)
-    return xp.stack(
-        [points[..., child, :] - points[..., parent, :] for parent, child in skeleton.bones], axis=-2
-    )
+    parents, children = (indices(ends, points) for ends in zip(*skeleton.bones, strict=True))
+    return points[..., children, :] - points[..., parents, :]
 
 
 def bone_lengths(points: Array, skeleton: Skeleton) -> Array:
@@ -61,10 +61,16 @@ def bone_lengths(points: Array, skeleton: Skeleton) -> Array:
 
 def bone_directions(points: Array, skeleton: Skeleton) -> Array:
     """Direction of every bone, (..., joints, d) -> (..., bones, d): a unit vector, or zero without length."""
+    return directions_and_lengths(points, skeleton)[0]
+
+
+def directions_and_lengths(points: Array, skeleton: Skeleton) -> tuple[Array, Array]:
+    """`bone_directions` and `bone_lengths` of the same points."""
     xp = array_namespace(points)
     vectors = bone_vectors(points, skeleton)
-    lengths = norm(vectors)[..., None]
-    return vectors / xp.where(lengths == 0, xp.ones_like(lengths), lengths)
+    lengths = norm(vectors)
+    divisors = lengths[..., None]
+    return vectors / xp.where(divisors == 0, xp.ones_like(divisors), divisors), lengths
 
 
 def from_bones(root: Array, directions: Array, lengths: Array, skeleton: Skeleton) -> Array:
@@ -87,13 +93,25 @@ def from_bones(root: Array, directions: Array, lengths: Array, skeleton: Skeleto
     """
     xp = array_namespace(root, directions, lengths)
     vectors = directions * lengths[..., None]
-    origin = root + xp.zeros_like(vectors[..., 0, :])
+    ways = _ways(skeleton)
+    # A vector of zeros, which stands in for bones where a joint's way is shorter than the longest one.
+    vectors = xp.concat([vectors, xp.zeros_like(vectors[..., :1, :])], axis=-2)
+    on_the_way = indices(tuple(bone for way in ways for bone in way), vectors)
+    shape = (*vectors.shape[:-2], len(ways), len(ways[0]), vectors.shape[-1])
+    summands = xp.reshape(vectors[..., on_the_way, :], shape)
+    return root[..., None, :] + xp.sum(summands, axis=-2)
+
+
+@cache
+def _ways(skeleton: Skeleton) -> tuple[tuple[int, ...], ...]:
+    """Bones from the root to each joint, (joints, most), with the number of bones after the last of a way."""
     bone_of = {child: bone for bone, (_, child) in enumerate(skeleton.bones)}
-    placed = {skeleton.root: origin}
-    for joint in root_first(skeleton):
-        if joint != skeleton.root:
-            placed[joint] = placed[skeleton.parents[joint]] + vectors[..., bone_of[joint], :]
-    return xp.stack([placed[joint] for joint in range(skeleton.joints)], axis=-2)
+    ways: dict[int, tuple[int, ...]] = {skeleton.root: ()}
+    for joint in root_first(skeleton)[1:]:
+        ways[joint] = (*ways[skeleton.parents[joint]], bone_of[joint])
+    most = max(len(way) for way in ways.values())
+    none = len(skeleton.bones)
+    return tuple((*ways[joint], *(none,) * (most - len(ways[joint]))) for joint in range(skeleton.joints))
 
 
 def root_first(skeleton: Skeleton) -> tuple[int, ...]:

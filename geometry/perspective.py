@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from array_api_compat import array_namespace
 
-from poseshift.geometry.arrays import Array
+from poseshift.geometry.arrays import Array, align_leading, like
 from poseshift.geometry.camera import rays_of
-from poseshift.geometry.rotation import rotate, rotate_back
+from poseshift.geometry.constants import constant
+from poseshift.geometry.rotation import rotate_back
 
 
 def box_centre(rays: Array) -> Array:
@@ -64,18 +65,12 @@ def perspective_rotation(centre_ray: Array) -> Array:
     array (..., 3, 3), R with ``R (x, y, 1) ~ (0, 0, 1)``; the camera axes turned onto the person.
     """
     xp = array_namespace(centre_ray)
-    x, y = centre_ray[..., 0], centre_ray[..., 1]
-    depth = 1 / xp.sqrt(1 + x * x + y * y)
-    ax, ay = x * depth, y * depth
-    factor = 1 / (1 + depth)
-    return xp.stack(
-        [
-            xp.stack([1 - ax * ax * factor, -ax * ay * factor, -ax], axis=-1),
-            xp.stack([-ax * ay * factor, 1 - ay * ay * factor, -ay], axis=-1),
-            xp.stack([ax, ay, depth], axis=-1),
-        ],
-        axis=-2,
-    )
+    axis = _homogeneous(centre_ray)
+    axis = axis / xp.sqrt(xp.sum(axis * axis, axis=-1, keepdims=True))
+    across = axis[..., :2, None]
+    tilt = across / (1 + axis[..., 2:, None])
+    upper = constant(((1.0, 0.0), (0.0, 1.0)), axis) - tilt * axis[..., None, :2]
+    return xp.concat([xp.concat([upper, -across], axis=-1), axis[..., None, :]], axis=-2)
 
 
 def rotate_rays(rays: Array, rotation: Array) -> Array:
@@ -91,7 +86,9 @@ def rotate_rays(rays: Array, rotation: Array) -> Array:
     -------
     array of the shape of the rays. A ray at a right angle or more to the new axis has no meaning there.
     """
-    return rays_of(rotate(_homogeneous(rays), rotation))
+    rotation = align_leading(like(rotation, rays), rays.ndim + 1, trailing=2)
+    x, y, forward = (rotation[..., :, column] for column in range(3))
+    return rays_of(rays[..., 0:1] * x + rays[..., 1:2] * y + forward)
 
 
 def rotate_rays_back(rays: Array, rotation: Array) -> Array:

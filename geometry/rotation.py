@@ -10,6 +10,7 @@ from __future__ import annotations
 from array_api_compat import array_namespace, device
 
 from poseshift.geometry.arrays import Array, align_leading, like, norm
+from poseshift.geometry.constants import constant
 
 
 def rotate(points: Array, rotation: Array) -> Array:
@@ -93,7 +94,7 @@ def axis_angle_to_matrix(axis_angle: Array) -> Array:
     cosine_ratio = xp.where(is_small, 0.5 - squared / 24 + squared * squared / 720, 2 * half * half / safe)
     generator = _cross_matrix(axis_angle)
     return (
-        like(xp.eye(3, device=device(axis_angle)), axis_angle)
+        constant(_IDENTITY, axis_angle)
         + sine_ratio[..., None, None] * generator
         + cosine_ratio[..., None, None] * compose(generator, generator)
     )
@@ -211,8 +212,7 @@ def euler_xyz(angles: Array) -> Array:
     -------
     array (..., 3, 3).
     """
-    xp = array_namespace(angles)
-    axes = like(xp.eye(3, device=device(angles)), angles)
+    axes = constant(_IDENTITY, angles)
     about_x, about_y, about_z = (
         axis_angle_to_matrix(angles[..., axis, None] * axes[axis, :]) for axis in range(3)
     )
@@ -221,14 +221,14 @@ def euler_xyz(angles: Array) -> Array:
 
 def _cross_matrix(vector: Array) -> Array:
     """Matrix [v] with ``[v] u = v x u``, (..., 3) -> (..., 3, 3)."""
-    xp = array_namespace(vector)
-    x, y, z = vector[..., 0], vector[..., 1], vector[..., 2]
-    zero = xp.zeros_like(x)
-    return xp.stack(
-        [
-            xp.stack([zero, -z, y], axis=-1),
-            xp.stack([z, zero, -x], axis=-1),
-            xp.stack([-y, x, zero], axis=-1),
-        ],
-        axis=-2,
-    )
+    return array_namespace(vector).sum(vector[..., None, None, :] * constant(_CROSS, vector), axis=-1)
+
+
+_IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+_CROSS = (
+    ((0.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0)),
+    ((0.0, 0.0, 1.0), (0.0, 0.0, 0.0), (-1.0, 0.0, 0.0)),
+    ((0.0, -1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
+)
+"""What each coordinate of a vector adds to each entry of its matrix: ``[v]_ij = sum_k v_k CROSS_ijk``."""

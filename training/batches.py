@@ -19,10 +19,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from poseshift.geometry.camera import Intrinsics
+from poseshift.geometry.camera import Intrinsics, distort, normalise, rays_of, rays_to_px
+from poseshift.geometry.constants import indices
 from poseshift.geometry.rotation import rotate
-from poseshift.geometry.skeleton import Skeleton
+from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.storage.columns import CameraPoses, rows_per_frame
+from poseshift.training.flip import MIRROR_X, mirror_intrinsics
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,23 @@ class Batch:
     up_camera : Tensor or None of shape (batch, 3)
         Unit vector against gravity in camera axes; None where it is not known. What turns poses turns it,
         too.
+    rays : Tensor or None of shape (batch, frames, joints, 2)
+        Undistorted ray coordinates of the keypoints, where they are known already, so that no lens has to be
+        removed; None where they are not. What changes keypoints makes a new batch, whose rays are its own.
     """
 
     positions_camera: Tensor
     keypoints_px: Tensor
     intrinsics: Intrinsics
     up_camera: Tensor | None = None
+    rays: Tensor | None = None
+
+    @classmethod
+    def seen(cls, positions_camera: Tensor, intrinsics: Intrinsics, up_camera: Tensor | None = None) -> Batch:
+        """Show positions (batch, frames, joints, 3) to their cameras, which see them without noise."""
+        rays = rays_of(positions_camera)
+        keypoints_px = rays_to_px(distort(rays, intrinsics), intrinsics)
+        return cls(positions_camera, keypoints_px, intrinsics, up_camera, rays)
 
     def __len__(self) -> int:
         return int(self.positions_camera.shape[0])
@@ -57,18 +70,22 @@ class Batch:
             keypoints_px=self.keypoints_px[clips],
             intrinsics=self.intrinsics[clips],
             up_camera=None if self.up_camera is None else self.up_camera[clips],
+            rays=None if self.rays is None else self.rays[clips],
         )
 
     def joined(self, others: Batch) -> Batch:
         """Put other clips of the same length after these; gravity is known when it is known of both."""
-        up = None
+        up, rays = None, None
         if self.up_camera is not None and others.up_camera is not None:
             up = torch.cat([self.up_camera, others.up_camera])
+        if self.rays is not None and others.rays is not None:
+            rays = torch.cat([self.rays, others.rays])
         return Batch(
             positions_camera=torch.cat([self.positions_camera, others.positions_camera]),
             keypoints_px=torch.cat([self.keypoints_px, others.keypoints_px]),
             intrinsics=self.intrinsics.joined(others.intrinsics),
             up_camera=up,
+            rays=rays,
         )
 
     def root_relative(self, skeleton: Skeleton) -> Tensor:
@@ -78,7 +95,7 @@ class Batch:
 
 
 BatchTransform = Callable[[Batch, torch.Generator], Batch]
-"""Anything that turns a batch into another one: mirroring, augmentation, position alignment.
+"""Anything that turns a batch into another one: augmentation, position alignment.
 
 Random numbers come from the generator alone, which lives on the batch's device.
 """
@@ -118,6 +135,8 @@ class DevicePoses:
         Rotations from those axes to the camera's; None where all cameras stand still.
     confidence : Tensor or None of shape (n, joints)
         How sure the detector is of each keypoint, from 0 to 1; None where keypoints have none.
+    rays : Tensor or None of shape (n, joints, 2)
+        Undistorted ray coordinates of the keypoints; None before :meth:`with_rays`.
     """
 
     positions_camera: Tensor
@@ -134,6 +153,7 @@ class DevicePoses:
     confidence: Tensor | None = None
     spacing: float | Tensor = 1.0
     hz: float | None = None
+    rays: Tensor | None = None
 
     @classmethod
     def from_columns(
@@ -210,7 +230,20 @@ class DevicePoses:
             turns=None if self.turns is None else self.turns.to(device),
             confidence=None if self.confidence is None else self.confidence.to(device),
             spacing=self.spacing if isinstance(self.spacing, float) else self.spacing.to(device),
+            rays=None if self.rays is None else self.rays.to(device),
         )
+
+    def with_rays(self) -> DevicePoses:
+        """Remove the lens from all keypoints, once, for encodings that see rays.
+
+        That takes 136 bytes a view of 17 joints. Clips that lie between rows have keypoints of their own,
+        whose rays are not kept.
+        """
+        rays = torch.empty_like(self.keypoints_px)
+        for begin in range(0, len(self), _VIEWS_AT_ONCE):
+            rows = slice(begin, begin + _VIEWS_AT_ONCE)
+            rays[rows] = normalise(self.keypoints_px[rows], self.intrinsics[self.camera[rows]])
+        return replace(self, rays=rays)
 
     @property
     def reach(self) -> int:
@@ -238,47 +271,69 @@ class DevicePoses:
             turns=None if self.turns is None else self.turns[kept],
             confidence=None if self.confidence is None else self.confidence[kept],
             spacing=self.spacing if isinstance(self.spacing, float) else self.spacing[kept],
+            rays=None if self.rays is None else self.rays[kept],
         )
 
-    def batch(self, rows: Tensor) -> Batch:
+    def batch(self, rows: Tensor, mirrored: Tensor | None = None) -> Batch:
         """Cut out the clips whose middle frames (index ``frames // 2``) are these rows.
 
         Parameters
         ----------
         rows : Tensor
             (batch,) int64 on this device.
+        mirrored : Tensor or None
+            (batch,) bool, the clips that are mirrored with their cameras (:mod:`poseshift.training.flip`);
+            None for none of them.
         """
-        return self._cut(rows, self.frames // 2)
+        return self._cut(rows, self.frames // 2, mirrored)
 
     def windows(self, rows: Tensor) -> Batch:
         """Cut out the clips that begin with these rows, (batch,) int64 on this device."""
-        return self._cut(rows, 0)
+        return self._cut(rows, 0, None)
 
-    def _cut(self, rows: Tensor, at: int) -> Batch:
+    def _cut(self, rows: Tensor, at: int, mirrored: Tensor | None) -> Batch:
         """Cut out the clips of which frame ``at`` is the row given, inside the row's run."""
         clips = Between.in_clips(rows, self.frames, at, self.run_first, self.run_last, self.spacing)
-        camera = self.camera[rows]
-        return Batch(
-            positions_camera=clips.of(self.positions_camera),
-            keypoints_px=clips.of(self.keypoints_px),
-            intrinsics=Intrinsics.unpacked(self._packed_intrinsics[camera]),
-            up_camera=self._up_before(rows),
-        )
-
-    def _up_before(self, rows: Tensor) -> Tensor | None:
-        """Give the direction against gravity in the camera axes of rows, (batch, 3)."""
-        if self.up_camera is None:
-            return None
-        up = self.up_camera[self.camera[rows]]
-        if self.turns is None:
-            return up
-        turned: Tensor = rotate(up, self.turns[rows])
-        return turned
+        camera, joints = self.camera[rows], None
+        if mirrored is not None:
+            camera = camera.add(mirrored, alpha=len(self.intrinsics.size_px))
+            order = (tuple(range(self.positions_camera.shape[1])), skeleton(self.skeleton).mirrored)
+            plain, swapped = (indices(one, rows) for one in order)
+            joints = torch.where(mirrored[:, None], swapped, plain)
+        intrinsics, up, sign, shift = torch.split(self._cameras[camera], _OF_CAMERA, dim=-1)
+        positions, keypoints = clips.of(self.positions_camera, joints), clips.of(self.keypoints_px, joints)
+        # Between two rows it is pixels that are interpolated: such keypoints have rays of their own.
+        rays = None if self.rays is None or clips.share is not None else clips.of(self.rays, joints)
+        up_camera = None if self.up_camera is None else up
+        if up_camera is not None and self.turns is not None:
+            up_camera = rotate(up_camera, self.turns[rows])
+        if mirrored is not None:
+            up_camera = None if up_camera is None else up_camera * sign
+            sign, shift = sign[:, None, None], shift[:, None, None]
+            positions, keypoints = positions * sign, torch.addcmul(shift, keypoints, sign[..., :2])
+            rays = None if rays is None else rays * sign[..., :2]
+        return Batch(positions, keypoints, Intrinsics.unpacked(intrinsics), up_camera, rays)
 
     @cached_property
-    def _packed_intrinsics(self) -> Tensor:
-        packed: Tensor = self.intrinsics.packed
-        return packed
+    def _cameras(self) -> Tensor:
+        """What is looked up of cameras, (2 cameras, 19), the mirror images after the cameras themselves.
+
+        Intrinsics, the camera's own up, and by what is mirrored: a vector's signs, and the shift of pixels.
+        """
+        mirrored = mirror_intrinsics(self.intrinsics)
+        size = self.intrinsics.size_px
+        up = size.new_zeros(len(size), 3) if self.up_camera is None else self.up_camera
+        signs, shift = size.new_tensor(MIRROR_X).expand_as(up), size * size.new_tensor([1.0, 0.0])
+        plain = (self.intrinsics.packed, up, torch.ones_like(up), torch.zeros_like(size))
+        image = (mirrored.packed, up, signs, shift)
+        return torch.cat([torch.cat(side, dim=-1) for side in (plain, image)])
+
+
+_OF_CAMERA = [11, 3, 3, 2]
+"""Columns of intrinsics, up, signs and shift in what is looked up of a camera."""
+
+_VIEWS_AT_ONCE = 8192
+"""Views whose lens is removed at once: what is computed then stays in a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -345,14 +400,27 @@ class Between:
         before = before.clamp(first, last)
         return cls(before, torch.minimum(before + 1, last.expand_as(before)), share)
 
-    def of(self, values: Tensor) -> Tensor:
-        """Read values (n, ...) there; between two rows, NaN in one of them gives NaN."""
+    def of(self, values: Tensor, joints: Tensor | None = None) -> Tensor:
+        """Read values (n, ...) there; between two rows, NaN in one of them gives NaN.
+
+        Parameters
+        ----------
+        values : Tensor
+            (n, ...), or (n, joints, ...) where joints are given.
+        joints : Tensor or None
+            (clips, joints) int64, the order of each clip's joints; places are (clips, frames) then.
+        """
+        low = self._read(values, self.before, joints)
         if self.share is None:
-            return values[self.before]
+            return low
         share = self.share.to(values.dtype)[(..., *(None,) * (values.ndim - 1))]
-        low = values[self.before]
-        between: Tensor = torch.where(share > 0, low + share * (values[self.after] - low), low)
+        high = self._read(values, self.after, joints)
+        between: Tensor = torch.where(share > 0, low + share * (high - low), low)
         return between
+
+    @staticmethod
+    def _read(values: Tensor, places: Tensor, joints: Tensor | None) -> Tensor:
+        return values[places] if joints is None else values[places[..., None], joints[:, None]]
 
 
 def one_if_equal(spacing: NDArray[np.float64]) -> float | NDArray[np.float64]:

@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor
@@ -79,10 +79,16 @@ class Encoding(ABC):
     channels: int
     sees_gaps: bool = False
     """Whether keypoints may be NaN, and a channel says so; others are made for keypoints without gaps."""
+    sees_rays: ClassVar[bool] = False
+    """Whether it asks for the rays of the keypoints, which whoever knows them may hand in."""
 
     @abstractmethod
     def encode(
-        self, keypoints_px: Tensor, intrinsics: Intrinsics, generator: torch.Generator | None = None
+        self,
+        keypoints_px: Tensor,
+        intrinsics: Intrinsics,
+        generator: torch.Generator | None = None,
+        rays: Tensor | None = None,
     ) -> Encoded:
         """Encode clips of keypoints.
 
@@ -94,6 +100,8 @@ class Encoding(ABC):
             Leading dimensions (batch,).
         generator : torch.Generator or None
             Given in training only; encodings with a random part draw from it.
+        rays : Tensor or None
+            Undistorted rays of the keypoints, where they are known; else the lens is removed here.
         """
 
     def to_target_frame(self, relative: Tensor, encoded: Encoded) -> Tensor:
@@ -115,10 +123,14 @@ class ScreenEncoding(Encoding):
     channels: int = 2
 
     def encode(
-        self, keypoints_px: Tensor, intrinsics: Intrinsics, generator: torch.Generator | None = None
+        self,
+        keypoints_px: Tensor,
+        intrinsics: Intrinsics,
+        generator: torch.Generator | None = None,
+        rays: Tensor | None = None,
     ) -> Encoded:
         """Normalise by the image's width; see :meth:`Encoding.encode`."""
-        del generator
+        del generator, rays
         return Encoded(inputs=to_screen(keypoints_px, intrinsics.size_px))
 
 
@@ -127,14 +139,19 @@ class RayEncoding(Encoding):
     """Two channels: x / z and y / z of the undistorted viewing rays."""
 
     name: EncodingName = "ray"
+    sees_rays: ClassVar[bool] = True
     channels: int = 2
 
     def encode(
-        self, keypoints_px: Tensor, intrinsics: Intrinsics, generator: torch.Generator | None = None
+        self,
+        keypoints_px: Tensor,
+        intrinsics: Intrinsics,
+        generator: torch.Generator | None = None,
+        rays: Tensor | None = None,
     ) -> Encoded:
         """Undistort and apply the inverse intrinsics; see :meth:`Encoding.encode`."""
         del generator
-        return Encoded(inputs=normalise(keypoints_px, intrinsics))
+        return Encoded(inputs=_rays(keypoints_px, intrinsics, rays))
 
 
 @dataclass(frozen=True)
@@ -151,14 +168,19 @@ class PerspectiveEncoding(Encoding):
     """
 
     name: EncodingName = "perspective"
+    sees_rays: ClassVar[bool] = True
     channels: int = 3
     jitter: float = 0.1
 
     def encode(
-        self, keypoints_px: Tensor, intrinsics: Intrinsics, generator: torch.Generator | None = None
+        self,
+        keypoints_px: Tensor,
+        intrinsics: Intrinsics,
+        generator: torch.Generator | None = None,
+        rays: Tensor | None = None,
     ) -> Encoded:
         """Turn the camera onto the person; see :meth:`Encoding.encode`."""
-        rays = normalise(keypoints_px, intrinsics)
+        rays = _rays(keypoints_px, intrinsics, rays)
         rotation = perspective_rotation(self._jittered(clip_centre(rays), rays, (1, 2), generator))
         turned = rotate_rays(rays, rotation)
         return _in_extents(turned, extent(turned.flatten(1, 2))[:, None, None, None], rotation)
@@ -178,6 +200,12 @@ class PerspectiveEncoding(Encoding):
         return centre + (2 * shift - 1) * self.jitter * box.amax(dim=-1, keepdim=True)
 
 
+def _rays(keypoints_px: Tensor, intrinsics: Intrinsics, known: Tensor | None) -> Tensor:
+    """Rays of keypoints, from which the lens is removed unless they are known."""
+    rays: Tensor = normalise(keypoints_px, intrinsics) if known is None else known
+    return rays
+
+
 def _in_extents(turned: Tensor, h: Tensor, rotation: Tensor) -> Encoded:
     """Divide turned rays by the person's extent, which becomes a channel of its own."""
     log_h = h.log().expand(*turned.shape[:-1], 1)
@@ -194,12 +222,17 @@ class PerspectivePerFrameEncoding(PerspectiveEncoding):
     """
 
     name: EncodingName = "perspective_per_frame"
+    sees_rays: ClassVar[bool] = True
 
     def encode(
-        self, keypoints_px: Tensor, intrinsics: Intrinsics, generator: torch.Generator | None = None
+        self,
+        keypoints_px: Tensor,
+        intrinsics: Intrinsics,
+        generator: torch.Generator | None = None,
+        rays: Tensor | None = None,
     ) -> Encoded:
         """Take every frame for a clip of one, but for a jitter that the frames of a clip share."""
-        rays = normalise(keypoints_px, intrinsics)
+        rays = _rays(keypoints_px, intrinsics, rays)
         rotation = perspective_rotation(self._jittered(box_centre(rays), rays, (2,), generator))
         turned = rotate_rays(rays, rotation)  # (batch, frames, joints, 2)
         return _in_extents(turned, extent(turned)[..., None, None], rotation)
@@ -233,9 +266,14 @@ class KnownEncoding(Encoding):
     of: PerspectiveEncoding = PerspectiveEncoding()
 
     def encode(
-        self, keypoints_px: Tensor, intrinsics: Intrinsics, generator: torch.Generator | None = None
+        self,
+        keypoints_px: Tensor,
+        intrinsics: Intrinsics,
+        generator: torch.Generator | None = None,
+        rays: Tensor | None = None,
     ) -> Encoded:
         """Hide intrinsics where they are not to be looked at; see :meth:`Encoding.encode`."""
+        del rays  # they are those of cameras that may be hidden
         size = intrinsics.size_px
         known = torch.full_like(size[:, 0], float(self.known))
         if generator is not None:
@@ -274,9 +312,14 @@ class SeenEncoding(Encoding):
     sees_gaps: bool = True
 
     def encode(
-        self, keypoints_px: Tensor, intrinsics: Intrinsics, generator: torch.Generator | None = None
+        self,
+        keypoints_px: Tensor,
+        intrinsics: Intrinsics,
+        generator: torch.Generator | None = None,
+        rays: Tensor | None = None,
     ) -> Encoded:
         """Put what was not seen in the middle, and say so; see :meth:`Encoding.encode`."""
+        del rays  # they have gaps
         seen = keypoints_px.isfinite().all(dim=-1, keepdim=True)
         encoded = self.of.encode(_with_middle(keypoints_px, seen, intrinsics), intrinsics, generator)
         inputs = torch.cat([encoded.inputs, seen.to(encoded.inputs.dtype)], dim=-1)

@@ -23,11 +23,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from poseshift.geometry.skeleton import skeleton as skeleton_named
 from poseshift.training.answer import AS_IT_IS, Rays
 from poseshift.training.batches import BatchTransform, DevicePoses
 from poseshift.training.encoding import Encoding
-from poseshift.training.flip import RandomFlip
+from poseshift.training.flip import draw_mirrored
 from poseshift.training.lifters.lifter import Answered, Lifter, ScaledLifter
 from poseshift.training.losses import ScaledLoss, loss
 from poseshift.training.repeatability import repeatable
@@ -126,6 +125,8 @@ def fit(
         )
     fabric = _fabric(source.device, schedule)
     source = source.to(fabric.device)
+    if encoding.sees_rays:
+        source = source.with_rays()
     lifter.to(fabric.device)
     optimizer = _optimizer(lifter, schedule)
     generator = torch.Generator(source.device).manual_seed(derive_seed(seed, 1, fabric.global_rank))
@@ -146,8 +147,6 @@ def fit(
     network, optimizer = fabric.setup(_Answering(lifter), optimizer)
 
     rows = RowOrder(len(source), schedule.batch_size, derive_seed(seed, 0), source.device)
-    flip = RandomFlip(skeleton_named(lifter.skeleton), schedule.flip_probability)
-    stages: Sequence[BatchTransform] = (flip, *transforms) if flip.probability > 0 else transforms
     epoch_steps = schedule.epoch_length(len(source))
     total_steps = schedule.epochs * epoch_steps
     for part in stateful:
@@ -176,8 +175,10 @@ def fit(
                 rate = schedule.learning_rate * schedule.rate_factor(progress.step, total_steps)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                batch = source.batch(rows(progress.step)[fabric.global_rank :: fabric.world_size])
-                for transform in stages:
+                chosen = rows(progress.step)[fabric.global_rank :: fabric.world_size]
+                mirrored = draw_mirrored(len(chosen), schedule.flip_probability, generator)
+                batch = source.batch(chosen, mirrored)
+                for transform in transforms:
                     batch = transform(batch, generator)
                 shown = None if beside is None else beside.draw(generator)
                 if beside is None or shown is None:

@@ -7,15 +7,14 @@ commute.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from poseshift.geometry.camera import Intrinsics
+from poseshift.geometry.constants import constant, indices
 from poseshift.geometry.skeleton import Skeleton
-from poseshift.training.batches import Batch
-from poseshift.training.constants import constant, indices
 from poseshift.training.encoding import Encoded, Encoding
 from poseshift.training.lifters.lifter import Lifter, Scaled, ScaledLifter
 
@@ -30,7 +29,8 @@ def mirror_positions(positions: Tensor, skeleton: Skeleton) -> Tensor:
 
 def mirror_directions(directions: Tensor) -> Tensor:
     """Negate x of (..., 3)."""
-    return directions * constant(MIRROR_X, directions)
+    mirrored: Tensor = directions * constant(MIRROR_X, directions)
+    return mirrored
 
 
 def mirror_keypoints(keypoints_px: Tensor, intrinsics: Intrinsics, skeleton: Skeleton) -> Tensor:
@@ -50,43 +50,11 @@ def mirror_intrinsics(intrinsics: Intrinsics) -> Intrinsics:
     )
 
 
-def mirror(batch: Batch, skeleton: Skeleton) -> Batch:
-    """Mirror every clip of a batch with its camera; twice is the batch itself."""
-    return Batch(
-        positions_camera=mirror_positions(batch.positions_camera, skeleton),
-        keypoints_px=mirror_keypoints(batch.keypoints_px, batch.intrinsics, skeleton),
-        intrinsics=mirror_intrinsics(batch.intrinsics),
-        up_camera=None if batch.up_camera is None else mirror_directions(batch.up_camera),
-    )
-
-
-@dataclass(frozen=True)
-class RandomFlip:
-    """Mirror each clip with the given probability: a :data:`~training.batches.BatchTransform`."""
-
-    skeleton: Skeleton
-    probability: float
-
-    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Draw once per clip and mirror those that are chosen."""
-        device = batch.keypoints_px.device
-        chosen = torch.rand(len(batch), generator=generator, device=device) < self.probability
-        mirrored = mirror(batch, self.skeleton)
-        clip = chosen[:, None, None, None]
-        row = chosen[:, None]
-        up = None
-        if batch.up_camera is not None and mirrored.up_camera is not None:
-            up = torch.where(row, mirrored.up_camera, batch.up_camera)
-        return Batch(
-            positions_camera=torch.where(clip, mirrored.positions_camera, batch.positions_camera),
-            keypoints_px=torch.where(clip, mirrored.keypoints_px, batch.keypoints_px),
-            intrinsics=replace(
-                batch.intrinsics,
-                centre_px=torch.where(row, mirrored.intrinsics.centre_px, batch.intrinsics.centre_px),
-                tangential=torch.where(row, mirrored.intrinsics.tangential, batch.intrinsics.tangential),
-            ),
-            up_camera=up,
-        )
+def draw_mirrored(count: int, probability: float, generator: torch.Generator) -> Tensor | None:
+    """Draw which clips are mirrored, (count,) bool on the generator's device; None where none ever is."""
+    if probability == 0:
+        return None
+    return torch.rand(count, generator=generator, device=generator.device) < probability
 
 
 def lift(lifter: Lifter, encoding: Encoding, keypoints_px: Tensor, intrinsics: Intrinsics) -> Tensor:

@@ -15,8 +15,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from poseshift.geometry.constants import constant
 from poseshift.geometry.skeleton import Skeleton, skeleton
-from poseshift.training.constants import constant
 
 LossName = Literal["mpjpe", "mse", "weighted-mpjpe", "mixste-3", "laplace-nll"]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -129,7 +129,8 @@ def _of_joints(weights: tuple[float, ...], like: Tensor, joints: int) -> Tensor:
             f"the joint weights are for {len(weights)} joints but the poses have {joints}; use the skeleton "
             "of the poses, or loss 'mpjpe'"
         )
-    return constant(weights, like)
+    kept: Tensor = constant(weights, like)
+    return kept
 
 
 def laplace_nll(prediction: Tensor, log_scale: Tensor, target: Tensor) -> Tensor:

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from poseshift.geometry.bones import bone_directions, bone_lengths, bone_vectors, from_bones, root_first
 from poseshift.geometry.camera import Intrinsics
+from poseshift.geometry.constants import indices
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.training.answer import RaysBlend, RaysSnap, Sighting, sighting
-from poseshift.training.constants import indices
 
 BONE_M = 0.01
 """How far a bone may be from the view's length: standard deviation, metres."""

@@ -8,10 +8,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from poseshift.geometry.constants import indices
 from poseshift.geometry.skeleton import skeleton as skeleton_named
 from poseshift.training.answer import AS_IT_IS, Rays, on_rays
 from poseshift.training.batches import Batch
-from poseshift.training.constants import indices
 from poseshift.training.encoding import Encoded, Encoding
 from poseshift.training.lifters.lifter import Answered, Lifter
 from poseshift.training.losses import Loss, ScaledLoss
@@ -47,7 +47,7 @@ def batch_loss(
     answering : callable or None
         Called in place of the lifter's ``answered``. Everything else is computed in the batch's precision.
     """
-    encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator)
+    encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator, batch.rays)
     answers = (answering or lifter.answered)(encoded.inputs)
     return _sum_of_losses(answers, lifter, encoding, encoded, batch, loss_of, rays)
 
@@ -77,8 +77,8 @@ def mixed_loss(
     The loss of the labelled clips, and the answers to the others: (n, frames or 1, joints, 3), metres,
     relative to the root, camera axes.
     """
-    encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator)
-    others = encoding.encode(unlabelled.keypoints_px, unlabelled.intrinsics)
+    encoded = encoding.encode(batch.keypoints_px, batch.intrinsics, generator, batch.rays)
+    others = encoding.encode(unlabelled.keypoints_px, unlabelled.intrinsics, rays=unlabelled.rays)
     answers = (answering or lifter.answered)(torch.cat([encoded.inputs, others.inputs]))
     known = [_first(one, len(batch)) for one in answers]
     labelled = _sum_of_losses(known, lifter, encoding, encoded, batch, loss_of, rays)
@@ -122,17 +122,16 @@ def _loss(
     prediction, frames, log_scale = answer
     measured = _measured(loss_of, log_scale, joint_set.root)
     target = batch.root_relative(joint_set)
-    clip = torch.arange(len(batch), device=frames.device)[:, None]
+    keypoints = batch.keypoints_px
     if lifter.frames > 1:
-        target = target[clip, frames]
-    if encoded.moves_with_frames:
-        encoded = encoded.at(clip, frames)
-    elif not rays.in_loss:
+        clip = torch.arange(len(batch), device=frames.device)[:, None]
+        target, encoded = target[clip, frames], encoded.at(clip, frames)
+        keypoints = keypoints[clip, frames] if rays.in_loss else keypoints
+    if not encoded.moves_with_frames and not rays.in_loss:
         return measured(prediction, encoding.to_target_frame(target, encoded))
     relative = encoding.from_target_frame(prediction, encoded)
     if not rays.in_loss:
         return measured(relative, target)
-    keypoints = batch.keypoints_px[clip, frames]
     placed = on_rays(rays, relative, keypoints, batch.intrinsics, joint_set.root)
     # On the rays alone the output across the image, and with it its size, would be anybody's guess.
     return (measured(relative, target) + measured(placed, target)) / 2

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from tests.training.mirroring import mirror
 from torch import Tensor
 
 from poseshift.adaptation.config import GlobalPositionAdaptation, SelfTrainingAdaptation, looks_at_target
@@ -22,7 +23,6 @@ from poseshift.storage.columns import CameraPoses
 from poseshift.training.batches import Batch, DevicePoses
 from poseshift.training.encoding import encoding
 from poseshift.training.fit import fit
-from poseshift.training.flip import mirror
 from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.lifters.registry import build
 from poseshift.training.lifters.simple_baseline import SimpleBaselineConfig

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
+from tests.training.mirroring import mirror
 from torch import Tensor
 
 from poseshift.adaptation.global_position import GlobalPositionAlignment, GlobalPositionConfig
@@ -44,7 +45,6 @@ from poseshift.storage.schema import TrialKey
 from poseshift.training.batches import Batch, DevicePoses
 from poseshift.training.encoding import encoding
 from poseshift.training.fit import fit
-from poseshift.training.flip import mirror
 from poseshift.training.lifters.lifter import Lifter
 from poseshift.training.lifters.registry import build
 from poseshift.training.lifters.simple_baseline import SimpleBaselineConfig

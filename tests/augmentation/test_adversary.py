@@ -55,11 +55,13 @@ class Contest:
         return dataclasses.replace(self.clips, positions_camera=poses)
 
     def maker_loss(self, progress: float = 0.0, difficulty=None) -> float:
-        loss = self.adversary.maker_loss(self.clips, self.made, self.place, progress, difficulty)
+        shown = self.adversary.shown(self.clips, self.made)
+        loss = self.adversary.maker_loss(self.clips, self.made, shown, self.place, progress, difficulty)
         return float(loss.detach())
 
     def judge_loss(self) -> float:
-        loss = self.adversary.judge_loss(self.clips, self.made, self.real, torch.Generator().manual_seed(0))
+        shown = self.adversary.shown(self.clips, self.made)
+        loss = self.adversary.judge_loss(shown, self.real, torch.Generator().manual_seed(0))
         return float(loss.detach())
 
     def difficulty(self, batch: Batch) -> torch.Tensor:
@@ -148,8 +150,8 @@ def test_discriminators_learn_both_sides_of_3d_and_2d(clips, monkeypatch) -> Non
     shown = []
 
     def score(samples: torch.Tensor) -> torch.Tensor:
-        shown.append(samples)
-        return torch.full((len(samples), 1), 0.75 if len(shown) % 2 else 0.5)
+        shown.extend(samples.chunk(2))
+        return torch.tensor([[0.75], [0.5]]).repeat_interleave(len(samples) // 2, dim=0)
 
     monkeypatch.setattr(PartDiscriminator, "forward", lambda _, poses: score(poses))
     monkeypatch.setattr(KeypointDiscriminator, "forward", lambda _, rays: score(rays))

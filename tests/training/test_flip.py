@@ -3,22 +3,24 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from tests.training.mirroring import mirror
 
 from poseshift.geometry.camera import normalise, project
+from poseshift.geometry.rotation import axis_angle_to_matrix
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import DevicePoses
 from poseshift.training.encoding import encoding
 from poseshift.training.flip import (
-    RandomFlip,
+    draw_mirrored,
     lift,
     lift_flip_averaged,
-    mirror,
     mirror_keypoints,
     mirror_positions,
 )
 from poseshift.training.lifters.registry import build, preset
 
 BODY = skeleton("human36m_17")
+LEVEL = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
 
 
 @pytest.fixture
@@ -58,21 +60,61 @@ def test_left_and_right_change_places() -> None:
     assert mirrored[BODY.left[0]].abs().sum() == 0
 
 
-def test_random_flip_mirrors_whole_clips_in_the_given_share(batch) -> None:
-    whole = dataclasses.replace(batch)
-    mirrored = mirror(batch, BODY)
-    flip = RandomFlip(BODY, 0.5)
+@pytest.mark.parametrize(("frames", "hz", "moving"), [(1, None, False), (1, None, True), (3, 20.0, False)])
+def test_clips_are_cut_out_mirrored_as_they_would_be_mirrored_afterwards(poses, frames, hz, moving) -> None:
+    """To the same bits: keypoints and left and right, camera, gravity, clips between rows among them."""
+    placed = [dataclasses.replace(one, rotation=LEVEL, translation=(0.0, 1.0, 4.0)) for one in poses.cameras]
+    poses = dataclasses.replace(poses, cameras=tuple(placed))
+    source = DevicePoses.from_columns(poses, "cpu", frames, hz)
+    turns = axis_angle_to_matrix(torch.randn(len(source), 3, generator=torch.Generator().manual_seed(1)))
+    source = dataclasses.replace(source, turns=turns) if moving else source
+    rows = torch.arange(0, len(source), 3)
+    chosen = torch.rand(len(rows), generator=torch.Generator().manual_seed(0)) < 0.5
+    plain, found = source.batch(rows), source.batch(rows, chosen)
+    expected = mirror(plain, BODY)
+    assert not chosen.all()
+    for have, want, other in zip(
+        [*_tensors(found), found.up_camera],
+        [*_tensors(expected), expected.up_camera],
+        [*_tensors(plain), plain.up_camera],
+        strict=True,
+    ):
+        assert torch.equal(have[chosen], want[chosen])
+        assert torch.equal(have[~chosen], other[~chosen])
+
+
+def test_clips_are_drawn_in_the_given_share() -> None:
     generator = torch.Generator().manual_seed(3)
-    flipped_clips = 0
-    for _ in range(20):
-        out = flip(whole, generator)
-        for clip in range(len(batch)):
-            chosen = mirrored if not torch.equal(out.keypoints_px[clip], batch.keypoints_px[clip]) else batch
-            flipped_clips += chosen is mirrored
-            for have, want in zip(_tensors(out), _tensors(chosen), strict=True):
-                assert torch.equal(have[clip], want[clip])
-    share = flipped_clips / (20 * len(batch))
-    assert 0.4 < share < 0.6
+    drawn = draw_mirrored(2000, 0.3, generator)
+    assert drawn is not None
+    assert 0.27 < drawn.double().mean() < 0.33
+    state = generator.get_state()
+    assert draw_mirrored(2000, 0.0, generator) is None
+    assert torch.equal(generator.get_state(), state)
+
+
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 3e-7), (torch.float64, 1e-12)])
+def test_rays_that_are_kept_are_those_of_the_keypoints_mirrored_or_not(poses, dtype, most) -> None:
+    """Those of mirrored keypoints differ by rounding: with more digits the difference goes away."""
+    single = DevicePoses.from_columns(poses, "cpu", frames=3)
+    source = dataclasses.replace(
+        single,
+        positions_camera=single.positions_camera.to(dtype),
+        keypoints_px=single.keypoints_px.to(dtype),
+        intrinsics=single.intrinsics.map(lambda field: field.to(dtype)),
+    ).with_rays()
+    rows = torch.arange(len(source))
+    mirrored = rows % 2 == 0
+    batch = source.batch(rows, mirrored)
+    anew = normalise(batch.keypoints_px, batch.intrinsics)
+    assert batch.rays is not None
+    assert torch.equal(batch.rays[~mirrored], anew[~mirrored])
+    torch.testing.assert_close(batch.rays, anew, atol=most, rtol=0)
+
+
+def test_clips_between_rows_have_no_rays_that_are_kept(poses) -> None:
+    source = DevicePoses.from_columns(poses, "cpu", 3, hz=20.0).with_rays()
+    assert source.batch(torch.arange(4)).rays is None
 
 
 def test_flip_averaged_answers_are_equivariant(poses) -> None:

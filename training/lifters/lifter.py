@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from poseshift.geometry.constants import indices
 from poseshift.geometry.skeleton import skeleton as skeleton_named
 
 Output = Literal["all", "centre"]
@@ -126,9 +127,8 @@ class Lifter(nn.Module, ABC):
 
     def _frames(self, keypoints: Tensor) -> Tensor:
         """Which frames of each clip are answered for, (batch, n) int64."""
-        frames = torch.arange(self.frames, device=keypoints.device)
-        if self.output == "centre":
-            frames = frames[self.frames // 2, None]
+        answered = (self.frames // 2,) if self.output == "centre" else tuple(range(self.frames))
+        frames: Tensor = indices(answered, keypoints)
         return frames.expand(len(keypoints), -1)
 
     def _check(self, keypoints: Tensor) -> None:

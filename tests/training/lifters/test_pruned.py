@@ -4,11 +4,12 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from tests.training.lifters.counting import cost
 from tests.training.lifters.restated import attention, drawn, linear
+from tests.training.mirroring import mirror
 
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import DevicePoses
 from poseshift.training.encoding import encoding
-from poseshift.training.flip import lift_flip_averaged, mirror, mirror_positions
+from poseshift.training.flip import lift_flip_averaged, mirror_positions
 from poseshift.training.lifters.config import LifterConfig, LifterConfigError
 from poseshift.training.lifters.ktpformer import KTPFormerConfig
 from poseshift.training.lifters.mixste import MixSTEConfig

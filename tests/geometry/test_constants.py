@@ -2,7 +2,7 @@
 
 import torch
 
-from poseshift.training.constants import constant, indices, mask
+from poseshift.geometry.constants import constant, indices, mask
 
 
 def test_the_same_tensor_is_returned_for_the_same_values_type_and_device() -> None:
