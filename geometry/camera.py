@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -106,6 +106,9 @@ class Camera:
     rotation: Rotation = _IDENTITY
     translation: tuple[float, float, float] = _ORIGIN
 
+    intrinsics_known: ClassVar[bool] = True
+    """Whether somebody has measured or stated the intrinsics; see :class:`AssumedCamera`."""
+
     @property
     def intrinsics(self) -> Intrinsics:
         """Intrinsics of this camera as float64 NumPy arrays without leading dimensions.
@@ -126,6 +129,7 @@ class Camera:
             size_px=np.asarray(self.size_px, dtype=np.float64),
             radial=np.asarray(self.distortion.radial, dtype=np.float64),
             tangential=np.asarray(self.distortion.tangential, dtype=np.float64),
+            known=None if self.intrinsics_known else np.zeros(1),
         )
 
     @property
@@ -173,6 +177,19 @@ class Camera:
         return float(x), float(y), float(z)
 
 
+@dataclass(frozen=True)
+class AssumedCamera(Camera):
+    """A camera whose intrinsics nobody has measured or stated: a usual field of view stands in for them."""
+
+    # A class, and no field: what stores hold of cameras, and digests of it, stay what they are.
+    intrinsics_known: ClassVar[bool] = False
+
+    @classmethod
+    def of(cls, camera: Camera) -> AssumedCamera:
+        """Mark a camera's intrinsics as assumed."""
+        return cls(**{one.name: getattr(camera, one.name) for one in fields(camera)})
+
+
 def stand_apart(cameras: Iterable[Camera]) -> bool:
     """Whether cameras stand in more than one place, so that their views of a moment can be put together.
 
@@ -195,6 +212,8 @@ class Intrinsics:
         pinholes: rays are then taken as they are, with no step of the lens's inverse.
     tangential : array of shape (..., 2)
         P1 p2; zeros for a pinhole, or (..., 0) as of ``radial``.
+    known : array of shape (..., 1) or None
+        1 where the intrinsics are known and 0 where they are assumed; None where all are known.
     """
 
     focal_px: Array
@@ -202,6 +221,7 @@ class Intrinsics:
     size_px: Array
     radial: Array
     tangential: Array
+    known: Array | None = None
 
     def __getitem__(self, index: Any) -> Intrinsics:
         """Select along the leading dimensions, for example one row per pose."""
@@ -211,14 +231,16 @@ class Intrinsics:
             size_px=self.size_px[index],
             radial=self.radial[index],
             tangential=self.tangential[index],
+            known=None if self.known is None else self.known[index],
         )
 
     @property
     def packed(self) -> Array:
-        """All fields side by side, (..., 11), for :meth:`unpacked`."""
+        """All fields side by side, (..., 11), or (..., 12) where some are assumed, for :meth:`unpacked`."""
         xp = array_namespace(self.focal_px)
-        fields = (self.focal_px, self.centre_px, self.size_px, self.radial, self.tangential)
-        return xp.concat(fields, axis=-1)
+        told = () if self.known is None else (self.known,)
+        packed = (self.focal_px, self.centre_px, self.size_px, self.radial, self.tangential, *told)
+        return xp.concat(packed, axis=-1)
 
     @classmethod
     def unpacked(cls, packed: Array) -> Intrinsics:
@@ -229,6 +251,7 @@ class Intrinsics:
             size_px=packed[..., 4:6],
             radial=packed[..., 6:9],
             tangential=packed[..., 9:11],
+            known=packed[..., 11:] if packed.shape[-1] > _ALL_KNOWN else None,
         )
 
     def joined(self, others: Intrinsics) -> Intrinsics:
@@ -240,6 +263,7 @@ class Intrinsics:
             size_px=xp.concat([self.size_px, others.size_px]),
             radial=xp.concat([self.radial, others.radial]),
             tangential=xp.concat([self.tangential, others.tangential]),
+            known=None if self._all_known(others) else xp.concat([self.told, others.told]),
         )
 
     def where(self, chosen: Array, others: Intrinsics) -> Intrinsics:
@@ -250,9 +274,20 @@ class Intrinsics:
             focal_px=xp.where(row, self.focal_px, others.focal_px),
             centre_px=xp.where(row, self.centre_px, others.centre_px),
             size_px=xp.where(row, self.size_px, others.size_px),
-            radial=xp.where(row, self.radial, others.radial),
-            tangential=xp.where(row, self.tangential, others.tangential),
+            radial=xp.where(row, *_as_wide(self.radial, others.radial)),
+            tangential=xp.where(row, *_as_wide(self.tangential, others.tangential)),
+            known=None if self._all_known(others) else xp.where(row, self.told, others.told),
         )
+
+    @property
+    def told(self) -> Array:
+        """1 where the intrinsics are known and 0 where they are assumed, (..., 1)."""
+        if self.known is not None:
+            return self.known
+        return array_namespace(self.focal_px).ones_like(self.focal_px[..., :1])
+
+    def _all_known(self, others: Intrinsics) -> bool:
+        return self.known is None and others.known is None
 
     def map(self, convert: Callable[[Array], Array]) -> Intrinsics:
         """Apply a conversion to every field, such as a move to another device or dtype.
@@ -265,7 +300,19 @@ class Intrinsics:
             size_px=convert(self.size_px),
             radial=convert(self.radial),
             tangential=convert(self.tangential),
+            known=None if self.known is None else convert(self.known),
         )
+
+
+def _as_wide(first: Array, second: Array) -> tuple[Array, Array]:
+    """Give pinholes without coefficients the zeros of those that have them."""
+    xp = array_namespace(first)
+    missing = (xp.zeros_like(second[..., first.shape[-1] :]), xp.zeros_like(first[..., second.shape[-1] :]))
+    return xp.concat([first, missing[0]], axis=-1), xp.concat([second, missing[1]], axis=-1)
+
+
+_ALL_KNOWN = 11
+"""Numbers of a camera side by side where nothing says that intrinsics are assumed."""
 
 
 def stack_intrinsics(cameras: Sequence[Camera]) -> Intrinsics:
@@ -286,6 +333,7 @@ def stack_intrinsics(cameras: Sequence[Camera]) -> Intrinsics:
         size_px=np.stack([one.size_px for one in each]),
         radial=np.stack([one.radial for one in each]),
         tangential=np.stack([one.tangential for one in each]),
+        known=None if all(one.known is None for one in each) else np.stack([one.told for one in each]),
     )
 
 
@@ -308,13 +356,12 @@ def pinhole_of_view(size_px: Array, field_of_view_rad: float) -> Intrinsics:
     """
     xp = array_namespace(size_px)
     focal = size_px[..., :1] / (2 * math.tan(field_of_view_rad / 2))
-    nothing = xp.zeros_like(size_px)
     return Intrinsics(
         focal_px=xp.concat([focal, focal], axis=-1),
         centre_px=size_px / 2,
         size_px=size_px,
-        radial=xp.concat([nothing, nothing[..., :1]], axis=-1),
-        tangential=nothing,
+        radial=size_px[..., :0],
+        tangential=size_px[..., :0],
     )
 
 

@@ -14,7 +14,14 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from poseshift.geometry.camera import Camera, Intrinsics, Rotation, stack_intrinsics, world_to_camera
+from poseshift.geometry.camera import (
+    AssumedCamera,
+    Camera,
+    Intrinsics,
+    Rotation,
+    stack_intrinsics,
+    world_to_camera,
+)
 from poseshift.geometry.camera_path import CameraPath
 from poseshift.geometry.lens import pinhole_px
 from poseshift.geometry.skeleton import mapping
@@ -626,8 +633,10 @@ def _before(positions: NDArray[np.float64], camera: Camera, path: CameraPath | N
 
 
 def _as_learned(camera: Camera, attributes: TrialAttributes) -> Camera:
-    """Give the camera that the columns' keypoints are seen by, which knows of up what the trial knows."""
+    """Give the camera that the columns' keypoints are seen by, which knows what the trial knows of it."""
     seen_by = camera.pinhole if _has_other_lens(camera) else camera
+    if attributes.intrinsics == "assumed":
+        seen_by = AssumedCamera.of(seen_by)
     return seen_by if attributes.up == "z" else seen_by.unplaced
 
 

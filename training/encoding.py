@@ -243,13 +243,12 @@ class KnownEncoding(Encoding):
     """The perspective encoding for cameras whose intrinsics may be unknown, and a channel that says so.
 
     Where they are unknown, the camera is taken as a pinhole with a usual field of view, log h is 0 and the
-    channel is 0, else 1, as PersPose tells its network. In training, intrinsics are hidden from some clips.
+    channel is 0, else 1, as PersPose tells its network. Intrinsics say of themselves whether they are known
+    (``Intrinsics.known``), which those of assumed cameras are not. In training, they are hidden from some
+    clips of known cameras as well.
 
     Attributes
     ----------
-    known : bool
-        Whether intrinsics are looked at outside of training; ``replace(encoding, known=False)`` is for
-        cameras of which nothing but the image's size is known.
     hidden_share : float
         Of the clips in training, those whose intrinsics are hidden; a choice of ours.
     field_of_view_deg : float
@@ -260,7 +259,6 @@ class KnownEncoding(Encoding):
 
     name: EncodingName = "perspective_and_known"
     channels: int = 4
-    known: bool = True
     hidden_share: float = 0.5
     field_of_view_deg: float = math.degrees(2 * math.atan(36 / 2 / 50))
     of: PerspectiveEncoding = PerspectiveEncoding()
@@ -272,13 +270,13 @@ class KnownEncoding(Encoding):
         generator: torch.Generator | None = None,
         rays: Tensor | None = None,
     ) -> Encoded:
-        """Hide intrinsics where they are not to be looked at; see :meth:`Encoding.encode`."""
+        """Hide intrinsics that are not known; see :meth:`Encoding.encode`."""
         del rays  # they are those of cameras that may be hidden
         size = intrinsics.size_px
-        known = torch.full_like(size[:, 0], float(self.known))
+        known = intrinsics.told[:, 0]
         if generator is not None:
             drawn = torch.rand(known.shape, generator=generator, device=known.device)
-            known = (drawn >= self.hidden_share).to(known.dtype)
+            known = known * (drawn >= self.hidden_share)
         taken = pinhole_of_view(size, math.radians(self.field_of_view_deg))
         shown = intrinsics.where(known > 0, taken)
         encoded = self.of.encode(keypoints_px, shown, generator)

@@ -39,6 +39,7 @@ from poseshift.storage.provenance import digest_file, git_commit, software_versi
 from poseshift.storage.store import PoseStore
 from poseshift.training.answer import BodyOf
 from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, TrainedLifter, load_lifter
+from poseshift.training.encoding import KnownEncoding
 from poseshift.training.prediction.body_height import SizeFrom
 from poseshift.training.prediction.motions import Made, Maker
 from poseshift.training.prediction.smoothing import SavitzkyGolay, Smoothing
@@ -264,6 +265,7 @@ def predict_store(
             *_moving_told(store, made),
             _body_told(trained),
             *_rate_told(trained),
+            *_known_told(trained, intrinsics),
             *(() if masks is None else (said_of(masks, refined),)),
         ),
         motions=tuple(_recorded(one, name, formats) for one, name in zip(made, names, strict=True)),
@@ -436,6 +438,14 @@ def _rate_told(trained: TrainedLifter) -> tuple[str, ...]:
     if hz is None:
         return (f"Clips of {frames} frames as they are: the lifter does not say which rate it has learned.",)
     return (f"Clips of {frames} frames at {hz:.4g} Hz, which the lifter has learned.",)
+
+
+def _known_told(trained: TrainedLifter, intrinsics: Sequence[TrialIntrinsics]) -> tuple[str, ...]:
+    """Say whose intrinsics a lifter is not shown, where its encoding says whether they are known."""
+    assumed = [one.trial for one in intrinsics if one.origin == "assumed"]
+    if not assumed or not isinstance(trained.encoding, KnownEncoding):
+        return ()
+    return (f"The lifter is told that the intrinsics of {', '.join(assumed)} are not known, and sees none.",)
 
 
 def _whose(motion: Motion) -> str:

@@ -15,12 +15,13 @@ from poseshift.flows.cli import app
 from poseshift.flows.commands.prediction import _heights
 from poseshift.flows.experiment.predict import RECORD, PredictionOptions, PredictionRecord, predict_store
 from poseshift.flows.experiment.recipe import Recipe
-from poseshift.storage.columns import CameraPoses
+from poseshift.storage.columns import CameraPoses, Selection, read_keypoints
 from poseshift.storage.files import write_atomically
 from poseshift.storage.registry import UnknownNameError
 from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
-from poseshift.training.checkpoint import WEIGHTS_FILE
+from poseshift.training.checkpoint import WEIGHTS_FILE, load_lifter
+from poseshift.training.evaluation.answering import predict
 from poseshift.training.prediction.smoothing import NoSmoothing
 
 if TYPE_CHECKING:
@@ -176,6 +177,42 @@ def test_a_rig_of_ones_own_needs_no_3d(own_rig: "OwnRig", lifter: Path, tmp_path
     assert "Intrinsics of person-1/walk are assumed, not calibrated" in assumed.assumptions[0]
     with pytest.raises(ValueError, match="keypoints: detected"):
         predict_store(lifter, str(tmp_path / "placed"), PredictionOptions(), tmp_path / "c", "cpu")
+
+
+def test_a_lifter_is_told_which_cameras_are_assumed(
+    prepared: Recipe, own_rig: "OwnRig", tmp_path: Path
+) -> None:
+    keypoints = own_rig.write_mediapipe(tmp_path / "walk.npz")
+    added = ["domain", "add", "my_rig", "--fps", "60", "--keypoints", str(keypoints), "--store"]
+    training = ["train", prepared.source.store, "--encoding", "perspective_and_known", "--epochs", "1"]
+    training += ["--lifter", "simple-baseline-small", "--steps-per-epoch", "2", "--frame-step", "20"]
+    for call in (
+        [*training, "--out", str(tmp_path / "run")],
+        [*added, str(tmp_path / "assumed")],
+        [*added, str(tmp_path / "stated"), "--fov", "60"],
+    ):
+        done = CliRunner().invoke(app, call)
+        assert done.exit_code == 0, done.output
+    lifter = tmp_path / "run" / "lifter"
+
+    def told(store: str) -> bool:
+        options = PredictionOptions(keypoints="detected")
+        record = predict_store(lifter, str(tmp_path / store), options, tmp_path / f"{store}-3d", "cpu").record
+        sentence = "The lifter is told that the intrinsics of person-1/walk are not known, and sees none."
+        return sentence in record.assumptions
+
+    assert told("assumed")
+    assert not told("stated")
+
+    def focal_matters(store: str) -> bool:
+        trained = load_lifter(lifter)
+        poses = read_keypoints(PoseStore.open(str(tmp_path / store)), Selection(keypoints="detected"))
+        longer = [replace(one, focal_px=(2 * one.focal_px[0], 2 * one.focal_px[1])) for one in poses.cameras]
+        answers = predict(trained, poses)
+        return not np.array_equal(answers, predict(trained, replace(poses, cameras=tuple(longer))))
+
+    assert not focal_matters("assumed")
+    assert focal_matters("stated")
 
 
 def test_nothing_is_overwritten_and_the_same_is_not_done_twice(

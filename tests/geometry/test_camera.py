@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from poseshift.geometry.camera import (
+    AssumedCamera,
     Camera,
     Distortion,
     Intrinsics,
@@ -17,6 +18,7 @@ from poseshift.geometry.camera import (
     distort,
     from_screen,
     normalise,
+    pinhole_of_view,
     project,
     rays_to_px,
     stack_intrinsics,
@@ -342,3 +344,30 @@ class TestUp:
         above = replace(Camera("c", (1, 1), (1.0, 1.0), (0.0, 0.0)), translation=(0.0, 0.0, -0.5))
         assert above.placed
         assert above.up == (0.0, 0.0, 1.0)
+
+
+def test_intrinsics_say_which_cameras_are_assumed_through_all_that_is_done_to_rows(
+    cameras: tuple[Camera, ...], rows: Intrinsics
+) -> None:
+    assert rows.known is None
+    assert Intrinsics.unpacked(rows.packed).known is None
+    assumed = AssumedCamera.of(cameras[1])
+    assert not assumed.pinhole.unplaced.intrinsics_known
+    assert assumed != cameras[1]
+    mixed = stack_intrinsics([cameras[0], assumed])
+    np.testing.assert_array_equal(mixed.told, [[1], [0]])
+    np.testing.assert_array_equal(mixed.focal_px, rows.focal_px[:2])
+    for same in (mixed[np.array([0, 1])], Intrinsics.unpacked(mixed.packed), mixed.map(np.copy)):
+        np.testing.assert_array_equal(same.told, mixed.told)
+    np.testing.assert_array_equal(rows[:1].joined(mixed).told, [[1], [1], [0]])
+    chosen = mixed.where(np.array([False, True]), rows[2:4])
+    np.testing.assert_array_equal(chosen.told, [[1], [0]])
+    np.testing.assert_array_equal(chosen.focal_px, np.stack([rows.focal_px[2], rows.focal_px[1]]))
+
+
+def test_pinholes_without_coefficients_stand_beside_lenses(rows: Intrinsics) -> None:
+    pinholes = pinhole_of_view(rows.size_px, 1.0)
+    for one, other in ((rows, pinholes), (pinholes, rows)):
+        chosen = one.where(np.array([True, False, True, False]), other)
+        lens = np.where([[one is rows], [other is rows]] * 2, rows.radial, 0)
+        np.testing.assert_array_equal(chosen.radial, lens)

@@ -207,14 +207,15 @@ def test_hidden_intrinsics_change_nothing_and_known_ones_are_those_of_perspectiv
     assert torch.equal(known.inputs[..., :3], expected.inputs)
     assert (known.inputs[..., 3] == 1).all()
 
-    hidden = dataclasses.replace(chosen, known=False)
+    unknown = torch.zeros(len(batch), 1)
+    first = dataclasses.replace(batch.intrinsics, known=unknown)
     other = dataclasses.replace(
-        batch.intrinsics,
+        first,
         focal_px=batch.intrinsics.focal_px * 2,
         centre_px=batch.intrinsics.centre_px + 50,
         radial=batch.intrinsics.radial + 0.1,
     )
-    one, two = (hidden.encode(batch.keypoints_px, camera) for camera in (batch.intrinsics, other))
+    one, two = (chosen.encode(batch.keypoints_px, camera) for camera in (first, other))
     assert torch.equal(one.inputs, two.inputs)
     assert torch.equal(one.rotation, two.rotation)
     assert (one.inputs[..., 2:] == 0).all()
@@ -235,3 +236,15 @@ def test_training_hides_the_intrinsics_of_some_clips(batch) -> None:
     told = torch.cat([one.inputs[..., 3] for one in many])
     assert (told == told[:, :1, :1]).all()  # a clip is hidden as a whole
     assert 0.2 < told[:, 0, 0].mean() < 0.8
+
+
+def test_training_never_shows_intrinsics_that_are_assumed(batch) -> None:
+    known = torch.zeros(len(batch), 1)
+    known[::2] = 1
+    intrinsics = dataclasses.replace(batch.intrinsics, known=known)
+    generator = torch.Generator().manual_seed(0)
+    draws = [encoding("perspective_and_known").encode(batch.keypoints_px, intrinsics, generator)]
+    draws += [encoding("perspective_and_known").encode(batch.keypoints_px, intrinsics, generator)]
+    told = torch.stack([one.inputs[:, 0, 0, 3] for one in draws])
+    assert (told[:, 1::2] == 0).all()
+    assert 0.2 < told[:, ::2].mean() < 0.8

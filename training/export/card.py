@@ -28,7 +28,8 @@ _ENCODINGS: dict[EncodingName, str] = {
     "screen_and_seen": "as `screen`, and which joints were seen",
     "ray_and_seen": "as `ray`, and which joints were seen",
     "perspective_and_seen": "as `perspective`, and which joints were seen",
-    "perspective_and_known": "as `perspective`, and whether the intrinsics are known",
+    "perspective_and_known": "as `perspective`, and whether the intrinsics are known; this file says "
+    "that they are",
 }
 
 _AXES = "camera axes: x right, y down, z forward"
