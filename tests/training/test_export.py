@@ -69,6 +69,19 @@ def test_pt2_answers_for_the_middle_frame_of_any_number_of_clips(clips: TrainedL
         torch.testing.assert_close(answer, clips.lifter(keypoints / 500 - 1)[:, 0], atol=1e-5, rtol=0)
 
 
+def test_a_lifter_that_is_told_of_intrinsics_takes_those_of_its_input_as_known() -> None:
+    config, chosen = SimpleBaselineConfig(width=8, blocks=1), encoding("perspective_and_known")
+    trained = TrainedLifter(build(config, chosen.channels).eval(), chosen, config, {})
+    exported = export_lifter(trained, MODEL_FORMATS["pt2"])
+    keypoints = 1000 * torch.rand(2, 1, 17, 2, generator=torch.Generator().manual_seed(0))
+    size = torch.full((2, 2), 1000.0)
+    near, far = (
+        MODEL_FORMATS["pt2"].run(exported.content, Seen(keypoints, focal * size, size / 2, size))
+        for focal in (1.0, 2.0)
+    )
+    assert not torch.allclose(near, far)
+
+
 def test_a_program_that_answers_otherwise_is_refused(clips: TrainedLifter) -> None:
     kind = MODEL_FORMATS["pt2"]
     for wrong in (1.0, float("nan")):

@@ -139,7 +139,9 @@ class GLAGCN(Lifter):
 
     def _features(self, keypoints: Tensor) -> Tensor:
         """Map (batch, frames, joints, channels) to features (batch, width, frames, joints)."""
-        normed = self.input_norm(keypoints.flatten(2).transpose(1, 2))  # (batch, joints * channels, frames)
+        # Contiguous: torch.compile takes the norm of a transposed tensor for one that is transposed too.
+        channels = keypoints.flatten(2).transpose(1, 2).contiguous()
+        normed = self.input_norm(channels)  # (batch, joints * channels, frames)
         x: Tensor = self.embed(normed.unflatten(1, (self.joints, self.channels)).permute(0, 2, 3, 1))
         for unit in self.whole_clip:
             x = unit(x)

@@ -101,9 +101,12 @@ class JointMLP(nn.Module):
         self.down_second = Layer(3 * joints, joints, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (batch, width, joints) to the same shape."""
+        """Map (batch, width, joints) to (batch, joints, width)."""
         wide = self.up_second(self.up_first(x))
-        out: Tensor = self.down_second(self.down_first(self.middle(wide) + wide))
+        linear, activation, dropout = self.down_second
+        # Transposed before the activation, whose gradient then has the layout that torch.compile expects.
+        turned = linear(self.down_first(self.middle(wide) + wide)).transpose(1, 2)
+        out: Tensor = dropout(activation(turned))
         return out
 
 
@@ -137,9 +140,10 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
         """Map (batch, joints, width) to the same shape."""
-        normed = self.norm_graph(x.transpose(1, 2)).transpose(1, 2)
+        # Contiguous: torch.compile takes the norm of a transposed tensor for one that is transposed too.
+        normed = self.norm_graph(x.transpose(1, 2).contiguous()).transpose(1, 2)
         x = x + self.drop_path(self.graph(normed, adjacency))
-        over_joints = self.joints(self.norm_joints(x.transpose(1, 2))).transpose(1, 2)
+        over_joints = self.joints(self.norm_joints(x.transpose(1, 2).contiguous()))
         out: Tensor = x + self.drop_path(self.channels(self.norm_channels(x)) + over_joints)
         return out
 

@@ -1,5 +1,7 @@
 """What every registered lifter owes, whichever it is."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -11,15 +13,22 @@ from poseshift.training.encoding import encoding
 from poseshift.training.evaluation.answering import predict
 from poseshift.training.export.formats import MODEL_FORMATS
 from poseshift.training.export.lifter import export_lifter
+from poseshift.training.lifters.ampose import AMPoseConfig
 from poseshift.training.lifters.blocks import BlockLifter
 from poseshift.training.lifters.config import LifterConfig
 from poseshift.training.lifters.convformer import ConvFormerConfig
 from poseshift.training.lifters.gla_gcn import GLAGCNConfig
+from poseshift.training.lifters.gumlp import GUMLPConfig
 from poseshift.training.lifters.ktpformer import KTPFormerConfig
-from poseshift.training.lifters.lifter import ScaledLifter
+from poseshift.training.lifters.lifter import Answered, ScaledLifter
+from poseshift.training.lifters.mixste import MixSTEConfig
 from poseshift.training.lifters.pruned import Pruned, PrunedConfig
 from poseshift.training.lifters.registry import build, describe, preset, presets
 from poseshift.training.lifters.semgcn import SemGCNConfig
+from poseshift.training.lifters.simple_baseline import SimpleBaselineConfig
+from poseshift.training.lifters.stgcn import STGCNConfig
+from poseshift.training.lifters.videopose3d import VideoPose3DConfig
+from poseshift.training.lifters.with_scale import WithScaleConfig
 from poseshift.training.losses import loss
 from poseshift.training.step_loss import batch_loss
 
@@ -103,18 +112,60 @@ def test_learns_a_few_poses_by_heart(name, poses_of) -> None:
     assert np.linalg.norm(answers - truth, axis=-1).mean() < 0.6 * mean_pose
 
 
-EXPORTED = (
-    SemGCNConfig(width=8, blocks=1),  # learned adjacency, pooling and non-local blocks
+_FRAMES = MixSTEConfig(frames=3, width=8, heads=2, depth=2)
+
+TINY: tuple[LifterConfig, ...] = (
+    SimpleBaselineConfig(width=8, blocks=1),
+    AMPoseConfig(width=8, pairs=1, heads=2),
+    VideoPose3DConfig(filter_widths=(3,), width=8),
+    SemGCNConfig(width=8, blocks=1),
+    STGCNConfig(width=8, part_width=8),
+    _FRAMES,
+    KTPFormerConfig(frames=3, width=8, heads=2, depth=1),
+    ConvFormerConfig(frames=3, width=8, depth=1, heads=2),
     GLAGCNConfig(filter_widths=(3,), width=8),
-    ConvFormerConfig(frames=3, width=8, depth=1),
-    # a clip's frames are chosen in the exported program itself
+    GUMLPConfig(width=8, embedding=8, blocks=1),
+    # a clip's frames are chosen in the program itself
     PrunedConfig(of=KTPFormerConfig(frames=3, width=8, heads=2, depth=1), keep=2, before_block=1, heads=2),
+    PrunedConfig(of=_FRAMES, keep=2, before_block=1, choose="motion", recover="linear"),
+    PrunedConfig(of=_FRAMES, keep=2, before_block=1, choose="uniform", recover="none"),
+    WithScaleConfig(of=SimpleBaselineConfig(width=8, blocks=1), hidden=8),
 )
+"""Every kind of lifter, as small as it can be."""
 
 
-@pytest.mark.parametrize("config", EXPORTED, ids=lambda config: config.name)
+def _called(config: LifterConfig) -> str:
+    return f"{config.name}-{config.recover}" if isinstance(config, PrunedConfig) else config.name
+
+
+def test_no_kind_of_lifter_is_left_out_of_what_follows() -> None:
+    assert {config.name for config in TINY} == {preset(name).name for name in SMALL} | {"with-scale"}
+
+
+@pytest.mark.parametrize("config", TINY, ids=_called)
 def test_lifters_export_to_one_file(config) -> None:
     chosen = encoding("screen")
     lifter = build(config, chosen.channels).eval()
     trained = TrainedLifter(lifter, chosen, config, {})
     assert export_lifter(trained, MODEL_FORMATS["pt2"]).difference_m < 1e-4
+
+
+@pytest.mark.parametrize("config", TINY, ids=_called)
+def test_lifters_compile_as_one_graph_with_the_same_answers_and_gradients(config) -> None:
+    lifter = build(config, 2)
+    keypoints = torch.randn(3, lifter.frames, lifter.joints, 2, generator=torch.Generator().manual_seed(0))
+    torch.compiler.reset()  # lifters share methods, and of each only a few variants are kept
+    compiled = torch.compile(lifter.answered, fullgraph=True, backend="aot_eager")
+
+    def learned(answered: Callable[[torch.Tensor], tuple[Answered, ...]]) -> list[torch.Tensor]:
+        lifter.zero_grad()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # of dropout
+            found = [one for answer in answered(keypoints) for one in answer if one is not None]
+        torch.stack([one.square().mean() for one in found if one.is_floating_point()]).sum().backward()
+        return found + [one.grad for one in lifter.parameters() if one.grad is not None]
+
+    expected, found = learned(lifter.answered), learned(compiled)
+    assert len(found) == len(expected) > 2
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
