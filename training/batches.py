@@ -300,7 +300,8 @@ class DevicePoses:
             order = (tuple(range(self.positions_camera.shape[1])), skeleton(self.skeleton).mirrored)
             plain, swapped = (indices(one, rows) for one in order)
             joints = torch.where(mirrored[:, None], swapped, plain)
-        intrinsics, up, sign, shift = torch.split(self._cameras[camera], _OF_CAMERA, dim=-1)
+        of_camera = self._cameras[camera]
+        intrinsics, up, sign, shift = torch.tensor_split(of_camera, _OF_CAMERA, dim=-1)
         positions, keypoints = clips.of(self.positions_camera, joints), clips.of(self.keypoints_px, joints)
         # Between two rows it is pixels that are interpolated: such keypoints have rays of their own.
         rays = None if self.rays is None or clips.share is not None else clips.of(self.rays, joints)
@@ -316,7 +317,7 @@ class DevicePoses:
 
     @cached_property
     def _cameras(self) -> Tensor:
-        """What is looked up of cameras, (2 cameras, 19), the mirror images after the cameras themselves.
+        """What is looked up of cameras, (2 cameras, 19 or 20), mirror images after the cameras themselves.
 
         Intrinsics, the camera's own up, and by what is mirrored: a vector's signs, and the shift of pixels.
         """
@@ -329,8 +330,8 @@ class DevicePoses:
         return torch.cat([torch.cat(side, dim=-1) for side in (plain, image)])
 
 
-_OF_CAMERA = [11, 3, 3, 2]
-"""Columns of intrinsics, up, signs and shift in what is looked up of a camera."""
+_OF_CAMERA = (-8, -5, -2)
+"""Where up, signs and shift begin in what is looked up of a camera; intrinsics have all columns before."""
 
 _VIEWS_AT_ONCE = 8192
 """Views whose lens is removed at once: what is computed then stays in a processor's cache."""

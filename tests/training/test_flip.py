@@ -5,7 +5,7 @@ import pytest
 import torch
 from tests.training.mirroring import mirror
 
-from poseshift.geometry.camera import normalise, project
+from poseshift.geometry.camera import AssumedCamera, normalise, project
 from poseshift.geometry.rotation import axis_angle_to_matrix
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import DevicePoses
@@ -31,7 +31,8 @@ def batch(poses):
 
 
 def _tensors(batch):
-    return [batch.positions_camera, batch.keypoints_px, *vars(batch.intrinsics).values()]
+    fields = vars(batch.intrinsics).values()
+    return [batch.positions_camera, batch.keypoints_px, *(one for one in fields if one is not None)]
 
 
 def test_twice_mirrored_is_the_same(batch) -> None:
@@ -60,10 +61,17 @@ def test_left_and_right_change_places() -> None:
     assert mirrored[BODY.left[0]].abs().sum() == 0
 
 
-@pytest.mark.parametrize(("frames", "hz", "moving"), [(1, None, False), (1, None, True), (3, 20.0, False)])
-def test_clips_are_cut_out_mirrored_as_they_would_be_mirrored_afterwards(poses, frames, hz, moving) -> None:
+@pytest.mark.parametrize(
+    ("frames", "hz", "moving", "assumed"),
+    [(1, None, False, False), (1, None, True, False), (3, 20.0, False, False), (1, None, False, True)],
+)
+def test_clips_are_cut_out_mirrored_as_they_would_be_mirrored_afterwards(
+    poses, frames, hz, moving, assumed
+) -> None:
     """To the same bits: keypoints and left and right, camera, gravity, clips between rows among them."""
     placed = [dataclasses.replace(one, rotation=LEVEL, translation=(0.0, 1.0, 4.0)) for one in poses.cameras]
+    if assumed:
+        placed[0] = AssumedCamera.of(placed[0])
     poses = dataclasses.replace(poses, cameras=tuple(placed))
     source = DevicePoses.from_columns(poses, "cpu", frames, hz)
     turns = axis_angle_to_matrix(torch.randn(len(source), 3, generator=torch.Generator().manual_seed(1)))
@@ -73,6 +81,7 @@ def test_clips_are_cut_out_mirrored_as_they_would_be_mirrored_afterwards(poses, 
     plain, found = source.batch(rows), source.batch(rows, chosen)
     expected = mirror(plain, BODY)
     assert not chosen.all()
+    assert (found.intrinsics.known is not None) == assumed
     for have, want, other in zip(
         [*_tensors(found), found.up_camera],
         [*_tensors(expected), expected.up_camera],
