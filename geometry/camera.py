@@ -497,6 +497,48 @@ def project(points_camera: Array, intrinsics: Intrinsics) -> Array:
     return rays_to_px(distort(rays_of(points_camera), intrinsics), intrinsics)
 
 
+def project_apart(coordinates_world: Array, camera: Camera) -> tuple[Array, Array]:
+    """Pixels of points in the world whose coordinates lie apart, in operations on whole arrays.
+
+    The formulas of `world_to_camera` and `project`, in their order, so that float64 gives the same bits.
+    Where coordinates are the last axis, NumPy's loops are three numbers long; this takes a fifth of the time.
+
+    Parameters
+    ----------
+    coordinates_world : array of shape (3, ...)
+        Metres, float64: x, y and z of all points, before the camera.
+    camera : Camera
+        Who sees them.
+
+    Returns
+    -------
+    x, y : arrays (...), pixels.
+
+    Examples
+    --------
+    >>> camera = Camera(name="c", size_px=(1000, 800), focal_px=(1000.0, 1000.0), centre_px=(500.0, 400.0))
+    >>> x, y = project_apart(np.array([[1.0], [0.0], [4.0]]), camera)
+    >>> x.tolist(), y.tolist()
+    ([750.0], [400.0])
+    """
+    intrinsics = camera.intrinsics
+    x, y, z = coordinates_world
+    across, down, depth = (
+        x * to_x + y * to_y + z * to_z + shift
+        for (to_x, to_y, to_z), shift in zip(camera.rotation, camera.translation, strict=True)
+    )
+    across, down = across / depth, down / depth
+    squared = across * across + down * down
+    scale, shifts = _distortion_terms(across, down, squared, intrinsics.radial, intrinsics.tangential)
+    pixels = (
+        (scale * ray + shift) * focal + centre
+        for ray, shift, focal, centre in zip(
+            (across, down), shifts, intrinsics.focal_px, intrinsics.centre_px, strict=True
+        )
+    )
+    return next(pixels), next(pixels)
+
+
 def rays_to_px(rays: Array, intrinsics: Intrinsics) -> Array:
     """Pinhole pixels of ray coordinates: ``f x + c``, without distortion; shapes as in `distort`."""
     return rays * _field(intrinsics.focal_px, rays) + _field(intrinsics.centre_px, rays)

@@ -7,12 +7,12 @@ figure out of its usual range becomes a :class:`QualityWarning` for the report, 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poseshift.geometry.bones import bone_lengths
-from poseshift.geometry.camera import Camera, project, world_to_camera
+from poseshift.geometry.camera import project_apart
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.inspection import CALIBRATION_RESIDUAL, CALIBRATION_TOLERANCE_PX
 from poseshift.storage.schema import Trial
@@ -64,7 +64,7 @@ def assess(trial: Trial, skeleton: Skeleton) -> Trial:
     if trial.positions_world is None:
         return replace(trial, quality={"frames": float(trial.frames), **trial.quality})
     errors_px = reprojection_errors_px(trial)
-    lengths = np.asarray(bone_lengths(trial.positions_world.astype(np.float64), skeleton))
+    lengths = _bone_lengths(_apart(trial.positions_world), skeleton)
     means = lengths.mean(axis=0)
     figures = {
         "frames": float(trial.frames),
@@ -80,16 +80,21 @@ def assess(trial: Trial, skeleton: Skeleton) -> Trial:
 
 def reprojection_errors_px(trial: Trial) -> NDArray[np.float64]:
     """Distance in pixels between projected 3D and annotated 2D, (cameras, frames, joints)."""
-    _, keypoints = trial.labelled
-    distances: NDArray[np.float64] = np.linalg.norm(projected_px(trial) - keypoints, axis=-1)
-    return distances
+    world, keypoints = trial.labelled
+    coordinates = _apart(world)
+    errors_px = np.empty(keypoints.shape[:-1])
+    for camera, seen, errors in zip(trial.cameras, keypoints, errors_px, strict=True):
+        x, y = project_apart(coordinates, camera)
+        x -= seen[..., 0]
+        y -= seen[..., 1]
+        np.sqrt(x * x + y * y, out=errors)
+    return errors_px
 
 
 def projected_px(trial: Trial) -> NDArray[np.float64]:
     """Where the 3D of a trial is seen, (cameras, frames, joints, 2)."""
-    world, _ = trial.labelled
-    positions = world.astype(np.float64)
-    return np.stack([_project_world(positions, camera) for camera in trial.cameras])
+    coordinates = _apart(trial.labelled[0])
+    return np.stack([np.stack(project_apart(coordinates, camera), axis=-1) for camera in trial.cameras])
 
 
 def warnings(trial_name: str, quality: dict[str, float]) -> tuple[QualityWarning, ...]:
@@ -101,10 +106,17 @@ def warnings(trial_name: str, quality: dict[str, float]) -> tuple[QualityWarning
     )
 
 
-def _project_world(positions_world: NDArray[np.float64], camera: Camera) -> NDArray[np.float64]:
-    rotation, translation = np.asarray(camera.rotation), np.asarray(camera.translation)
-    in_camera = world_to_camera(positions_world, rotation, translation)
-    return np.asarray(project(in_camera, camera.intrinsics))
+def _apart(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Lay the coordinates of points (..., 3) apart, (3, ...): arithmetic is then of whole arrays."""
+    return np.ascontiguousarray(np.moveaxis(points, -1, 0), dtype=np.float64)
+
+
+def _bone_lengths(coordinates: NDArray[np.float64], skeleton: Skeleton) -> NDArray[np.float64]:
+    """Length of every bone, (frames, bones), of coordinates (3, frames, joints)."""
+    parents, children = (list(joints) for joints in zip(*skeleton.bones, strict=True))
+    bones = coordinates[..., children] - coordinates[..., parents]
+    lengths: NDArray[np.float64] = np.sqrt((bones * bones).sum(axis=0))
+    return lengths
 
 
 def _camera_is_world(trial: Trial) -> bool:

@@ -20,6 +20,7 @@ from poseshift.geometry.camera import (
     normalise,
     pinhole_of_view,
     project,
+    project_apart,
     rays_to_px,
     stack_intrinsics,
     to_screen,
@@ -371,3 +372,16 @@ def test_pinholes_without_coefficients_stand_beside_lenses(rows: Intrinsics) -> 
         chosen = one.where(np.array([True, False, True, False]), other)
         lens = np.where([[one is rows], [other is rows]] * 2, rows.radial, 0)
         np.testing.assert_array_equal(chosen.radial, lens)
+
+
+@pytest.mark.parametrize("index", range(4))
+@given(points=points_before_camera(3, 17))
+@settings(max_examples=20)
+def test_coordinates_that_lie_apart_are_projected_to_the_same_bits(
+    cameras: tuple[Camera, ...], index: int, points: np.ndarray
+) -> None:
+    camera = cameras[index]
+    world = camera_to_world(points, camera.rotation, camera.translation)
+    together = project(world_to_camera(world, camera.rotation, camera.translation), camera.intrinsics)
+    apart = project_apart(np.moveaxis(world, -1, 0), camera)
+    np.testing.assert_array_equal(np.stack(apart, axis=-1), together)
