@@ -36,8 +36,8 @@ def read_pose(path: Path, joints: int, dimensions: int) -> NDArray[np.floating[A
 
     Returns
     -------
-    array (frames, joints, dimensions), float32 as released, or float64 when the file holds doubles; finite,
-    C-contiguous.
+    array (frames, joints, dimensions), float32 as released, or float64 when the file holds doubles; finite.
+    It lies in memory as in the file: in the release's, all frames of one coordinate are beside each other.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def read_pose(path: Path, joints: int, dimensions: int) -> NDArray[np.floating[A
     if values.size != variable.rows * columns:
         found = f"{values.size} values in place of {variable.rows} x {columns}"
         raise RawDataError(path, found=found, expected=expected, remedy=_REMEDY)
-    poses = np.ascontiguousarray(values.reshape(variable.rows, joints, dimensions))
+    poses = values.reshape(variable.rows, joints, dimensions)
     _require_finite(path, poses)
     return poses
 
@@ -108,8 +108,9 @@ class _ReleaseWriter(CDFWriter):  # type: ignore[misc]  # cdflib is untyped
 
 
 def _require_finite(path: Path, poses: NDArray[np.floating[Any]]) -> None:
-    bad = ~np.isfinite(poses).all(axis=(1, 2))
-    if bad.any():
+    finite = np.isfinite(poses)
+    if not finite.all():
+        bad = ~finite.all(axis=(1, 2))
         raise RawDataError(
             path,
             found=f"NaN or infinity in {int(bad.sum())} rows, the first of them row {int(bad.argmax())}",
