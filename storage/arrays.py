@@ -1,8 +1,6 @@
-"""Trials as Zarr groups: the one module that knows chunks, codecs and array names.
+"""Trials as Zarr groups: the names, axes and units of their arrays, and how a trial is read back.
 
-Arrays are written C-ordered with Blosc (zstd 3, byte shuffle) in chunks of whole frames of one camera, and
-carry their dimension names and units, so that xarray opens a trial as it is. Zarr 3.1's array filters are
-avoided on purpose: combined with Fortran-ordered inputs some of them corrupt data without an error.
+:mod:`poseshift.storage.writing` writes them.
 """
 
 from __future__ import annotations
@@ -15,9 +13,8 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec
 
-from poseshift.storage.schema import FRAMES_PER_CHUNK, Trial, TrialAttributes, TrialKey, zarr_attributes
+from poseshift.storage.schema import Trial, TrialAttributes, TrialKey
 
 DETECTION_PREFIX = "keypoints_2d_"
 
@@ -76,33 +73,6 @@ def array_digest(array: NDArray[Any]) -> str:
     digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
     digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
-
-
-def write_trial(root: zarr.Group, trial: Trial) -> None:
-    """Write a valid ``trial`` under ``root``, in place of whatever lies there."""
-    arrays = trial_arrays(trial)
-    attributes = TrialAttributes.of(trial, {name: array_digest(array) for name, array in arrays.items()})
-    group = root.create_group(trial.key.path, overwrite=True, attributes=zarr_attributes(attributes))
-    for name, array in arrays.items():
-        _write_array(group, name, array)
-
-
-def _write_array(group: zarr.Group, name: str, array: NDArray[Any]) -> None:
-    spec = array_spec(name)
-    chunks = tuple(
-        {"camera": 1, "frame": min(size, FRAMES_PER_CHUNK)}.get(axis, size)
-        for axis, size in zip(spec.dimensions, array.shape, strict=True)
-    )
-    stored = group.create_array(
-        name,
-        shape=array.shape,
-        dtype=array.dtype,
-        chunks=chunks,
-        compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
-        dimension_names=spec.dimensions,
-        attributes={"units": spec.unit},
-    )
-    stored[...] = array
 
 
 def remove_trial(root: zarr.Group, key: TrialKey) -> None:

@@ -15,9 +15,10 @@ import icechunk
 import zarr
 from icechunk.session import ForkSession
 
-from poseshift.storage.arrays import remove_trial, write_trial
+from poseshift.storage.arrays import remove_trial
 from poseshift.storage.schema import StoreAttributes, Trial, TrialKey, zarr_attributes
 from poseshift.storage.validation import require_valid
+from poseshift.storage.writing import write_trial
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Fork:
             (:func:`poseshift.storage.validation.require_valid`).
         """
         require_valid(trial, self.attributes.skeleton)
-        write_trial(self._root, trial)
+        write_trial(self.session.store, trial)
         self.touched.add(trial.key)
 
     def remove(self, key: TrialKey) -> None:
@@ -59,12 +60,8 @@ class Fork:
         KeyError
             When the store has no such trial.
         """
-        remove_trial(self._root, key)
+        remove_trial(zarr.open_group(self.session.store, mode="r+", zarr_format=3), key)
         self.touched.add(key)
-
-    @property
-    def _root(self) -> zarr.Group:
-        return zarr.open_group(self.session.store, mode="r+", zarr_format=3)
 
 
 class Transaction:
