@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,40 @@ DIGEST_COST_PER_BATCH = 100
 files, and large files are to be shared among all workers."""
 
 
+SETTLED_S = 60.0
+"""How long ago a file must have been changed for its stamp to tell a later change.
+
+Clocks of file systems tick in up to two seconds, and a file server's may differ from this machine's.
+"""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What the file system says of a file without reading it; every writer changes it.
+
+    Attributes
+    ----------
+    inode, bytes, modified_ns, changed_ns : int
+        Of the open file. Nobody can set the time of the last change.
+    settled : bool
+        Whether that was long enough ago for the next change to have another time.
+    """
+
+    inode: int
+    bytes: int
+    modified_ns: int
+    changed_ns: int
+    settled: bool
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp:
+        """Ask for the stamp of a file; OSError when it cannot be opened."""
+        with path.open("rb") as file:  # opening has network file systems look anew
+            found = os.fstat(file.fileno())
+        settled = time.time_ns() - found.st_ctime_ns > SETTLED_S * 1e9
+        return cls(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, settled)
+
+
 @dataclass(frozen=True)
 class DigestedTrial:
     """A trial that the raw tree offers, with the digests of its files.
@@ -33,10 +69,24 @@ class DigestedTrial:
         The trial.
     sources : tuple of SourceFile
         Its files.
+    stamps : tuple of Stamp
+        Of the files, from before they were digested.
     """
 
     planned: PlannedTrial
     sources: tuple[SourceFile, ...]
+    stamps: tuple[Stamp, ...]
+
+    @classmethod
+    def of(cls, planned: PlannedTrial, root: Path) -> DigestedTrial:
+        """Digest the raw files of one trial; OSError when one cannot be read."""
+        stamps = tuple(Stamp.of(path) for path in planned.sources)
+        return cls(planned, digest_sources(planned, root), stamps)
+
+    def is_untouched(self) -> bool:
+        """Whether nobody can have written to the files since before they were digested; False when unsure."""
+        now = (Stamp.of(path) for path in self.planned.sources)
+        return all(before.settled and before == after for before, after in zip(self.stamps, now, strict=True))
 
 
 @dataclass(frozen=True)
@@ -171,7 +221,7 @@ def digest_batch(batch: tuple[PlannedTrial, ...], root: Path) -> list[DigestedTr
     outcomes: list[DigestedTrial | Failure] = []
     for planned in batch:
         try:
-            outcomes.append(DigestedTrial(planned, digest_sources(planned, root)))
+            outcomes.append(DigestedTrial.of(planned, root))
         except OSError as error:
             outcomes.append(Failure.unreadable(planned, error))
     return outcomes
