@@ -7,8 +7,8 @@ finds the cluster, and shows the result to who looks after the run.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -24,12 +24,13 @@ from poseshift.flows.runtime.notify import failure_told
 from poseshift.flows.runtime.orchestrator import orchestrator
 from poseshift.flows.runtime.retries import is_passing, patient_task
 from poseshift.preprocessing import quality
+from poseshift.preprocessing.batchwise import Apply, in_threads, on_workers
 from poseshift.preprocessing.datasets import RawTree, ReaderOptions, planners
-from poseshift.preprocessing.digesting import Progress, digest_all, digest_here
+from poseshift.preprocessing.digesting import Progress, digest_all
 from poseshift.preprocessing.errors import NotUnpackedError
 from poseshift.preprocessing.failures import Failure
 from poseshift.preprocessing.foreseen import Foreseen, foresee
-from poseshift.preprocessing.ingest import IngestPolicy, IngestReport, ingest, update
+from poseshift.preprocessing.ingest import IngestPolicy, IngestReport, ingest
 from poseshift.preprocessing.raw import RawPlan
 from poseshift.preprocessing.unread import IncompleteReleaseError, told
 from poseshift.storage.location import Location
@@ -72,7 +73,7 @@ class PrepareRequest(ReaderOptions):
         "missing: say which, or prepare nothing.",
     )
     dask: str | None = Field(
-        default=None, description="Address of a Dask scheduler; by default local threads."
+        default=None, description="Address of a Dask scheduler; by default threads of this process."
     )
 
     @field_validator("kind")
@@ -157,13 +158,8 @@ def prepare_store(
     store = _open_or_create(request.store, plan)
     policy = IngestPolicy(on_failure=request.on_failure, on_vanished=request.on_vanished)
     started = perf_counter()
-    if request.dask is None:
-        report = update(
-            plan, store, digest_here(plan, on_progress), partial(dask_client, None), policy, on_progress
-        )
-    else:
-        with dask_client(request.dask) as client:
-            report = ingest(plan, store, client, policy, on_progress)
+    with _apply(request.dask) as apply:
+        report = ingest(plan, store, apply, policy, on_progress)
     for trial in report.vanished:
         if trial not in report.pruned:
             logger.warning("No longer in the raw tree, kept: %s (--prune of prepare removes it)", trial)
@@ -205,10 +201,18 @@ def plan_store(
     if store is not None:
         _require_same_origin(store, plan)
     policy = IngestPolicy(on_failure=request.on_failure, on_vanished=request.on_vanished)
-    if request.dask is None:
-        return foresee(plan, request.store, store, digest_here(plan, on_progress), policy)
-    with dask_client(request.dask) as client:
-        return foresee(plan, request.store, store, digest_all(plan, client, on_progress), policy)
+    with _apply(request.dask) as apply:
+        return foresee(plan, request.store, store, digest_all(plan, apply, on_progress), policy)
+
+
+@contextmanager
+def _apply(dask: str | None) -> Iterator[Apply]:
+    """Yield what works on raw files: threads of this process, or the workers of a Dask cluster."""
+    if dask is None:
+        yield in_threads
+        return
+    with dask_client(dask) as client:
+        yield on_workers(client)
 
 
 def _plan_without_unpacking(request: PrepareRequest) -> RawPlan:

@@ -1,16 +1,13 @@
-"""Digests of all raw files of a release, by threads of this process or by the workers of a Dask cluster.
-
-Where nothing has changed, this is all that a run does; threads then save it the start of a cluster.
-"""
+"""Digests of all raw files of a release. Where nothing has changed, this is all that a run does."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import Literal
 
+from poseshift.preprocessing.batchwise import Apply
 from poseshift.preprocessing.changes import (
     DIGEST_COST_PER_BATCH,
     DigestedTrial,
@@ -19,10 +16,7 @@ from poseshift.preprocessing.changes import (
     digest_cost,
 )
 from poseshift.preprocessing.failures import Failure
-from poseshift.preprocessing.raw import PlannedTrial, RawPlan
-
-if TYPE_CHECKING:
-    from distributed import Client
+from poseshift.preprocessing.raw import RawPlan
 
 
 @dataclass(frozen=True)
@@ -34,40 +28,23 @@ class Progress:
     total: int
 
 
-def digest_here(
-    plan: RawPlan, on_progress: Callable[[Progress], None] = lambda progress: None
-) -> Iterator[DigestedTrial | Failure]:
-    """Digest the raw files of all trials in threads of this process; what cannot be read is a failure."""
-    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        futures = [threads.submit(digest_batch, batch, plan.root) for batch in _digest_batches(plan)]
-        try:
-            yield from _counted((future.result() for future in as_completed(futures)), plan, on_progress)
-        finally:  # an interrupted command does not wait for the batches that have not begun
-            threads.shutdown(wait=False, cancel_futures=True)
-
-
 def digest_all(
-    plan: RawPlan, client: Client, on_progress: Callable[[Progress], None]
+    plan: RawPlan, apply: Apply, on_progress: Callable[[Progress], None] = lambda progress: None
 ) -> Iterator[DigestedTrial | Failure]:
-    """Digest the raw files of all trials on the workers; what cannot be read is a failure."""
-    from distributed import as_completed
+    """Digest the raw files of all trials; what cannot be read is a failure.
 
-    futures = [client.submit(digest_batch, batch, plan.root, pure=False) for batch in _digest_batches(plan)]
-    ended = as_completed(futures, loop=client.loop, with_results=True)
-    yield from _counted((outcomes for _, outcomes in ended), plan, on_progress)
-
-
-def _counted(
-    batches_done: Iterable[Sequence[DigestedTrial | Failure]],
-    plan: RawPlan,
-    on_progress: Callable[[Progress], None],
-) -> Iterator[DigestedTrial | Failure]:
+    Parameters
+    ----------
+    plan : RawPlan
+        What the raw tree offers.
+    apply : Apply
+        Threads, or the workers of a cluster.
+    on_progress : callable
+        Called in this thread as trials are finished.
+    """
     done = 0
-    for outcomes in batches_done:
+    divided = batches(plan.trials, digest_cost, DIGEST_COST_PER_BATCH)
+    for outcomes in apply(partial(digest_batch, root=plan.root), divided):
         yield from outcomes
         done += len(outcomes)
         on_progress(Progress("digest", done, len(plan.trials)))
-
-
-def _digest_batches(plan: RawPlan) -> Iterator[tuple[PlannedTrial, ...]]:
-    return batches(plan.trials, digest_cost, DIGEST_COST_PER_BATCH)

@@ -1,21 +1,22 @@
-"""Many raw files into one committed snapshot of a store, in parallel with Dask.
+"""Many raw files into one committed snapshot of a store, in parallel.
 
-Workers read batches of trials, write them into their own fork of the store's session and return what they
-did; the forks are merged and committed once. A run that fails, or is killed, leaves the store as it was.
-A repeated run digests the raw files and rewrites only what changed.
+Threads, or the workers of a Dask cluster, read batches of trials, write them into their own fork of the
+store's session and return what they did; the forks are merged and committed once. A run that fails, or is
+killed, leaves the store as it was. A repeated run digests the raw files and rewrites only what changed.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from poseshift.geometry.skeleton import skeleton
+from poseshift.preprocessing.batchwise import Apply
 from poseshift.preprocessing.changes import (
     DigestedTrial,
     Rate,
@@ -34,9 +35,6 @@ from poseshift.storage.model import FrozenModel
 from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
 from poseshift.storage.transaction import Fork
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +118,7 @@ class _Outcome:
 def ingest(
     plan: RawPlan,
     store: PoseStore,
-    client: Client,
+    apply: Apply,
     policy: IngestPolicy = DEFAULT_POLICY,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> IngestReport:
@@ -132,8 +130,8 @@ def ingest(
         What the raw tree offers.
     store : PoseStore
         An open store of the same data set.
-    client : Client
-        Dask client; its workers must see the raw tree and the store's place.
+    apply : Apply
+        Threads, or the workers of a cluster, which must see the raw tree and the store's place.
     policy : IngestPolicy
         What to do about bad files and vanished trials.
     on_progress : callable
@@ -143,29 +141,8 @@ def ingest(
     ------
     StoreLockedError : another run is writing to the store.
     """
-    digests = digest_all(plan, client, on_progress)
-    return update(plan, store, digests, lambda: nullcontext(client), policy, on_progress)
-
-
-def update(
-    plan: RawPlan,
-    store: PoseStore,
-    digests: Iterable[DigestedTrial | Failure],
-    connect: Callable[[], AbstractContextManager[Client]],
-    policy: IngestPolicy = DEFAULT_POLICY,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-) -> IngestReport:
-    """Bring a store up to date with a raw tree whose files are digested; see :func:`ingest`.
-
-    Parameters
-    ----------
-    digests : iterable
-        Of :mod:`poseshift.preprocessing.digesting`.
-    connect : callable
-        Gives a Dask client for the length of a block; called only where something is to be read.
-    """
     options = reader_options(plan)
-    digested, failures = sorted_out(plan, digests)
+    digested, failures = sorted_out(plan, digest_all(plan, apply, on_progress))
     stored = store.catalogue()
     changed = [trial for trial in digested if why_read(trial, options, stored) is not None]
     offered = {trial.key for trial in plan.trials}
@@ -176,9 +153,9 @@ def update(
     committed = False
     if _may_commit(failures, policy) and (changed or pruned):
         message = _message(plan, len(changed), len(pruned))
-        with connect() as client, store.transaction(message) as transaction:
+        with store.transaction(message) as transaction:
             forks, started = [], perf_counter()
-            for fork, outcomes in _write_all(changed, plan, options, transaction.fork, client, on_progress):
+            for fork, outcomes in _write_all(changed, plan, options, transaction.fork, apply, on_progress):
                 forks.append(fork)
                 quality += [outcome.quality for outcome in outcomes if outcome.quality]
                 failures += [outcome.failure for outcome in outcomes if outcome.failure]
@@ -224,25 +201,22 @@ def _write_all(
     plan: RawPlan,
     options: dict[str, str],
     new_fork: Callable[[], Fork],
-    client: Client,
+    apply: Apply,
     on_progress: Callable[[Progress], None],
 ) -> Iterator[tuple[Fork, tuple[_Outcome, ...]]]:
-    from distributed import as_completed
-
-    divided = list(batches(changed, lambda trial: len(trial.planned.sources), FILES_PER_BATCH))
-    futures = [
-        client.submit(_write_batch, new_fork(), batch, plan.root, options, pure=False) for batch in divided
-    ]
+    divided = batches(changed, lambda trial: len(trial.planned.sources), FILES_PER_BATCH)
+    write = partial(_write_batch, root=plan.root, options=options)
     done = 0
-    for _, (fork, outcomes) in as_completed(futures, loop=client.loop, with_results=True):
+    for fork, outcomes in apply(write, [(new_fork(), batch) for batch in divided]):
         yield fork, outcomes
         done += len(outcomes)
         on_progress(Progress("read", done, len(changed)))
 
 
 def _write_batch(
-    fork: Fork, batch: tuple[DigestedTrial, ...], root: Path, options: dict[str, str]
+    given: tuple[Fork, tuple[DigestedTrial, ...]], root: Path, options: dict[str, str]
 ) -> tuple[Fork, tuple[_Outcome, ...]]:
+    fork, batch = given
     return fork, tuple(_write_one(fork, trial, root, options) for trial in batch)
 
 

@@ -1,9 +1,8 @@
-"""The Dask cluster that a flow maps over: this machine's threads, or a scheduler given by its address."""
+"""The Dask cluster that a flow maps over, given by the address of its scheduler."""
 
 from __future__ import annotations
 
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -29,18 +28,13 @@ class ClusterUnreachableError(ConnectionError):
 
 
 @contextmanager
-def dask_client(
-    address: str | None, threads: int | None = None, patience_seconds: float = 10.0
-) -> Iterator[Client]:
+def dask_client(address: str, patience_seconds: float = 10.0) -> Iterator[Client]:
     """Yield a Dask client and close it afterwards.
 
     Parameters
     ----------
-    address : str or None
-        ``tcp://host:port`` of a running scheduler, or None for threads of this process. Reading CDF and
-        MATLAB files mostly releases the GIL, so threads cost half the CPU of processes on one machine.
-    threads : int or None
-        Number of local threads; by default one per processor.
+    address : str
+        ``tcp://host:port`` of a running scheduler.
     patience_seconds : float
         How long to wait for the scheduler's answer.
 
@@ -48,30 +42,18 @@ def dask_client(
     ------
     ClusterUnreachableError : nothing answers at ``address``.
     """
-    from distributed import Client, LocalCluster  # takes a second, which a run that changes nothing saves
+    from distributed import Client  # takes a second, which a run without a cluster saves
 
-    if address is not None:
-        try:
-            client = Client(address, timeout=patience_seconds, set_as_default=False)
-        except OSError as error:
-            raise ClusterUnreachableError(
-                f"No Dask scheduler answers at {address} ({error}). Start one with "
-                "'dask scheduler' and workers with 'dask worker', or leave out --dask to use this machine."
-            ) from error
-        with client:
-            report_progress(Step("Dask dashboard", 1, 1, client.dashboard_link))
-            logger.info("Dask dashboard: %s", client.dashboard_link)
-            yield client
-        return
-    with (
-        LocalCluster(
-            processes=False,
-            n_workers=1,
-            threads_per_worker=threads or os.cpu_count() or 1,
-            dashboard_address="127.0.0.1:0",
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
+    try:
+        client = Client(address, timeout=patience_seconds, set_as_default=False)
+    except OSError as error:
+        raise ClusterUnreachableError(
+            f"No Dask scheduler answers at {address} ({error}). Start one with "
+            "'dask scheduler' and workers with 'dask worker', or leave out --dask to use this machine."
+        ) from error
+    with client:
+        report_progress(Step("Dask dashboard", 1, 1, client.dashboard_link))
+        logger.info("Dask dashboard: %s", client.dashboard_link)
         yield client
 
 

@@ -24,6 +24,7 @@ from poseshift.flows.experiment.recipe import PoseData, StoredData, Test
 from poseshift.flows.prepare import PrepareRequest, prepare_store
 from poseshift.flows.runtime.cluster import ClusterUnreachableError, dask_client, map_over
 from poseshift.preprocessing import ingest as ingest_module
+from poseshift.preprocessing.batchwise import on_workers
 from poseshift.preprocessing.digesting import Progress
 from poseshift.preprocessing.human36m.read import plan_human36m
 from poseshift.preprocessing.ingest import ingest
@@ -154,7 +155,8 @@ def test_a_worker_killed_in_the_middle_loses_nothing(
             doomed.workers[0].send_signal(signal.SIGKILL)
 
     with dask_client(doomed.address) as client:
-        report = ingest(plan_human36m(restaged / "human36m"), store, client, on_progress=kill_after_some)
+        plan = plan_human36m(restaged / "human36m")
+        report = ingest(plan, store, on_workers(client), on_progress=kill_after_some)
         assert len(client.scheduler_info()["workers"]) == 1
     assert doomed.workers[0].wait() == -signal.SIGKILL
     assert seen[2] < seen[-1] == len(on_one_machine.keys())  # it was in the middle

@@ -13,6 +13,7 @@ import pytest
 from distributed import Client, LocalCluster
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
+from poseshift.preprocessing.batchwise import on_workers
 from poseshift.preprocessing.human36m.read import plan_human36m
 from poseshift.preprocessing.ingest import ingest
 from poseshift.storage.columns import read_camera_poses
@@ -94,8 +95,8 @@ def test_prepare_writes_through_dask_workers(bucket: str, restaged: Path, tmp_pa
         LocalCluster(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
-        reports = [ingest(plan, store, client) for store in stores]
-        again = ingest(plan, stores[0], client)
+        reports = [ingest(plan, store, on_workers(client)) for store in stores]
+        again = ingest(plan, stores[0], on_workers(client))
     assert all(report.committed for report in reports)
     assert stores[0].digest() == stores[1].digest()
     assert PoseStore.open(bucket).verify().succeeded
