@@ -3,15 +3,16 @@
     python -m benchmarks.many_trials --trials 10000 --folder /tmp/many
 
 Writes a raw tree of small files (once), prepares it into a store by the real path, then times commands on
-it, each in a process of its own as a user would call them.
+it, each in a process of its own as a user would call them, and adds up what the snapshot is described by.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -69,21 +70,27 @@ def _plan(tree: RawTree) -> RawPlan:
 DATASETS.add("many_small", DataSet("many_small", "Very many small trials of noise.", _plan))
 
 
-def timed(command: Sequence[str]) -> tuple[float, float]:
-    """Run a command of the command line; its seconds by the clock and of processor time."""
-    started, before = perf_counter(), _processor_s()
-    done = subprocess.run(
-        [sys.executable, "-m", "poseshift.flows.cli", *command], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
-    return perf_counter() - started, _processor_s() - before
+def timed(command: Sequence[str]) -> tuple[float, float, float]:
+    """Run a command of the command line; its seconds by the clock and of processor time, and its peak, MB."""
+    started = perf_counter()
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "poseshift.flows.cli", *command], stdout=said, stderr=said
+        )
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            said.seek(0)
+            raise RuntimeError(f"{' '.join(command)}: {said.read()[-2000:]}")
+    return perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
-def _processor_s() -> float:
-    """Processor time of the processes that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def kept_mb(store: Path) -> dict[str, float]:
+    """Add up the newest files of a local store by kind: the snapshot, what it refers to, and all chunks."""
+    newest = max((store / "snapshots").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    folders = {name: (store / name).iterdir() for name in ("manifests", "chunks")}
+    sizes = {name: sum(path.stat().st_size for path in paths) / 1e6 for name, paths in folders.items()}
+    return {"snapshot": newest.stat().st_size / 1e6, **sizes}
 
 
 def main() -> None:
@@ -107,8 +114,9 @@ def main() -> None:
         ("du", ["du", store]),
         ("expire --plan", ["expire", store, "--keep-days", "0", "--no-runs", "--plan"]),
     ):
-        wall, processor = timed(command)
-        print(f"{name:32}{wall:8.2f} s, {processor:6.2f} s of processor time", flush=True)
+        wall, processor, peak = timed(command)
+        print(f"{name:32}{wall:8.2f} s, {processor:6.2f} s of processor time, {peak:5.0f} MB", flush=True)
+    print(", ".join(f"{name} {mb:.2f} MB" for name, mb in kept_mb(Path(store)).items()))
 
 
 if __name__ == "__main__":
