@@ -8,7 +8,8 @@ measurement is a process of one thread; cases take turns, so that other work on 
 alike. *Function* is what a Python program calls; *command* is `poseshift prepare`, from its start to its end.
 VideoPose3D's own script reads the 3D files, projects them and compresses both into two files; ours reads 3D
 and 2D files, digests them, compares the two and writes a store. The floor reads all raw files and writes as
-many bytes as the arrays of the store have, uncompressed.
+many bytes as the arrays of the store have, uncompressed. ``--workers 1 --workers 2`` adds the function with a
+Dask cluster of so many worker processes; what they take, and what it takes to start them, is counted.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ FRAME_BYTES = 4 * 17 * (3 + 4 * 2)
 """Of one frame: 17 joints in the world and before four cameras, float32."""
 
 MEASURE = """
-import json, os, sys, time
+import json, os, resource, sys, time
 from pathlib import Path
 
 raw, out, given = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
@@ -50,11 +51,16 @@ def memory_mb(field):
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
 
+def spent():
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
 def measured(work):
-    loaded, wall, cpu = memory_mb("VmRSS"), time.perf_counter(), time.process_time()
+    loaded, wall, cpu = memory_mb("VmRSS"), time.perf_counter(), spent()
     work()
-    ended = time.process_time()
-    print(json.dumps([ended - cpu, ended, time.perf_counter() - wall, memory_mb("VmHWM"), loaded]))
+    ended, largest_child = spent(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    peak = max(memory_mb("VmHWM"), largest_child)
+    print(json.dumps([ended - cpu, ended, time.perf_counter() - wall, peak, loaded]))
 """
 
 FUNCTION = (
@@ -65,6 +71,22 @@ request = PrepareRequest(kind="human36m", raw=raw, store=str(out))
 def work():
     if prepare_store(request).failures:
         raise RuntimeError("the tree is bad")
+measured(work)
+"""
+)
+
+WORKERS = (
+    MEASURE
+    + """
+from distributed import LocalCluster
+from poseshift.flows.prepare import PrepareRequest, prepare_store
+def work():
+    cluster = LocalCluster(n_workers=int(given[0]), threads_per_worker=1, dashboard_address=None)
+    with cluster:
+        address = cluster.scheduler_address
+        request = PrepareRequest(kind="human36m", raw=raw, store=str(out), dask=address)
+        if prepare_store(request).failures:
+            raise RuntimeError("the tree is bad")
 measured(work)
 """
 )
@@ -198,12 +220,19 @@ def _played(
             rows -= len(clip)
 
 
-def cases(codes: Mapping[str, Path], videopose3d: Path, frames: int) -> Sequence[Case]:
+def cases(
+    codes: Mapping[str, Path], videopose3d: Path, frames: int, workers: Sequence[int] = ()
+) -> Sequence[Case]:
     """Say what is measured."""
     here = next(iter(codes.values()))
     return (
         *(Case(f"{name}, function", FUNCTION, code) for name, code in codes.items()),
         *(Case(f"{name}, command", COMMAND, code) for name, code in codes.items()),
+        *(
+            Case(f"{name}, {count} workers", WORKERS, code, (str(count),))
+            for name, code in codes.items()
+            for count in workers
+        ),
         Case("VideoPose3D", VIDEOPOSE3D, here, (str(videopose3d),)),
         Case("floor", FLOOR, here, (str(frames * FRAME_BYTES),)),
     )
@@ -215,7 +244,7 @@ def run_once(case: Case, raw: Path, out: Path) -> Run:
     files = [out] if out.is_file() else [path for path in out.rglob("*") if path.is_file()]
     written_mb = sum(path.stat().st_size for path in files) / 1e6
     digest = None
-    if case.program in (FUNCTION, COMMAND):
+    if case.program in (FUNCTION, COMMAND, WORKERS):
         asked = "import sys; from poseshift.storage.store import PoseStore; "
         asked += "print(PoseStore.open(sys.argv[1]).digest())"
         digest = said_by(asked, (str(out),), case.code, f"digest of {case.name}").strip()
@@ -282,6 +311,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where the raw tree lies between calls")
     parser.add_argument("--motion", default=PROCEDURAL, help="what the tree is made of, as for restage")
     parser.add_argument("--share", type=float, default=1.0, help="of every trial's frames")
+    parser.add_argument("--workers", type=int, action="append", default=[], help="of a Dask cluster; repeat")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -289,7 +319,7 @@ def main() -> None:
     if not (folder / "raw").exists():
         make_up(folder / "raw", given.motion, given.share)
     codes = checkouts(given.code or ["ours=."])
-    chosen = cases(codes, given.videopose3d.resolve(), frames)
+    chosen = cases(codes, given.videopose3d.resolve(), frames, given.workers)
     found = measure(chosen, folder, frames, given.repeats)
     if given.out is not None:
         add_measurements(given.out, found)
