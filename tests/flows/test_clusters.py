@@ -36,6 +36,8 @@ from poseshift.training.evaluation.answering import predict
 from poseshift.training.lifters.registry import build, preset
 
 ROOT = Path(__file__).parents[2]
+PATHS = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
+"""Where workers import from: this checkout, whichever one is installed."""
 SETTINGS = {
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s",  # how long a dead worker's answers are asked for
     "OMP_NUM_THREADS": "1",
@@ -73,7 +75,7 @@ class Cluster:
         command = [sys.executable, "-m", f"distributed.cli.{module}", *arguments, "--no-dashboard"]
         log = self._closing.enter_context((self.folder / f"{module}.log").open("ab"))
         child = subprocess.Popen(
-            command, env={**os.environ, **SETTINGS, "PYTHONPATH": str(ROOT)}, stdout=log, stderr=log
+            command, env={**os.environ, **SETTINGS, "PYTHONPATH": PATHS}, stdout=log, stderr=log
         )
         self._closing.callback(child.wait)
         self._closing.callback(child.kill)
