@@ -67,6 +67,7 @@ def in_zarrs_own_words(name: str, array: NDArray[Any]) -> dict[str, bytes]:
         ("valid", np.arange(9) % 2 == 0),
         ("activity", np.arange(9, dtype=np.int8)),
         ("augmentation", NOISE.normal(size=(9, 4)).astype(np.float32)),
+        ("extrinsics", np.where(NOISE.random((2, 5, 1, 1)) < 0.5, np.nan, NOISE.normal(size=(2, 5, 3, 4)))),
     ],
 )
 def test_every_byte_is_what_zarr_writes(name: str, array: NDArray[Any]) -> None:
