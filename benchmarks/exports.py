@@ -11,8 +11,8 @@ from time import process_time
 
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.encoding import encoding
-from poseshift.training.export.formats import MODEL_FORMATS
-from poseshift.training.export.lifter import CHECKED_POSES, ExportError, export_lifter
+from poseshift.training.export.formats import MODEL_FORMATS, ExportError
+from poseshift.training.export.lifter import CHECKED_POSES, export_lifter
 from poseshift.training.lifters.registry import build, preset, presets
 
 

@@ -61,9 +61,13 @@ class BenchmarkData:
     folder: Path
     stores: BenchmarkStores
 
+    def place(self, name: StoreName) -> Path:
+        """Folder of a store."""
+        return _store(self.folder, name)
+
     def open(self, name: StoreName) -> PoseStore:
         """Open a store."""
-        return PoseStore.open(_store(self.folder, name))
+        return PoseStore.open(self.place(name))
 
     def read(self, name: StoreName, selection: Selection) -> CameraPoses:
         """Read poses, known by the digest of their store's content."""

@@ -23,6 +23,7 @@ from poseshift.flows.benchmark.content import Content
 from poseshift.flows.benchmark.domains import DOMAINS, DomainName, TargetDomain
 from poseshift.flows.benchmark.forms import FormName
 from poseshift.flows.experiment.fitting import Teaching
+from poseshift.flows.experiment.initial import InitialWeights
 from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.storage.provenance import digest_json
 from poseshift.training.answer import Rays, RaysOff
@@ -105,6 +106,8 @@ class Job(JobLabel):
     """A detector's errors on the labelled keypoints."""
     selection: SelectionConfig = SelectionConfig()
     """How the label-free criteria are measured."""
+    initial: InitialWeights | None = Field(default=None, exclude_if=is_left_out)
+    """The trained lifter whose weights are the first ones."""
 
     @property
     def digest(self) -> str:
@@ -196,6 +199,8 @@ class RunLine(FrozenModel):
     """Why the run was given up; None for a run that reached its end."""
     seconds: float
     """Wall-clock time of training and evaluation, of the last attempt."""
+    cpu_seconds: float | None = Field(default=None, exclude_if=is_left_out)
+    """Processor time of that; lines of earlier versions do not have it."""
     device: str
     """Where it ran."""
     git_commit: str | None
@@ -211,7 +216,7 @@ class RunLine(FrozenModel):
     @property
     def figures(self) -> Mapping[str, object]:
         """Everything but the circumstances: equal for equal jobs on equal machines."""
-        return self.model_dump(exclude={"seconds", "device", "git_commit", "versions"})
+        return self.model_dump(exclude={"seconds", "cpu_seconds", "device", "git_commit", "versions"})
 
 
 def read_lines(folder: Path) -> tuple[RunLine, ...]:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from poseshift.flows.benchmark.data import BenchmarkData
 from poseshift.flows.benchmark.forms import FORMS
 from poseshift.flows.benchmark.lines import Choice, CollapseEvent, EpochRecord, Job, RaysKind, RunLine
 from poseshift.flows.experiment.fitting import CANDIDATES, TRAINING, Taught, Watching, teach
+from poseshift.flows.experiment.initial import describe_initial
 from poseshift.geometry.bones import bone_statistics
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
@@ -81,7 +82,9 @@ class _Poses:
     target: CameraPoses
 
 
-def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -> RunLine:
+def run_job(
+    job: Job, data: BenchmarkData, folder: Path, device: torch.device, initial: Path | None = None
+) -> RunLine:
     """Train and measure; go on where an interrupted run stopped.
 
     Parameters
@@ -94,15 +97,27 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
         Work of all jobs; this one's lies in a folder named by its digest.
     device : torch.device
         Where to train and predict.
+    initial : Path or None
+        Folder of the trained lifter that the job starts from.
+
+    Raises
+    ------
+    ValueError
+        The folder's lifter is not the one that the job names.
     """
-    started = perf_counter()
+    given = None if initial is None else describe_initial(initial)
+    if given != job.initial:
+        raise ValueError(
+            f"{job.title} starts from {job.initial}, but the lifter of {initial} is {given}; give that one"
+        )
+    started, computed = perf_counter(), process_time()
     place = folder / job.digest[:16]
     place.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
         poses = _poses(job, data)
         given_up, taught = None, None
         try:
-            taught = _teach(job, poses, place, folder, device)
+            taught = _teach(job, poses, place, folder, device, initial)
         except CollapseError as collapse:
             given_up = str(collapse)
         recorded: tuple[Candidate, ...] = ()
@@ -139,6 +154,7 @@ def run_job(job: Job, data: BenchmarkData, folder: Path, device: torch.device) -
         detector=None if taught is None else taught.detector,
         given_up=given_up,
         seconds=perf_counter() - started,
+        cpu_seconds=process_time() - computed,
         device=_name_of(device),
         git_commit=git_commit(),
         versions=software_versions(),
@@ -158,7 +174,9 @@ def _poses(job: Job, data: BenchmarkData) -> _Poses:
     return _Poses(source, labelled, seen.unlabelled())
 
 
-def _teach(job: Job, poses: _Poses, place: Path, shared: Path, device: torch.device) -> Taught:
+def _teach(
+    job: Job, poses: _Poses, place: Path, shared: Path, device: torch.device, initial: Path | None
+) -> Taught:
     bones = bone_statistics(poses.source.positions_camera, skeleton(poses.source.skeleton))
     return teach(
         job.teaching,
@@ -167,6 +185,7 @@ def _teach(job: Job, poses: _Poses, place: Path, shared: Path, device: torch.dev
         place,
         _gravity_file(job, place, shared),
         device,
+        initial=initial,
         watching=Watching(job.selection, bones),
     )
 

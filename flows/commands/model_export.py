@@ -25,7 +25,7 @@ def export_model(
 ) -> None:
     """Write a trained lifter as ONNX or torch.export's .pt2: pixels in, metres out, with a model card."""
     from poseshift.flows.experiment import exported  # imports torch
-    from poseshift.training.export.lifter import ExportError
+    from poseshift.training.export.formats import ExportError
 
     with user_errors(ValueError, OSError, ModuleNotFoundError, ExportError), work_shown(f"export {out}"):
         written = exported.export_model(lifter, out, exported.format_of(kind, out), replace=replace)

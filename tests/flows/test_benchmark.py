@@ -38,6 +38,7 @@ from poseshift.flows.benchmark.run import run_job
 from poseshift.flows.benchmark.suites import ABLATED, COMPARED
 from poseshift.flows.benchmark.tables import SectionError, markdown, replace_section, tables
 from poseshift.flows.cli import app
+from poseshift.flows.experiment.initial import describe_initial
 from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.camera import project
 from poseshift.geometry.skeleton import skeleton
@@ -45,9 +46,11 @@ from poseshift.preprocessing.motion.procedural import generate
 from poseshift.preprocessing.restaging.casting import cast
 from poseshift.storage.columns import Selection
 from poseshift.training.answer import RaysSnap
+from poseshift.training.checkpoint import save_lifter
+from poseshift.training.encoding import encoding
 from poseshift.training.lifters.config import CONFIGS, LifterConfigBase
 from poseshift.training.lifters.lifter import Lifter
-from poseshift.training.lifters.registry import PRESETS, preset
+from poseshift.training.lifters.registry import PRESETS, build, preset
 from poseshift.training.lifters.videopose3d import VideoPose3DConfig
 from poseshift.training.run_state import STATE_FILE
 from poseshift.training.schedule import Schedule
@@ -440,10 +443,29 @@ def test_jobs_are_told_apart_by_all_that_decides_their_figures(jobs: tuple[Job, 
         job.model_copy(update={"lifter_config": preset("ampose-small")}),
         job.model_copy(update={"adaptation": METHODS["gpa"].adaptation}),
         job.model_copy(update={"encoding": "ray"}),
+        job.model_copy(update={"initial": describe_initial(Path("free-motion-1"))}),
         job.model_copy(update={"schedule": job.schedule.model_copy(update={"epochs": 7})}),
     ]
     assert len({one.digest for one in (job, *others)}) == 1 + len(others)
     assert Job.model_validate_json(job.model_dump_json()).digest == job.digest
+
+
+def test_a_job_starts_from_the_weights_that_it_names(
+    tiny: Tiny, jobs: tuple[Job, ...], tmp_path: Path
+) -> None:
+    still = jobs[0].schedule.model_copy(update={"epochs": 1, "steps_per_epoch": 1, "learning_rate": 1e-12})
+    first = jobs[0].model_copy(update={"schedule": still, "seed": 1})
+    config = first.lifter_config
+    weights = build(config, encoding(first.encoding).channels, seed=1)
+    save_lifter(tmp_path / "lifter", config, first.encoding, weights, {})
+    device = torch.device("cpu")
+    started = first.model_copy(update={"seed": 2, "initial": describe_initial(tmp_path / "lifter")})
+    ours = run_job(started, tiny.data, tmp_path, device, tmp_path / "lifter")
+    theirs = run_job(first, tiny.data, tmp_path, device)
+    # Batch normalisation saw other rows.
+    assert ours.under("last").mpjpe_mm.value == pytest.approx(theirs.under("last").mpjpe_mm.value, rel=1e-3)
+    with pytest.raises(ValueError, match="starts from"):
+        run_job(started, tiny.data, tmp_path, device)
 
 
 def test_plans_name_known_methods_and_unknown_ones_are_refused(tiny: Tiny) -> None:

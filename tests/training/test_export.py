@@ -13,8 +13,8 @@ from poseshift.training.checkpoint import TrainedLifter, load_lifter
 from poseshift.training.encoding import EncodingName, encoding
 from poseshift.training.evaluation.answering import predict
 from poseshift.training.export.card import Described, card
-from poseshift.training.export.formats import MODEL_FORMATS
-from poseshift.training.export.lifter import ExportError, export_lifter
+from poseshift.training.export.formats import MODEL_FORMATS, ExportError
+from poseshift.training.export.lifter import export_lifter
 from poseshift.training.export.program import Seen
 from poseshift.training.lifters.registry import build
 from poseshift.training.lifters.simple_baseline import SimpleBaselineConfig
@@ -49,6 +49,17 @@ def test_onnx_of_the_shipped_lifter_answers_a_thousand_poses(poses_of, tmp_path:
         part = {name: one[rows] for name, one in given.items()}
         (answers,) = session.run(["positions_m"], part)
         np.testing.assert_allclose(answers, expected[rows], atol=1e-4, rtol=0)
+
+
+def test_a_lifter_that_is_not_translated_to_onnx_is_told_of(
+    clips: TrainedLifter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise torch.onnx.OnnxExporterError("Failed to convert the program. \x1b[96mAnd much more")
+
+    monkeypatch.setattr(torch.onnx, "export", stop)
+    with pytest.raises(ExportError, match=r"as ONNX \(Failed to convert the program\).*pt2"):
+        export_lifter(clips, MODEL_FORMATS["onnx"])
 
 
 @pytest.fixture

@@ -27,6 +27,10 @@ FormatName = Literal["onnx", "pt2"]
 _ONNX_LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
 
 
+class ExportError(RuntimeError):
+    """A lifter that cannot be written, or whose exported program does not answer as it does."""
+
+
 @dataclass(frozen=True)
 class ModelFormat:
     """One kind of file.
@@ -83,14 +87,21 @@ def _encode_onnx(program: ExportedProgram) -> bytes:
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        found = torch.onnx.export(
-            program,
-            dynamo=True,
-            input_names=Seen._fields,
-            output_names=(OUTPUT,),
-            custom_translation_table={torch.ops.aten.sort.stable: _sorted_in_onnx},
-            verbose=False,
-        )
+        try:
+            found = torch.onnx.export(
+                program,
+                dynamo=True,
+                input_names=Seen._fields,
+                output_names=(OUTPUT,),
+                custom_translation_table={torch.ops.aten.sort.stable: _sorted_in_onnx},
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            why = str(error).partition(".")[0] or type(error).__name__  # pages of advice follow
+            raise ExportError(
+                f"PyTorch's exporter cannot write this lifter as ONNX ({why}); nothing written. "
+                "Say --format pt2"
+            ) from error
     if found is None:  # what it gives where it writes a file itself
         raise RuntimeError("torch.onnx.export gave no program")
     model = found.model_proto

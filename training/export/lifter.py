@@ -8,7 +8,7 @@ import torch
 from torch.export import Dim
 
 from poseshift.training.checkpoint import TrainedLifter
-from poseshift.training.export.formats import ModelFormat
+from poseshift.training.export.formats import ExportError, ModelFormat
 from poseshift.training.export.program import KeypointsToPose, Seen, examples
 
 TOLERANCE_M = 1e-4
@@ -16,10 +16,6 @@ TOLERANCE_M = 1e-4
 
 CHECKED_POSES = 1000
 """Drawn poses on which a written file must answer as the lifter does."""
-
-
-class ExportError(RuntimeError):
-    """The exported program does not answer as the lifter does."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ def export_lifter(trained: TrainedLifter, kind: ModelFormat) -> Exported:
     Raises
     ------
     ExportError
-        An answer differs by more than 0.1 mm, or is not a number.
+        An answer differs by more than 0.1 mm, or is not a number; or the format cannot hold the lifter.
     ModuleNotFoundError
         A library that the format needs is missing.
     """

@@ -1,0 +1,1 @@
+"""Adapting a trained lifter beside training one from scratch."""
