@@ -118,12 +118,12 @@ def several_at_once(
             yield _taken(ended)
             due.put(tuple(islice(waiting, 1)))
 
-    crew = [
+    threads_of_parts = [
         threading.Thread(target=copy_context().run, args=(look_after, worker), daemon=True)
         for worker in workers
     ]
     try:
-        for one in crew:
+        for one in threads_of_parts:
             one.start()
         yield as_they_end()
     finally:
@@ -132,7 +132,7 @@ def several_at_once(
             due.put(())
         for worker in workers:
             worker.join()
-        for one in crew:
+        for one in threads_of_parts:
             one.join(PATIENCE_S)
 
 
@@ -271,17 +271,17 @@ def _serve(connection: Connection, threads: int, level: int) -> None:
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
-    say = _Mouth(connection)
+    send = _Sender(connection)
     _PACKAGE.setLevel(level)
-    _PACKAGE.addHandler(_Sent(say))
+    _PACKAGE.addHandler(_Sent(send))
     _PACKAGE.propagate = False
-    with progress_to(say):
+    with progress_to(send):
         while True:
             try:
                 question = connection.recv_bytes()
             except (EOFError, OSError):
                 return
-            say.bytes(_answered(question))
+            send.bytes(_answered(question))
 
 
 def _answered(question: bytes) -> bytes:
@@ -322,7 +322,7 @@ def _put_together(kind: type[Exception], args: tuple[Any, ...], state: dict[str,
     return error
 
 
-class _Mouth:
+class _Sender:
     """Sends what is said by any thread of the process, one thing at a time."""
 
     def __init__(self, connection: Connection) -> None:
@@ -341,12 +341,12 @@ class _Mouth:
 class _Sent(QueueHandler):
     """Sends log records, with their arguments and errors written out."""
 
-    def __init__(self, say: Callable[[object], None]) -> None:
+    def __init__(self, send: Callable[[object], None]) -> None:
         super().__init__(SimpleQueue())
-        self._say = say
+        self._send = send
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        self._say(record)
+        self._send(record)
 
 
 def _leave(number: int, frame: object) -> None:

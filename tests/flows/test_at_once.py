@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -45,6 +46,15 @@ def as_it_is(recipe: Recipe, folder: Path, **changes: object) -> Recipe:
     return Recipe.model_validate(content)
 
 
+@pytest.fixture
+def ctrl_c_interrupts() -> Iterator[None]:
+    """What a shell starts in the background ignores Ctrl-C, and Python then leaves it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_interrupted_and_run_again_it_ends_as_one_after_the_other(
     finished: Finished, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
