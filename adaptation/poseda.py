@@ -305,8 +305,7 @@ class PoseDA:
             keypoints_px=placed.keypoints_px.detach(),
             intrinsics=placed.intrinsics,
             up_camera=up,
-            rays=None if placed.rays is None else placed.rays.detach(),
-        )
+        ).with_rays(None if placed.rays is None else placed.rays.detach())
         if self.config.placement != "learned":
             return taught
         screen = to_screen(taught.keypoints_px, taught.intrinsics.size_px)
@@ -320,8 +319,7 @@ class PoseDA:
             keypoints_px=torch.where(clip, taught.keypoints_px, batch.keypoints_px),
             intrinsics=batch.intrinsics,
             up_camera=None if up is None or before is None else torch.where(inside[:, None], up, before),
-            rays=rays,
-        )
+        ).with_rays(rays)
 
 
 def _rows_within(seconds: float | None, source: CameraPoses) -> int | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -44,21 +44,28 @@ class Batch:
         too.
     rays : Tensor or None of shape (batch, frames, joints, 2)
         Undistorted ray coordinates of the keypoints, where they are known already, so that no lens has to be
-        removed; None where they are not. What changes keypoints makes a new batch, whose rays are its own.
+        removed; None where they are not. :meth:`with_rays` tells them. A copy that ``dataclasses.replace``
+        makes has none, since its keypoints may be others.
     """
 
     positions_camera: Tensor
     keypoints_px: Tensor
     intrinsics: Intrinsics
     up_camera: Tensor | None = None
-    rays: Tensor | None = None
+    rays: Tensor | None = field(default=None, init=False)
 
     @classmethod
     def seen(cls, positions_camera: Tensor, intrinsics: Intrinsics, up_camera: Tensor | None = None) -> Batch:
         """Show positions (batch, frames, joints, 3) to their cameras, which see them without noise."""
         rays = rays_of(positions_camera)
         keypoints_px = rays_to_px(distort(rays, intrinsics), intrinsics)
-        return cls(positions_camera, keypoints_px, intrinsics, up_camera, rays)
+        return cls(positions_camera, keypoints_px, intrinsics, up_camera).with_rays(rays)
+
+    def with_rays(self, rays: Tensor | None) -> Batch:
+        """Tell the rays of the keypoints, (batch, frames, joints, 2); None where they are not known."""
+        told = replace(self)
+        object.__setattr__(told, "rays", rays)  # frozen, and no argument, so that no copy takes it along
+        return told
 
     def __len__(self) -> int:
         return int(self.positions_camera.shape[0])
@@ -70,8 +77,7 @@ class Batch:
             keypoints_px=self.keypoints_px[clips],
             intrinsics=self.intrinsics[clips],
             up_camera=None if self.up_camera is None else self.up_camera[clips],
-            rays=None if self.rays is None else self.rays[clips],
-        )
+        ).with_rays(None if self.rays is None else self.rays[clips])
 
     def joined(self, others: Batch) -> Batch:
         """Put other clips of the same length after these; gravity is known when it is known of both."""
@@ -85,8 +91,7 @@ class Batch:
             keypoints_px=torch.cat([self.keypoints_px, others.keypoints_px]),
             intrinsics=self.intrinsics.joined(others.intrinsics),
             up_camera=up,
-            rays=rays,
-        )
+        ).with_rays(rays)
 
     def root_relative(self, skeleton: Skeleton) -> Tensor:
         """Positions minus the root joint, (batch, frames, joints, 3) metres."""
@@ -313,7 +318,7 @@ class DevicePoses:
             sign, shift = sign[:, None, None], shift[:, None, None]
             positions, keypoints = positions * sign, torch.addcmul(shift, keypoints, sign[..., :2])
             rays = None if rays is None else rays * sign[..., :2]
-        return Batch(positions, keypoints, Intrinsics.unpacked(intrinsics), up_camera, rays)
+        return Batch(positions, keypoints, Intrinsics.unpacked(intrinsics), up_camera).with_rays(rays)
 
     @cached_property
     def _cameras(self) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import DevicePoses
+from poseshift.training.encoding import encoding
 
 
 def test_single_frames_are_the_rows(poses) -> None:
@@ -76,3 +77,15 @@ def test_a_part_gives_the_clips_of_the_whole(poses, frames) -> None:
     assert torch.equal(found.keypoints_px, expected.keypoints_px)
     assert torch.equal(found.positions_camera, expected.positions_camera)
     assert len(part) <= last - first + 2 * (frames // 2)
+
+
+def test_keypoints_that_are_replaced_are_what_an_encoding_sees(poses) -> None:
+    """A transform, a user's own among them, may change keypoints and knows nothing of rays."""
+    source = DevicePoses.from_columns(poses, "cpu", frames=1).with_rays()
+    batch = source.batch(torch.arange(20))
+    assert batch.rays is not None
+    moved = replace(batch, keypoints_px=batch.keypoints_px + 25 * torch.randn(batch.keypoints_px.shape))
+    chosen = encoding("ray")
+    seen = chosen.encode(moved.keypoints_px, moved.intrinsics, rays=moved.rays).inputs
+    torch.testing.assert_close(seen, chosen.encode(moved.keypoints_px, moved.intrinsics).inputs)
+    assert (seen - batch.rays).abs().max() > 0.02
