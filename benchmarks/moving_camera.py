@@ -101,7 +101,7 @@ def carried(looked_at: Float64, distance_m: float, rng: np.random.Generator) -> 
     right /= np.linalg.norm(right, axis=-1, keepdims=True)
     level = np.stack([right, np.cross(forward, right), forward], axis=1)
     shaken = np.asarray(axis_angle_to_matrix(np.radians(_SHAKE_DEGREES) * _shake(frames, rng))) @ level
-    return CameraPath(shaken, -np.einsum("nij,nj->ni", shaken, place))
+    return CameraPath.at(place, shaken)
 
 
 def _shake(frames: int, rng: np.random.Generator) -> Float64:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from poseshift.geometry.rotation import rotate_back
+from poseshift.geometry.rotation import rotate, rotate_back
 
 Float64 = NDArray[np.float64]
 
@@ -31,6 +31,11 @@ class CameraPath:
     def of(cls, extrinsics: Float64) -> CameraPath:
         """Read matrices [R | t], (n, 3, 4)."""
         return cls(extrinsics[..., :3], extrinsics[..., 3])
+
+    @classmethod
+    def at(cls, centre: Float64, rotation: Float64) -> CameraPath:
+        """Put a camera in places of the world, (n, 3), with rotations (n, 3, 3) from the world to it."""
+        return cls(rotation, np.asarray(-rotate(centre[:, None], rotation)[:, 0]))
 
     @property
     def extrinsics(self) -> Float64:
@@ -80,7 +85,7 @@ class CameraPath:
             turns = Slerp(numbers, Rotation.from_matrix(self.rotation))
             rotation[between] = turns(wanted[between]).as_matrix()
             places = np.stack([np.interp(wanted[between], numbers, one) for one in self.centre.T], axis=-1)
-            translation[between] = -np.einsum("nij,nj->ni", rotation[between], places)
+            translation[between] = CameraPath.at(places, rotation[between]).translation
         exact = numbers[after] == wanted
         known = exact | (between & (numbers[after] - numbers[before] <= longest))
         rotation[~known], translation[~known] = np.nan, np.nan

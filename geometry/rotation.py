@@ -59,6 +59,39 @@ def transpose(rotation: Array) -> Array:
     return array_namespace(rotation).linalg.matrix_transpose(rotation)
 
 
+def is_rotation(matrices: Array, tolerance: float) -> Array:
+    """Whether matrices (..., 3, 3) are rotations, (...) bool; NaN and mirror images are none.
+
+    Parameters
+    ----------
+    matrices : array of shape (..., 3, 3)
+    tolerance : float
+        By how much an entry of ``R R^T`` may differ from that of the identity.
+
+    Examples
+    --------
+    >>> is_rotation(np.stack([np.eye(3), np.diag([1.0, 1.0, -1.0]), 1.01 * np.eye(3)]), 1e-3).tolist()
+    [True, False, False]
+    """
+    xp = array_namespace(matrices)
+    identity = xp.eye(3, dtype=matrices.dtype, device=device(matrices))
+    away = xp.max(xp.abs(matrices @ transpose(matrices) - identity), axis=(-2, -1))
+    return (away <= tolerance) & (xp.linalg.det(matrices) > 0)
+
+
+def angle_between(one: Array, other: Array) -> Array:
+    """Angles (...) in radians of the turns from rotations (..., 3, 3) to others.
+
+    Examples
+    --------
+    >>> quarter_turn = axis_angle_to_matrix(np.array([0.0, 0.0, np.pi / 2]))
+    >>> float(np.degrees(angle_between(np.eye(3), quarter_turn)).round(6))
+    90.0
+    """
+    xp = array_namespace(one)
+    return xp.acos(xp.clip((xp.sum(one * other, axis=(-2, -1)) - 1) / 2, -1, 1))
+
+
 def compose(outer: Array, inner: Array) -> Array:
     """Matrix product ``outer inner`` of (..., 3, 3) rotations: first inner, then outer."""
     xp = array_namespace(outer, inner)

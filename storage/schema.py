@@ -184,16 +184,14 @@ class Trial:
     @property
     def moving(self) -> tuple[str, ...]:
         """Names of the cameras that move."""
-        if self.extrinsics is None:
-            return ()
-        known = np.asarray(np.isfinite(self.extrinsics).any(axis=(1, 2, 3)))
-        return tuple(one.name for one, moves in zip(self.cameras, known, strict=True) if moves)
+        return tuple(one.name for one in self.cameras if self.path(one.name) is not None)
 
     def path(self, camera: str) -> CameraPath | None:
         """Poses of a camera that moves; None of one that stands still."""
-        if self.extrinsics is None or camera not in self.moving:
+        if self.extrinsics is None:
             return None
-        return CameraPath.of(self.extrinsics[[one.name for one in self.cameras].index(camera)])
+        poses = self.extrinsics[[one.name for one in self.cameras].index(camera)]
+        return CameraPath.of(poses) if np.isfinite(poses).any() else None
 
     @property
     def labelled(self) -> tuple[Float32, Float32]:

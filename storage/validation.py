@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from poseshift.geometry.rotation import is_rotation
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.arrays import array_spec, trial_arrays
 from poseshift.storage.schema import Trial, require_shape
@@ -101,11 +102,7 @@ def _require_paths(trial: Trial) -> None:
         whole = known.all(axis=(1, 2))
         if not np.array_equal(whole, known.any(axis=(1, 2))):
             raise ValueError(f"extrinsics of camera {camera.name}: a frame has a part of a pose")
-        turns = poses[whole, :, :3]
-        if (
-            np.abs(turns @ turns.mT - np.eye(3)).max(initial=0) > _ORTHOGONAL
-            or (np.linalg.det(turns) < 0).any()
-        ):
+        if not is_rotation(poses[whole, :, :3], _ORTHOGONAL).all():
             raise ValueError(f"extrinsics of camera {camera.name}: a rotation that is none")
         if whole.any() and camera.placed:
             raise ValueError(

@@ -6,6 +6,7 @@ learned from free motion before drawn cameras and serves any target, so no sourc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -25,7 +26,7 @@ from poseshift.adaptation.vertical.posterior import Tempering, middle_of, rig_de
 from poseshift.adaptation.vertical.scenes import POSES, SECONDS
 from poseshift.geometry.camera import normalise
 from poseshift.geometry.perspective import rotate_rays
-from poseshift.geometry.rotation import rotate
+from poseshift.geometry.rotation import angle_between, rotate
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
 from poseshift.storage.model import FrozenModel
@@ -35,8 +36,8 @@ SHIPPED = Path(__file__).resolve().parent / "shipped"
 
 WEIGHTS_FILE, FITTED_FILE = "estimator.safetensors", "finder.json"
 
-_LARGEST_TURN = float(np.cos(np.radians(40)))
-"""Cosine of the largest turn of a moving camera within a track."""
+_LARGEST_TURN = math.radians(40)
+"""Of a moving camera within a track."""
 
 _MOST_TRACKS = 60
 """Tracks of a camera that are looked at, evenly spread over those it sees."""
@@ -242,8 +243,7 @@ def _hardly_turning(track: NDArray[np.intp], turns: NDArray[np.float64]) -> Iter
     """Cut a track where its camera has turned too far for all of it to be seen by one that stands."""
     first = 0
     for place in range(1, len(track)):
-        cosine = (np.trace(turns[track[place]] @ turns[track[first]].T) - 1) / 2
-        if cosine < _LARGEST_TURN:
+        if angle_between(turns[track[place]], turns[track[first]]) > _LARGEST_TURN:
             yield track[first:place]
             first = place
     yield track[first:]

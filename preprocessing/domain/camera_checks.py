@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from poseshift.geometry.camera import Camera, stand_apart
 from poseshift.geometry.camera_path import CameraPath
+from poseshift.geometry.rotation import angle_between
 from poseshift.preprocessing.domain.assemble import CALIBRATED_SIZE
 from poseshift.preprocessing.domain.findings import Finding, finding, graded
 from poseshift.preprocessing.domain.readings import LARGEST_SHARE, typical_size
@@ -79,7 +80,7 @@ def paths(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
             continue
         known = path.known
         lacking = int((~known).sum())
-        turned = _angles_degrees(path.rotation[known], path.rotation[known][:1])
+        turned = np.degrees(angle_between(path.rotation[known], path.rotation[known][:1]))
         moved = np.ptp(path.centre[known], axis=0)
         yield finding(
             trial,
@@ -95,7 +96,8 @@ def paths(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
                 else ""
             ),
         )
-        speed = trial.fps * _angles_degrees(path.rotation[1:], path.rotation[:-1])  # NaN beside gaps
+        # NaN beside gaps
+        speed = trial.fps * np.degrees(angle_between(path.rotation[1:], path.rotation[:-1]))
         if (fast := int((speed > _FASTEST_DEGREES_S).sum())) > 0:
             yield finding(
                 trial,
@@ -106,12 +108,6 @@ def paths(trial: Trial, keypoints: Float32) -> Iterator[Finding]:
                 f"turns by more than {_FASTEST_DEGREES_S:g} degrees per second in {fast} frames: the "
                 "trajectory jumps, where SLAM lost the camera or took it up elsewhere; cut clips there",
             )
-
-
-def _angles_degrees(rotations: Float64, others: Float64) -> Float64:
-    """Angles between rotations, (n, 3, 3) twice."""
-    cosine = (np.trace(rotations @ others.mT, axis1=-2, axis2=-1) - 1) / 2
-    return np.asarray(np.degrees(np.arccos(cosine.clip(-1, 1))))
 
 
 _FASTEST_DEGREES_S = 720.0

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from poseshift.geometry.camera import Camera
+from poseshift.geometry.rotation import is_rotation
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.mpi_inf_3dhp import layout
 from poseshift.preprocessing.mpi_inf_3dhp.world import Float64, camera_from_3dhp, extrinsics_to_3dhp
@@ -114,8 +115,8 @@ def _parse_camera(block: Sequence[Sequence[str]], index: int, path: Path) -> Cam
         )
     extrinsic = _numbers(fields, "extrinsic", 16, index, path).reshape(4, 4)
     rotation = extrinsic[:3, :3]
-    departure = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
-    if departure > _ORTHONORMAL_TOLERANCE or np.linalg.det(rotation) < 0:
+    if not is_rotation(rotation, _ORTHONORMAL_TOLERANCE):
+        departure = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
         found = f"an extrinsic matrix of camera {index} without a rotation (off by {departure:.2g})"
         raise _error(path, found, "orthonormal rows, determinant +1")
     tx, ty, tz = (float(value) for value in extrinsic[:3, 3])

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseshift.geometry.camera_path import CameraPath
+from poseshift.geometry.rotation import is_rotation
 from poseshift.preprocessing.domain.trajectories.formats import Trajectory, TrajectoryFormat, trajectory
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.storage.exchange.npz import ExchangeError, read_npz
@@ -44,16 +45,14 @@ def read(path: Path, camera: str) -> Trajectory:
         raise _error(path, f"{named[0]} of shape {given.shape} for {len(frame)} frames")
     known = np.isfinite(given).all(axis=(1, 2))
     rotation, vector = _rotations(path, given[known, :3, :3]), given[known, :3, 3]
-    if named[0] == "camera_to_world":
-        rotation = rotation.mT
-        vector = -np.einsum("nij,nj->ni", rotation, vector)
-    return trajectory(path, frame[known], "frames", CameraPath(rotation, vector))
+    to_camera = named[0] == "world_to_camera"
+    poses = CameraPath(rotation, vector) if to_camera else CameraPath.at(vector, rotation.mT)
+    return trajectory(path, frame[known], "frames", poses)
 
 
 def _rotations(path: Path, given: NDArray[np.float64]) -> NDArray[np.float64]:
     """Check rotations, and make those that were written in few digits orthogonal."""
-    away = np.abs(given @ given.mT - np.eye(3)).max(initial=0)
-    if away > _ORTHOGONAL or (np.linalg.det(given) < 0).any():
+    if not is_rotation(given, _ORTHOGONAL).all():
         raise _error(path, "a matrix whose 3x3 part is no rotation")
     first, _, second = np.linalg.svd(given)
     return np.asarray(first @ second)

@@ -49,12 +49,7 @@ def read(path: Path, camera: str) -> Trajectory:
         rows.append(values)
     table = np.array(rows)
     to_camera = from_quaternions(path, table[:, 4:]).mT
-    return trajectory(
-        path,
-        table[:, 0],
-        "seconds",
-        CameraPath(to_camera, -np.einsum("nij,nj->ni", to_camera, table[:, 1:4])),
-    )
+    return trajectory(path, table[:, 0], "seconds", CameraPath.at(table[:, 1:4], to_camera))
 
 
 TUM = TrajectoryFormat("tum", "TUM's text, timestamp tx ty tz qx qy qz qw, camera to world", recognises, read)
