@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,20 @@ def said_by(program: str, words: Sequence[str], code: Path, case: str) -> str:
     if done.returncode:
         raise RuntimeError(f"{case} by {code} failed: {done.stderr[-2000:]}")
     return done.stdout
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured: its name, its program, the checkout that is imported, and the program's words."""
+
+    name: str
+    program: str
+    code: Path
+    words: tuple[str, ...] = ()
+
+    def said(self, *places: str) -> str:
+        """Run the program, with places before its own words, and give what it prints; see :func:`said_by`."""
+        return said_by(self.program, (*places, *self.words), self.code, self.name)
 
 
 def add_measurements(out: Path, found: Iterable[DataclassInstance]) -> None:

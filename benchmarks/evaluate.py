@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from benchmarks.checkouts import add_measurements, checkouts, said_by
+from benchmarks.checkouts import Case, add_measurements, checkouts
 
 from poseshift.storage.provenance import software_versions
 
@@ -121,16 +121,6 @@ measured(work)
 
 
 @dataclass(frozen=True)
-class Case:
-    """What is measured: its name, its program, the checkout that is imported, and the program's words."""
-
-    name: str
-    program: str
-    code: Path
-    words: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Measurement:
     """One case; times in seconds, one per repetition, and their medians; memory in MB, the largest."""
 
@@ -180,7 +170,7 @@ def cases(codes: Mapping[str, Path], videopose3d: Path) -> Sequence[Case]:
 
 def run_once(case: Case, folder: Path) -> tuple[float, float, float, float, list[float]]:
     """Return processor and wall seconds, peak memory, memory with what was loaded, and the four means."""
-    said = said_by(case.program, (str(folder), *case.words), case.code, case.name)
+    said = case.said(str(folder))
     cpu_s, wall_s, peak_mb, loaded_mb, means = json.loads(said)
     return cpu_s, wall_s, peak_mb, loaded_mb, means
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from benchmarks.checkouts import add_measurements, checkouts, said_by
+from benchmarks.checkouts import Case, add_measurements, checkouts, said_by
 from numpy.typing import NDArray
 
 from poseshift.preprocessing.human36m.layout import CAMERA_IDS, EXPECTED_ROWS, camera
@@ -143,16 +143,6 @@ measured(work)
 
 
 @dataclass(frozen=True)
-class Case:
-    """What is measured: its name, its program, the checkout that is imported, and the program's words."""
-
-    name: str
-    program: str
-    code: Path
-    words: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Run:
     """One process: seconds of the work, of the whole process, by the clock; memory; what was written."""
 
@@ -240,7 +230,7 @@ def cases(
 
 def run_once(case: Case, raw: Path, out: Path) -> Run:
     """Run a case into a new place, and clear the place again."""
-    said = said_by(case.program, (str(raw), str(out), *case.words), case.code, case.name)
+    said = case.said(str(raw), str(out))
     files = [out] if out.is_file() else [path for path in out.rglob("*") if path.is_file()]
     written_mb = sum(path.stat().st_size for path in files) / 1e6
     digest = None

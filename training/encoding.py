@@ -222,7 +222,6 @@ class PerspectivePerFrameEncoding(PerspectiveEncoding):
     """
 
     name: EncodingName = "perspective_per_frame"
-    sees_rays: ClassVar[bool] = True
 
     def encode(
         self,

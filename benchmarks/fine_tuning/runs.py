@@ -93,6 +93,7 @@ def _jobs(
     asked: Asked, data: BenchmarkData, split: int, seed: int, initial: Path
 ) -> Iterable[tuple[Job, Path | None]]:
     """List the trainings of a split and a seed, each with the lifter that it starts from."""
+    described = describe_initial(initial)
     for domain, form, method in product(asked.domains, asked.forms, asked.methods):
         plan = Plan(
             lifters=(LIFTER,),
@@ -105,7 +106,6 @@ def _jobs(
         )
         scratch = plan.jobs({split: data})[seed]
         yield scratch, None
-        described = describe_initial(initial)
         yield scratch.model_copy(update={"schedule": TUNED, "initial": described}), initial
 
 
