@@ -22,15 +22,15 @@ from pydantic import Field, ValidationError, model_validator
 
 from poseshift.adaptation.detector_fit import keypoint_spreads
 from poseshift.adaptation.test_time import TestTimeOptimisation, predict_optimised
+from poseshift.flows.experiment.assumptions import of_lifter, of_motions, of_moving_cameras
 from poseshift.flows.experiment.data import StoreInputs
 from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.flows.experiment.masks import MaskOptions, RefinedView, open_masks, refine_views, said_of
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.geometry.skeleton import skeleton
-from poseshift.preprocessing.domain.moving import UNIT, UNKNOWN_UNIT
 from poseshift.storage.columns import CameraPoses, Selection, read_keypoints
 from poseshift.storage.files import write_atomically
-from poseshift.storage.inspection import TrialIntrinsics, find_intrinsics, intrinsics_told
+from poseshift.storage.inspection import TrialIntrinsics, find_intrinsics
 from poseshift.storage.model import FrozenModel, is_left_out, is_still
 from poseshift.storage.motion_files.motion import Axes, Motion
 from poseshift.storage.motion_files.registry import MOTION_FORMATS, MotionFormat
@@ -39,7 +39,6 @@ from poseshift.storage.provenance import digest_file, git_commit, software_versi
 from poseshift.storage.store import PoseStore
 from poseshift.training.answer import BodyOf
 from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, TrainedLifter, load_lifter
-from poseshift.training.encoding import KnownEncoding
 from poseshift.training.prediction.body_height import SizeFrom
 from poseshift.training.prediction.motions import Made, Maker
 from poseshift.training.prediction.smoothing import SavitzkyGolay, Smoothing
@@ -261,11 +260,9 @@ def predict_store(
         intrinsics=intrinsics,
         skeleton=poses.skeleton,
         assumptions=(
-            *_assumptions(made, options, intrinsics),
-            *_moving_told(store, made),
-            _body_told(trained),
-            *_rate_told(trained),
-            *_known_told(trained, intrinsics),
+            *of_motions(made, intrinsics, options.heights_m, options.smoothing, options.test_time),
+            *of_moving_cameras(store, made),
+            *of_lifter(trained, intrinsics),
             *(() if masks is None else (said_of(masks, refined),)),
         ),
         motions=tuple(_recorded(one, name, formats) for one, name in zip(made, names, strict=True)),
@@ -355,101 +352,6 @@ def _recorded(made: Made, name: str, formats: Sequence[MotionFormat]) -> MotionR
         error_kind=motion.error_kind,
         files={one.name: name + one.suffix for one in formats},
     )
-
-
-def _assumptions(
-    made: Sequence[Made], options: PredictionOptions, intrinsics: Sequence[TrialIntrinsics]
-) -> tuple[str, ...]:
-    """Say in sentences what the files take for granted."""
-    cameras = intrinsics_told(intrinsics)
-    told = [] if cameras is None else [cameras]
-    unscaled = sorted(
-        {one.motion.key.subject for one in made if one.size.measured is None and not one.size.frames}
-    )
-    if unscaled:
-        told.append(
-            f"Scale of {', '.join(unscaled)}: the mean body of the lifter's source; "
-            "give --height for true size."
-        )
-    seen = {one.motion.key.subject: one.size for one in made if one.size.frames}
-    for subject, size in sorted(seen.items()):
-        told.append(
-            f"Scale of {subject}: where all cameras see the person in one place, {size.factor:.3f} times the "
-            f"lifter's answers (median of {size.frames} frames)."
-        )
-    if options.heights_m:
-        given = ", ".join(f"{subject} {height:g} m" for subject, height in sorted(options.heights_m.items()))
-        told.append(f"Scale by body height: {given}; pose and root are multiplied by one factor per person.")
-    bent = sorted(
-        {one.motion.key.subject for one in made if one.size.measured and not one.size.measured.upright}
-    )
-    if bent:
-        told.append(f"No upright frame of {', '.join(bent)}: the height was measured on all frames.")
-    if any(one.motion.axes == "world" for one in made):
-        told.append(
-            "World axes: z up by the cameras' extrinsics; the lower ankle's 2nd percentile over a trial is "
-            "at z = 0 (floor_m says how far that is from the cameras' own z = 0)."
-        )
-    if any(one.motion.axes == "camera" for one in made):
-        told.append(
-            "Up is unknown where a camera has no extrinsics: camera axes (x right, y down, z forward); "
-            "formats with y up get y = minus the camera's y, which is up as far as the camera is level."
-        )
-    if any(one.motion.to_camera is None for one in made):
-        told.append("Fused motions: the root is in the metres of the calibration, the pose in those above.")
-    if options.test_time is not None:
-        told.append(f"The lifter's input is optimised at test time: {options.test_time}.")
-    told.append(f"Smoothing: {options.smoothing.model_dump_json()}; error estimates are of unsmoothed poses.")
-    kinds = {(_whose(one.motion), one.motion.error_kind) for one in made}
-    told.extend(f"Error estimate of {whose}: {kind}." for whose, kind in sorted(kinds, reverse=True))
-    return tuple(told)
-
-
-def _moving_told(store: PoseStore, made: Sequence[Made]) -> tuple[str, ...]:
-    """Say what is assumed of cameras that move."""
-    lifted = {one.motion.key for one in made}
-    moving = {key: one for key, one in store.catalogue().items() if one.moving and key in lifted}
-    if not moving:
-        return ()
-    told = [
-        "Cameras that move: their poses are taken as they were given; motions are smoothed in the world, and "
-        "a frame without a camera pose counts as showing nobody."
-    ]
-    apart = sorted(key.path for key, one in moving.items() if one.options.get(UNIT) == UNKNOWN_UNIT)
-    if apart:
-        told.append(
-            f"Unit of the trajectory not known ({', '.join(apart)}): only its rotations are used; people are "
-            "where the camera sees them, and do not stay in place where it is carried about."
-        )
-    return tuple(told)
-
-
-def _body_told(trained: TrainedLifter) -> str:
-    if trained.answer.rays.body == "view":
-        return "Bones: one body in all frames of a view, the median of the answers to them."
-    return "Bones: those of each frame's own answer; they change from frame to frame."
-
-
-def _rate_told(trained: TrainedLifter) -> tuple[str, ...]:
-    """Say at which rate a lifter of clips saw the motion."""
-    frames, hz = trained.lifter.frames, trained.clip_hz
-    if frames == 1:
-        return ()
-    if hz is None:
-        return (f"Clips of {frames} frames as they are: the lifter does not say which rate it has learned.",)
-    return (f"Clips of {frames} frames at {hz:.4g} Hz, which the lifter has learned.",)
-
-
-def _known_told(trained: TrainedLifter, intrinsics: Sequence[TrialIntrinsics]) -> tuple[str, ...]:
-    """Say whose intrinsics a lifter is not shown, where its encoding says whether they are known."""
-    assumed = [one.trial for one in intrinsics if one.origin == "assumed"]
-    if not assumed or not isinstance(trained.encoding, KnownEncoding):
-        return ()
-    return (f"The lifter is told that the intrinsics of {', '.join(assumed)} are not known, and sees none.",)
-
-
-def _whose(motion: Motion) -> str:
-    return "a fused motion" if motion.to_camera is None else "one camera"
 
 
 def _write(
