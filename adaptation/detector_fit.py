@@ -10,16 +10,19 @@ always found too high, do not show here; where frames are few per second, motion
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
-from poseshift.adaptation.confidence_fit import cut_levels, fit_factors, level_of
+from poseshift.adaptation.detector_spread import (
+    FEWEST_FRAMES,
+    TOO_FEW,
+    factors_at,
+    outliers_of,
+    spread_by_confidence,
+    spread_of_joints,
+)
+from poseshift.adaptation.detector_tracks import WINDOW, Bool, Float64, Track, tracks_of
 from poseshift.augmentation.detector_noise import (
-    ConfidenceLevel,
     DetectorErrors,
     DetectorNoise,
     JointErrors,
@@ -28,79 +31,17 @@ from poseshift.augmentation.detector_noise import (
     Swaps,
 )
 from poseshift.geometry.skeleton import HUMAN36M_17
-from poseshift.preprocessing.domain.swaps import LIMBS, find_swaps, mend_swaps, sides
+from poseshift.preprocessing.domain.swaps import LIMBS
 from poseshift.storage.columns import CameraPoses
-from poseshift.storage.schema import Float32
-
-Float64 = NDArray[np.float64]
-Bool = NDArray[np.bool_]
 
 _LOG = logging.getLogger(__name__)
-
-_FOURTH = np.array([1.0, -4.0, 6.0, -4.0, 1.0])
-_FOURTH_NORM = float(np.sqrt((_FOURTH**2).sum()))
-_MAD_TO_DEVIATION = 1.4826
-_SIZE_FRAMES = 51
-_WINDOW = 5
-"""Frames that a joint is compared within, the frame itself included."""
-
-_TOO_FEW = (
-    f"no view of the target shows a joint in {_WINDOW} successive frames, so the detector's noise cannot be "
-    "told from motion; take more frames (`frame_step: 1`), or state the noise: `detector_noise: fixed`"
-)
-
-FARTHEST_SPREADS, FARTHEST_SIZE = 6.0, 0.05
-"""A joint is an outlier when it is farther from its neighbours' median than so many spreads, and than this
-share of the person's size."""
-
-CLEAR_SIZE = 0.06
-"""Sides whose joints are nearer to each other, over the person's size, may be exchanged unnoticed: rates of
-exchanged sides are counted where they are farther apart."""
 
 ASSEMBLED_SIZE, ASSEMBLED_SHARE = 0.002, 0.98
 """How near a joint must be to a weighted sum of others, over the person's size, and in which share of the
 frames, to count as computed."""
 
-_LEAST_SURE = 1e-6
-"""What a joint that was seen counts as, where its detector is not sure of it at all."""
-
-_LEAST_SPREAD = 1e-5
-
 PREDICTION_LEVELS = 5
 """Levels of confidence by which the spread of keypoints is told that are lifted."""
-
-FEWEST_FRAMES = 100
-"""Below so many windows of a joint its spread is that of all joints together."""
-
-
-@dataclass(frozen=True)
-class _Track:
-    """One person in one view at successive frames.
-
-    Attributes
-    ----------
-    places : array of float64 of shape (frames, joints, 2)
-        Pixels; NaN where not seen. Sides are exchanged back.
-    size : array of float64 of shape (frames,)
-        Larger side of the person's box, pixels; its median over a second or so, which noise leaves as it is.
-    swapped : mapping of name to (frames,) bool
-        Where legs and arms were exchanged.
-    clear : mapping of name to (frames,) bool
-        Where exchanging them would show.
-    sure : array of float32 of shape (frames, joints)
-        How sure the detector is, from 0 to 1; 1 where keypoints have no confidences.
-    """
-
-    places: Float64
-    sure: Float32
-    size: Float64
-    swapped: dict[str, Bool]
-    clear: dict[str, Bool]
-
-    def over_size(self, residual: Float64, first: int) -> Float64:
-        """Residuals (n, joints, ...) in pixels of the frames from ``first`` on, over the person's size."""
-        size = self.size[first : first + len(residual)]
-        return np.asarray(residual / size.reshape(-1, *([1] * (residual.ndim - 1))))
 
 
 def errors_of(noise: DetectorNoise, target: CameraPoses | None) -> DetectorErrors | None:
@@ -149,19 +90,19 @@ def fit_errors(target: CameraPoses, confidence_levels: int = 1) -> DetectorError
         raise ValueError(
             f"detector noise is fitted to {HUMAN36M_17.name} keypoints; these are {target.skeleton}"
         )
-    tracks = [track for track in _tracks(target) if len(track.places) >= _WINDOW]
+    tracks = [track for track in tracks_of(target) if len(track.places) >= WINDOW]
     if not tracks:
-        raise ValueError(_TOO_FEW)
+        raise ValueError(TOO_FEW)
     assembled = _assembled(tracks)
     lost = [np.zeros(track.places.shape[:2], dtype=np.bool_) for track in tracks]
-    spread = _spread(tracks, lost)
+    spread = spread_of_joints(tracks, lost)
     for _ in range(2):  # spreads without the outliers, outliers by those spreads
-        lost = [_outliers(track, spread) for track in tracks]
-        spread = _spread(tracks, lost)
-    told = _told(tracks, lost, spread, [*assembled], confidence_levels)
+        lost = [outliers_of(track, spread) for track in tracks]
+        spread = spread_of_joints(tracks, lost)
+    told = spread_by_confidence(tracks, lost, spread, [*assembled], confidence_levels)
     if told.levels:  # a joint that its detector is unsure of is an outlier later
-        lost = [_outliers(track, told.spread_of(track)) for track in tracks]
-        told = _told(tracks, lost, spread, [*assembled], confidence_levels)
+        lost = [outliers_of(track, told.spread_of(track)) for track in tracks]
+        told = spread_by_confidence(tracks, lost, spread, [*assembled], confidence_levels)
     spread = told.spread
     whole = np.asarray(np.isfinite(target.keypoints_px).all(axis=-1))
     dropped, dropped_frames = _dropped(target, whole)
@@ -213,165 +154,10 @@ def keypoint_spreads(target: CameraPoses) -> Float64 | None:
     joints = [errors.joints[name] for name in HUMAN36M_17.joint_names]
     spread = np.broadcast_to([one.spread for one in joints], target.confidence.shape)
     if errors.levels:
-        spread = spread * _factors(errors.levels, target.confidence)
+        spread = spread * factors_at(errors.levels, target.confidence)
     missing = ~np.isfinite(target.keypoints_px).all(axis=-1)
     filled = np.maximum(spread, [one.filled_spread for one in joints])
     return np.asarray(np.where(missing, filled, spread), dtype=np.float64)
-
-
-def _tracks(target: CameraPoses) -> Iterator[_Track]:
-    """Cut the target into successive frames of one view, and exchange sides back."""
-    spacing = target.frame_spacing
-    for rows in np.split(np.arange(len(target)), np.flatnonzero(~target.follows_on) + 1):
-        if len(rows) < _WINDOW:
-            continue
-        seen = target.keypoints_px[rows].astype(np.float64)
-        sure = np.ones(seen.shape[:2]) if target.confidence is None else target.confidence[rows]
-        fps = target.trials[target.trial[rows[0]]].fps / spacing
-        yield _track(seen, sure, fps)
-
-
-def _track(seen: Float64, sure: NDArray[np.floating], fps: float) -> _Track:
-    there = np.asarray(np.isfinite(seen).all(axis=-1, keepdims=True))
-    marks = np.where(there, np.maximum(sure, _LEAST_SURE)[..., None], 0)
-    with_marks = np.concatenate([np.where(there, seen, 0), marks], axis=-1).astype(np.float32)
-    found = find_swaps(with_marks, fps)
-    mended = mend_swaps(with_marks, found)
-    places = np.where(mended[..., 2:] > 0, mended[..., :2], np.nan).astype(np.float64)
-    size = _size(places, there)
-    swapped = {limbs: np.zeros(len(seen), dtype=np.bool_) for limbs in LIMBS}
-    for swap in found:
-        swapped[swap.limbs][swap.first : swap.last + 1] = True
-    clear = {}
-    for limbs in LIMBS:
-        left, right = sides(limbs)
-        apart = np.linalg.norm(places[:, left] - places[:, right], axis=-1).min(axis=-1) / size
-        clear[limbs] = np.asarray(np.nan_to_num(apart) > CLEAR_SIZE)
-    return _Track(places, mended[..., 2], size, swapped, clear)
-
-
-def _size(seen: Float64, there: Bool) -> Float64:
-    """Larger side of the box, (frames,): running median; the track's where fewer than two joints are seen."""
-    low = np.where(there, seen, np.inf).min(axis=1)
-    high = np.where(there, seen, -np.inf).max(axis=1)
-    sides_px = np.where(there.sum(axis=(1, 2)) >= 2, (high - low).max(axis=-1), np.nan)
-    usual = np.nanmedian(sides_px) if np.isfinite(sides_px).any() else np.nan
-    whole = np.where(sides_px > 0, sides_px, usual)
-    half = min(_SIZE_FRAMES, len(whole)) // 2
-    windows = sliding_window_view(np.pad(whole, half, mode="edge"), 2 * half + 1)
-    size: Float64 = np.median(windows, axis=-1)
-    return size
-
-
-def _fourth(track: _Track, out: Bool) -> Float64:
-    """Fourth differences in time of what is not lost, (windows, joints, 2), pixels."""
-    kept = np.where(out[..., None], np.nan, track.places)
-    return np.asarray(sliding_window_view(kept, _WINDOW, axis=0) @ _FOURTH)
-
-
-def _spread(tracks: list[_Track], lost: list[Bool]) -> Float64:
-    """Deviation of each joint on each axis, (joints,), by fourth differences of what is not lost."""
-    parts = [
-        track.over_size(_fourth(track, out), _WINDOW // 2) for track, out in zip(tracks, lost, strict=True)
-    ]
-    joined = np.concatenate(parts)
-    fourth = joined.transpose(1, 0, 2).reshape(joined.shape[1], -1)
-    if not np.isfinite(fourth).any():
-        raise ValueError(_TOO_FEW)
-    usual = np.nanmedian(np.abs(fourth))
-    of_joint = np.array(
-        [np.nanmedian(np.abs(one)) if np.isfinite(one).sum() >= FEWEST_FRAMES else usual for one in fourth]
-    )
-    return of_joint * _MAD_TO_DEVIATION / _FOURTH_NORM
-
-
-@dataclass(frozen=True)
-class _Told:
-    """Spreads by confidence: of each joint (joints,), factors of levels, and shares (joints, levels)."""
-
-    spread: Float64
-    levels: tuple[ConfidenceLevel, ...]
-    shares: Float64
-
-    def spread_of(self, track: _Track) -> Float64:
-        """Spread of the joints of a track in each frame, (frames, joints)."""
-        return self.spread * _factors(self.levels, track.sure)
-
-    def shares_of(self, joint: int) -> tuple[float, ...]:
-        """How often a joint is of each level; empty where there are none."""
-        return tuple(round(float(one), 4) for one in self.shares[joint]) if self.levels else ()
-
-
-def _told(tracks: list[_Track], lost: list[Bool], spread: Float64, computed: list[str], count: int) -> _Told:
-    """Fit how spreads depend on confidence; computed joints show nothing of it."""
-    alike = _Told(spread, (), np.ones((len(spread), 1)))
-    if count < 2:
-        return alike
-    edges = cut_levels(np.concatenate([track.sure[track.sure > 0] for track in tracks]), count)
-    if len(edges) < 2:
-        return alike
-    weights = (_FOURTH / _FOURTH_NORM) ** 2
-    squares, shares = [], []
-    own = [name not in computed for name in HUMAN36M_17.joint_names]
-    for track, out in zip(tracks, lost, strict=True):
-        fourth = track.over_size(_fourth(track, out), _WINDOW // 2)
-        of_level = np.eye(len(edges))[level_of(track.sure, edges)]  # (frames, joints, levels)
-        mixed = sliding_window_view(of_level, _WINDOW, axis=0) @ weights  # (windows, joints, levels)
-        squares.append((fourth / (_FOURTH_NORM * np.maximum(spread, _LEAST_SPREAD)[:, None])) ** 2)
-        shares.append(mixed)
-    squared, mixture = np.concatenate(squares), np.concatenate(shares)
-    counted = np.isfinite(squared) & np.array(own)[None, :, None]
-    rows = np.broadcast_to(mixture[:, :, None], (*squared.shape, len(edges)))[counted]
-    if len(rows) < FEWEST_FRAMES * len(edges):
-        return alike
-    factors = fit_factors(squared[counted], rows)
-    expected = np.sqrt(mixture @ factors**2)[..., None]
-    again = np.nanmedian((np.sqrt(squared) / expected).transpose(0, 2, 1).reshape(-1, len(spread)), axis=0)
-    base = np.where(np.isfinite(again), spread * again * _MAD_TO_DEVIATION, spread)
-    levels = tuple(
-        ConfidenceLevel(up_to=float(edge), factor=round(float(factor), 4))
-        for edge, factor in zip(edges, factors, strict=True)
-    )
-    return _Told(base, levels, _level_shares(tracks, edges))
-
-
-def _level_shares(tracks: list[_Track], edges: Float64) -> Float64:
-    """How often each joint, where it is seen, is of each level, (joints, levels)."""
-    sure = np.concatenate([track.sure for track in tracks])
-    of_level = np.eye(len(edges))[level_of(sure, edges)] * (sure > 0)[..., None]
-    counts = of_level.sum(axis=0)
-    usual = counts.sum(axis=0)
-    some = np.where(counts.sum(axis=-1, keepdims=True) > 0, counts, usual)
-    return np.asarray(some / some.sum(axis=-1, keepdims=True))
-
-
-def _factors(levels: Sequence[ConfidenceLevel], sure: NDArray[np.floating]) -> Float64:
-    """Spread over that of the joint where its detector is as sure as this, of the shape of ``sure``."""
-    edges = np.array([one.up_to for one in levels])
-    factors = np.array([one.factor for one in levels])
-    return np.asarray(factors[level_of(sure, edges)], dtype=np.float64)
-
-
-def _outliers(track: _Track, spread: Float64) -> Bool:
-    """Joints that are far from the median of the frames around them (Hampel), (frames, joints).
-
-    Spreads are those of the joints, (joints,), or of the joints in each frame.
-    """
-    half = _WINDOW // 2
-    padded = np.pad(track.places, ((half, half), (0, 0), (0, 0)), constant_values=np.nan)
-    windows = sliding_window_view(padded, _WINDOW, axis=0)
-    enough = np.isfinite(windows).sum(axis=-1) >= 3
-    median = np.where(enough, _nanmedian(windows), np.nan)
-    away = track.over_size(np.linalg.norm(track.places - median, axis=-1), 0)
-    return np.asarray(np.nan_to_num(away) > np.maximum(FARTHEST_SPREADS * spread, FARTHEST_SIZE))
-
-
-def _nanmedian(windows: Float64) -> Float64:
-    """Median of the last axis where there is a number, lower middle of an even count; NaN where none is."""
-    count = np.isfinite(windows).sum(axis=-1)
-    ordered = np.sort(windows, axis=-1)  # NaN last
-    middle: Float64 = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0)[..., None], axis=-1)[..., 0]
-    return middle
 
 
 def _dropped(target: CameraPoses, whole: Bool) -> tuple[Float64, float]:
@@ -386,7 +172,7 @@ def _dropped(target: CameraPoses, whole: Bool) -> tuple[Float64, float]:
     return share, round(float(gaps.sum() / max(1, starts.sum())), 2) if gaps.any() else 1.0
 
 
-def _filled_spread(tracks: list[_Track], lost: list[Bool], gap: float, spread: Float64) -> Float64:
+def _filled_spread(tracks: list[Track], lost: list[Bool], gap: float, spread: Float64) -> Float64:
     """Deviation of a straight line over a gap from what is seen in its middle, (joints,)."""
     reach = int(np.ceil((gap + 1) / 2))
     parts = []
@@ -408,7 +194,7 @@ def _filled_spread(tracks: list[_Track], lost: list[Bool], gap: float, spread: F
     return np.asarray(np.sqrt(motion + 0.5 * spread**2))
 
 
-def _swaps(tracks: list[_Track]) -> Swaps:
+def _swaps(tracks: list[Track]) -> Swaps:
     """Count exchanged sides where they show."""
     swapped, clear = (
         {limbs: np.concatenate([getattr(track, what)[limbs] for track in tracks]) for limbs in LIMBS}
@@ -448,7 +234,7 @@ _TRUNK_PARTS = {
 }
 
 
-def _assembled(tracks: list[_Track]) -> dict[str, dict[str, float]]:
+def _assembled(tracks: list[Track]) -> dict[str, dict[str, float]]:
     """Find joints that are weighted sums of others, whose weights sum to one."""
     places = np.concatenate([track.over_size(track.places, 0) for track in tracks])
     index = HUMAN36M_17.joint_names.index

@@ -21,8 +21,8 @@ from poseshift.adaptation.orientation import angles_from_up
 from poseshift.adaptation.two_sample import TwoSample, two_sample
 from poseshift.augmentation.clips import middle
 from poseshift.geometry.bones import bone_lengths
-from poseshift.geometry.camera import to_screen
 from poseshift.geometry.perspective import perspective_rotation
+from poseshift.geometry.projection import to_screen
 from poseshift.geometry.rotation import rotate
 from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.storage.model import FrozenModel

@@ -24,7 +24,9 @@ from poseshift.augmentation.clips import middle, middle_root
 from poseshift.augmentation.draws import draw_rows, draw_uniform
 from poseshift.geometry.arrays import Array, like
 from poseshift.geometry.bones import bone_lengths
-from poseshift.geometry.camera import Intrinsics, normalise, stack_intrinsics
+from poseshift.geometry.camera import stack_intrinsics
+from poseshift.geometry.intrinsics import Intrinsics
+from poseshift.geometry.projection import normalise
 from poseshift.geometry.rotation import rotate, rotate_back
 from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.storage.model import FrozenModel, is_still

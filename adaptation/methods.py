@@ -8,22 +8,19 @@ operator of the augmentation alone.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator
 
 from poseshift.adaptation.config import (
     Adaptation,
     GlobalPositionAdaptation,
-    NoAdaptation,
     PoseDAAdaptation,
     Positions,
     SelfTrainingAdaptation,
-    looks_at_target,
 )
 from poseshift.adaptation.global_position import Copied, GlobalPositionConfig
-from poseshift.adaptation.method_parts import parts_of
-from poseshift.adaptation.parts import Labels, Parts
+from poseshift.adaptation.method import Method
 from poseshift.adaptation.poseda_config import PoseDAConfig, poseaug
 from poseshift.adaptation.tuning_config import TargetTuning
 from poseshift.adaptation.viewpoint import (
@@ -44,84 +41,13 @@ from poseshift.augmentation.detector_noise import (
     DetectorNoise,
     NoiseFitted,
     NoiseFixed,
-    NoiseOff,
-    is_quiet,
 )
 from poseshift.augmentation.discriminator import Critic, DiscriminatorConfig
 from poseshift.augmentation.generator import BoneChanges, GeneratorConfig, RandomRotations, Rotations
 from poseshift.augmentation.random_augmentation import RandomAugmentationConfig
-from poseshift.storage.model import FrozenModel
 from poseshift.storage.registry import Registry
-from poseshift.training.answer import FARTHEST_BELIEVED, Rays, RaysBlend, RaysOff, RaysSnap
+from poseshift.training.answer import FARTHEST_BELIEVED, RaysBlend, RaysSnap
 from poseshift.training.encoding import EncodingName
-
-Role = Literal["baseline", "adapted", "reference"]
-"""What a method is in a comparison: no adaptation, an adaptation, or a reference that sees target labels."""
-
-
-class Method(FrozenModel):
-    """One way to teach a lifter."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    """Name in recipes, tables and folders: letters, digits, dot, dash and underscore."""
-    label: str = ""
-    """A few words for tables and pages; the name when left out."""
-    description: str = ""
-    """One sentence."""
-    labels: Labels = "source"
-    """Whose 3D is learned: source, target, or source_in_target (restaged benchmarks only)."""
-    adaptation: Adaptation = NoAdaptation()
-    """How the labelled poses are moved towards the target."""
-    encoding: EncodingName = "screen"
-    """How pixels become the network's input: screen, ray or perspective."""
-    rays: Rays = RaysOff()
-    """Whether answers are put on the rays of their keypoints: off, snap or blend."""
-    detector_noise: DetectorNoise = Field(default=NO_NOISE, exclude_if=is_quiet)
-    """A detector's errors on the labelled keypoints: off, fitted (to the target's), or fixed ones."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _labelled(cls, content: Any) -> Any:
-        if isinstance(content, dict) and "name" in content:
-            return {**content, "label": content.get("label") or content["name"]}
-        return content
-
-    @model_validator(mode="after")
-    def _references_are_not_adapted(self) -> Method:
-        if self.labels != "source" and self.adaptation.method != "none":
-            raise ValueError(
-                f"method {self.name} learns the labels of {self.labels} and is a reference; it needs no "
-                f"adaptation {self.adaptation.method!r}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _detections_are_noisy(self) -> Method:
-        if self.labels == "target" and not isinstance(self.detector_noise, NoiseOff):
-            raise ValueError(
-                f"method {self.name} learns the target's own keypoints, which have the detector's errors; "
-                "leave out `detector_noise`"
-            )
-        return self
-
-    @property
-    def role(self) -> Role:
-        """What it is in a comparison."""
-        if self.labels != "source":
-            return "reference"
-        fitted = isinstance(self.detector_noise, NoiseFitted)
-        return "adapted" if fitted or looks_at_target(self.adaptation) else "baseline"
-
-    @property
-    def needs_target(self) -> bool:
-        """Whether it looks at the target, at its keypoints or its labels."""
-        return self.role != "baseline"
-
-    @property
-    def parts(self) -> Parts:
-        """What it is made of, in words."""
-        return parts_of(self.labels, self.adaptation, self.encoding, self.rays, self.detector_noise)
-
 
 METHODS = Registry[Method]("method")
 """Every method by name; ``poseda`` judges by parts of the body (D-a) and has no feedback."""

@@ -30,9 +30,10 @@ from poseshift.augmentation.feedback import Difficulty, Made, Place
 from poseshift.augmentation.lengths import subject_lengths
 from poseshift.augmentation.losses import group_errors, joint_roles
 from poseshift.augmentation.transforms import turn_up, with_lengths
-from poseshift.geometry.camera import rays_of, to_screen
+from poseshift.geometry.projection import rays_of, to_screen
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import CameraPoses, sampling_hz
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.frame_rates import sampling_hz
 from poseshift.training.batches import Batch, DevicePoses
 from poseshift.training.run_state import derive_seed
 from poseshift.training.transforms import TrainingRun

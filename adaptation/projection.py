@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from poseshift.geometry.arrays import norm
-from poseshift.geometry.camera import Intrinsics, distort, normalise, rays_of, rays_to_px, to_screen
 from poseshift.geometry.constants import mask
+from poseshift.geometry.intrinsics import Intrinsics
+from poseshift.geometry.projection import distort, normalise, rays_of, rays_to_px, to_screen
 from poseshift.geometry.rays import FEWEST_JOINTS, absolute_on_rays
 from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.training.batches import Batch

@@ -22,7 +22,8 @@ from torch import Tensor
 from poseshift.geometry.alignment import root_from_keypoints
 from poseshift.geometry.arrays import norm
 from poseshift.geometry.bones import BoneStatistics, bone_lengths
-from poseshift.geometry.camera import Intrinsics, normalise, project, rays_of
+from poseshift.geometry.intrinsics import Intrinsics
+from poseshift.geometry.projection import normalise, project, rays_of
 from poseshift.geometry.rotation import axis_angle_to_matrix, rotate, rotate_back
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.geometry.skeleton import skeleton as skeleton_named

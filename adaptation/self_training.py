@@ -27,7 +27,7 @@ from poseshift.augmentation.bodies import body_axes
 from poseshift.augmentation.clips import middle, middle_root
 from poseshift.augmentation.draws import draw_normal, draw_rows
 from poseshift.geometry.bones import bone_lengths
-from poseshift.geometry.camera import normalise
+from poseshift.geometry.projection import normalise
 from poseshift.geometry.rays import absolute_on_rays, onto_rays
 from poseshift.geometry.rotation import axis_angle_to_matrix, compose, rotate, transpose
 from poseshift.geometry.skeleton import skeleton

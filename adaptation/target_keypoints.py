@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from poseshift.geometry.arrays import Array, like
-from poseshift.geometry.camera import Camera, Intrinsics, distort, normalise, rays_to_px, stack_intrinsics
-from poseshift.storage.columns import CameraPoses, rows_per_frame, slowest_hz
+from poseshift.geometry.camera import Camera, stack_intrinsics
+from poseshift.geometry.intrinsics import Intrinsics
+from poseshift.geometry.projection import distort, normalise, rays_to_px
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.frame_rates import rows_per_frame, slowest_hz
 from poseshift.storage.schema import Float32
 
 _LOG = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from poseshift.geometry.arrays import norm
 from poseshift.geometry.bones import bone_lengths
-from poseshift.geometry.camera import rays_of
 from poseshift.geometry.constants import indices
+from poseshift.geometry.projection import rays_of
 from poseshift.geometry.rays import FEWEST_JOINTS, absolute_on_rays
 from poseshift.geometry.skeleton import Skeleton
 

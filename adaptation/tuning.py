@@ -33,7 +33,8 @@ from poseshift.adaptation.target_terms import (
 from poseshift.adaptation.tuning_config import TargetTuning, TuningCheck
 from poseshift.augmentation.clips import middle
 from poseshift.geometry.bones import bone_lengths
-from poseshift.geometry.camera import Intrinsics, normalise
+from poseshift.geometry.intrinsics import Intrinsics
+from poseshift.geometry.projection import normalise
 from poseshift.geometry.rotation import rotate_back
 from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.storage.columns import CameraPoses

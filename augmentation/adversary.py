@@ -32,7 +32,7 @@ from poseshift.augmentation.generator import GeneratorConfig, TranslationGenerat
 from poseshift.augmentation.pool import HistoryPool
 from poseshift.augmentation.transforms import apply
 from poseshift.geometry.bones import bone_vectors
-from poseshift.geometry.camera import rays_of
+from poseshift.geometry.projection import rays_of
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.training.batches import Batch
 

@@ -21,10 +21,12 @@ from torch import Tensor
 from poseshift.augmentation.clips import middle
 from poseshift.augmentation.generator import UP_ADVICE, ParameterSource
 from poseshift.augmentation.transforms import apply
-from poseshift.geometry.camera import Camera, project
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project
 from poseshift.geometry.rotation import rotate
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.reading import Selection, read_camera_poses
 from poseshift.storage.schema import Trial, TrialKey
 from poseshift.storage.store import PoseStore
 

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import Selection, read_camera_poses
+from poseshift.storage.reading import Selection, read_camera_poses
 from poseshift.storage.store import PoseStore
 from poseshift.training.batches import DevicePoses
 from poseshift.training.encoding import Encoding, encoding

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from poseshift.storage.columns import Selection, read_camera_poses
+from poseshift.storage.reading import Selection, read_camera_poses
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import load_lifter
 from poseshift.training.prediction.smoothing import NoSmoothing, OneEuro, SavitzkyGolay, Smoothing

@@ -25,11 +25,11 @@ from poseshift.flows.runtime.cluster import mapper
 from poseshift.flows.runtime.logs import recorded
 from poseshift.flows.runtime.retries import patient_task
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import read_camera_poses
 from poseshift.storage.exchange.augmented import export_augmented
 from poseshift.storage.exchange.publication import ExportOrigin, publish, staged
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_file
+from poseshift.storage.reading import read_camera_poses
 from poseshift.storage.store import PoseStore
 
 SynthesisMethod = Literal["augment", "gpa"]

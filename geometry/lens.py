@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from poseshift.geometry.camera import Camera, Distortion, distort, undistort
+from poseshift.geometry.camera import Camera, Distortion
+from poseshift.geometry.projection import distort, undistort
 
 Float64 = NDArray[np.float64]
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 from array_api_compat import array_namespace
 
 from poseshift.geometry.arrays import Array, align_leading, like
-from poseshift.geometry.camera import rays_of
 from poseshift.geometry.constants import constant
+from poseshift.geometry.projection import rays_of
 from poseshift.geometry.rotation import rotate_back
 
 

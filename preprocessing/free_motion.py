@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from poseshift.geometry.camera import Camera, project
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.human36m.layout import CAMERA_IDS
 from poseshift.preprocessing.human36m.layout import camera as human36m_camera

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from poseshift.geometry.camera import project_apart
+from poseshift.geometry.projection import project_apart
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.inspection import CALIBRATION_RESIDUAL, CALIBRATION_TOLERANCE_PX
 from poseshift.storage.schema import Trial

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
-from poseshift.storage.columns import CameraPoses, Selection, sampling_hz
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.frame_rates import sampling_hz
 from poseshift.storage.names import unmatched_names
+from poseshift.storage.reading import Selection
 from poseshift.storage.store import PoseStore
 
 LITTLE_SHARE = 0.01

@@ -23,7 +23,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from xdist.scheduler import LoadFileScheduling
 
-from poseshift.geometry.camera import Camera, Distortion, project, stack_intrinsics
+from poseshift.geometry.camera import Camera, Distortion, stack_intrinsics
+from poseshift.geometry.projection import project
 from poseshift.preprocessing.motion.procedural import generate
 from poseshift.preprocessing.restaging.restage import restage
 from poseshift.storage.columns import CameraPoses, TrialInfo

@@ -18,7 +18,8 @@ from pydantic import BeforeValidator, Field
 from torch import Tensor
 
 from poseshift.geometry.bones import bone_lengths
-from poseshift.geometry.camera import Intrinsics, normalise
+from poseshift.geometry.intrinsics import Intrinsics
+from poseshift.geometry.projection import normalise
 from poseshift.geometry.rays import FEWEST_JOINTS, absolute_on_rays, onto_rays, trust_in_rays
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.model import FrozenModel, is_left_out, is_still

@@ -19,11 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from poseshift.geometry.camera import Intrinsics, distort, normalise, rays_of, rays_to_px
 from poseshift.geometry.constants import indices
+from poseshift.geometry.intrinsics import Intrinsics
+from poseshift.geometry.projection import distort, normalise, rays_of, rays_to_px
 from poseshift.geometry.rotation import rotate
 from poseshift.geometry.skeleton import Skeleton, skeleton
-from poseshift.storage.columns import CameraPoses, rows_per_frame
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.frame_rates import rows_per_frame
 from poseshift.training.flip import MIRROR_X, mirror_intrinsics
 
 

@@ -20,8 +20,9 @@ from typing import ClassVar, Literal, cast
 import torch
 from torch import Tensor
 
-from poseshift.geometry.camera import Intrinsics, normalise, pinhole_of_view, to_screen
+from poseshift.geometry.intrinsics import Intrinsics, pinhole_of_view
 from poseshift.geometry.perspective import box_centre, clip_centre, extent, perspective_rotation, rotate_rays
+from poseshift.geometry.projection import normalise, to_screen
 from poseshift.geometry.rotation import rotate, rotate_back
 
 EncodingName = Literal[

@@ -12,8 +12,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from poseshift.geometry.camera import Intrinsics
 from poseshift.geometry.constants import constant, indices
+from poseshift.geometry.intrinsics import Intrinsics
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.training.encoding import Encoded, Encoding
 from poseshift.training.lifters.lifter import Lifter, Scaled, ScaledLifter

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from poseshift.geometry.bones import bone_directions, bone_lengths, bone_vectors, from_bones, root_first
-from poseshift.geometry.camera import Intrinsics
 from poseshift.geometry.constants import indices
+from poseshift.geometry.intrinsics import Intrinsics
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.training.answer import RaysBlend, RaysSnap, Sighting, sighting
 

@@ -24,8 +24,8 @@ from poseshift.adaptation.vertical.calibration import Widening
 from poseshift.adaptation.vertical.estimator import TrackEstimator
 from poseshift.adaptation.vertical.posterior import Tempering, middle_of, rig_density, sphere_grid
 from poseshift.adaptation.vertical.scenes import POSES, SECONDS
-from poseshift.geometry.camera import normalise
 from poseshift.geometry.perspective import rotate_rays
+from poseshift.geometry.projection import normalise
 from poseshift.geometry.rotation import angle_between, rotate
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses

@@ -20,7 +20,8 @@ from poseshift.adaptation.vertical.motions import Motions
 from poseshift.augmentation.bodies import BodyDiversity, DiverseBodies
 from poseshift.augmentation.draws import draw_directions, draw_normal, draw_uniform
 from poseshift.augmentation.random_augmentation import RandomAugmentation, RandomAugmentationConfig
-from poseshift.geometry.camera import Intrinsics, rays_of
+from poseshift.geometry.intrinsics import Intrinsics
+from poseshift.geometry.projection import rays_of
 from poseshift.geometry.rotation import axis_angle_to_matrix, rotate
 from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.training.batches import Batch

@@ -36,11 +36,8 @@ from poseshift.preprocessing.motion.motion import Motion
 from poseshift.preprocessing.motion.sources import load, title
 from poseshift.preprocessing.mpi_inf_3dhp.layout import TRAINING_CAMERAS
 from poseshift.preprocessing.restaging.placement import ring_stage
-from poseshift.storage.columns import (
-    CameraPoses,
-    Selection,
-    read_keypoints,
-)
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.reading import Selection, read_keypoints
 from poseshift.storage.store import PoseStore
 
 Float64 = NDArray[np.float64]

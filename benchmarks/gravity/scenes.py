@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from poseshift.flows.benchmark.content import CONTENTS, CROUCHING_HEIGHT, Content, content_of
 from poseshift.flows.benchmark.forms import LEANING_DEGREES, LYING_DEGREES, as_detected, in_other_skeleton
-from poseshift.geometry.camera import Camera, project
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project
 from poseshift.geometry.rotation import axis_angle_to_matrix
 from poseshift.geometry.skeleton import skeleton
 from poseshift.preprocessing.motion.body import two_bone
 from poseshift.preprocessing.motion.motion import Motion
 from poseshift.preprocessing.restaging.placement import Stage, draw_placement, to_camera
-from poseshift.storage.columns import CameraPoses, PoseRun, TrialInfo, columns_of
+from poseshift.storage.columns import CameraPoses, TrialInfo
+from poseshift.storage.pose_runs import PoseRun, columns_of
 from poseshift.storage.schema import TrialKey
 
 Float64 = NDArray[np.float64]

@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 
 from poseshift.adaptation.detector_fit import keypoint_spreads
 from poseshift.flows.experiment.predict import PredictionOptions, predict_store
-from poseshift.storage.columns import Selection, read_keypoints
+from poseshift.storage.reading import Selection, read_keypoints
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import load_lifter
 from poseshift.training.prediction.body_height import SizeFrom

@@ -18,7 +18,8 @@ from benchmarks.real_rig.scoring import scored
 from benchmarks.recorded import add_line, read_lines
 from pydantic import Field
 
-from poseshift.adaptation.methods import METHODS, Method
+from poseshift.adaptation.method import Method
+from poseshift.adaptation.methods import METHODS
 from poseshift.flows.experiment.predict import (
     MotionRecord,
     PredictionOptions,

@@ -19,7 +19,8 @@ from benchmarks.real_rig.scoring import Row, compare, mended_frames
 from benchmarks.recorded import add_line, read_lines
 from pydantic import Field
 
-from poseshift.adaptation.methods import METHODS, Method
+from poseshift.adaptation.method import Method
+from poseshift.adaptation.methods import METHODS
 from poseshift.adaptation.viewpoint import (
     FoundViewpoint,
     RandomViewpoint,

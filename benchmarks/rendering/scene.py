@@ -10,9 +10,11 @@ from benchmarks.rendering.clothing import clothed
 from benchmarks.rendering.zbuffer import NOTHING, hard_labels
 from numpy.typing import NDArray
 
-from poseshift.geometry.camera import Camera, project
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project
 from poseshift.geometry.skeleton import HUMAN36M_17
-from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.reading import Selection, read_camera_poses
 from poseshift.storage.store import PoseStore
 from poseshift.training.rendering.body_model import PARTS
 from poseshift.training.rendering.capsule_body import CapsuleBody

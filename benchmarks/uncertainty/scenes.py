@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseshift.flows.benchmark.domains import HIGH_CAMERAS
-from poseshift.geometry.camera import project
+from poseshift.geometry.projection import project
 from poseshift.preprocessing.human36m.layout import CAMERA_IDS
 from poseshift.preprocessing.human36m.layout import camera as human36m_camera
 from poseshift.preprocessing.motion.motion import Motion
 from poseshift.preprocessing.mpi_inf_3dhp.layout import CAMERA_SETS, TRAINING_CAMERAS
 from poseshift.preprocessing.restaging.placement import Stage, draw_placement, ring_stage, to_camera
-from poseshift.storage.columns import CameraPoses, PoseRun, TrialInfo, columns_of
+from poseshift.storage.columns import CameraPoses, TrialInfo
+from poseshift.storage.pose_runs import PoseRun, columns_of
 from poseshift.storage.schema import TrialKey
 
 JOINTS = "human36m_17"

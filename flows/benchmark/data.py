@@ -23,9 +23,10 @@ from poseshift.preprocessing.restaging.restage import (
     RestageOptions,
     restage,
 )
-from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
+from poseshift.storage.columns import CameraPoses
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_json
+from poseshift.storage.reading import Selection, read_camera_poses
 from poseshift.storage.store import PoseStore
 
 _PREPARED: tuple[tuple[StoreName, str, str], ...] = (

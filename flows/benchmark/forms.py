@@ -21,7 +21,7 @@ from poseshift.augmentation.anatomy import anatomy
 from poseshift.augmentation.bodies import placed_anew
 from poseshift.augmentation.transforms import scale_bones
 from poseshift.flows.benchmark.content import UPRIGHT_DEGREES, trunk_degrees
-from poseshift.geometry.camera import project
+from poseshift.geometry.projection import project
 from poseshift.geometry.rotation import axis_angle_to_matrix
 from poseshift.geometry.skeleton import Skeleton, skeleton
 from poseshift.storage.columns import CameraPoses

@@ -33,9 +33,10 @@ from poseshift.flows.experiment.fitting import CANDIDATES, TRAINING, Taught, Wat
 from poseshift.flows.experiment.initial import describe_initial
 from poseshift.geometry.bones import bone_statistics
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
+from poseshift.storage.columns import CameraPoses
 from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import digest_json, git_commit, software_versions
+from poseshift.storage.reading import Selection, read_camera_poses
 from poseshift.training.answer import FARTHEST_BELIEVED, Rays, RaysBlend, RaysOff, RaysSnap
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.encoding import encoding

@@ -27,7 +27,6 @@ from poseshift.preprocessing.acceptance import accepted
 from poseshift.preprocessing.human36m import subset
 from poseshift.preprocessing.human36m.calibration import builtin_calibration
 from poseshift.preprocessing.mpi_inf_3dhp.layout import TEST_CAMERAS, TRAINING_CAMERAS
-from poseshift.storage.columns import Selection, read_camera_poses
 from poseshift.storage.exchange import augmented, mmpose, poseaug, pstmo, videopose3d
 from poseshift.storage.exchange.mmpose import ImageName, ImageNaming
 from poseshift.storage.exchange.npz import ExchangeError, ObjectArrays
@@ -36,6 +35,7 @@ from poseshift.storage.exchange.registry import FORMATS
 from poseshift.storage.exchange.trials import FRAME_STEP, trials_of
 from poseshift.storage.lock import StoreLockedError
 from poseshift.storage.provenance import digest_file
+from poseshift.storage.reading import Selection, read_camera_poses
 from poseshift.storage.remaining import little_left
 from poseshift.storage.schema import Dataset, PositionsKind, Trial
 from poseshift.storage.store import PoseStore, StoreError

@@ -16,7 +16,8 @@ from poseshift.adaptation.config import (
     SelfTrainingAdaptation,
 )
 from poseshift.adaptation.global_position import RootForm
-from poseshift.adaptation.methods import METHODS, Method
+from poseshift.adaptation.method import Method
+from poseshift.adaptation.methods import METHODS
 from poseshift.adaptation.test_time import TEST_TIMES, TestTimeName
 from poseshift.augmentation.collapse import CollapseError
 from poseshift.flows.commands.console import (

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pydantic import Field
 
 from poseshift.flows.experiment.recipe import PoseData, StoredData
-from poseshift.storage.columns import CameraPoses, PositionsMissingError, read_camera_poses, read_keypoints
+from poseshift.storage.columns import CameraPoses
 from poseshift.storage.model import FrozenModel, is_left_out, is_still
+from poseshift.storage.reading import PositionsMissingError, read_camera_poses, read_keypoints
 from poseshift.storage.remaining import little_left
 from poseshift.storage.schema import Dataset, NoPositionsError, PositionsKind
 from poseshift.storage.store import PoseStore

@@ -16,10 +16,11 @@ from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.flows.experiment.predictions import write_predictions
 from poseshift.flows.experiment.recipe import Test
 from poseshift.flows.experiment.stage import StageOutcome, run_stage
-from poseshift.storage.columns import CameraPoses, Selection, read_camera_poses
+from poseshift.storage.columns import CameraPoses
 from poseshift.storage.inspection import TrialIntrinsics, find_intrinsics
 from poseshift.storage.model import FrozenModel, is_left_out, is_still
 from poseshift.storage.provenance import digest_file, git_commit, software_versions
+from poseshift.storage.reading import Selection, read_camera_poses
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import (
     DESCRIPTION_FILE,

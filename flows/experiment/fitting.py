@@ -31,8 +31,9 @@ from poseshift.augmentation.lengths import subject_lengths
 from poseshift.flows.experiment.initial import start_from
 from poseshift.geometry.bones import BoneStatistics
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import CameraPoses, rows_per_frame, sampling_hz, slowest_hz
+from poseshift.storage.columns import CameraPoses
 from poseshift.storage.files import write_atomically
+from poseshift.storage.frame_rates import rows_per_frame, sampling_hz, slowest_hz
 from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.training.answer import Answer, Rays, RaysOff
 from poseshift.training.batches import BatchTransform, DevicePoses

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from poseshift.adaptation.methods import Role
+from poseshift.adaptation.method import Role
 from poseshift.adaptation.parts import Parts
 from poseshift.adaptation.selection import Criteria, combined_rank
 from poseshift.flows.experiment.origins import Origins, restaging_told

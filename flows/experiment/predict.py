@@ -28,7 +28,7 @@ from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.flows.experiment.masks import MaskOptions, RefinedView, open_masks, refine_views, said_of
 from poseshift.flows.experiment.progress import Step, report_progress
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import CameraPoses, Selection, read_keypoints
+from poseshift.storage.columns import CameraPoses
 from poseshift.storage.files import write_atomically
 from poseshift.storage.inspection import TrialIntrinsics, find_intrinsics
 from poseshift.storage.model import FrozenModel, is_left_out, is_still
@@ -36,6 +36,7 @@ from poseshift.storage.motion_files.motion import Axes, Motion
 from poseshift.storage.motion_files.registry import MOTION_FORMATS, MotionFormat
 from poseshift.storage.names import file_part
 from poseshift.storage.provenance import digest_file, git_commit, software_versions
+from poseshift.storage.reading import Selection, read_keypoints
 from poseshift.storage.store import PoseStore
 from poseshift.training.answer import BodyOf
 from poseshift.training.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, TrainedLifter, load_lifter

@@ -16,12 +16,13 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from poseshift.adaptation.methods import METHODS, Method, MethodChoice, Role
+from poseshift.adaptation.method import Method, Role
+from poseshift.adaptation.methods import METHODS, MethodChoice
 from poseshift.augmentation.detector_noise import DetectorNoise
 from poseshift.geometry.skeleton import SKELETONS
-from poseshift.storage.columns import Selection
 from poseshift.storage.model import FrozenModel, Name, UserPath, home_written_out, is_left_out, is_still
 from poseshift.storage.provenance import digest_json
+from poseshift.storage.reading import Selection
 from poseshift.storage.registry import load_plugins
 from poseshift.storage.schema import Dataset, PositionsKind
 from poseshift.storage.sentences import first_few

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
-from poseshift.adaptation.methods import Method, Role
+from poseshift.adaptation.method import Method, Role
 from poseshift.adaptation.parts import Parts
 from poseshift.flows.experiment.compare import gain_mm, gap_closed
 from poseshift.flows.experiment.origins import (

@@ -39,7 +39,8 @@ from poseshift.flows.experiment.recipe import CheckpointChoice, PoseData
 from poseshift.flows.experiment.stage import StageOutcome, run_stage
 from poseshift.geometry.bones import bone_statistics
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import CameraPoses, sampling_hz
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.frame_rates import sampling_hz
 from poseshift.storage.model import FrozenModel, is_left_out
 from poseshift.storage.provenance import git_commit, software_versions
 from poseshift.storage.registry import load_plugins, loaded_plugins

@@ -13,7 +13,7 @@ from poseshift.adaptation.viewpoint import FoundViewpoint
 from poseshift.preprocessing.domain.camera_checks import attitude
 from poseshift.preprocessing.domain.findings import Finding
 from poseshift.preprocessing.domain.verticals import angle_degrees
-from poseshift.storage.columns import Selection, read_keypoints
+from poseshift.storage.reading import Selection, read_keypoints
 from poseshift.storage.store import PoseStore
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poseshift.adaptation.methods import Role
+from poseshift.adaptation.method import Role
 from poseshift.flows.experiment.recipe import Recipe
 from poseshift.flows.experiment.results import Figures, ProtocolFigures, Row, Summary
 from poseshift.flows.experiment.verticals import vertical_text

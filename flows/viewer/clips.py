@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from poseshift.geometry.camera import Camera, camera_to_world
+from poseshift.geometry.camera import Camera
 from poseshift.geometry.camera_path import CameraPath
+from poseshift.geometry.projection import camera_to_world
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.schema import Float32
 

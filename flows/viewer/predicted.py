@@ -15,7 +15,8 @@ from poseshift.flows.experiment.predict import RECORD, MotionRecord, PredictionR
 from poseshift.flows.viewer.clips import Clip, Errors, Motions, Wanted, frustum, level_axes
 from poseshift.geometry.camera import Camera
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import CameraPoses, Selection, read_keypoints
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.reading import Selection, read_keypoints
 from poseshift.storage.schema import Float32
 from poseshift.storage.store import PoseStore
 from poseshift.training.prediction.fusion import FUSED

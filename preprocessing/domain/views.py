@@ -14,9 +14,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from poseshift.geometry.camera import Camera, world_to_camera
+from poseshift.geometry.camera import Camera
 from poseshift.geometry.camera_path import CameraPath
 from poseshift.geometry.lens import px_of_points, rays_of_px
+from poseshift.geometry.projection import world_to_camera
 from poseshift.geometry.skeleton import HUMAN36M_17
 from poseshift.geometry.triangulation import triangulate
 

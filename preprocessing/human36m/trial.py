@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from poseshift.geometry.camera import Camera, camera_to_world, project, world_to_camera
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import camera_to_world, project, world_to_camera
 from poseshift.geometry.skeleton import mapping
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.human36m.cdf import read_pose

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from poseshift.geometry.camera import Camera, project, world_to_camera
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project, world_to_camera
 from poseshift.preprocessing.human36m.calibration import builtin_calibration
 from poseshift.preprocessing.human36m.cdf import write_pose
 from poseshift.preprocessing.human36m.layout import (

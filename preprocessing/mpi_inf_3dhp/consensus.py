@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poseshift.geometry.camera import Camera, camera_to_world
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import camera_to_world
 from poseshift.preprocessing.mpi_inf_3dhp.world import MM_PER_M, Float64
 
 

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from poseshift.geometry.camera import Camera, project
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project
 from poseshift.geometry.skeleton import mapping
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.mpi_inf_3dhp import layout

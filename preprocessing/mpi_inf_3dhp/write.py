@@ -15,7 +15,8 @@ import numpy as np
 import scipy.io
 from numpy.typing import ArrayLike, NDArray
 
-from poseshift.geometry.camera import Camera, project, world_to_camera
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project, world_to_camera
 from poseshift.geometry.skeleton import skeleton
 from poseshift.preprocessing.mpi_inf_3dhp import layout
 from poseshift.preprocessing.mpi_inf_3dhp.calibration import format_calibration

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from poseshift.geometry.camera import Camera, project, world_to_camera
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project, world_to_camera
 
 Array = npt.NDArray[np.float64]
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from poseshift.geometry.camera import Camera, camera_to_world, project, stack_intrinsics, world_to_camera
+from poseshift.geometry.camera import Camera, stack_intrinsics
+from poseshift.geometry.projection import camera_to_world, project, world_to_camera
 from poseshift.preprocessing.restaging.placement import Stage, draw_placement
 from poseshift.preprocessing.restaging.report import RestageReport
 from poseshift.preprocessing.restaging.restage import BORDER_ROWS, camera_of_test_sequence

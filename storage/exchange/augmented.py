@@ -28,9 +28,10 @@ from typing import Any, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from poseshift.geometry.camera import Camera, Distortion, Intrinsics
-from poseshift.storage.columns import read_camera_poses
+from poseshift.geometry.camera import Camera, Distortion
+from poseshift.geometry.intrinsics import Intrinsics
 from poseshift.storage.exchange.npz import ExchangeError, read_npz, require_member, require_numbers
+from poseshift.storage.reading import read_camera_poses
 from poseshift.storage.schema import Float32, PositionsKind, Trial, TrialKey
 from poseshift.storage.store import PoseStore
 

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from poseshift.geometry.camera import Camera
 from poseshift.geometry.skeleton import JointMapping, mapping
-from poseshift.storage.columns import CameraPoses, PoseRun, TrialInfo, columns_of
+from poseshift.storage.columns import CameraPoses, TrialInfo
 from poseshift.storage.exchange.npz import ExchangeError, read_npz, require_member, require_numbers
+from poseshift.storage.pose_runs import PoseRun, columns_of
 from poseshift.storage.provenance import digest_file
 from poseshift.storage.schema import TrialKey
 

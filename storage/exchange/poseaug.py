@@ -19,11 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from poseshift.geometry.camera import Camera, from_screen, normalise, project, to_screen
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import from_screen, normalise, project, to_screen
 from poseshift.geometry.rays import absolute_on_rays
 from poseshift.geometry.skeleton import POSEAUG_16, mapping
-from poseshift.storage.columns import CameraPoses, PoseRun, TrialInfo, columns_of
+from poseshift.storage.columns import CameraPoses, TrialInfo
 from poseshift.storage.exchange.npz import ExchangeError, read_npz, require_member, require_numbers
+from poseshift.storage.pose_runs import PoseRun, columns_of
 from poseshift.storage.provenance import digest_file
 from poseshift.storage.schema import TrialKey
 

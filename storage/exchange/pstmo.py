@@ -18,15 +18,7 @@ from numpy.typing import NDArray
 
 from poseshift.geometry.camera import Camera
 from poseshift.geometry.skeleton import MPI_INF_3DHP_17, mapping
-from poseshift.storage.columns import (
-    CameraPoses,
-    PoseRun,
-    Selection,
-    TrialInfo,
-    columns_of,
-    read_camera_poses,
-    require_all_frames,
-)
+from poseshift.storage.columns import CameraPoses, TrialInfo
 from poseshift.storage.exchange.npz import (
     ExchangeError,
     ObjectArrays,
@@ -35,7 +27,9 @@ from poseshift.storage.exchange.npz import (
     require_member,
     require_numbers,
 )
+from poseshift.storage.pose_runs import PoseRun, columns_of
 from poseshift.storage.provenance import digest_file
+from poseshift.storage.reading import Selection, read_camera_poses, require_all_frames
 from poseshift.storage.schema import Float32, PositionsKind, TrialKey
 from poseshift.storage.store import PoseStore
 

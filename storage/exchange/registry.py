@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from poseshift.storage.columns import Selection, read_camera_poses
 from poseshift.storage.exchange import mmpose, poseaug, pstmo, videopose3d
+from poseshift.storage.reading import Selection, read_camera_poses
 from poseshift.storage.registry import Registry
 from poseshift.storage.schema import Trial
 from poseshift.storage.store import PoseStore

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from poseshift.geometry.camera import Camera
 from poseshift.geometry.skeleton import HUMAN36M_17, HUMAN36M_32, mapping
 from poseshift.storage.arrays import DETECTION_PREFIX
-from poseshift.storage.columns import require_all_frames
 from poseshift.storage.exchange.detections import human36m_from_coco
 from poseshift.storage.exchange.npz import (
     ExchangeError,
@@ -29,6 +28,7 @@ from poseshift.storage.exchange.npz import (
     require_numbers,
 )
 from poseshift.storage.exchange.trials import FRAME_STEP
+from poseshift.storage.reading import require_all_frames
 from poseshift.storage.schema import Float32, NoPositionsError, Trial, TrialKey
 from poseshift.storage.store import PoseStore
 

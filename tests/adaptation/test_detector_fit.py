@@ -7,7 +7,8 @@ import pytest
 
 from poseshift.adaptation.detector_fit import errors_of, fit_errors, keypoint_spreads
 from poseshift.augmentation.detector_noise import NoiseFitted, NoiseFixed, NoiseOff
-from poseshift.geometry.camera import Intrinsics, normalise
+from poseshift.geometry.intrinsics import Intrinsics
+from poseshift.geometry.projection import normalise
 from poseshift.geometry.skeleton import HUMAN36M_17
 from poseshift.preprocessing.motion.procedural import generate
 from poseshift.storage.columns import CameraPoses

@@ -17,7 +17,8 @@ from poseshift.adaptation.global_position import (
 )
 from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.geometry.bones import from_bones
-from poseshift.geometry.camera import Camera, Distortion, normalise, project, stack_intrinsics
+from poseshift.geometry.camera import Camera, Distortion, stack_intrinsics
+from poseshift.geometry.projection import normalise, project
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import Batch, DevicePoses
 

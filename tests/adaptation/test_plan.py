@@ -22,7 +22,8 @@ from poseshift.adaptation.viewpoint import (
 )
 from poseshift.augmentation.bodies import BodyDiversity
 from poseshift.geometry.bones import bone_lengths
-from poseshift.geometry.camera import Camera, project
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
 from poseshift.training.batches import Batch, DevicePoses

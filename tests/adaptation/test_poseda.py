@@ -18,7 +18,7 @@ from poseshift.augmentation.config import AdversaryConfig, FeedbackConfig, Usefu
 from poseshift.augmentation.discriminator import DiscriminatorConfig, PairDiscriminator
 from poseshift.augmentation.generator import GeneratorConfig
 from poseshift.geometry.bones import bone_directions, bone_lengths
-from poseshift.geometry.camera import project, rays_of, to_screen
+from poseshift.geometry.projection import project, rays_of, to_screen
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import DevicePoses
 from poseshift.training.encoding import encoding

@@ -17,7 +17,7 @@ from poseshift.adaptation.self_training import SelfTraining, SelfTrainingConfig
 from poseshift.augmentation.bodies import BodyDiversity, body_axes
 from poseshift.geometry.alignment import similarity_align
 from poseshift.geometry.bones import bone_lengths
-from poseshift.geometry.camera import normalise
+from poseshift.geometry.projection import normalise
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
 from poseshift.training.batches import Batch, DevicePoses

@@ -8,8 +8,9 @@ from poseshift.adaptation.global_position import GlobalPositionConfig
 from poseshift.adaptation.staging import TargetStage
 from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.augmentation.synthesis import SynthesisOptions, synthesise, write_augmented_store
-from poseshift.geometry.camera import Camera, normalise, project, rays_of, world_to_camera
-from poseshift.storage.columns import Selection, read_camera_poses
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import normalise, project, rays_of, world_to_camera
+from poseshift.storage.reading import Selection, read_camera_poses
 from poseshift.storage.schema import Trial, TrialKey
 from poseshift.storage.store import PoseStore, StoreError
 

@@ -9,9 +9,11 @@ import torch
 
 from poseshift.adaptation.projection import Target, both_sides
 from poseshift.adaptation.test_time import PUBLISHED, TestTimeOptimisation, optimise, predict_optimised
-from poseshift.geometry.camera import Camera, Distortion, project
+from poseshift.geometry.camera import Camera, Distortion
+from poseshift.geometry.projection import project
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import CameraPoses, PoseRun, TrialInfo, columns_of
+from poseshift.storage.columns import CameraPoses, TrialInfo
+from poseshift.storage.pose_runs import PoseRun, columns_of
 from poseshift.storage.schema import TrialKey
 from poseshift.training.batches import Batch, DevicePoses
 from poseshift.training.checkpoint import LearnedScale, TrainedLifter

@@ -8,7 +8,8 @@ import torch
 
 from poseshift.adaptation.global_position import GlobalPositionAlignment, GlobalPositionConfig, match
 from poseshift.adaptation.target_keypoints import TargetKeypoints, TargetRuns
-from poseshift.geometry.camera import normalise, project, stack_intrinsics
+from poseshift.geometry.camera import stack_intrinsics
+from poseshift.geometry.projection import normalise, project
 from poseshift.training.batches import Batch
 
 FRAMES, ROOT = 7, 0

@@ -17,7 +17,8 @@ from poseshift.adaptation.plan import learns_beside_lifter, plan
 from poseshift.adaptation.target_clips import Pairs, Tracks, Triples, shown
 from poseshift.adaptation.tuning import TargetLoss, has_drifted
 from poseshift.adaptation.tuning_config import TargetTuning
-from poseshift.geometry.camera import Camera, project, world_to_camera
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project, world_to_camera
 from poseshift.geometry.rotation import axis_angle_to_matrix
 from poseshift.storage.columns import CameraPoses, TrialInfo
 from poseshift.storage.schema import TrialKey

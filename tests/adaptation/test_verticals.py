@@ -29,12 +29,14 @@ from poseshift.adaptation.vertical.posterior import (
 )
 from poseshift.adaptation.vertical.scenes import POSES, draw_attitudes, draw_rotations
 from poseshift.adaptation.viewpoint import FoundViewpoint
-from poseshift.geometry.camera import Camera, project
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project
 from poseshift.preprocessing.human36m.layout import CAMERA_IDS
 from poseshift.preprocessing.human36m.layout import camera as human36m_camera
 from poseshift.preprocessing.motion.procedural import generate
 from poseshift.preprocessing.restaging.placement import draw_placement, ring_stage, to_camera
-from poseshift.storage.columns import CameraPoses, PoseRun, TrialInfo, columns_of
+from poseshift.storage.columns import CameraPoses, TrialInfo
+from poseshift.storage.pose_runs import PoseRun, columns_of
 from poseshift.storage.schema import TrialKey, Vertical
 from poseshift.training.batches import DevicePoses
 

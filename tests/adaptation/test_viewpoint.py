@@ -38,7 +38,8 @@ from poseshift.adaptation.viewpoint import (
     viewpoint_transforms,
 )
 from poseshift.geometry.bones import bone_lengths
-from poseshift.geometry.camera import Camera, normalise, project, stack_intrinsics
+from poseshift.geometry.camera import Camera, stack_intrinsics
+from poseshift.geometry.projection import normalise, project
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, TrialInfo
 from poseshift.storage.schema import TrialKey

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from poseshift.geometry.camera import Camera, project, world_to_camera
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project, world_to_camera
 from poseshift.geometry.skeleton import HUMAN36M_17, Skeleton
 from poseshift.storage.schema import Trial, TrialKey
 from poseshift.storage.store import PoseStore

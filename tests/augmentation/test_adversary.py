@@ -18,7 +18,7 @@ from poseshift.augmentation.config import (
 from poseshift.augmentation.discriminator import DiscriminatorConfig, KeypointDiscriminator, PartDiscriminator
 from poseshift.augmentation.generator import GeneratorConfig
 from poseshift.augmentation.transforms import turn
-from poseshift.geometry.camera import rays_of
+from poseshift.geometry.projection import rays_of
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import Batch, DevicePoses
 

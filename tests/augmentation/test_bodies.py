@@ -7,7 +7,7 @@ import torch
 from poseshift.augmentation.bodies import BodyDiversity, DiverseBodies, placed_anew
 from poseshift.augmentation.transforms import scale_bones
 from poseshift.geometry.bones import bone_directions, bone_lengths
-from poseshift.geometry.camera import project
+from poseshift.geometry.projection import project
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import Batch, DevicePoses
 from poseshift.training.flip import mirror_positions

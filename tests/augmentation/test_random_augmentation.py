@@ -8,7 +8,7 @@ import torch
 
 from poseshift.augmentation.random_augmentation import RandomAugmentation, RandomAugmentationConfig
 from poseshift.geometry.bones import bone_directions, bone_lengths
-from poseshift.geometry.camera import project
+from poseshift.geometry.projection import project
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import Batch, DevicePoses
 

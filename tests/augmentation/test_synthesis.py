@@ -9,11 +9,11 @@ from poseshift.augmentation.generator import RandomChanges, RandomParameters
 from poseshift.augmentation.synthesis import SynthesisOptions, synthesise, write_augmented_store
 from poseshift.augmentation.transforms import PoseParameters, apply
 from poseshift.geometry.bones import bone_lengths
-from poseshift.geometry.camera import project
+from poseshift.geometry.projection import project
 from poseshift.geometry.skeleton import HUMAN36M_17
-from poseshift.storage.columns import Selection, read_camera_poses
 from poseshift.storage.exchange.augmented import export_augmented, import_augmented, import_augmented_trials
 from poseshift.storage.exchange.npz import ExchangeError
+from poseshift.storage.reading import Selection, read_camera_poses
 from poseshift.storage.store import StoreError
 
 OPTIONS = SynthesisOptions(seed=4, copies=2)

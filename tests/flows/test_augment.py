@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from poseshift.adaptation.config import GlobalPositionAdaptation, PoseDAAdaptation, alignment_of
-from poseshift.adaptation.methods import METHODS, Method
+from poseshift.adaptation.method import Method
+from poseshift.adaptation.methods import METHODS
 from poseshift.adaptation.plan import alignment_transforms, plan
 from poseshift.adaptation.poseda_config import PoseDAConfig
 from poseshift.adaptation.viewpoint import RandomViewpoint
@@ -27,8 +28,8 @@ from poseshift.flows.experiment.recipe import Recipe
 from poseshift.flows.experiment.train import GENERATOR
 from poseshift.flows.pipeline import evaluate_method, publish, train_method
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import read_camera_poses
 from poseshift.storage.exchange.augmented import import_augmented
+from poseshift.storage.reading import read_camera_poses
 from poseshift.storage.store import PoseStore
 
 OPTIONS = PoseDAConfig(

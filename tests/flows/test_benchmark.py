@@ -40,11 +40,11 @@ from poseshift.flows.benchmark.tables import SectionError, markdown, replace_sec
 from poseshift.flows.cli import app
 from poseshift.flows.experiment.initial import describe_initial
 from poseshift.geometry.bones import bone_lengths
-from poseshift.geometry.camera import project
+from poseshift.geometry.projection import project
 from poseshift.geometry.skeleton import skeleton
 from poseshift.preprocessing.motion.procedural import generate
 from poseshift.preprocessing.restaging.casting import cast
-from poseshift.storage.columns import Selection
+from poseshift.storage.reading import Selection
 from poseshift.training.answer import RaysSnap
 from poseshift.training.checkpoint import save_lifter
 from poseshift.training.encoding import encoding

@@ -28,7 +28,7 @@ from poseshift.preprocessing.batchwise import on_workers
 from poseshift.preprocessing.digesting import Progress
 from poseshift.preprocessing.human36m.read import plan_human36m
 from poseshift.preprocessing.ingest import ingest
-from poseshift.storage.columns import Selection, read_camera_poses
+from poseshift.storage.reading import Selection, read_camera_poses
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import TrainedLifter, load_lifter, save_lifter
 from poseshift.training.encoding import encoding

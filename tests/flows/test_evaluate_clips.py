@@ -9,7 +9,8 @@ import torch
 
 from poseshift.flows.experiment.evaluate import evaluate_lifter
 from poseshift.flows.experiment.recipe import Recipe
-from poseshift.storage.columns import CameraPoses, read_camera_poses
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.reading import read_camera_poses
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import load_lifter, save_lifter
 from poseshift.training.encoding import encoding

@@ -13,14 +13,15 @@ from typer.testing import CliRunner
 from poseshift.flows.cli import app
 from poseshift.flows.experiment.folder import RunFolder, Trained
 from poseshift.flows.experiment.recipe import Recipe
-from poseshift.geometry.camera import project
+from poseshift.geometry.projection import project
 from poseshift.geometry.skeleton import mapping
 from poseshift.preprocessing.human36m.layout import EXPECTED_ROWS
 from poseshift.preprocessing.mpi_inf_3dhp.layout import TEST_CAMERAS
-from poseshift.storage.columns import Selection, read_camera_poses, sampling_hz
 from poseshift.storage.exchange.detections import attach_detections, read_coco_detections
 from poseshift.storage.exchange.poseaug import import_test
 from poseshift.storage.exchange.registry import FORMATS, Format, Imported
+from poseshift.storage.frame_rates import sampling_hz
+from poseshift.storage.reading import Selection, read_camera_poses
 from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
 from poseshift.training.batches import DevicePoses

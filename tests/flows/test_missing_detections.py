@@ -23,8 +23,8 @@ from poseshift.flows.pipeline import evaluate_method, publish, train_method
 from poseshift.flows.report.gather import placement
 from poseshift.geometry.camera import stack_intrinsics
 from poseshift.geometry.skeleton import HUMAN36M_17
-from poseshift.storage.columns import read_camera_poses
 from poseshift.storage.gaps import NeverDetectedError
+from poseshift.storage.reading import read_camera_poses
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import load_lifter, save_lifter
 from poseshift.training.encoding import encoding

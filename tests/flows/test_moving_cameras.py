@@ -26,7 +26,8 @@ from poseshift.geometry.camera_path import CameraPath
 from poseshift.preprocessing.domain.assemble import ClipRequest
 from poseshift.preprocessing.domain.rig import from_z_up
 from poseshift.preprocessing.motion.procedural import generate
-from poseshift.storage.columns import CameraPoses, Selection, read_keypoints
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.reading import Selection, read_keypoints
 from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore
 from poseshift.training.batches import Batch, DevicePoses

@@ -20,7 +20,7 @@ from poseshift.flows.experiment.recipe import Recipe, RecipeError, load_recipe
 from poseshift.flows.pipeline import publish_untested, run_recorded, train_method
 from poseshift.flows.reproduce import compare_runs, pinned, read_run
 from poseshift.flows.watch import decide
-from poseshift.geometry.camera import project, world_to_camera
+from poseshift.geometry.projection import project, world_to_camera
 from poseshift.preprocessing.human36m.layout import CAMERA_IDS
 from poseshift.preprocessing.human36m.layout import camera as human36m_camera
 from poseshift.preprocessing.motion.procedural import generate

@@ -15,8 +15,9 @@ from poseshift.flows.cli import app
 from poseshift.flows.commands.prediction import _heights
 from poseshift.flows.experiment.predict import RECORD, PredictionOptions, PredictionRecord, predict_store
 from poseshift.flows.experiment.recipe import Recipe
-from poseshift.storage.columns import CameraPoses, Selection, read_keypoints
+from poseshift.storage.columns import CameraPoses
 from poseshift.storage.files import write_atomically
+from poseshift.storage.reading import Selection, read_keypoints
 from poseshift.storage.registry import UnknownNameError
 from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore

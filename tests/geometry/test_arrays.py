@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from poseshift.geometry import alignment, bones, camera, perspective, rotation
+from poseshift.geometry import alignment, bones, perspective, projection, rotation
 from poseshift.geometry.arrays import align_leading, like, norm
-from poseshift.geometry.camera import Camera, Distortion, Intrinsics, stack_intrinsics
+from poseshift.geometry.camera import Camera, Distortion, stack_intrinsics
+from poseshift.geometry.intrinsics import Intrinsics
 from poseshift.geometry.skeleton import mapping, skeleton
 
 JOINTS = skeleton("human36m_17")
@@ -44,14 +45,14 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "matrix_from_6d": (rotation.matrix_from_6d, (SIX,)),
     "minimal_rotation": (rotation.minimal_rotation, (VECTORS, POINTS[..., 0, :])),
     "euler_xyz": (rotation.euler_xyz, (VECTORS,)),
-    "world_to_camera": (camera.world_to_camera, (POINTS, ROTATIONS, VECTORS[:, 0])),
-    "camera_to_world": (camera.camera_to_world, (POINTS, ROTATIONS, VECTORS[:, 0])),
-    "project": (lambda points: camera.project(points, ROWS), (POINTS,)),
-    "normalise": (lambda pixels: camera.normalise(pixels, ROWS), (PIXELS,)),
-    "undistort_px": (lambda pixels: camera.undistort_px(pixels, ROWS), (PIXELS,)),
-    "unproject": (lambda pixels, depth: camera.unproject(pixels, depth, ROWS), (PIXELS, POINTS[..., 2])),
-    "to_screen": (lambda pixels: camera.to_screen(pixels, ROWS.size_px), (PIXELS,)),
-    "from_screen": (lambda screen: camera.from_screen(screen, (1000, 1002)), (RAYS,)),
+    "world_to_camera": (projection.world_to_camera, (POINTS, ROTATIONS, VECTORS[:, 0])),
+    "camera_to_world": (projection.camera_to_world, (POINTS, ROTATIONS, VECTORS[:, 0])),
+    "project": (lambda points: projection.project(points, ROWS), (POINTS,)),
+    "normalise": (lambda pixels: projection.normalise(pixels, ROWS), (PIXELS,)),
+    "undistort_px": (lambda pixels: projection.undistort_px(pixels, ROWS), (PIXELS,)),
+    "unproject": (lambda pixels, depth: projection.unproject(pixels, depth, ROWS), (PIXELS, POINTS[..., 2])),
+    "to_screen": (lambda pixels: projection.to_screen(pixels, ROWS.size_px), (PIXELS,)),
+    "from_screen": (lambda screen: projection.from_screen(screen, (1000, 1002)), (RAYS,)),
     "mapping": (mapping("human36m_17", "poseaug_16").apply, (POINTS,)),
     "mapping_weighted": (mapping("coco_17", "human36m_17").apply, (PIXELS,)),
     "bone_lengths": (lambda points: bones.bone_lengths(points, JOINTS), (POINTS,)),
@@ -152,12 +153,12 @@ class TestAlignLeading:
             radial=np.zeros((17, 3)),
             tangential=np.zeros((17, 2)),
         )
-        pixels = camera.project(np.ones((17, 4, 17, 3)), rows)
+        pixels = projection.project(np.ones((17, 4, 17, 3)), rows)
         np.testing.assert_array_equal(pixels[:, 2, 5, 0], np.arange(1.0, 18.0))
 
 
 def test_geometry_does_not_import_torch() -> None:
-    modules = "alignment, arrays, bones, camera, perspective, rotation, skeleton"
+    modules = "alignment, arrays, bones, camera, intrinsics, perspective, projection, rotation, skeleton"
     program = (
         f"import sys, numpy; from poseshift.geometry import {modules}\n"
         "similar = alignment.similarity_align(numpy.eye(3)[None] + 1, numpy.eye(3)[None])\n"

@@ -9,20 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from poseshift.geometry.camera import (
-    AssumedCamera,
-    Camera,
-    Distortion,
-    Intrinsics,
+from poseshift.geometry.camera import AssumedCamera, Camera, Distortion, stack_intrinsics
+from poseshift.geometry.intrinsics import Intrinsics, pinhole_of_view
+from poseshift.geometry.projection import (
     camera_to_world,
     distort,
     from_screen,
     normalise,
-    pinhole_of_view,
     project,
     project_apart,
     rays_to_px,
-    stack_intrinsics,
     to_screen,
     undistort,
     undistort_px,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from poseshift.geometry.camera import Camera, normalise, project, rays_of
+from poseshift.geometry.camera import Camera
 from poseshift.geometry.perspective import (
     box_centre,
     clip_centre,
@@ -15,6 +15,7 @@ from poseshift.geometry.perspective import (
     rotate_rays,
     rotate_rays_back,
 )
+from poseshift.geometry.projection import normalise, project, rays_of
 from poseshift.geometry.rotation import minimal_rotation, rotate, rotate_back
 
 centre_rays = arrays(np.float64, (4, 2), elements=st.floats(-1.5, 1.5))

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poseshift.geometry.camera import rays_of
+from poseshift.geometry.projection import rays_of
 from poseshift.geometry.rays import NEAREST_M, absolute_on_rays, onto_rays, trust_in_rays
 
 seeds = st.integers(0, 2**32 - 1)

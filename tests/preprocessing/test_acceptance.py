@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from poseshift.geometry.camera import Camera, project
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project
 from poseshift.geometry.skeleton import HUMAN36M_17, mapping
 from poseshift.preprocessing.acceptance import UnfitTrialError, accepted
 from poseshift.storage.schema import Trial, TrialKey

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from poseshift.flows.prepare import PrepareRequest, plan_store, prepare_store
-from poseshift.geometry.camera import project, world_to_camera
+from poseshift.geometry.projection import project, world_to_camera
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.free_motion import FreeMotionOptions, plan_free_motion
 from poseshift.preprocessing.motion.motion import Motion

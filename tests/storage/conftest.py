@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from poseshift.geometry.camera import Camera, Distortion, project, world_to_camera
+from poseshift.geometry.camera import Camera, Distortion
+from poseshift.geometry.projection import project, world_to_camera
 from poseshift.geometry.rotation import euler_xyz
 from poseshift.storage.schema import SourceFile, Trial, TrialKey
 from poseshift.storage.store import PoseStore

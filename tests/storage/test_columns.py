@@ -9,14 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from poseshift.geometry.camera import project
-from poseshift.storage.columns import (
-    PositionsMissingError,
-    Selection,
-    positions_held,
-    read_camera_poses,
-    sampling_hz,
-)
+from poseshift.geometry.projection import project
+from poseshift.storage.frame_rates import sampling_hz
+from poseshift.storage.reading import PositionsMissingError, Selection, positions_held, read_camera_poses
 from poseshift.storage.schema import Trial
 from poseshift.storage.store import PoseStore
 

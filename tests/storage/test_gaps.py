@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poseshift.storage.columns import Selection, read_camera_poses
 from poseshift.storage.filling import fill_gaps, fill_short_gaps
 from poseshift.storage.gaps import NeverDetectedError, interpolated, with_people_filled
+from poseshift.storage.reading import Selection, read_camera_poses
 from poseshift.storage.schema import Trial
 from poseshift.storage.store import PoseStore
 

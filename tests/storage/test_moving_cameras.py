@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from poseshift.geometry.camera import Camera, project
-from poseshift.storage.columns import Selection, read_camera_poses, read_keypoints
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project
+from poseshift.storage.reading import Selection, read_camera_poses, read_keypoints
 from poseshift.storage.schema import Trial, TrialAttributes, TrialKey, zarr_attributes
 from poseshift.storage.store import PoseStore
 

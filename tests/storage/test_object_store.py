@@ -16,9 +16,9 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from poseshift.preprocessing.batchwise import on_workers
 from poseshift.preprocessing.human36m.read import plan_human36m
 from poseshift.preprocessing.ingest import ingest
-from poseshift.storage.columns import read_camera_poses
 from poseshift.storage.expiry import expire, planned_expiry
 from poseshift.storage.location import Location
+from poseshift.storage.reading import read_camera_poses
 from poseshift.storage.room import measure_store
 from poseshift.storage.schema import Trial, TrialKey
 from poseshift.storage.store import PoseStore, StoreError

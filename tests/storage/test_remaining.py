@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from poseshift.storage import remaining
-from poseshift.storage.columns import Selection, read_camera_poses, read_keypoints
+from poseshift.storage.reading import Selection, read_camera_poses, read_keypoints
 from poseshift.storage.remaining import little_left
 from poseshift.storage.schema import Trial
 from poseshift.storage.store import PoseStore

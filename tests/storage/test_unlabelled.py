@@ -10,10 +10,10 @@ import zarr
 from numpy.typing import NDArray
 
 from poseshift.geometry.camera import Camera, Distortion
-from poseshift.storage import columns
+from poseshift.storage import reading
 from poseshift.storage.arrays import read_array
-from poseshift.storage.columns import Selection, positions_held, read_camera_poses, read_keypoints
 from poseshift.storage.inspection import describe
+from poseshift.storage.reading import Selection, positions_held, read_camera_poses, read_keypoints
 from poseshift.storage.schema import NoPositionsError, Trial, TrialKey, Vertical, zarr_attributes
 from poseshift.storage.store import PoseStore
 
@@ -148,7 +148,7 @@ def test_hidden_3d_takes_no_memory_and_is_not_read(tmp_path: Path, monkeypatch: 
         read.append(name)
         return read_array(group, name, *row)
 
-    monkeypatch.setattr(columns, "read_array", watched)
+    monkeypatch.setattr(reading, "read_array", watched)
     hidden = read_keypoints(store, Selection(keypoints="detected"))
     assert read == ["keypoints_2d_detected"]
     few = hidden.take(np.array([True, False, True, False, True])).on_skeleton("poseaug_16").unlabelled()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from poseshift.geometry.camera import Camera, Distortion, project
+from poseshift.geometry.camera import Camera, Distortion
+from poseshift.geometry.projection import project
 from poseshift.storage.columns import CameraPoses, TrialInfo
 from poseshift.storage.schema import TrialKey
 

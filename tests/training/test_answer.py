@@ -7,7 +7,7 @@ import torch
 from pydantic import TypeAdapter
 
 from poseshift.geometry.alignment import root_from_keypoints
-from poseshift.geometry.camera import normalise, project
+from poseshift.geometry.projection import normalise, project
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
 from poseshift.training.answer import Answer, Rays, RaysBlend, RaysOff, RaysSnap, on_rays

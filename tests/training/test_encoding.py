@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from poseshift.geometry.camera import Intrinsics, project
+from poseshift.geometry.intrinsics import Intrinsics
+from poseshift.geometry.projection import project
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import DevicePoses
 from poseshift.training.encoding import KnownEncoding, PerspectiveEncoding, encoding

@@ -5,7 +5,8 @@ import pytest
 import torch
 from tests.training.mirroring import mirror
 
-from poseshift.geometry.camera import AssumedCamera, normalise, project
+from poseshift.geometry.camera import AssumedCamera
+from poseshift.geometry.projection import normalise, project
 from poseshift.geometry.rotation import axis_angle_to_matrix
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.batches import DevicePoses

@@ -8,7 +8,8 @@ import torch
 from scipy.optimize import least_squares
 
 from poseshift.geometry.bones import bone_directions, bone_lengths, from_bones
-from poseshift.geometry.camera import Intrinsics, normalise, project
+from poseshift.geometry.intrinsics import Intrinsics
+from poseshift.geometry.projection import normalise, project
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training import one_body
 from poseshift.training.answer import RaysBlend, RaysSnap, sighting

@@ -24,7 +24,8 @@ import torch
 from torch import Tensor
 
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import CameraPoses, sampling_hz
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.frame_rates import sampling_hz
 from poseshift.storage.gaps import interpolated, with_people_filled
 from poseshift.storage.schema import Float32
 from poseshift.training.answer import RaysOff

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from poseshift.geometry.alignment import root_relative
 from poseshift.geometry.skeleton import mapping, skeleton
-from poseshift.storage.columns import CameraPoses, sampling_hz
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.frame_rates import sampling_hz
 from poseshift.storage.schema import TrialKey
 from poseshift.training.evaluation import metrics
 from poseshift.training.evaluation.intervals import Float64, draw_weights

@@ -11,13 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from poseshift.geometry.skeleton import HUMAN36M_17, POSEAUG_16, mapping, skeleton
-from poseshift.storage.columns import (
-    CameraPoses,
-    PositionsMissingError,
-    Selection,
-    positions_held,
-    read_camera_poses,
-)
+from poseshift.storage.columns import CameraPoses
+from poseshift.storage.reading import PositionsMissingError, Selection, positions_held, read_camera_poses
 from poseshift.storage.registry import Registry
 from poseshift.storage.schema import Dataset, PositionsKind
 from poseshift.storage.store import PoseStore

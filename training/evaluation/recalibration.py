@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseshift.geometry.arrays import norm
-from poseshift.geometry.camera import normalise
+from poseshift.geometry.projection import normalise
 from poseshift.geometry.rays import absolute_on_rays
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from poseshift.geometry.camera import Intrinsics
+from poseshift.geometry.intrinsics import Intrinsics
 from poseshift.geometry.skeleton import skeleton
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.flip import lift

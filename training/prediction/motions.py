@@ -9,8 +9,8 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from poseshift.geometry.camera import camera_to_world
 from poseshift.geometry.camera_path import CameraPath
+from poseshift.geometry.projection import camera_to_world
 from poseshift.geometry.rotation import rotate_back
 from poseshift.geometry.skeleton import Skeleton
 from poseshift.storage.motion_files.motion import Axes, Motion

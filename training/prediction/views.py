@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from poseshift.geometry.alignment import root_relative
 from poseshift.geometry.arrays import norm
-from poseshift.geometry.camera import Camera, normalise
+from poseshift.geometry.camera import Camera
 from poseshift.geometry.camera_path import CameraPath
+from poseshift.geometry.projection import normalise
 from poseshift.geometry.rays import FEWEST_JOINTS, absolute_on_rays
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses, TrialInfo

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from poseshift.geometry.camera import Intrinsics, distort, rays_of, rays_to_px
+from poseshift.geometry.intrinsics import Intrinsics
 from poseshift.geometry.perspective import (
     box_centre,
     extent,
@@ -25,6 +25,7 @@ from poseshift.geometry.perspective import (
     rotate_rays,
     rotate_rays_back,
 )
+from poseshift.geometry.projection import distort, rays_of, rays_to_px
 from poseshift.geometry.rotation import rotate
 
 MARGIN = 1.25

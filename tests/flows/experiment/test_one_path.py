@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 
 from poseshift.adaptation.config import GlobalPositionAdaptation, PoseDAAdaptation
 from poseshift.adaptation.gravity import GravityConfig
-from poseshift.adaptation.methods import METHODS, Method
+from poseshift.adaptation.method import Method
+from poseshift.adaptation.methods import METHODS
 from poseshift.adaptation.poseda_config import PoseDAConfig
 from poseshift.adaptation.viewpoint import AlignedViewpoint
 from poseshift.augmentation.collapse import CollapseConfig

@@ -12,7 +12,8 @@ from poseshift.flows.experiment.data import open_poses
 from poseshift.flows.experiment.folder import job
 from poseshift.flows.experiment.recipe import PoseData, Recipe, StoredData, Test
 from poseshift.flows.experiment.train import train_lifter, training_inputs
-from poseshift.geometry.camera import Camera, project
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project
 from poseshift.storage.schema import PositionsKind, Trial, TrialKey
 from poseshift.storage.store import PoseStore
 from poseshift.training.lifters.registry import preset

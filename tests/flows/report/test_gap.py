@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from poseshift.adaptation.config import GlobalPositionAdaptation, NoAdaptation
 from poseshift.adaptation.domain_gap import GapConfig
 from poseshift.adaptation.gravity import GravityConfig
-from poseshift.adaptation.methods import METHODS, Method
+from poseshift.adaptation.method import Method
+from poseshift.adaptation.methods import METHODS
 from poseshift.adaptation.pseudo_labels import PseudoLabelConfig
 from poseshift.adaptation.viewpoint import AlignedViewpoint, PseudoLabelledViewpoint, RandomViewpoint
 from poseshift.flows.cli import app

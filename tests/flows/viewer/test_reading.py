@@ -16,7 +16,8 @@ from poseshift.flows.experiment.recipe import Recipe
 from poseshift.flows.experiment.stage import DONE
 from poseshift.flows.viewer.clips import FRUSTUM_DEPTH_M, Wanted, as_drawn, frustum
 from poseshift.flows.viewer.read import read_motions
-from poseshift.geometry.camera import Camera, project, world_to_camera
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project, world_to_camera
 from poseshift.storage.columns import CameraPoses
 from poseshift.storage.schema import TrialKey
 from poseshift.storage.store import PoseStore

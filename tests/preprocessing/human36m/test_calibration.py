@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from poseshift.geometry.camera import world_to_camera
+from poseshift.geometry.projection import world_to_camera
 from poseshift.preprocessing.human36m.layout import CAMERA_IDS, SUBJECTS_WITH_POSES, camera
 
 # S1, Directions 1, first row: pelvis, right hip and right knee.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from poseshift.geometry.camera import project, world_to_camera
+from poseshift.geometry.projection import project, world_to_camera
 from poseshift.geometry.skeleton import mapping
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.human36m.cdf import read_pose, write_pose

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from poseshift.geometry.camera import world_to_camera
+from poseshift.geometry.projection import world_to_camera
 from poseshift.preprocessing.mpi_inf_3dhp.consensus import world_consensus
 from poseshift.preprocessing.mpi_inf_3dhp.layout import TRAINING_CAMERAS
 from poseshift.preprocessing.mpi_inf_3dhp.write import round_significant

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poseshift.geometry.camera import project
+from poseshift.geometry.projection import project
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.mpi_inf_3dhp import layout
 from poseshift.storage.schema import TrialKey

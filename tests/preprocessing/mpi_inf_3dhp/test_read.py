@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from poseshift.geometry.camera import project, world_to_camera
+from poseshift.geometry.projection import project, world_to_camera
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.mpi_inf_3dhp import layout
 from poseshift.preprocessing.mpi_inf_3dhp.captury import TEST_CALIBRATIONS

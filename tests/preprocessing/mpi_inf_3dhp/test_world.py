@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from poseshift.geometry.camera import world_to_camera
+from poseshift.geometry.projection import world_to_camera
 from poseshift.preprocessing.mpi_inf_3dhp.layout import TRAINING_CAMERAS
 from poseshift.preprocessing.mpi_inf_3dhp.world import (
     camera_from_3dhp,

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from poseshift.geometry.camera import project
+from poseshift.geometry.projection import project
 from poseshift.preprocessing.errors import RawDataError
 from poseshift.preprocessing.human36m.layout import canonical_stem
 from poseshift.preprocessing.human36m.options import Human36MOptions

@@ -15,9 +15,9 @@ import pytest
 
 from poseshift.geometry.camera import Camera
 from poseshift.geometry.skeleton import mapping
-from poseshift.storage.columns import Selection, read_camera_poses
 from poseshift.storage.exchange import mmpose, poseaug, pstmo, videopose3d
 from poseshift.storage.exchange.npz import ExchangeError
+from poseshift.storage.reading import Selection, read_camera_poses
 from poseshift.storage.schema import Trial, TrialKey
 from poseshift.storage.store import PoseStore
 

@@ -11,17 +11,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from poseshift.geometry.camera import Camera
-from poseshift.storage.columns import (
-    CameraPoses,
-    PoseRun,
-    Selection,
-    TrialInfo,
-    columns_of,
-    read_camera_poses,
-    sampling_hz,
-)
+from poseshift.storage.columns import CameraPoses, TrialInfo
 from poseshift.storage.exchange import pstmo
 from poseshift.storage.exchange.trials import trials_of
+from poseshift.storage.frame_rates import sampling_hz
+from poseshift.storage.pose_runs import PoseRun, columns_of
+from poseshift.storage.reading import Selection, read_camera_poses
 from poseshift.storage.schema import SourceFile, Trial, TrialKey
 from poseshift.storage.store import PoseStore
 from poseshift.training.batches import DevicePoses

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from poseshift.geometry.camera import Camera, project
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project
 from poseshift.storage.columns import CameraPoses, TrialInfo
 from poseshift.storage.schema import TrialKey
 

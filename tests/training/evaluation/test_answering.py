@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.skeleton import skeleton
-from poseshift.storage.columns import slowest_hz
+from poseshift.storage.frame_rates import slowest_hz
 from poseshift.training.answer import Answer, RaysSnap
 from poseshift.training.batches import DevicePoses
 from poseshift.training.checkpoint import TrainedLifter

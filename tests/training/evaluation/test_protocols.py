@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from poseshift.geometry.camera import Camera, project
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project
 from poseshift.geometry.skeleton import mapping, skeleton
 from poseshift.storage.schema import Trial, TrialKey
 from poseshift.storage.store import PoseStore

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from poseshift.geometry.camera import Camera, camera_to_world, normalise, project, world_to_camera
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import camera_to_world, normalise, project, world_to_camera
 from poseshift.geometry.skeleton import HUMAN36M_17
 from poseshift.preprocessing.human36m.calibration import builtin_calibration
 from poseshift.preprocessing.motion.procedural import generate

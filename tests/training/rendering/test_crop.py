@@ -5,7 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poseshift.geometry.camera import Camera, Intrinsics, normalise, project
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.intrinsics import Intrinsics
+from poseshift.geometry.projection import normalise, project
 from poseshift.training.rendering.capsule_body import CapsuleBody
 from poseshift.training.rendering.crop import PersonCrop, crop_image, encoding_map, homography, person_crop
 from poseshift.training.rendering.rasteriser import Softness, rasterise, to_ndc

@@ -9,8 +9,9 @@ from benchmarks.rendering.scene import draw_masks
 from numpy.typing import NDArray
 from PIL import Image
 
-from poseshift.geometry.camera import Camera, Distortion, normalise, project
+from poseshift.geometry.camera import Camera, Distortion
 from poseshift.geometry.lens import px_of_points
+from poseshift.geometry.projection import normalise, project
 from poseshift.geometry.skeleton import HUMAN36M_17
 from poseshift.storage.columns import TrialInfo
 from poseshift.storage.mask_files import MaskFolder, ViewMasks
