@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from poseshift.adaptation.config import (
     Adaptation,
@@ -24,7 +23,6 @@ from poseshift.flows.commands.console import (
     fail,
     print_json,
     say,
-    show,
     user_errors,
 )
 from poseshift.flows.commands.intrinsics import tell_intrinsics
@@ -45,6 +43,7 @@ from poseshift.flows.commands.options import (
     Threads,
     TrainedLifterName,
 )
+from poseshift.flows.commands.outcomes import print_evaluation, print_summary, print_training
 from poseshift.flows.commands.plans import tell_run_plan
 from poseshift.flows.commands.recipes import given_recipe
 from poseshift.flows.commands.running import run_shown
@@ -52,9 +51,7 @@ from poseshift.flows.commands.selected_poses import selected
 from poseshift.flows.demo import DemoOptions
 from poseshift.flows.demo import demo as demo_run
 from poseshift.flows.evaluate import evaluate_once
-from poseshift.flows.experiment.evaluate import EvaluationRecord
 from poseshift.flows.experiment.folder import RunFolder
-from poseshift.flows.experiment.label_free import LabelFreeSummary
 from poseshift.flows.experiment.launch import LaunchError
 from poseshift.flows.experiment.recipe import (
     CheckpointChoice,
@@ -62,8 +59,7 @@ from poseshift.flows.experiment.recipe import (
     StoredData,
     Test,
 )
-from poseshift.flows.experiment.results import Figures, Summary
-from poseshift.flows.experiment.train import CHECKPOINT, TrainingJob, TrainingRecord
+from poseshift.flows.experiment.train import TrainingJob
 from poseshift.flows.pipeline import run_recipe
 from poseshift.flows.prepare import PrepareFailedError
 from poseshift.flows.runtime.cluster import ClusterUnreachableError
@@ -71,12 +67,9 @@ from poseshift.flows.runtime.workers import WorkerEndedError
 from poseshift.flows.train import adapt as adapt_job
 from poseshift.flows.train import train as train_job
 from poseshift.preprocessing.errors import RawDataError
-from poseshift.storage.inspection import intrinsics_told
 from poseshift.storage.store import PoseStore, StoreError
 from poseshift.training.encoding import EncodingName
-from poseshift.training.evaluation.intervals import Estimate
 from poseshift.training.evaluation.protocols import names_for_store
-from poseshift.training.evaluation.results import EvaluationResult, gaps_told
 from poseshift.training.lifters.registry import preset
 from poseshift.training.schedule import Schedule
 from poseshift.training.shipped import is_shipped
@@ -158,7 +151,7 @@ def train(
         )
         with run_shown(prefect=prefect) as run:
             record = run(train_job, job, out)
-    _print_training(record, out, as_json=as_json)
+    print_training(record, out, as_json=as_json)
 
 
 @app.command()
@@ -235,7 +228,7 @@ def adapt(
         )
         with run_shown(prefect=prefect) as run:
             record = run(adapt_job, job, out)
-    _print_training(record, out, as_json=as_json)
+    print_training(record, out, as_json=as_json)
     if not as_json:
         tell_intrinsics(PoseStore.open(target))
 
@@ -287,7 +280,7 @@ def evaluate(
     if as_json:
         print_json(record)
         return
-    _print_evaluation(record)
+    print_evaluation(record)
     say(f"Results in {folder}")
 
 
@@ -315,7 +308,7 @@ def run(
             return
         with run_shown(prefect=prefect) as run:
             summary = run(run_recipe, loaded)
-    _print_summary(summary, RunFolder(loaded.run_dir), as_json=as_json)
+    print_summary(summary, RunFolder(loaded.run_dir), as_json=as_json)
 
 
 @app.command()
@@ -343,7 +336,7 @@ def demo(
     options = DemoOptions(motion=motion, effort="quick" if quick else "full", seeds=seeds, jobs=jobs, out=out)
     with user_errors(*_MENDABLE), run_shown(prefect=prefect) as run:
         summary = run(demo_run, options)
-    _print_summary(summary, RunFolder(out), as_json=as_json)
+    print_summary(summary, RunFolder(out), as_json=as_json)
 
 
 def _schedule(epochs: int, steps_per_epoch: int | None, batch_size: int, learning_rate: float) -> Schedule:
@@ -374,98 +367,3 @@ def _with_root_form(
     placed = adaptation.options.global_position.model_copy(update={"root_form": root_form})
     options = adaptation.options.model_copy(update={"global_position": placed})
     return adaptation.model_copy(update={"options": options})
-
-
-def _print_training(record: TrainingRecord, out: Path, *, as_json: bool) -> None:
-    if as_json:
-        print_json(record)
-        return
-    say(
-        f"Trained on {record.poses:,} poses in {record.seconds:.0f} s on {record.device}; "
-        f"last loss {record.curve[-1].loss:.4f}"
-    )
-    say(f"Lifter in {out / CHECKPOINT}")
-    for whose, count in (("labelled", record.left_out), ("target", record.target_left_out)):
-        if count:
-            say(f"{count:,} {whose} poses lack keypoints and were left out", "yellow")
-
-
-def _print_evaluation(record: EvaluationRecord) -> None:
-    how = "" if record.test_time is None else f"; {record.test_time}"
-    table = Table(title=f"Mean with 95 % interval over test people (none with fewer than five){how}")
-    table.add_column("protocol", no_wrap=True)
-    for column in ("frames", "MPJPE mm", "PA-MPJPE mm", "PCK@150 %", "AUC %"):
-        table.add_column(column, justify="right")
-    for result in record.results:
-        table.add_row(result.protocol, f"{result.frames:,}", *(_figures(result)))
-    show(table)
-    for one in record.coverage:
-        say(f"{one.protocol}: share of joints within the balls that should hold so many: {one}")
-    for result in record.results:
-        gaps = gaps_told(result.interpolated, result.frames)
-        if gaps is not None:
-            say(f"{result.protocol}: {gaps}", "yellow")
-    if record.restaged_from:
-        say(f"Restaged motion, not the original recordings: {record.restaged_from}", "yellow")
-    told = intrinsics_told(record.intrinsics)
-    if told is not None:
-        say(told, "yellow")
-
-
-def _figures(result: EvaluationResult | Figures) -> tuple[str, ...]:
-    """Write the four figures of a row, each with its interval on the next line: that fits 80 columns."""
-    estimates = (result.mpjpe_mm, result.pa_mpjpe_mm, result.pck150, result.auc)
-    return tuple(str(estimate).replace(" [", "\n[") for estimate in estimates)
-
-
-def _print_summary(summary: Summary | LabelFreeSummary, folder: RunFolder, *, as_json: bool) -> None:
-    if as_json:
-        print_json(summary)
-        return
-    if isinstance(summary, LabelFreeSummary):
-        _print_label_free(summary)
-        say(f"Report: {folder.report}")
-        say(f"Figures: {folder.summary}")
-        return
-    table = Table(title=f"{summary.name}: {summary.protocol}, {summary.frames:,} test frames")
-    table.add_column("method", no_wrap=True)
-    for column in ("MPJPE mm", "PA-MPJPE mm", "PCK@150 %", "AUC %"):
-        table.add_column(column, justify="right")
-    for row in summary.rows:
-        table.add_row(row.label, *_figures(row.figures))
-    show(table)
-    for row in summary.rows:
-        say(f"{row.label}: {row.parts}")
-    for row in summary.rows:
-        if row.gain_mm is not None:
-            share = "" if row.gap_closed is None else f"; share of the gap closed: {_share(row.gap_closed)}"
-            say(f"Gained by {row.label}: {row.gain_mm} mm MPJPE{share}")
-    for note in (
-        summary.restaging,
-        summary.transduction,
-        summary.tested_elsewhere,
-        summary.gaps,
-        summary.calibration,
-    ):
-        if note is not None:
-            say(note, "yellow")
-    say(f"Report: {folder.report}")
-    say(f"Figures: {folder.summary}")
-
-
-def _print_label_free(summary: LabelFreeSummary) -> None:
-    table = Table(title=f"{summary.name}: no truth; criteria on keypoints of {summary.target}")
-    table.add_column("lifter")
-    for column in ("rank", *summary.rows[0].kept_criteria.values):
-        table.add_column(column.replace("_", " "), justify="right", min_width=6)
-    for row in summary.rows:
-        values = (f"{value:.3g}" for value in row.kept_criteria.values.values())
-        table.add_row(f"{row.label}, seed {row.seed}", f"{row.rank:.1f}", *values)
-    show(table)
-    for note in summary.notes:
-        say(note, "yellow")
-
-
-def _share(share: Estimate) -> str:
-    bounds = "" if share.low is None or share.high is None else f" [{share.low:.0%}, {share.high:.0%}]"
-    return f"{share.value:.0%}{bounds}"
