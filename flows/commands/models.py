@@ -49,7 +49,8 @@ def _with_plugins() -> Listing:
 
 
 def _lifter_table(listing: Listing) -> Table:
-    table = Table("preset", title="Lifters")
+    table = Table(title="Lifters")
+    table.add_column("preset", no_wrap=True)
     for column in ("parameters", "multiply-adds per clip", "frames in", "frames out"):
         table.add_column(column, justify="right")
     for one in listing.lifters:
