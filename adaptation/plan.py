@@ -6,6 +6,7 @@ An adaptation is handed the target without its 3D. Recipes and benchmarks train 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -110,7 +111,8 @@ def plan(
     aligned = alignment_of(adaptation)
     if aligned is None:
         return AdaptationPlan()
-    keypoints = _keypoints(aligned, source, target, clip_hz)
+    collected = _Collected(source, target, clip_hz)
+    keypoints = collected.for_positions_of(aligned)
     if isinstance(aligned.viewpoint, FoundViewpoint):
         if gravity is None:
             viewpoint = aligned.viewpoint
@@ -119,12 +121,10 @@ def plan(
         gravity = None  # pseudo-labels find it in the training that is being planned
     elif gravity is None:
         single = DevicePoses.from_columns(source, device, frames=1)
-        own = keypoints if aligned.positions == "target" else TargetKeypoints.from_poses(_required(target))
-        gravity = learn_camera_gravity(single, own, aligned.viewpoint.gravity, seed)
+        gravity = learn_camera_gravity(single, collected.of_target, aligned.viewpoint.gravity, seed)
     beside = _tuning(aligned, source, target, device)
     if isinstance(adaptation, SelfTrainingAdaptation):
-        own = TargetKeypoints.from_poses(_required(target), clip_hz)
-        seen = GlobalPositionAlignment(aligned.options, own, device)
+        seen = GlobalPositionAlignment(aligned.options, collected.of_target, device)
         usual = _placed(aligned, keypoints, device, gravity)
         learning = SelfTraining(adaptation.options, seen, usual, _varied(aligned, keypoints))
         return AdaptationPlan((learning,), None, gravity, beside)
@@ -159,7 +159,9 @@ def alignment_transforms(
         Of the target's cameras, where viewpoints are aligned: see :meth:`AdaptationPlan.gravity_found`.
     """
     aligned = alignment_of(adaptation)
-    return () if aligned is None else _placed(aligned, _keypoints(aligned, source, target), device, gravity)
+    if aligned is None:
+        return ()
+    return _placed(aligned, _Collected(source, target).for_positions_of(aligned), device, gravity)
 
 
 def needs_learned_gravity(adaptation: Adaptation) -> bool:
@@ -182,18 +184,37 @@ def learns_beside_lifter(adaptation: Adaptation) -> bool:
     return learning or tuned or finds_gravity_in_training(adaptation)
 
 
-def _keypoints(
-    aligned: GlobalPositionAdaptation,
-    source: CameraPoses,
-    target: CameraPoses | None,
-    clip_hz: float | None = None,
-) -> TargetKeypoints:
-    """Collect the keypoints that poses are placed by."""
-    own = TargetKeypoints.from_poses(source, clip_hz) if aligned.positions != "target" else None
-    if own is not None and aligned.positions == "source":
-        return own
-    seen = TargetKeypoints.from_poses(_required(target), clip_hz)
-    return seen if own is None else seen.joined(own)
+@dataclass(frozen=True)
+class _Collected:
+    """Keypoints of source and target, whose lenses are removed when they are first asked for, and once.
+
+    Attributes
+    ----------
+    source : CameraPoses
+        Labelled poses.
+    target : CameraPoses or None
+        The target's poses without their 3D.
+    clip_hz : float or None
+        Frames per second of the clips that are moved; None for those of the rows.
+    """
+
+    source: CameraPoses
+    target: CameraPoses | None
+    clip_hz: float | None = None
+
+    @cached_property
+    def of_source(self) -> TargetKeypoints:
+        return TargetKeypoints.from_poses(self.source, self.clip_hz)
+
+    @cached_property
+    def of_target(self) -> TargetKeypoints:
+        return TargetKeypoints.from_poses(_required(self.target), self.clip_hz)
+
+    def for_positions_of(self, aligned: GlobalPositionAdaptation) -> TargetKeypoints:
+        """Choose the keypoints that an alignment places poses by."""
+        if aligned.positions == "target":
+            return self.of_target
+        return self.of_source if aligned.positions == "source" else self.of_target.joined(self.of_source)
 
 
 def _required(target: CameraPoses | None) -> CameraPoses:

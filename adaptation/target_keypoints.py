@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -21,6 +22,8 @@ from poseshift.storage.schema import Float32
 _LOG = logging.getLogger(__name__)
 
 Direction = tuple[float, float, float]
+
+_Kind = TypeVar("_Kind", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -158,15 +161,12 @@ class TargetKeypoints:
         Half of what is drawn then stands where these stand, and half where the others do.
         """
         wanted = max(len(self), len(others))
-        first, second = (np.resize(np.arange(len(one)), wanted) for one in (self, others))
         runs = None
         if self.runs is not None and others.runs is not None:
             runs = self.runs.repeated(wanted).joined(others.runs.repeated(wanted))
         return TargetKeypoints(
-            rays=np.concatenate([self.rays[first], others.rays[second]]),
-            camera=np.concatenate([self.camera[first], others.camera[second] + len(self.cameras)]).astype(
-                np.int32
-            ),
+            rays=_as_many_of_both(self.rays, others.rays, wanted),
+            camera=_as_many_of_both(self.camera, others.camera + np.int32(len(self.cameras)), wanted),
             cameras=(*self.cameras, *others.cameras),
             skeleton=self.skeleton,
             dropped=self.dropped + others.dropped,
@@ -174,7 +174,7 @@ class TargetKeypoints:
             ups=self.known_ups + others.known_ups,
             turns=None
             if self.turns is None and others.turns is None
-            else np.concatenate([self._turns()[first], others._turns()[second]]),
+            else _as_many_of_both(self._turns(), others._turns(), wanted),
         )
 
     def _turns(self) -> Float32:
@@ -182,6 +182,15 @@ class TargetKeypoints:
         if self.turns is not None:
             return self.turns
         return np.broadcast_to(np.eye(3, dtype=np.float32), (len(self), 3, 3))
+
+
+def _as_many_of_both(first: NDArray[_Kind], second: NDArray[_Kind], wanted: int) -> NDArray[_Kind]:
+    """Put so many rows of each array after each other, in new memory; an array begins again at its end."""
+    both = np.empty((2, wanted, *first.shape[1:]), dtype=first.dtype)
+    for half, rows in zip(both, (first, second), strict=True):
+        for begin in range(0, wanted, len(rows)):
+            half[begin : begin + len(rows)] = rows[: wanted - begin]
+    return both.reshape(2 * wanted, *first.shape[1:])
 
 
 POSES_AT_ONCE = 1024

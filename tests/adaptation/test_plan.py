@@ -8,10 +8,15 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from poseshift.adaptation.config import GlobalPositionAdaptation, looks_at_target
+from poseshift.adaptation.config import (
+    GlobalPositionAdaptation,
+    SelfTrainingAdaptation,
+    looks_at_target,
+)
 from poseshift.adaptation.gravity import GravityConfig
 from poseshift.adaptation.methods import METHODS
 from poseshift.adaptation.plan import plan
+from poseshift.adaptation.target_keypoints import TargetKeypoints
 from poseshift.adaptation.vertical.posterior import angles_degrees
 from poseshift.adaptation.viewpoint import (
     AlignedViewpoint,
@@ -70,6 +75,42 @@ def test_both_positions_are_half_the_targets(source: CameraPoses, target: Camera
     assert 0.35 < float(there.float().mean()) < 0.65
     depth = batch.positions_camera[:, 0, 0, 2]
     assert float(depth[there].mean()) > float(depth[~there].mean()) + 5
+
+
+def test_keypoints_are_collected_once_however_often_they_are_needed(
+    source: CameraPoses, target: CameraPoses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected: list[int] = []
+    from_poses = TargetKeypoints.from_poses.__func__  # type: ignore[attr-defined]  # of a class method
+
+    def counted(kind: type[TargetKeypoints], poses: CameraPoses, hz: float | None = None) -> TargetKeypoints:
+        collected.append(len(poses))
+        made: TargetKeypoints = from_poses(kind, poses, hz)
+        return made
+
+    monkeypatch.setattr(TargetKeypoints, "from_poses", classmethod(counted))
+    learned = AlignedViewpoint(gravity=GravityConfig(steps=2, batch_size=16, width=8))
+    both = GlobalPositionAdaptation(positions="both", viewpoint=learned)
+    for adaptation in (both, SelfTrainingAdaptation(alignment=both)):
+        collected.clear()
+        plan(adaptation, source, target, seed=0, device=torch.device("cpu"))
+        assert sorted(collected) == [len(target), len(source)]
+    collected.clear()
+    plan(SelfTrainingAdaptation(), source, target, seed=0, device=torch.device("cpu"))
+    assert collected == [len(target)]
+
+
+def test_the_fewer_keypoints_are_repeated(source: CameraPoses, target: CameraPoses) -> None:
+    few = TargetKeypoints.from_poses(target.take(np.arange(len(target)) < 70))
+    many = TargetKeypoints.from_poses(source)
+    again = np.arange(len(many)) % 70
+    for first, second, both in ((few, many, few.joined(many)), (many, few, many.joined(few))):
+        rows = [again if one is few else slice(None) for one in (first, second)]
+        expected = np.concatenate([first.rays[rows[0]], second.rays[rows[1]]])
+        np.testing.assert_array_equal(both.rays, expected)
+        cameras = [both.cameras[number] for number in both.camera]
+        assert cameras == [first.cameras[0]] * len(many) + [second.cameras[0]] * len(many)
+        assert (both.rays.dtype, both.camera.dtype) == (many.rays.dtype, many.camera.dtype)
 
 
 def test_a_missing_target_is_named(source: CameraPoses) -> None:
