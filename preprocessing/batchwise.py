@@ -5,10 +5,11 @@ Reading raw files mostly releases the GIL: on one machine, threads cost half the
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from poseshift.storage.machine import usable_processors
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -26,8 +27,8 @@ class Apply(Protocol):
 
 
 def in_threads(function: Callable[[Batch], Answer], batches: Iterable[Batch]) -> Iterator[Answer]:
-    """Apply a function to each batch in threads of this process, as many as there are processors."""
-    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+    """Apply a function to each batch in threads of this process, as many as it may use processors."""
+    with ThreadPoolExecutor(usable_processors()) as threads:
         futures = [threads.submit(function, batch) for batch in batches]
         try:
             for future in as_completed(futures):

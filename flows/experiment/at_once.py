@@ -10,10 +10,10 @@ from poseshift.flows.experiment.evaluate import EvaluationRecord, evaluation_inp
 from poseshift.flows.experiment.fitting import resolve_device
 from poseshift.flows.experiment.folder import RunFolder, job
 from poseshift.flows.experiment.launch import Launch, LaunchError
-from poseshift.flows.experiment.machine import free_memory_bytes, usable_processors
 from poseshift.flows.experiment.recipe import PoseData, Recipe, StoredData
 from poseshift.flows.experiment.stage import is_done
 from poseshift.flows.experiment.train import TrainingRecord, training_inputs
+from poseshift.storage.machine import free_memory_bytes, usable_processors
 from poseshift.storage.store import StoreError
 from poseshift.training.lifters.config import LifterConfig
 from poseshift.training.lifters.registry import build

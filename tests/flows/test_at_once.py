@@ -22,12 +22,12 @@ from poseshift.flows.experiment.at_once import (
 from poseshift.flows.experiment.evaluate import EvaluationRecord
 from poseshift.flows.experiment.folder import RunFolder, Trained
 from poseshift.flows.experiment.launch import Launch, LaunchError
-from poseshift.flows.experiment.machine import free_memory_bytes, usable_processors
 from poseshift.flows.experiment.progress import Step, progress_to, report_progress
 from poseshift.flows.experiment.recipe import Recipe, save_recipe
 from poseshift.flows.experiment.stage import DONE
 from poseshift.flows.pipeline import run_recipe
 from poseshift.flows.runtime.workers import WorkerEndedError, in_worker, several_at_once
+from poseshift.storage.machine import free_memory_bytes, usable_processors
 from poseshift.training.lifters.registry import preset
 
 Finished = tuple[Recipe, tuple[Trained, ...]]

@@ -1,10 +1,20 @@
 """Work on batches by threads; by a cluster's workers it is in `tests/flows/test_clusters.py`."""
 
+import threading
 import time
 
 import pytest
 
+from poseshift.preprocessing import batchwise
 from poseshift.preprocessing.batchwise import in_threads
+
+
+def test_there_are_as_many_threads_as_processors_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batchwise, "usable_processors", lambda: 3)
+    together = threading.Barrier(3)  # fewer threads would wait for the third
+    assert sorted(in_threads(lambda number: together.wait(10), range(3))) == [0, 1, 2]
+    monkeypatch.setattr(batchwise, "usable_processors", lambda: 1)
+    assert len({*in_threads(lambda number: threading.get_ident(), range(20))}) == 1
 
 
 def test_every_batch_is_answered_once() -> None:
