@@ -25,6 +25,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from poseshift.training.answer import AS_IT_IS, Rays
 from poseshift.training.batches import BatchTransform, DevicePoses
+from poseshift.training.compiled import compiled_answers
 from poseshift.training.encoding import Encoding
 from poseshift.training.flip import draw_mirrored
 from poseshift.training.lifters.lifter import Answered, Lifter, ScaledLifter
@@ -40,7 +41,7 @@ from poseshift.training.run_state import (
     save_progress,
 )
 from poseshift.training.schedule import Schedule
-from poseshift.training.step_loss import batch_loss, mixed_loss
+from poseshift.training.step_loss import Answering, batch_loss, mixed_loss
 from poseshift.training.transforms import LossBeside, PartOfRun, StatefulTransform, TrainingRun
 
 if TYPE_CHECKING:
@@ -144,7 +145,8 @@ def fit(
         rays=rays,
         losses=0 if beside is None else 1,
     )
-    network, optimizer = fabric.setup(_Answering(lifter), optimizer)
+    answering = compiled_answers(lifter) if schedule.compiled else lifter.answered
+    network, optimizer = fabric.setup(_Network(lifter, answering), optimizer)
 
     rows = RowOrder(len(source), schedule.batch_size, derive_seed(seed, 0), source.device)
     epoch_steps = schedule.epoch_length(len(source))
@@ -267,15 +269,16 @@ class RowOrder:
         return self._order[place * self.batch_size : (place + 1) * self.batch_size]
 
 
-class _Answering(nn.Module):
+class _Network(nn.Module):
     """A lifter as Fabric wants it: precision, and gradients of several processes, hang on ``forward``."""
 
-    def __init__(self, lifter: Lifter) -> None:
+    def __init__(self, lifter: Lifter, answering: Answering) -> None:
         super().__init__()
         self.lifter = lifter
+        self._answering = answering
 
     def forward(self, keypoints: Tensor) -> tuple[Answered, ...]:
-        return self.lifter.answered(keypoints)
+        return self._answering(keypoints)
 
 
 def _check_match(lifter: Lifter, encoding: Encoding, source: DevicePoses) -> None:

@@ -69,6 +69,12 @@ class Schedule(FrozenModel):
         default="usual",
         description="`exact` allows only algorithms that give the same bits each time; slower on a GPU.",
     )
+    compiled: bool = Field(
+        default=False,
+        description="Have PyTorch compile the network for the steps: the same results but for rounding. "
+        "Compiling takes half a minute, and a C++ compiler on a CPU.",
+        exclude_if=is_still(False),
+    )
     checkpoint_every: int = Field(
         default=1, ge=1, description="Epochs between checkpoints; the last epoch always has one."
     )
