@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -119,6 +119,8 @@ class FoundAlignment:
     position : GlobalPositionAlignment
         Places clips; its target poses are drawn.
     """
+
+    places_anew: ClassVar[Literal[True]] = True
 
     def __init__(
         self,

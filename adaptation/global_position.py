@@ -11,7 +11,7 @@ is not here.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from array_api_compat import array_namespace
@@ -244,6 +244,8 @@ class GlobalPositionAlignment:
     camera : Tensor
         (n,), the camera (row of the target's table) of each target pose.
     """
+
+    places_anew: ClassVar[Literal[True]] = True
 
     def __init__(
         self, config: GlobalPositionConfig, target: TargetKeypoints, device: torch.device | str = "cpu"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import BeforeValidator, Field
@@ -148,6 +148,8 @@ class RandomTurn:
         Index of the root joint.
     """
 
+    places_anew: ClassVar[Literal[True]] = True
+
     def __init__(self, config: RandomViewpoint, root: int) -> None:
         self.config = config
         self._root = root
@@ -173,6 +175,8 @@ class RandomTilt:
     root : int
         Index of the root joint.
     """
+
+    places_anew: ClassVar[Literal[True]] = True
 
     def __init__(self, config: JitteredViewpoint, root: int) -> None:
         self.config = config
@@ -202,6 +206,8 @@ class ViewpointAlignment:
         (cameras, 3), unit vectors against gravity, by row of the target's camera table; of cameras that move
         in the axes of their world.
     """
+
+    places_anew: ClassVar[Literal[True]] = True
 
     def __init__(self, jitter_degrees: float, position: GlobalPositionAlignment, camera_up: Tensor) -> None:
         self.jitter_degrees = jitter_degrees

@@ -9,6 +9,8 @@ learned; motion, viewpoint and the root's place stay. Nothing of a target is use
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -60,6 +62,8 @@ class DiverseBodies:
     skeleton : Skeleton
         Joint set of the poses.
     """
+
+    places_anew: ClassVar[Literal[True]] = True
 
     def __init__(self, config: BodyDiversity, skeleton: Skeleton) -> None:
         self.config = config

@@ -42,7 +42,7 @@ from poseshift.training.run_state import (
 )
 from poseshift.training.schedule import Schedule
 from poseshift.training.step_loss import Answering, batch_loss, mixed_loss
-from poseshift.training.transforms import LossBeside, PartOfRun, StatefulTransform, TrainingRun
+from poseshift.training.transforms import LossBeside, PartOfRun, PlacesAnew, StatefulTransform, TrainingRun
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -126,7 +126,7 @@ def fit(
         )
     fabric = _fabric(source.device, schedule)
     source = source.to(fabric.device)
-    if encoding.sees_rays:
+    if encoding.sees_rays and not any(isinstance(one, PlacesAnew) for one in transforms):
         source = source.with_rays()
     lifter.to(fabric.device)
     optimizer = _optimizer(lifter, schedule)

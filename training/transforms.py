@@ -9,7 +9,7 @@ still ends as if undisturbed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -53,6 +53,13 @@ class PartOfRun(Protocol):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state that :meth:`state_dict` gave."""
+
+
+@runtime_checkable
+class PlacesAnew(Protocol):
+    """A transform that projects every clip anew: nobody after it sees a ray of the labelled keypoints."""
+
+    places_anew: Literal[True]
 
 
 @runtime_checkable

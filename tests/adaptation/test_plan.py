@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ from poseshift.adaptation.viewpoint import (
     JitteredViewpoint,
     KnownViewpoint,
     PseudoLabelledViewpoint,
+    RandomTilt,
+    RandomViewpoint,
 )
 from poseshift.augmentation.bodies import BodyDiversity
 from poseshift.geometry.bones import bone_lengths
@@ -32,6 +35,12 @@ from poseshift.geometry.projection import project
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.columns import CameraPoses
 from poseshift.training.batches import Batch, DevicePoses
+from poseshift.training.encoding import encoding
+from poseshift.training.fit import fit
+from poseshift.training.lifters.registry import build
+from poseshift.training.lifters.simple_baseline import SimpleBaselineConfig
+from poseshift.training.schedule import Schedule
+from poseshift.training.transforms import PlacesAnew
 
 BODY = skeleton("human36m_17")
 
@@ -111,6 +120,63 @@ def test_the_fewer_keypoints_are_repeated(source: CameraPoses, target: CameraPos
         cameras = [both.cameras[number] for number in both.camera]
         assert cameras == [first.cameras[0]] * len(many) + [second.cameras[0]] * len(many)
         assert (both.rays.dtype, both.camera.dtype) == (many.rays.dtype, many.camera.dtype)
+
+
+def test_what_says_that_it_places_clips_anew_uses_no_ray_of_theirs(
+    source: CameraPoses, target: CameraPoses
+) -> None:
+    down = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
+    above: Camera = replace(target.cameras[0], rotation=down, translation=(0.0, 1.0, 3.0))
+    seen = replace(target, cameras=(above,))
+    told = {
+        type(one): one
+        for viewpoint in (KnownViewpoint(), FoundViewpoint(gravity=("given",)), RandomViewpoint())
+        for one in plan(
+            GlobalPositionAdaptation(viewpoint=viewpoint, bodies=BodyDiversity()),
+            source,
+            seen,
+            seed=0,
+            device=torch.device("cpu"),
+        ).transforms
+        if isinstance(one, PlacesAnew)
+    }
+    told[RandomTilt] = RandomTilt(JitteredViewpoint(), BODY.root)
+    assert {kind.__name__ for kind in told} == {
+        *("DiverseBodies", "GlobalPositionAlignment", "ViewpointAlignment", "FoundAlignment"),
+        *("RandomTurn", "RandomTilt"),
+    }
+    batch = DevicePoses.from_columns(source, "cpu", frames=1).batch(torch.arange(len(source)))
+    unusable = batch.with_rays(torch.full_like(batch.keypoints_px, math.nan))
+    for kind, one in told.items():
+        rays = one(unusable, torch.Generator().manual_seed(0)).rays
+        assert rays is not None, kind
+        assert bool(rays.isfinite().all()), kind
+
+
+@pytest.mark.parametrize(("placed", "removals"), [(True, 0), (False, 1)])
+def test_lenses_are_left_on_keypoints_that_nobody_sees(
+    source: CameraPoses,
+    target: CameraPoses,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    placed: bool,
+    removals: int,
+) -> None:
+    removed: list[int] = []
+    with_rays = DevicePoses.with_rays
+    monkeypatch.setattr(DevicePoses, "with_rays", lambda poses: removed.append(1) or with_rays(poses))
+    made = plan(GlobalPositionAdaptation(), source, target, seed=0, device=torch.device("cpu"))
+    seen = encoding("perspective")
+    fit(
+        build(SimpleBaselineConfig(width=8, blocks=1), seen.channels),
+        seen,
+        DevicePoses.from_columns(source, "cpu", frames=1),
+        Schedule(epochs=1, steps_per_epoch=1, batch_size=8),
+        run_dir=tmp_path,
+        seed=0,
+        transforms=made.transforms if placed else (),
+    )
+    assert len(removed) == removals
 
 
 def test_a_missing_target_is_named(source: CameraPoses) -> None:
