@@ -48,7 +48,7 @@ print((time.perf_counter() - wall) / steps, (time.process_time() - cpu) / steps)
 
 def run_once(case: str, lifter: str, steps: int) -> tuple[float, float]:
     """Return wall and processor seconds of a step."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "MKL_"))}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, lifter, str(steps)],
         env={**clean, **CASES[case]},
