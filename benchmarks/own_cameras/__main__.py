@@ -4,6 +4,7 @@
     python -m benchmarks.own_cameras run --folder FOLDER --seeds 0 1 2
     python -m benchmarks.own_cameras table --document docs/domains.md
     python -m benchmarks.own_cameras sizes --folder FOLDER --lifter LIFTER
+    python -m benchmarks.own_cameras paired --folder FOLDER --lifter TUNED --control FROM_SCRATCH
     python -m benchmarks.own_cameras make --detector telling --motion MOTION --folder OTHER
     python -m benchmarks.own_cameras estimates --folder OTHER --lifter free-motion-1
 
@@ -12,8 +13,9 @@ what lifters learn from: the motion of the other people, as free motion and as a
 trains, lifts, scores by the 3D that was withheld, and adds a line for each run to ``runs.jsonl`` beside this
 file; it goes on where it was interrupted. ``table`` makes the table of docs/domains.md of these lines and
 puts it between its marks, or prints it. ``sizes`` scores a lifter in the size of its source and in that which
-the cameras see; ``estimates`` compares the error estimates of ``predict`` with the
-errors, before a detector whose confidence tells how far off it is.
+the cameras see; ``paired`` compares two, or two of several seeds each, over people. ``estimates`` compares
+the error estimates of ``predict`` with the errors, before a detector whose confidence tells how far off it
+is.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import logging
 from pathlib import Path
 
 from benchmarks.own_cameras.domain import Stores, make
-from benchmarks.own_cameras.predictions import estimates_table, judge, sizes_table
+from benchmarks.own_cameras.predictions import estimates_table, judge, paired_table, sizes_table
 from benchmarks.own_cameras.runs import LINES, OwnLine, run_missing
 from benchmarks.own_cameras.scene import DETECTORS
 from benchmarks.own_cameras.tables import table
@@ -42,13 +44,16 @@ def main() -> None:
     showing.add_argument("--document", type=Path)
     estimating = commands.add_parser("estimates")
     sizing = commands.add_parser("sizes")
+    pairing = commands.add_parser("paired")
     for one in (estimating, sizing):
         one.add_argument("--lifter", required=True)
+    for name in ("--lifter", "--control"):
+        pairing.add_argument(name, nargs="+", required=True)
     making.add_argument("--motion", type=Path, required=True)
     making.add_argument("--seed", type=int, default=0)
     making.add_argument("--detector", choices=list(DETECTORS), default="even")
     running.add_argument("--seeds", type=int, nargs="+", default=[0])
-    for one in (making, running, estimating, sizing):
+    for one in (making, running, estimating, sizing, pairing):
         one.add_argument("--folder", type=Path, required=True)
     given = parser.parse_args()
     if given.command == "make":
@@ -61,6 +66,8 @@ def main() -> None:
         print(estimates_table(judge(Stores(given.folder), given.lifter)))
     elif given.command == "sizes":
         print(sizes_table(Stores(given.folder), given.lifter))
+    elif given.command == "paired":
+        print(paired_table(Stores(given.folder), given.lifter, given.control))
     elif given.document is None:
         print(table(read_lines(LINES, OwnLine)))
     else:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from benchmarks.own_cameras.domain import Stores
-from benchmarks.own_cameras.runs import score
+from benchmarks.own_cameras.runs import SequenceScore, score
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from poseshift.adaptation.detector_fit import keypoint_spreads
-from poseshift.flows.experiment.predict import PredictionOptions, predict_store
+from poseshift.flows.experiment.predict import PredictionOptions, PredictionRecord, predict_store
 from poseshift.storage.reading import Selection, read_keypoints
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import load_lifter
+from poseshift.training.evaluation.intervals import draw_weights, estimate
 from poseshift.training.prediction.body_height import SizeFrom
 from poseshift.training.prediction.smoothing import NoSmoothing
 from poseshift.training.prediction.views import lift_views
 from poseshift.training.shipped import lifter_folder
 
 Float64 = NDArray[np.float64]
+
+SIZES: tuple[SizeFrom, ...] = ("source", "cameras")
+"""Whose size answers have: that of the people learned from, or that which calibrated cameras see."""
 
 _FIFTHS = (0.2, 0.4, 0.6, 0.8)
 
@@ -75,13 +81,8 @@ def sizes_table(stores: Stores, lifter: str) -> str:
         "| size | one camera: MPJPE / PA | four cameras: MPJPE / PA | factors |",
         "|---|---:|---:|---|",
     ]
-    sizes: tuple[SizeFrom, ...] = ("source", "cameras")
-    for size in sizes:
-        options = PredictionOptions(keypoints="detected", smoothing=NoSmoothing(), size_from=size)
-        with TemporaryDirectory() as folder:
-            lifted = Path(folder) / "lifted"
-            record = predict_store(Path(lifter), stores.target, options, lifted, "cpu").record
-            scores = [one for one in score(record, lifted, stores.withheld) if one.frames]
+    for size in SIZES:
+        record, scores = _lifted(stores, lifter, size)
         cells = []
         for fused in (False, True):
             some = [one for one in scores if (one.camera == "fused") == fused]
@@ -94,6 +95,57 @@ def sizes_table(stores: Stores, lifter: str) -> str:
         factors = sorted({round(one.scale_factor, 3) for one in record.motions})
         shown.append(f"| {size} | {' | '.join(cells)} | {', '.join(map(str, factors))} |")
     return "\n".join(shown)
+
+
+def paired_table(stores: Stores, lifters: Sequence[str], controls: Sequence[str]) -> str:
+    """Errors of lifters beside those of their controls, seed by seed, and the difference over people.
+
+    Parameters
+    ----------
+    stores : Stores
+        The domain.
+    lifters, controls : sequence of str
+        Folders of one lifter a seed; errors of a sequence are averaged over them.
+    """
+    shown = [
+        "| size of | cameras | figure | control, mm | lifter, mm | lifter costs, mm | over control |",
+        "|---|---|---|---:|---:|---:|---:|",
+    ]
+    for size in SIZES:
+        both = [[_lifted(stores, one, size)[1] for one in some] for some in (lifters, controls)]
+        for fused, figure in product((False, True), ("mpjpe_mm", "pa_mpjpe_mm")):
+            sequences = [one for one in both[0][0] if (one.camera == "fused") == fused]
+            people = [one.person for one in sequences]
+            frames = np.array([one.frames for one in sequences], dtype=np.float64)
+            ours, theirs = (
+                np.mean(
+                    [
+                        [getattr(one, figure) for one in scores if (one.camera == "fused") == fused]
+                        for scores in some
+                    ],
+                    axis=0,
+                )
+                for some in both
+            )
+            weights = draw_weights(people, 0)
+            before, after, costs = (
+                estimate(values, frames, ["all"] * len(people), weights)
+                for values in (theirs, ours, ours - theirs)
+            )
+            cells = (f"{before.value:.1f}", f"{after.value:.1f}", f"{costs}")
+            seen_by = "four" if fused else "one"
+            over = f"{after.value / before.value - 1:+.1%}"
+            shown.append(f"| {size} | {seen_by} | `{figure}` | {' | '.join(cells)} | {over} |")
+    return "\n".join(shown)
+
+
+def _lifted(stores: Stores, lifter: str, size: SizeFrom) -> tuple[PredictionRecord, list[SequenceScore]]:
+    """Lift the domain as ``predict`` does, and score every sequence in which the person is in the image."""
+    options = PredictionOptions(keypoints="detected", smoothing=NoSmoothing(), size_from=size)
+    with TemporaryDirectory() as folder:
+        lifted = Path(folder) / "lifted"
+        record = predict_store(Path(lifter), stores.target, options, lifted, "cpu").record
+        return record, [one for one in score(record, lifted, stores.withheld) if one.frames]
 
 
 def estimates_table(judged: Judged) -> str:
