@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -40,7 +40,7 @@ from poseshift.storage.reading import Selection, read_camera_poses
 from poseshift.training.answer import FARTHEST_BELIEVED, Rays, RaysBlend, RaysOff, RaysSnap
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.encoding import encoding
-from poseshift.training.evaluation.answering import predict
+from poseshift.training.evaluation.answering import predict_each
 from poseshift.training.evaluation.evaluate import evaluate, rows_within
 from poseshift.training.evaluation.results import Errors, EvaluationResult
 from poseshift.training.lifters.registry import build
@@ -237,14 +237,14 @@ def _measure(
     seen = FORMS[job.form].target(seen, DETECTOR_SEEDS[1])
     poses = seen.take(rows)
 
-    def answered(by: TrainedLifter) -> NDArray[np.floating]:
-        return predict(by, seen, test_time=measured_by.test_time)[rows]
+    def answered(ways: Sequence[Rays]) -> tuple[NDArray[np.floating], ...]:
+        answers = [taught.answer.model_copy(update={"rays": rays}) for rays in ways]
+        return predict_each(trained, seen, answers, rows=rows, test_time=measured_by.test_time)
 
     by_epoch = []
-    for one in recorded:
+    for one in recorded[:-1]:
         restore(lifter, weights, one)
-        last = answered(trained)
-        by_epoch.append(evaluate(last, poses, measured_by))
+        by_epoch.append(evaluate(*answered([taught.answer.rays]), poses, measured_by))
     kinds: dict[RaysKind, Rays] = {
         "off": RaysOff(),
         "snap": RaysSnap(),
@@ -253,14 +253,10 @@ def _measure(
         "snap-body": RaysSnap(body="view"),
         "near-body": RaysBlend(farthest=FARTHEST_BELIEVED, body="view"),
     }
-    by_rays = {
-        kind: evaluate(
-            answered(replace(trained, answer=taught.answer.model_copy(update={"rays": rays}))),
-            poses,
-            measured_by,
-        )
-        for kind, rays in kinds.items()
-    }
+    restore(lifter, weights, recorded[-1])
+    last, *others = answered([taught.answer.rays, *kinds.values()])
+    by_epoch.append(evaluate(last, poses, measured_by))
+    by_rays = {kind: evaluate(answer, poses, measured_by) for kind, answer in zip(kinds, others, strict=True)}
     return _Measured(tuple(by_epoch), by_rays, errors_by_content(last, poses, measured_by))
 
 

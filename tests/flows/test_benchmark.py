@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import psutil
@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 from poseshift.adaptation.gravity import GravityConfig
 from poseshift.adaptation.methods import METHODS
+from poseshift.adaptation.selection import SelectionConfig
 from poseshift.adaptation.viewpoint import AlignedViewpoint
 from poseshift.augmentation.generator import GeneratorConfig, PoseGenerator
 from poseshift.flows.benchmark import forms
@@ -30,7 +31,15 @@ from poseshift.flows.benchmark.data import BenchmarkData, prepare_benchmark
 from poseshift.flows.benchmark.domains import DOMAINS
 from poseshift.flows.benchmark.execute import WORK, execute
 from poseshift.flows.benchmark.forms import FORMS, NOISE_OF_SIZE, is_upright
-from poseshift.flows.benchmark.lines import LINES_FILE, Job, LinesError, RunLine, append_line, read_lines
+from poseshift.flows.benchmark.lines import (
+    LINES_FILE,
+    Job,
+    LinesError,
+    RaysKind,
+    RunLine,
+    append_line,
+    read_lines,
+)
 from poseshift.flows.benchmark.plan import PLANS, Plan
 from poseshift.flows.benchmark.plots import write_plots
 from poseshift.flows.benchmark.pooling import pooled, saved_within
@@ -247,6 +256,28 @@ def test_lifters_of_clips_go_through_every_kind_of_method(
         assert result.mpjve_mm is not None
         assert result.mpjve_mm.value > 0
         assert result.sampling_hz == 5.0, "every fifth frame is measured"
+
+
+@pytest.mark.parametrize(
+    "name", ["mixste-small", "ktpformer-small", "hot-mixste-small", "convformer-small", "gla-gcn-small"]
+)
+def test_published_lifters_of_clips_go_through_everything(tiny: Tiny, tmp_path: Path, name: str) -> None:
+    plan = Plan(
+        lifters=(name,),
+        methods=("everything",),
+        domains=("chest-height",),
+        seeds=1,
+        splits=(0,),
+        schedule=Schedule(epochs=1, steps_per_epoch=2, batch_size=4),
+        own_selections={name: SelectionConfig(clips=4)},
+    )
+    (job,) = plan.jobs(dict.fromkeys(plan.splits, tiny.data))
+    viewpoint = AlignedViewpoint(gravity=GravityConfig(steps=3, width=32, batch_size=32))
+    job = job.model_copy(update={"adaptation": job.adaptation.model_copy(update={"viewpoint": viewpoint})})
+    line = run_job(job, tiny.data, tmp_path, torch.device("cpu"))
+    assert 0 < line.under("last").mpjpe_mm.value < 3000
+    assert line.given_up is None
+    assert set(line.by_rays) == set(get_args(RaysKind))
 
 
 @pytest.mark.parametrize("name", ["test_from_above", "train_outdoor", "test_outdoor", "source_from_above"])

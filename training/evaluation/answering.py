@@ -15,12 +15,13 @@ Prediction knows nothing of protocols but the mirrored pass.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from poseshift.geometry.skeleton import skeleton
@@ -28,7 +29,7 @@ from poseshift.storage.columns import CameraPoses
 from poseshift.storage.frame_rates import sampling_hz
 from poseshift.storage.gaps import interpolated, with_people_filled
 from poseshift.storage.schema import Float32
-from poseshift.training.answer import RaysOff
+from poseshift.training.answer import PLAIN, Answer, RaysOff
 from poseshift.training.batches import Batch, DevicePoses
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.evaluation.protocols import TestTime
@@ -105,11 +106,60 @@ def predict(
     poseshift.storage.gaps.NeverDetectedError
         When a joint was detected in no frame of a view.
     """
-    return lift_rows(trained, poses, partial(_lift, trained, test_time), batch_size=batch_size, over=over)
+    answers = (trained.answer,)
+    return predict_each(trained, poses, answers, test_time=test_time, batch_size=batch_size, over=over)[0]
+
+
+def predict_each(
+    trained: TrainedLifter,
+    poses: CameraPoses,
+    answers: Sequence[Answer],
+    *,
+    rows: NDArray[np.intp] | None = None,
+    test_time: TestTime = "plain",
+    batch_size: int = 4096,
+    over: Mapper = map,
+) -> tuple[Float32, ...]:
+    """Lift once, and answer in several ways.
+
+    Parameters
+    ----------
+    trained, poses, test_time, batch_size, over
+        As in :func:`predict`.
+    answers : Sequence[Answer]
+        What is done to the lifter's output, in place of its own answer.
+    rows : array of int64 or None
+        (n,) rows of ``poses`` that are answered for, rising: clips hold the rows around them, and one body is
+        found from them alone. None for all.
+
+    Returns
+    -------
+    For each of the answers, (n, joints, 3) as from :func:`predict`.
+
+    Raises
+    ------
+    ValueError, poseshift.storage.gaps.NeverDetectedError
+        As :func:`predict`.
+    """
+    how = partial(_lift, trained, tuple(answers), test_time)
+    lifted = lift_rows(
+        replace(trained, answer=PLAIN), poses, how, rows=rows, batch_size=batch_size, over=over
+    )
+    asked, device = _taken(poses, rows), next(trained.lifter.parameters()).device
+    return tuple(
+        _of_one_body(answer, part, asked, device)
+        for answer, part in zip(answers, np.split(lifted, len(answers), axis=-1), strict=True)
+    )
 
 
 def lift_rows(
-    trained: TrainedLifter, poses: CameraPoses, how: Lift, *, batch_size: int = 4096, over: Mapper = map
+    trained: TrainedLifter,
+    poses: CameraPoses,
+    how: Lift,
+    *,
+    rows: NDArray[np.intp] | None = None,
+    batch_size: int = 4096,
+    over: Mapper = map,
 ) -> Float32:
     """Apply any way of lifting clips to every row, as :func:`predict` does with its own.
 
@@ -119,6 +169,8 @@ def lift_rows(
         As in :func:`predict`; the lifter is in evaluation mode meanwhile.
     how : Lift
         It travels to the workers of a cluster.
+    rows : array of int64 or None
+        As in :func:`predict_each`.
 
     Returns
     -------
@@ -142,21 +194,25 @@ def lift_rows(
     lifter.eval()
     try:
         if not whole:
-            answers = np.concatenate(list(over(how, _clips(columns, batch_size))))[:, 0]
+            asked = torch.arange(len(columns)) if rows is None else torch.as_tensor(rows)
+            answers = np.concatenate(list(over(how, _clips(columns, asked, batch_size))))[:, 0]
         else:
             starts = window_starts(columns)
             count = max(1, batch_size // lifter.frames)
             answers = _rows_of(columns, starts, list(over(how, _windows(columns, starts, count))))
+            answers = answers if rows is None else answers[rows]
     finally:
         lifter.train(was_training)
-    return _of_one_body(trained, answers, poses, device)
+    return _of_one_body(trained.answer, answers, _taken(poses, rows), device)
 
 
-def _of_one_body(
-    trained: TrainedLifter, answers: Float32, poses: CameraPoses, device: torch.device
-) -> Float32:
-    """Give the frames of each view one body where the lifter answers so, (n, joints, 3 or more)."""
-    rays = trained.answer.rays
+def _taken(poses: CameraPoses, rows: NDArray[np.intp] | None) -> CameraPoses:
+    return poses if rows is None else poses.take(rows)
+
+
+def _of_one_body(answer: Answer, answers: Float32, poses: CameraPoses, device: torch.device) -> Float32:
+    """Give the frames of each view one body where that is the answer, (n, joints, 3 or more)."""
+    rays = answer.rays
     if isinstance(rays, RaysOff) or rays.body == "frame":
         return answers
     intrinsics = poses.intrinsics.map(lambda f: torch.as_tensor(f, dtype=torch.float64, device=device))
@@ -192,12 +248,11 @@ def _rows_of(poses: DevicePoses, starts: Tensor, answers: list[Float32]) -> Floa
     return np.asarray(np.concatenate(answers)[inside][place])
 
 
-def _clips(columns: DevicePoses, batch_size: int) -> Iterator[Clips]:
-    for first in range(0, len(columns), batch_size):
-        last = min(first + batch_size, len(columns))
-        before = min(first, columns.reach)
-        rows = torch.arange(before, before + last - first, device=columns.device)
-        yield Clips(columns.part(first, last), rows, whole=False)
+def _clips(columns: DevicePoses, rows: Tensor, batch_size: int) -> Iterator[Clips]:
+    for chosen in rows.split(batch_size):
+        first, last = int(chosen[0]), int(chosen[-1]) + 1
+        here = (chosen - max(0, first - columns.reach)).to(columns.device)
+        yield Clips(columns.part(first, last), here, whole=False)
 
 
 def _windows(columns: DevicePoses, starts: Tensor, count: int) -> Iterator[Clips]:
@@ -248,11 +303,13 @@ def refined(trained: TrainedLifter, lifted: Tensor, clips: Clips, batch: Batch) 
     return trained.answer.refine(shown, keypoints, batch.intrinsics, skeleton(lifter.skeleton), seen)
 
 
-def _lift(trained: TrainedLifter, test_time: TestTime, clips: Clips) -> Float32:
+def _lift(trained: TrainedLifter, answers: tuple[Answer, ...], test_time: TestTime, clips: Clips) -> Float32:
+    """Lift once and put the answers side by side, (n, 1 or frames, joints, 3 for each)."""
     with torch.inference_mode():
         batch = clips_of(clips)
         lifted = _lifted(trained, batch, test_time)
-        return np.asarray(refined(trained, lifted, clips, batch).cpu().numpy(), dtype=np.float32)
+        each = [refined(replace(trained, answer=answer), lifted, clips, batch) for answer in answers]
+        return np.asarray(torch.cat(each, dim=-1).cpu().numpy(), dtype=np.float32)
 
 
 def _lifted(trained: TrainedLifter, batch: Batch, test_time: TestTime) -> Tensor:

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.skeleton import skeleton
 from poseshift.storage.frame_rates import slowest_hz
-from poseshift.training.answer import Answer, RaysSnap
+from poseshift.training.answer import Answer, RaysBlend, RaysOff, RaysSnap
 from poseshift.training.batches import DevicePoses
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.encoding import encoding
-from poseshift.training.evaluation.answering import predict, window_starts
+from poseshift.training.evaluation.answering import predict, predict_each, window_starts
 from poseshift.training.lifters.lifter import Lifter, Output
 from poseshift.training.lifters.videopose3d import VideoPose3DConfig
 
@@ -141,6 +141,27 @@ def test_all_frames_of_a_view_have_one_body_where_the_lifter_answers_so(make_pos
     first = poses.view_rows[0]
     alone = predict(replace(plain, answer=Answer(rays=RaysSnap(body="view"))), poses.take(first))
     np.testing.assert_allclose(answers["view"][first], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("output", ["centre", "all"])
+@pytest.mark.parametrize("hz", [50.0, 25.0])
+def test_rows_asked_for_are_answered_as_among_all(make_poses, output, hz):
+    poses, one = make_poses(frames=9), trained(5, output, hz)
+    rows = np.arange(1, len(poses), 4)
+    answers = [Answer(rays=RaysSnap()), Answer(rays=RaysBlend(), largest_body_m=1.0), Answer(rays=RaysOff())]
+    found = predict_each(one, poses, answers, rows=rows, test_time="flip", batch_size=3)
+    for answer, part in zip(answers, found, strict=True):
+        alone = predict(replace(one, answer=answer), poses, test_time="flip")
+        np.testing.assert_allclose(part, alone[rows], atol=1e-5)
+    assert np.abs(found[0] - found[2]).max() > 0.01
+
+
+def test_one_body_is_that_of_the_rows_asked_for(make_poses):
+    poses, rows = make_poses(frames=30), np.arange(0, 120, 5)
+    answer = Answer(rays=RaysSnap(body="view"))
+    (found,) = predict_each(trained(1, "centre"), poses, [answer], rows=rows)
+    alone = predict(replace(trained(1, "centre"), answer=answer), poses.take(rows))
+    np.testing.assert_allclose(found, alone, atol=1e-5)
 
 
 def test_every_row_is_in_a_window(make_poses):
