@@ -179,10 +179,18 @@ def tables(lines: Sequence[RunLine]) -> tuple[DomainTable, ...]:
     )
 
 
-def rows(table: DomainTable) -> Iterator[tuple[str, ...]]:
-    """Give the text of a table's rows, in the order of :data:`COLUMNS`."""
+def rows(table: DomainTable, against: str | None = None) -> Iterator[tuple[str, ...]]:
+    """Give the text of a table's rows, in the order of :data:`COLUMNS`.
+
+    Parameters
+    ----------
+    table : DomainTable
+        Whose rows.
+    against : str or None
+        The method that all others are compared with; None: each one's control.
+    """
     for cell in table.cells:
-        control = control_of(cell.job.method)
+        control = against or control_of(cell.job.method)
         saved = None if control is None else table.saved(cell, control)
         correlation = cell.rank_correlation
         yield (
@@ -222,14 +230,15 @@ def heading(table: DomainTable) -> str:
     )
 
 
-def markdown(lines: Sequence[RunLine]) -> str:
-    """Write all tables as markdown."""
+def markdown(lines: Sequence[RunLine], against: str | None = None) -> str:
+    """Write all tables as markdown; ``against`` as in :func:`rows`."""
     parts = []
     for table in tables(lines):
         parts += [f"### {table.title}", "", heading(table), ""]
         parts += [OVERVIEW, "", *_overview(table), "", _markdown_row(COLUMNS)]
         parts += ["|" + "---|" * 2 + "---:|" * (len(COLUMNS) - 2)]
-        parts += [*map(_markdown_row, rows(table)), "", *_one_body(table), *_by_content(table)]
+        parts += [*map(_markdown_row, rows(table, against)), "", *_one_body(table, against)]
+        parts += _by_content(table)
     used = {line.job.method for line in lines}
     named = "; ".join(
         f"`{name}`: {method.description.rstrip('.')} ({method.parts})"
@@ -252,7 +261,7 @@ def _overview(table: DomainTable) -> Iterator[str]:
         yield _markdown_row((lifter, *(shown.get(name, "") for name in methods)))
 
 
-def _one_body(table: DomainTable) -> Iterator[str]:
+def _one_body(table: DomainTable, against: str | None) -> Iterator[str]:
     """Give a row per method that was measured so, under a line of explanation."""
     detected = FORMS[table.job.form].detected
     frame: RaysKind = "near" if detected else "snap"
@@ -266,7 +275,7 @@ def _one_body(table: DomainTable) -> Iterator[str]:
     yield _markdown_row((*columns, "one body: PA-MPJPE", "saved against", "one body: mm saved"))
     yield "|" + "---|" * 2 + "---:|" * 8
     for cell in cells:
-        control = control_of(cell.job.method)
+        control = against or control_of(cell.job.method)
         saved = None if control is None else table.saved(cell, control, view)
         yield _markdown_row(
             (

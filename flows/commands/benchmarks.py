@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 from rich.table import Table
 
+from poseshift.adaptation.methods import METHODS
 from poseshift.flows.benchmark.data import prepare_benchmark
 from poseshift.flows.benchmark.execute import BenchmarkBusyError, execute
 from poseshift.flows.benchmark.lines import LinesError, RunLine, read_lines
@@ -99,17 +100,23 @@ def table(
     section: Annotated[
         str, typer.Option(help="Name of the marks: <!-- begin NAME --> and <!-- end NAME -->.")
     ] = "adaptation",
+    against: Annotated[
+        str | None,
+        typer.Option(help="Method that all others are compared with, in place of each one's control."),
+    ] = None,
 ) -> None:
     """Make tables and plots of the runs that a benchmark has recorded, finished or not."""
-    with user_errors(LinesError, SectionError, OSError):
+    with user_errors(LinesError, SectionError, OSError, ValueError):
+        if against is not None:
+            METHODS[against]
         lines = read_lines(folder)
         if not lines:
             fail(
                 f"{folder} holds no finished run; start with `poseshift benchmark adaptation --out {folder}`"
             )
-        _publish(lines, folder)
+        _publish(lines, folder, against)
         if into is not None:
-            replace_section(into, section, markdown(lines))
+            replace_section(into, section, markdown(lines, against))
 
 
 def _plan(
@@ -144,13 +151,13 @@ def _plan(
         raise ValueError(in_sentences(error)) from None
 
 
-def _publish(lines: tuple[RunLine, ...], out: Path) -> None:
+def _publish(lines: tuple[RunLine, ...], out: Path, against: str | None = None) -> None:
     made = tables(lines)
     for one in made:
         shown = Table(*(COLUMNS[column] for column in _SHOWN), title=one.title, caption=heading(one))
-        for row in rows(one):
+        for row in rows(one, against):
             shown.add_row(*(row[column] for column in _SHOWN))
         show(shown)
-    write_atomically(out / TABLE_FILE, markdown(lines))
+    write_atomically(out / TABLE_FILE, markdown(lines, against))
     write_plots(made, out / PLOTS)
     say(f"{len(lines)} runs\nTable: {out / TABLE_FILE}\nPlots: {out / PLOTS}")
