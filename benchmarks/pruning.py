@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from json import dumps, loads
 from pathlib import Path
+from time import process_time
 from types import MappingProxyType
 
 import matplotlib.pyplot as plt
@@ -64,7 +65,10 @@ class Run:
     parameters: int
     multiply_adds: int
     mpjpe_mm: float
-    seconds: float
+    clip_ms: float
+    """Processor time of a test clip."""
+    cpu_s: float
+    """Processor time of the training."""
 
     @property
     def key(self) -> tuple[str, str, int, int, int]:
@@ -92,18 +96,20 @@ def clips_of(poses: DevicePoses) -> torch.Tensor:
     return rows[whole]
 
 
-def mpjpe_mm(lifter: Lifter, seen: Encoding, poses: DevicePoses, clips: int) -> float:
-    """Mean error over all frames of clips spread evenly over the poses, millimetres."""
+def measured(lifter: Lifter, seen: Encoding, poses: DevicePoses, clips: int) -> tuple[float, float]:
+    """Lift clips spread evenly over the poses: mean error in mm, and processor time of a clip in ms."""
     rows = clips_of(poses)
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, clips).round().astype(int))]
-    errors = []
+    errors, used_s = [], 0.0
     with torch.inference_mode():
         for part in rows.split(32):
             batch = poses.batch(part)
+            started = process_time()
             answer = lift(lifter, seen, batch.keypoints_px, batch.intrinsics)
+            used_s += process_time() - started
             truth = batch.root_relative(skeleton(lifter.skeleton))
             errors.append((answer - truth).norm(dim=-1).flatten())
-    return 1000 * float(torch.cat(errors).mean())
+    return 1000 * float(torch.cat(errors).mean()), 1000 * used_s / len(rows)
 
 
 def run(host: str, variant: str, poses: tuple[DevicePoses, DevicePoses], given: argparse.Namespace) -> Run:
@@ -118,7 +124,10 @@ def run(host: str, variant: str, poses: tuple[DevicePoses, DevicePoses], given: 
     )
     lifter = build(config, seen.channels, seed=given.seed)
     folder = given.out / "training" / f"{host}_{variant.replace(', ', '_').replace(' ', '_')}_{given.seed}"
-    fitted = fit(lifter, seen, poses[0], schedule, run_dir=folder, seed=given.seed)
+    started = process_time()
+    fit(lifter, seen, poses[0], schedule, run_dir=folder, seed=given.seed)
+    cpu_s = process_time() - started
+    error_mm, clip_ms = measured(lifter, seen, poses[1], given.clips)
     cost = describe_config(variant, config)
     return Run(
         host=host,
@@ -128,24 +137,41 @@ def run(host: str, variant: str, poses: tuple[DevicePoses, DevicePoses], given: 
         seed=given.seed,
         parameters=cost.parameters,
         multiply_adds=cost.multiply_adds,
-        mpjpe_mm=mpjpe_mm(lifter, seen, poses[1], given.clips),
-        seconds=sum(one.seconds for one in fitted.history),
+        mpjpe_mm=error_mm,
+        clip_ms=clip_ms,
+        cpu_s=cpu_s,
     )
 
 
+def predicted_share(host: str, variant: str) -> float:
+    """Cost over the whole lifter's, were a block's in proportion to its frames and all else for nothing."""
+    config = variants(host)[variant]
+    whole = preset(host).model_dump()
+    if not isinstance(config, PrunedConfig):
+        return float(config.model_dump()["depth"] / whole["depth"])
+    left = (whole["depth"] - config.before_block) * (1 - config.keep / whole["frames"])
+    return float(1 - left / whole["depth"])
+
+
 def table(runs: Sequence[Run]) -> str:
-    """Write the runs as a table in Markdown, with what each saves and loses against the whole lifter."""
+    """Write the runs as a table in Markdown, with what each saves and loses against the whole lifter.
+
+    `predicted` is what proportion says, see :func:`predicted_share`.
+    """
     whole = {(one.host, one.seed): one for one in runs if one.variant == "whole"}
     lines = [
-        "| lifter | variant | multiply-adds | saved | MPJPE, mm | against whole |",
-        "|---|---|---:|---:|---:|---:|",
+        "| lifter | variant | multiply-adds | saved | predicted | ms a clip | saved | MPJPE, mm | to whole |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for one in runs:
         against = whole[one.host, one.seed]
-        saved, lost = 1 - one.multiply_adds / against.multiply_adds, one.mpjpe_mm / against.mpjpe_mm - 1
+        saved = 1 - one.multiply_adds / against.multiply_adds
+        predicted = 1 - predicted_share(one.host, one.variant)
+        faster = 1 - one.clip_ms / against.clip_ms
+        lost = one.mpjpe_mm / against.mpjpe_mm - 1
         lines.append(
             f"| `{one.host}` | {one.variant} | {one.multiply_adds / 1e6:.1f} M | {saved:.1%} "
-            f"| {one.mpjpe_mm:.1f} | {lost:+.1%} |"
+            f"| {predicted:.1%} | {one.clip_ms:.1f} | {faster:.0%} | {one.mpjpe_mm:.1f} | {lost:+.1%} |"
         )
     return "\n".join(lines)
 
@@ -155,6 +181,8 @@ def plot(runs: Sequence[Run], file: Path) -> None:
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for host, marker in zip(HOSTS, "os", strict=True):
         own = [one for one in runs if one.host == host]
+        if not own:
+            continue
         axes.scatter(
             [one.multiply_adds / 1e6 for one in own], [one.mpjpe_mm for one in own], marker=marker, label=host
         )
@@ -185,6 +213,7 @@ def main() -> None:
     options.add_argument("--batch", type=int, default=32)
     options.add_argument("--clips", type=int, default=1000, help="clips of the test people")
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--hosts", nargs="+", choices=HOSTS, default=list(HOSTS))
     options.add_argument("--variants", nargs="+", default=["whole", "a pair less", *PRUNED])
     given = options.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -200,7 +229,7 @@ def main() -> None:
     file = given.out / "runs.jsonl"
     runs = [Run(**loads(line)) for line in file.read_text().splitlines()] if file.exists() else []
     for variant in given.variants:
-        for host in HOSTS:
+        for host in given.hosts:
             if (host, variant, given.steps, given.batch, given.seed) in {one.key for one in runs}:
                 continue
             runs.append(run(host, variant, poses, given))
