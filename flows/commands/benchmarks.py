@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -67,6 +68,7 @@ def adaptation(
     seeds: Annotated[int | None, typer.Option(min=1, help="Number of seeds, from 0.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of every run.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of an epoch.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Clips of a step.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time, one CPU thread each.")] = 2,
     data: Annotated[
         Path | None, typer.Option(help="Folder for restaged data and stores; by default OUT/data.")
@@ -76,7 +78,8 @@ def adaptation(
 ) -> None:
     """Train every lifter by every method for every target; continue where an earlier call stopped."""
     with user_errors(RawDataError, LinesError, BenchmarkBusyError, ValueError):
-        plan = _plan(PLANS[suite, effort], lifters, methods, cameras, forms, splits, seeds, epochs, steps)
+        length = {"epochs": epochs, "steps_per_epoch": steps, "batch_size": batch}
+        plan = _plan(PLANS[suite, effort], lifters, methods, cameras, forms, splits, seeds, length)
         with shown_on(error_console):
             ready = {
                 split: prepare_benchmark(motion, data or out / "data", restage_seed, split)
@@ -127,10 +130,8 @@ def _plan(
     forms: list[str] | None,
     splits: list[int] | None,
     seeds: int | None,
-    epochs: int | None,
-    steps: int | None,
+    length: Mapping[str, int | None],
 ) -> Plan:
-    length = {"epochs": epochs, "steps_per_epoch": steps}
     asked = {name: n for name, n in length.items() if n is not None}
     given = {
         "lifters": lifters,

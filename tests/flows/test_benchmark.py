@@ -586,6 +586,7 @@ def test_tables_pool_runs_and_pair_methods_with_their_controls(
     text = markdown(lines)
     assert f"| simple-baseline-small | source_only | 2 | {error + 2:.1f} ± 2.8 |" in text
     assert "| positions_shuffled | 8.0 |" in text
+    assert "| source_only | 31.0 |" in markdown(lines, against="source_only")
     assert f"| simple-baseline-small | {error + 2:.1f} ± 2.8 (2) | {error - 29:.1f} ± 1.4 (2) |" in text
     for stated in (
         "Protocol `placed-at-chest-height`",
@@ -663,3 +664,13 @@ def test_tables_are_put_between_the_marks_of_a_document(
     assert document.read_text() == first
     with pytest.raises(SectionError, match="begin ablation"):
         replace_section(document, "ablation", "text")
+    refused = CliRunner().invoke(app, [*command, "--against", "magic"])
+    assert refused.exit_code == 1
+    assert "no method 'magic'" in refused.output
+
+
+def test_documents_show_the_recorded_runs_of_every_lifter() -> None:
+    root = Path(__file__).parents[2]
+    lines = read_lines(root / "benchmarks/lifters")
+    text = (root / "docs/lifters.md").read_text(encoding="utf-8")
+    assert markdown(lines, "source_only") in text, "see benchmarks/lifters/README.md"
