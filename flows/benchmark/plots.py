@@ -56,7 +56,7 @@ def write_plots(tables: tuple[DomainTable, ...], folder: Path) -> tuple[Path, ..
 
 def errors(table: DomainTable) -> Figure:
     """Draw the MPJPE of the last checkpoint: a row per method, a colour per lifter, runs as small dots."""
-    lifters = list(dict.fromkeys(cell.job.lifter for cell in table.cells))
+    lifters = list(dict.fromkeys(table.name_of(cell.job) for cell in table.cells))
     methods = list(dict.fromkeys(cell.job.method for cell in table.cells))
     figure = Figure(figsize=(6.4, 1.2 + 0.16 * len(methods) * (1 + len(lifters))), layout="constrained")
     axes = figure.subplots()
@@ -64,7 +64,7 @@ def errors(table: DomainTable) -> Figure:
         error = cell.figure("last")
         if error is None:
             continue
-        lifter = lifters.index(cell.job.lifter)
+        lifter = lifters.index(table.name_of(cell.job))
         height = -methods.index(cell.job.method) - (lifter - (len(lifters) - 1) / 2) * 0.8 / len(lifters)
         colour = _COLOURS[lifter % len(_COLOURS)]
         if error.low is not None and error.high is not None:
@@ -80,11 +80,11 @@ def errors(table: DomainTable) -> Figure:
 
 def selection(table: DomainTable) -> Figure:
     """Draw the true error of every epoch over its label-free rank, relative to the run's best epoch."""
-    lifters = list(dict.fromkeys(cell.job.lifter for cell in table.cells))
+    lifters = list(dict.fromkeys(table.name_of(cell.job) for cell in table.cells))
     figure = Figure(figsize=(4.8, 3.0), layout="constrained")
     axes = figure.subplots()
     for cell in table.cells:
-        colour = _COLOURS[lifters.index(cell.job.lifter) % len(_COLOURS)]
+        colour = _COLOURS[lifters.index(table.name_of(cell.job)) % len(_COLOURS)]
         for line in cell.lines:
             ranks = combined_rank([epoch.criteria for epoch in line.epochs])
             true = np.array([epoch.mpjpe_mm for epoch in line.epochs])

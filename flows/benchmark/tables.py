@@ -118,6 +118,17 @@ class DomainTable:
         """Domain and form."""
         return f"{self.job.domain}, {self.job.form}"
 
+    def name_of(self, job: JobLabel) -> str:
+        """Name a job's lifter; with its steps and clips where it has learned by several schedules here."""
+        schedules = {
+            cell.job.schedule.model_dump_json() for cell in self.cells if cell.job.lifter == job.lifter
+        }
+        if len(schedules) < 2:
+            return job.lifter
+        schedule = job.schedule
+        steps = "one pass" if schedule.steps_per_epoch is None else schedule.epochs * schedule.steps_per_epoch
+        return f"{job.lifter}, {steps} x {schedule.batch_size}"
+
     def saved(self, cell: Cell, control: str, rays: RaysKind | None = None) -> Estimate | None:
         """MPJPE that a cell saves against another method of the same lifter and schedule.
 
@@ -194,7 +205,7 @@ def rows(table: DomainTable, against: str | None = None) -> Iterator[tuple[str, 
         saved = None if control is None else table.saved(cell, control)
         correlation = cell.rank_correlation
         yield (
-            cell.job.lifter,
+            table.name_of(cell.job),
             cell.job.method,
             str(len(cell.lines)),
             _shown(cell.figure("last")),
@@ -256,9 +267,9 @@ def _overview(table: DomainTable) -> Iterator[str]:
     methods = list(dict.fromkeys(cell.job.method for cell in table.cells))
     yield _markdown_row(("lifter", *(f"`{name}`" for name in methods)))
     yield "|---|" + "---:|" * len(methods)
-    for (lifter, _), same in groupby(table.cells, key=lambda cell: (cell.job.lifter, cell.job.schedule)):
+    for name, same in groupby(table.cells, key=lambda cell: table.name_of(cell.job)):
         shown = {cell.job.method: _brief(cell) for cell in same}
-        yield _markdown_row((lifter, *(shown.get(name, "") for name in methods)))
+        yield _markdown_row((name, *(shown.get(name, "") for name in methods)))
 
 
 def _one_body(table: DomainTable, against: str | None) -> Iterator[str]:
@@ -279,7 +290,7 @@ def _one_body(table: DomainTable, against: str | None) -> Iterator[str]:
         saved = None if control is None else table.saved(cell, control, view)
         yield _markdown_row(
             (
-                cell.job.lifter,
+                table.name_of(cell.job),
                 f"`{cell.job.method}`",
                 str(len(cell.lines)),
                 _shown(cell.by_rays(frame)),
@@ -309,7 +320,12 @@ def _by_content(table: DomainTable) -> Iterator[str]:
     for cell in measured:
         errors = [[line.by_content[one] for line in cell.lines if one in line.by_content] for one in shown]
         yield _markdown_row(
-            (cell.job.lifter, f"`{cell.job.method}`", str(len(cell.lines)), *map(_over_frames, errors))
+            (
+                table.name_of(cell.job),
+                f"`{cell.job.method}`",
+                str(len(cell.lines)),
+                *map(_over_frames, errors),
+            )
         )
     yield ""
 

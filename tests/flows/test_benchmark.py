@@ -600,6 +600,17 @@ def test_tables_pool_runs_and_pair_methods_with_their_controls(
     assert (tmp_path / "chest-height-exact-errors.svg").read_bytes().count(b"</svg>") == 1
 
 
+def test_a_lifter_of_several_schedules_is_named_by_them(undisturbed: tuple[RunLine, ...]) -> None:
+    line = undisturbed[1]
+    shorter = line.job.schedule.model_copy(update={"epochs": 1, "steps_per_epoch": 5, "batch_size": 8})
+    lines = (line, line.model_copy(update={"job": line.job.model_copy(update={"schedule": shorter})}))
+    long = f"simple-baseline-small, {EPOCHS * STEPS} x {line.job.schedule.batch_size}"
+    text = markdown(lines)
+    for name in ("simple-baseline-small, 5 x 8", long):
+        assert text.count(f"| {name} |") >= 2, "once in the overview, once in the rows"
+    assert "simple-baseline-small, " not in markdown(lines[:1]).split("| lifter |", 1)[1]
+
+
 def test_one_body_is_compared_with_each_frames_own(undisturbed: tuple[RunLine, ...]) -> None:
     line = undisturbed[1]
     kinds = {"off", "snap", "blend", "near", "snap-body", "near-body"}
