@@ -244,7 +244,8 @@ def _measure(
     by_epoch = []
     for one in recorded[:-1]:
         restore(lifter, weights, one)
-        by_epoch.append(evaluate(*answered([taught.answer.rays]), poses, measured_by))
+        (positions,) = answered([taught.answer.rays])
+        by_epoch.append(evaluate(positions, poses, measured_by))
     kinds: dict[RaysKind, Rays] = {
         "off": RaysOff(),
         "snap": RaysSnap(),

@@ -249,7 +249,7 @@ def _rows_of(poses: DevicePoses, starts: Tensor, answers: list[Float32]) -> Floa
 
 
 def _clips(columns: DevicePoses, rows: Tensor, batch_size: int) -> Iterator[Clips]:
-    for chosen in rows.split(batch_size):
+    for chosen in torch.split(rows, batch_size):
         first, last = int(chosen[0]), int(chosen[-1]) + 1
         here = (chosen - max(0, first - columns.reach)).to(columns.device)
         yield Clips(columns.part(first, last), here, whole=False)
