@@ -74,13 +74,16 @@ def software_versions() -> dict[str, str]:
 
     Nothing is imported for it.
     """
-    versions = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions
+    found = {name: _version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), **{name: one for name, one in found.items() if one}}
+
+
+@cache
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def program_facts() -> dict[str, str]:
