@@ -58,7 +58,10 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, symlinks=True)
     python = folder / "bin" / "python"
-    run([sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", wheel], folder)
+    run(
+        [sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-compile", wheel],
+        folder,
+    )
     packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder), "platbase": str(folder)}))
     libraries = [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
     (packages / "libraries.pth").write_text("\n".join(libraries))
