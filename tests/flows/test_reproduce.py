@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from poseshift.adaptation.methods import METHODS
 from poseshift.flows.cli import app
 from poseshift.flows.experiment.folder import RunFolder
+from poseshift.flows.experiment.progress import Step, progress_to
 from poseshift.flows.experiment.recipe import PoseData, Recipe, load_recipe
 from poseshift.flows.experiment.stage import DONE, INPUTS
 from poseshift.flows.pipeline import run_recipe
@@ -24,6 +25,7 @@ from poseshift.flows.reproduce import (
     read_run,
     reproduce,
 )
+from poseshift.flows.runtime.environment import Environment
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import WEIGHTS_FILE
 from poseshift.training.schedule import Schedule
@@ -165,10 +167,17 @@ def test_it_computes_with_the_recorded_number_of_threads(run: Path, tmp_path: Pa
     before = torch.get_num_threads()
     other = copied(run, tmp_path)
     rewrite(other / "environment.json", lambda content: content.update(threads=before + 1))
-    reproduce(other, tmp_path / "again")
-    environment = read_run(tmp_path / "again").environment
-    assert environment is not None
-    assert environment.threads == before + 1
+    threads: list[int] = []
+
+    def stop(step: Step) -> None:
+        if step.name.startswith("train") and step.done == 1:
+            threads.append(torch.get_num_threads())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), progress_to(stop):
+        reproduce(other, tmp_path / "again")
+    written = RunFolder(tmp_path / "again").environment.read_bytes()
+    assert threads == [before + 1] == [Environment.model_validate_json(written).threads]
     assert torch.get_num_threads() == before
 
 

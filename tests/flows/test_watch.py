@@ -147,28 +147,27 @@ def test_a_bad_file_stops_the_look_before_anything_is_changed(recipe: Recipe, tm
 
 
 @pytest.mark.usefixtures("connected")
-@pytest.mark.parametrize("command", ["watch", "run"])
-def test_commands_name_a_bad_file_and_forget_it_when_it_is_whole(
-    recipe: Recipe, tmp_path: Path, command: str
-) -> None:
-    bad, whole = _damaged(tmp_path / "trees")
+def test_commands_name_a_bad_file_and_forget_it_when_it_is_whole(recipe: Recipe, tmp_path: Path) -> None:
     path, folder = tmp_path / "recipe.yaml", RunFolder(recipe.run_dir)
     save_recipe(recipe, path)
-    refused = CliRunner().invoke(app, [command, str(path)])
-    assert refused.exit_code == 1
-    assert isinstance(refused.exception, SystemExit)
-    assert str(bad) in [line.strip() for line in refused.stderr.splitlines()]
-    assert "found: a damaged file" in refused.stderr
-    assert "what to do: " in refused.stderr
-    (named,) = BadFiles.model_validate_json(folder.bad_files.read_text()).files
-    assert (named.path, named.remedy != "") == (str(bad), True)
-    assert str(bad) in folder.log.read_text()
     assert recipe.target is not None
-    assert PoseStore.open(recipe.target.store).keys() == (), "the good files of the store wait, too"
-    bad.write_bytes(whole)
-    done = CliRunner().invoke(app, [command, str(path)])
-    assert done.exit_code == 0, done.stderr
-    assert not folder.bad_files.exists()
+    for command, stored in (("watch", ()), ("run", ("S1/Seq1", "S1/Seq2"))):
+        bad, whole = _damaged(tmp_path / "trees")
+        refused = CliRunner().invoke(app, [command, str(path)])
+        assert refused.exit_code == 1
+        assert isinstance(refused.exception, SystemExit)
+        assert str(bad) in [line.strip() for line in refused.stderr.splitlines()]
+        assert "found: a damaged file" in refused.stderr
+        assert "what to do: " in refused.stderr
+        (named,) = BadFiles.model_validate_json(folder.bad_files.read_text()).files
+        assert (named.path, named.remedy != "") == (str(bad), True)
+        assert str(bad) in folder.log.read_text()
+        keys = PoseStore.open(recipe.target.store).keys()
+        assert tuple(key.path for key in keys) == stored, "the good files of the store wait, too"
+        bad.write_bytes(whole)
+        done = CliRunner().invoke(app, [command, str(path)])
+        assert done.exit_code == 0, done.stderr
+        assert not folder.bad_files.exists()
 
 
 @pytest.mark.usefixtures("connected")

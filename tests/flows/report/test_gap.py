@@ -15,7 +15,7 @@ from poseshift.adaptation.methods import METHODS
 from poseshift.adaptation.pseudo_labels import PseudoLabelConfig
 from poseshift.adaptation.viewpoint import AlignedViewpoint, PseudoLabelledViewpoint, RandomViewpoint
 from poseshift.flows.cli import app
-from poseshift.flows.experiment.data import open_poses
+from poseshift.flows.experiment.data import OpenData, open_poses
 from poseshift.flows.experiment.fitting import known_gravity
 from poseshift.flows.experiment.folder import RunFolder, Trained
 from poseshift.flows.experiment.recipe import Recipe, save_recipe
@@ -34,8 +34,17 @@ from poseshift.flows.report.gap import (
 FEW = GapConfig(poses=200, bins=10)
 
 
-def test_alignment_brings_position_and_scale_to_the_target(prepared: Recipe, tmp_path: Path) -> None:
-    report = measure_gap(GapRequest(recipe=prepared, labelled=True, config=FEW), tmp_path)
+@pytest.fixture(scope="module")
+def measured(prepared: Recipe, tmp_path_factory: pytest.TempPathFactory) -> tuple[GapReport, Path]:
+    """What lies between the domains, labels included, and the folder with it."""
+    folder = tmp_path_factory.mktemp("gap")
+    return measure_gap(GapRequest(recipe=prepared, labelled=True, config=FEW), folder), folder
+
+
+def test_alignment_brings_position_and_scale_to_the_target(
+    prepared: Recipe, measured: tuple[GapReport, Path]
+) -> None:
+    report, folder = measured
     assert [stage.step for stage in report.keypoints] == ["source", "position alignment"]
     before, after = (stage.gap for stage in report.keypoints)
     for name in ("root_x", "root_y"):
@@ -48,18 +57,15 @@ def test_alignment_brings_position_and_scale_to_the_target(prepared: Recipe, tmp
     assert prepared.target is not None
     true = open_poses(prepared.target).labelled().positions_camera[:, 0, 2]
     assert depths[0].target.mean == pytest.approx(float(true.mean()), rel=0.1)
-    assert GapReport.model_validate_json((tmp_path / REPORT_FILE).read_text()) == report
+    assert GapReport.model_validate_json((folder / REPORT_FILE).read_text()) == report
     for plot in (KEYPOINT_PLOT, LABELLED_PLOT):
-        assert (tmp_path / plot).read_bytes().count(b"</svg>") == 1
+        assert (folder / plot).read_bytes().count(b"</svg>") == 1
 
 
 def test_without_being_asked_no_label_of_the_target_is_read(
-    prepared: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: Recipe, measured: tuple[GapReport, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same figures when the target's 3D is not a number."""
-    from poseshift.flows.experiment.data import OpenData
-
-    report = measure_gap(GapRequest(recipe=prepared, config=FEW), tmp_path / "a")
     labelled = OpenData.labelled
 
     def hidden(self: OpenData) -> object:
@@ -69,10 +75,10 @@ def test_without_being_asked_no_label_of_the_target_is_read(
         return poses
 
     monkeypatch.setattr(OpenData, "labelled", hidden)
-    again = measure_gap(GapRequest(recipe=prepared, config=FEW), tmp_path / "b")
-    assert again.keypoints == report.keypoints
+    report = measure_gap(GapRequest(recipe=prepared, config=FEW), tmp_path)
+    assert report.keypoints == measured[0].keypoints
     assert report.labelled == ()
-    assert not (tmp_path / "a" / LABELLED_PLOT).exists()
+    assert not (tmp_path / LABELLED_PLOT).exists()
 
 
 def test_every_step_has_its_name(prepared: Recipe, tmp_path: Path) -> None:
@@ -125,12 +131,11 @@ def test_as_a_user_runs_it(prepared: Recipe, tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.output
     assert "position alignment" in shown.output
     assert "pitch" in shown.output
-    result = CliRunner().invoke(app, [*arguments, "--json"])
-    assert json.loads(result.stdout)["keypoints"][0]["step"] == "source"
-    save_recipe(
-        prepared.model_copy(update={"target": None, "method": METHODS["source_only"], "compare": ()}),
-        tmp_path / "alone.yaml",
-    )
+    plain = prepared.model_copy(update={"method": METHODS["source_only"], "compare": ()})
+    save_recipe(plain, tmp_path / "plain.yaml")
+    result = CliRunner().invoke(app, ["gap", str(tmp_path / "plain.yaml"), "--out", str(tmp_path), "--json"])
+    assert [one["step"] for one in json.loads(result.stdout)["keypoints"]] == ["source"]
+    save_recipe(plain.model_copy(update={"target": None}), tmp_path / "alone.yaml")
     refused = CliRunner().invoke(app, ["gap", str(tmp_path / "alone.yaml")])
     assert refused.exit_code == 1
     assert "has no target" in refused.output
