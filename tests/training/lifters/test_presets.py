@@ -97,22 +97,27 @@ def test_learns_a_few_poses_by_heart(name, poses_of) -> None:
     columns = DevicePoses.from_columns(poses, "cpu", lifter.frames)
     batch = columns.batch(torch.arange(len(columns)))
     optimizer = torch.optim.Adam(lifter.parameters())
+
+    def evaluated() -> float:
+        answers = predict(TrainedLifter(lifter.eval(), chosen, config, {}), poses)
+        lifter.train()
+        return float(np.linalg.norm(answers - truth, axis=-1).mean() / mean_pose)
+
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = rate * (1 - step / steps) * min(1, (step + 1) / warm_up)
         optimizer.zero_grad()
         error = batch_loss(lifter, chosen, batch, loss("mpjpe"))
         error.backward()
         optimizer.step()
-        if slow and error.item() < 0.3 * mean_pose:
+        if step % 20 == 19 and error.item() < 0.45 * mean_pose and evaluated() < 0.55:
             break
     assert all(torch.isfinite(p.grad).all() for p in lifter.parameters() if p.grad is not None)
     assert error.item() < 0.5 * mean_pose
     # A few poses leave the running moments of batch norms behind: evaluation is a little worse.
-    answers = predict(TrainedLifter(lifter.eval(), chosen, config, {}), poses)
-    assert np.linalg.norm(answers - truth, axis=-1).mean() < 0.6 * mean_pose
+    assert evaluated() < 0.6
 
 
-_FRAMES = MixSTEConfig(frames=3, width=8, heads=2, depth=2)
+_TWO_BLOCKS = MixSTEConfig(frames=3, width=8, heads=2, depth=2)
 
 TINY: tuple[LifterConfig, ...] = (
     SimpleBaselineConfig(width=8, blocks=1),
@@ -120,15 +125,15 @@ TINY: tuple[LifterConfig, ...] = (
     VideoPose3DConfig(filter_widths=(3,), width=8),
     SemGCNConfig(width=8, blocks=1),
     STGCNConfig(width=8, part_width=8),
-    _FRAMES,
+    MixSTEConfig(frames=3, width=8, heads=2, depth=1),
     KTPFormerConfig(frames=3, width=8, heads=2, depth=1),
     ConvFormerConfig(frames=3, width=8, depth=1, heads=2),
     GLAGCNConfig(filter_widths=(3,), width=8),
     GUMLPConfig(width=8, embedding=8, blocks=1),
     # a clip's frames are chosen in the program itself
     PrunedConfig(of=KTPFormerConfig(frames=3, width=8, heads=2, depth=1), keep=2, before_block=1, heads=2),
-    PrunedConfig(of=_FRAMES, keep=2, before_block=1, choose="motion", recover="linear"),
-    PrunedConfig(of=_FRAMES, keep=2, before_block=1, choose="uniform", recover="none"),
+    PrunedConfig(of=_TWO_BLOCKS, keep=2, before_block=1, choose="motion", recover="linear"),
+    PrunedConfig(of=_TWO_BLOCKS, keep=2, before_block=1, choose="uniform", recover="none"),
     WithScaleConfig(of=SimpleBaselineConfig(width=8, blocks=1), hidden=8),
 )
 """Every kind of lifter, as small as it can be."""
@@ -155,7 +160,9 @@ def test_lifters_compile_as_one_graph_with_the_same_answers_and_gradients(config
     lifter = build(config, 2)
     keypoints = torch.randn(3, lifter.frames, lifter.joints, 2, generator=torch.Generator().manual_seed(0))
     torch.compiler.reset()  # lifters share methods, and of each only a few variants are kept
-    compiled = torch.compile(lifter.answered, fullgraph=True, backend="aot_eager")
+    # Forward and backward are traced; what a GPU would better compute twice is not asked for.
+    backend = "aot_eager_default_partitioner"
+    compiled = torch.compile(lifter.answered, fullgraph=True, backend=backend)
 
     def learned(answered: Callable[[torch.Tensor], tuple[Answered, ...]]) -> list[torch.Tensor]:
         lifter.zero_grad()
