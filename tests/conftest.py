@@ -5,8 +5,8 @@ import pickle
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +19,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import numpy as np
 import pytest
+from benchmarks.faults import programs
 from filelock import FileLock
 from numpy.typing import NDArray
 from xdist.scheduler import LoadFileScheduling
@@ -40,9 +41,10 @@ MakeColumns = Callable[[NDArray[np.float32], Sequence[Camera], NDArray[np.int32]
 T = TypeVar("T")
 
 FIRST = (
-    ("flows/test_nights.py",),
     (
+        "flows/test_nights.py",
         "flows/doctor/test_leftovers_in_prefect.py",
+        "flows/test_programs.py",
         "flows/commands/test_running.py",
         "flows/test_deployments.py",
     ),
@@ -55,15 +57,16 @@ FIRST = (
         "flows/test_augment.py",
         "flows/test_predict.py",
     ),
-    ("flows/test_plugins.py",),
+    ("flows/test_benchmark.py",),
+    ("training/lifters/test_presets.py",),
     ("flows/test_faults.py",),
     ("flows/test_launches.py",),
-    ("flows/test_benchmark.py",),
-    ("training/test_export.py",),
-    ("training/lifters/test_presets.py",),
     ("flows/report/test_gap.py",),
-    ("flows/test_papers.py",),
+    ("flows/test_plugins.py",),
+    ("training/test_export.py",),
     ("adaptation/test_poseda.py",),
+    ("flows/test_papers.py",),
+    ("flows/test_clusters.py",),
 )
 """Files that take long, so that no process has much left when the others are done.
 
@@ -137,32 +140,19 @@ def of_all_processes(tmp_path_factory: pytest.TempPathFactory) -> OfAllProcesses
 def as_two() -> Callable[..., list[subprocess.CompletedProcess[str]]]:
     """Run a program of Python as two processes of a launch, with less around them than torchrun has."""
 
-    def run(*arguments: str) -> list[subprocess.CompletedProcess[str]]:
+    def run(*words: str) -> list[subprocess.CompletedProcess[str]]:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         launch = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-        of_two = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-        started = [
-            subprocess.Popen(
-                [sys.executable, *arguments],
-                env={**os.environ, **launch, **of_two, "RANK": rank, "LOCAL_RANK": rank, "TERM": "dumb"},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for rank in ("0", "1")
-        ]
-        done = []
-        try:
-            for one in started:
-                out, told = one.communicate(timeout=240)
-                done.append(subprocess.CompletedProcess(one.args, one.returncode, out, told))
-        finally:
-            for one in started:
-                one.kill()
-                one.wait()
-        return done
+        of_two = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "TERM": "dumb"}
+
+        def one(rank: str) -> subprocess.CompletedProcess[str]:
+            own = {"RANK": rank, "LOCAL_RANK": rank}
+            return programs.run(*words, environment={**os.environ, **launch, **of_two, **own})
+
+        with ThreadPoolExecutor(2) as threads:
+            return list(threads.map(one, ("0", "1")))
 
     return run
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import TracebackType
+
+from benchmarks.faults import programs
 
 STARTING_SECONDS = 300.0
 
@@ -54,7 +55,7 @@ class KillableServer:
             "PREFECT_API_URL": self.url,
             **(settings or {}),
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkServerProcess | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers.
@@ -64,26 +65,15 @@ class KillableServer:
         RuntimeError
             It ends, or does not answer in time.
         """
-        with (self.home / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "prefect",
-                    "server",
-                    "start",
-                    "--host",
-                    "127.0.0.1",
-                    "--port",
-                    str(self.port),
-                ],
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        address = ("--host", "127.0.0.1", "--port", str(self.port))
+        self._process = programs.start(
+            *("-m", "prefect", "server", "start", *address),
+            environment=self.environment,
+            told=self.home / "server.log",
+            new_session=True,
+        )
         give_up = time.monotonic() + STARTING_SECONDS
-        while time.monotonic() < give_up and self._process.poll() is None:
+        while time.monotonic() < give_up and self._process.is_alive():
             try:
                 with urllib.request.urlopen(f"{self.url}/health", timeout=2):  # noqa: S310 - the loopback
                     return
@@ -97,7 +87,7 @@ class KillableServer:
             return
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        self._process.join()
         self._process = None
 
     def __enter__(self) -> KillableServer:

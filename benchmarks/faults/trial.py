@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 import time
 from dataclasses import dataclass
@@ -11,11 +10,9 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks.faults import stages
+from benchmarks.faults.programs import PROCESSES
 from benchmarks.faults.scene import Scene
 from benchmarks.faults.stages import STAGES, Product, bytes_lost
-
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["benchmarks.faults.stages"])  # imports once; every run is a fresh process
 
 MOST_KILLS = 3
 """Kills of one trial, at most: a run may be killed again while it goes on from where it was."""
@@ -145,8 +142,8 @@ def _kill(
 
 def _run(stage: str, scene: Scene, place: Path, kill_after_s: float | None) -> _Ending:
     """Run a stage in a process of its own, and kill it when it takes longer than ``kill_after_s``."""
-    listening, telling = _PROCESSES.Pipe(duplex=False)
-    child = _PROCESSES.Process(target=_work, args=(stage, scene, place, telling))
+    listening, telling = PROCESSES.Pipe(duplex=False)
+    child = PROCESSES.Process(target=_work, args=(stage, scene, place, telling))
     child.start()
     telling.close()
     try:

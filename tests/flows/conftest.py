@@ -2,14 +2,13 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
 import pytest
+from benchmarks.faults import programs
 from benchmarks.faults.server import KillableServer
 from filelock import FileLock
 from numpy.typing import NDArray
@@ -178,11 +177,8 @@ def prefect_home(
     """A function that makes a home for Prefect, whose database has all of Prefect's migrations."""
 
     def migrate(folder: Path) -> Path:
-        subprocess.run(
-            [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"],
-            env={**os.environ, "PREFECT_HOME": str(folder)},
-            check=True,
-        )
+        upgrade = ("-m", "prefect", "server", "database", "upgrade", "--yes")
+        programs.run(*upgrade, environment={**os.environ, "PREFECT_HOME": str(folder)}).check_returncode()
         return folder / "prefect.db"
 
     def make() -> Path:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
-import subprocess
-import sys
+import os
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from benchmarks.faults import programs
 from numpy.typing import NDArray
 from torch import nn
 from typer.testing import CliRunner
@@ -126,20 +125,20 @@ def test_killed_inside_a_training_it_goes_on_to_the_same_figures(
         "--jobs": 1,
         "--device": "cpu",
     }
-    command = [sys.executable, "-m", "poseshift.flows.cli", "benchmark", "adaptation"]
+    command = ["-m", "poseshift.flows.cli", "benchmark", "adaptation"]
     command += [str(part) for option in options.items() for part in option]
     command += [part for name in METHODS_RUN for part in ("--methods", name)]
     log = tmp_path / "log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file)
+    process = programs.start(*command, environment=os.environ, told=log)
+    assert process.pid is not None
     give_up = time.monotonic() + 300  # a busy machine is slow to begin
     while not list(out.glob(f"{WORK}/*/training/{STATE_FILE}")):
-        assert process.poll() is None, log.read_text()[-4000:]
+        assert process.is_alive(), log.read_text()[-4000:]
         assert time.monotonic() < give_up
         time.sleep(0.01)
     children = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     assert not psutil.wait_procs(children, timeout=60)[1], "its processes outlive it"
     assert len(read_lines(out)) < len(jobs)
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.faults import programs
 
 from poseshift.flows.augment import AugmentRequest, augment_store
 from poseshift.flows.evaluate import evaluate_on
@@ -35,9 +35,6 @@ from poseshift.training.encoding import encoding
 from poseshift.training.evaluation.answering import predict
 from poseshift.training.lifters.registry import build, preset
 
-ROOT = Path(__file__).parents[2]
-PATHS = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
-"""Where workers import from: this checkout, whichever one is installed."""
 SETTINGS = {
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s",  # how long a dead worker's answers are asked for
     "OMP_NUM_THREADS": "1",
@@ -53,9 +50,9 @@ class Cluster:
         file = folder / "scheduler.json"
         self._start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file))
         self.address = _eventually(lambda: json.loads(file.read_text())["address"])
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.workers: list[ForkServerProcess] = []
 
-    def add_worker(self) -> subprocess.Popen[bytes]:
+    def add_worker(self) -> ForkServerProcess:
         """Start a worker without a nanny, so that it stays dead when it is killed."""
         here = str(self.folder)
         arguments = (self.address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny")
@@ -65,19 +62,19 @@ class Cluster:
 
     def fill_up(self) -> None:
         """Start workers until two are alive."""
-        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        self.workers = [worker for worker in self.workers if worker.is_alive()]
         while len(self.workers) < 2:
             self.add_worker()
         with dask_client(self.address) as client:
             client.wait_for_workers(2, timeout=60)
 
-    def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", f"distributed.cli.{module}", *arguments, "--no-dashboard"]
-        log = self._closing.enter_context((self.folder / f"{module}.log").open("ab"))
-        child = subprocess.Popen(
-            command, env={**os.environ, **SETTINGS, "PYTHONPATH": PATHS}, stdout=log, stderr=log
+    def _start(self, module: str, *arguments: str) -> ForkServerProcess:
+        child = programs.start(
+            *("-m", f"distributed.cli.{module}", *arguments, "--no-dashboard"),
+            environment={**os.environ, **SETTINGS},
+            told=self.folder / f"{module}.log",
         )
-        self._closing.callback(child.wait)
+        self._closing.callback(child.join)
         self._closing.callback(child.kill)
         return child
 
@@ -154,13 +151,14 @@ def test_a_worker_killed_in_the_middle_loses_nothing(
             return
         seen.append(progress.done)
         if len(seen) == 3:
-            doomed.workers[0].send_signal(signal.SIGKILL)
+            doomed.workers[0].kill()
 
     with dask_client(doomed.address) as client:
         plan = plan_human36m(restaged / "human36m")
         report = ingest(plan, store, on_workers(client), on_progress=kill_after_some)
         assert len(client.scheduler_info()["workers"]) == 1
-    assert doomed.workers[0].wait() == -signal.SIGKILL
+    doomed.workers[0].join()
+    assert doomed.workers[0].exitcode == -signal.SIGKILL
     assert seen[2] < seen[-1] == len(on_one_machine.keys())  # it was in the middle
     assert report.succeeded
     assert len(report.written) == len(set(report.written)) == len(store.keys())
@@ -178,7 +176,7 @@ def test_a_worker_killed_while_its_results_are_on_it_loses_nothing(doomed: Clust
     with dask_client(doomed.address) as client:
         answers = map_over(client, slowly_doubled, range(20))
         first = next(answers)
-        doomed.workers[1].send_signal(signal.SIGKILL)
+        doomed.workers[1].kill()
         doomed.add_worker()
         assert [first, *answers] == [2 * number for number in range(20)]
 

@@ -2,9 +2,9 @@
 
 import errno
 import logging
+import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -19,9 +19,17 @@ from uuid import UUID
 
 import pytest
 import torch
+from benchmarks.faults import programs
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
+    DeploymentFilterTags,
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+)
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -91,32 +99,30 @@ def recipe(restaged: Path, tmp_path: Path, experiment_in: Callable[[Path, Path],
 
 @contextmanager
 def running(arguments: list[str], environment: Mapping[str, str], log: Path) -> Iterator[None]:
-    """A process of the project's Python that is interrupted at the end, as with Ctrl-C."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *arguments], env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
-        try:
-            yield
-        except BaseException:
-            sys.stderr.write(log.read_text()[-8000:])
-            raise
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    """A process that is interrupted at the end, as with Ctrl-C."""
+    process = programs.start("-m", *arguments, environment=environment, told=log)
+    assert process.pid is not None
+    try:
+        yield
+    except BaseException:
+        sys.stderr.write(log.read_text()[-8000:])
+        raise
+    finally:
+        os.kill(process.pid, signal.SIGINT)
+        process.join(timeout=30)
+        process.kill()
+        process.join()
 
 
 def deployment_id(client: SyncPrefectClient, name: str) -> UUID | None:
-    found = [one for one in client.read_deployments() if one.name == name.split("/")[1]]
-    return next((one.id for one in found if name.split("/")[0] in one.tags), None)
+    tag, _, own = name.partition("/")
+    named = DeploymentFilter(name=DeploymentFilterName(any_=[own]), tags=DeploymentFilterTags(all_=[tag]))
+    return next((one.id for one in client.read_deployments(deployment_filter=named)), None)
 
 
 def completed(client: SyncPrefectClient, deployment: UUID) -> FlowRun | None:
-    runs = [run for run in client.read_flow_runs() if run.deployment_id == deployment]
+    of_it = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment]))
+    runs = client.read_flow_runs(flow_run_filter=of_it)
     ended = [run for run in runs if run.state is not None and run.state.is_final()]
     for run in ended:
         assert run.state is not None
@@ -193,13 +199,8 @@ def test_a_worker_of_a_process_pool_runs_what_prefect_yaml_deploys(
     environment = {**server.environment, "PWD": str(PROJECT)}
 
     def prefect(*arguments: str) -> None:
-        subprocess.run(
-            [sys.executable, "-m", "prefect", *arguments],
-            env=environment,
-            cwd=PROJECT,
-            check=True,
-            timeout=200,
-        )
+        done = programs.run("-m", "prefect", *arguments, environment=environment, folder=PROJECT)
+        assert done.returncode == 0, done.stdout + done.stderr
 
     client.create_work_pool(WorkPoolCreate(name="poseshift", type="process"))
     prefect("--no-prompt", "deploy", "--all")

@@ -5,7 +5,6 @@ Nothing is lost, the next run finishes the work, and who asks is told what was w
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import resource
 import shutil
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
+from benchmarks.faults.programs import PROCESSES
 from benchmarks.faults.scene import Scene, set_scene
 from benchmarks.faults.stages import STAGES, Piece, bytes_lost, run
 from benchmarks.faults.trial import Undisturbed, trial, undisturbed
@@ -33,7 +33,6 @@ from poseshift.storage.lock import StoreLockedError
 from poseshift.storage.store import PoseStore, StoreError
 
 ROOT = Path(__file__).parents[2]
-PROCESSES = multiprocessing.get_context("forkserver")
 real_sleep = time.sleep
 
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ from typing import TypeVar
 
 import pytest
 import torch
+from benchmarks.faults import programs
 from benchmarks.faults.server import KillableServer
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
@@ -116,20 +116,19 @@ def training(server: KillableServer, recipe: Recipe, url: str, epochs: int) -> I
     recipe.run_dir.mkdir(parents=True)
     given, epochs_done, log = (recipe.run_dir / name for name in ("job.json", "epochs", "train.log"))
     given.write_text(work.model_dump_json())
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-c", TRAIN, str(given), str(folder), str(epochs_done)],
-            env={**server.environment, "PREFECT_API_URL": url},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    process = programs.start(
+        *("-c", TRAIN, str(given), str(folder), str(epochs_done)),
+        environment={**server.environment, "PREFECT_API_URL": url},
+        told=log,
+    )
     try:
         wait_for(lambda: True if epochs_done.exists() else None, "the first epoch")
         yield folder, epochs_done
-        assert process.wait(timeout=120) == 0, log.read_text()[-4000:]
+        process.join(timeout=120)
+        assert process.exitcode == 0, log.read_text()[-4000:]
     finally:
         process.kill()
-        process.wait()
+        process.join()
 
 
 def last_training(client: SyncPrefectClient) -> FlowRun:
@@ -248,52 +247,52 @@ def test_a_machine_that_slept_three_nights_looks_once(
 ) -> None:
     path = tmp_path / "recipe.yaml"
     save_recipe(recipe, path)
-    with (tmp_path / "serve.log").open("wb") as log:
-        serving = subprocess.Popen(
-            [sys.executable, "-m", "poseshift.flows.cli", "serve", str(path), "--cron", "0 2 * * *"],
-            env=server.environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            with client_of(server) as client:
+    log = tmp_path / "serve.log"
+    serving = programs.start(
+        *("-m", "poseshift.flows.cli", "serve", str(path), "--cron", "0 2 * * *"),
+        environment=server.environment,
+        told=log,
+        new_session=True,
+    )
+    assert serving.pid is not None
+    try:
+        with client_of(server) as client:
 
-                def served() -> list[FlowRun]:
-                    return [run for run in client.read_flow_runs() if run.deployment_id is not None]
+            def served() -> list[FlowRun]:
+                return [run for run in client.read_flow_runs() if run.deployment_id is not None]
 
-                def planned() -> list[FlowRun] | None:
-                    runs = [run for run in served() if run.auto_scheduled]
-                    return runs if len(runs) > NIGHTS else None
+            def planned() -> list[FlowRun] | None:
+                runs = [run for run in served() if run.auto_scheduled]
+                return runs if len(runs) > NIGHTS else None
 
-                wait_for(planned, "the planned runs")
-                os.killpg(serving.pid, signal.SIGSTOP)
-                server.kill()
-                assert shift(server.home / "prefect.db", NIGHTS) > NIGHTS
-                server.start()
-                os.killpg(serving.pid, signal.SIGCONT)
+            wait_for(planned, "the planned runs")
+            os.killpg(serving.pid, signal.SIGSTOP)
+            server.kill()
+            assert shift(server.home / "prefect.db", NIGHTS) > NIGHTS
+            server.start()
+            os.killpg(serving.pid, signal.SIGCONT)
 
-                def looked() -> list[FlowRun] | None:
-                    ended = [run for run in served() if run.state is not None and run.state.is_final()]
-                    return ended if len(ended) >= NIGHTS else None
+            def looked() -> list[FlowRun] | None:
+                ended = [run for run in served() if run.state is not None and run.state.is_final()]
+                return ended if len(ended) >= NIGHTS else None
 
-                ended = wait_for(looked, "the look", 400)
-                time.sleep(3)
-                made = [run for run in served() if run.state and run.state.is_completed()]
-                cancelled = [run for run in served() if run.state and run.state.is_cancelled()]
-            lines = read_log(recipe.run_dir)
-            assert len(ended) >= NIGHTS
-            trained = [line for line in lines if line.phase == "finished"]
-            assert len(trained) == 1
-            looks = {line.flow_run for line in lines if line.phase == "decided"}
-            assert len(looks) == 1
-            assert len(made) + len(cancelled) == NIGHTS
-            # A run that its runner had taken up already gives way by itself, and says so.
-            missed = [line for line in lines if line.phase == "missed"]
-            assert missed
-            assert {line.phase for line in lines} == {"missed", "decided", "finished"}
-        finally:
-            os.killpg(serving.pid, signal.SIGKILL)
-            serving.wait()
-            sys.stderr.write((tmp_path / "serve.log").read_text()[-6000:])
+            ended = wait_for(looked, "the look", 400)
+            time.sleep(3)
+            made = [run for run in served() if run.state and run.state.is_completed()]
+            cancelled = [run for run in served() if run.state and run.state.is_cancelled()]
+        lines = read_log(recipe.run_dir)
+        assert len(ended) >= NIGHTS
+        trained = [line for line in lines if line.phase == "finished"]
+        assert len(trained) == 1
+        looks = {line.flow_run for line in lines if line.phase == "decided"}
+        assert len(looks) == 1
+        assert len(made) + len(cancelled) == NIGHTS
+        # A run that its runner had taken up already gives way by itself, and says so.
+        missed = [line for line in lines if line.phase == "missed"]
+        assert missed
+        assert {line.phase for line in lines} == {"missed", "decided", "finished"}
+    finally:
+        os.killpg(serving.pid, signal.SIGKILL)
+        serving.join()
+        sys.stderr.write(log.read_text()[-6000:])
     assert RunFolder(recipe.run_dir).summary.exists()

@@ -3,13 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.faults import programs
 from numpy.typing import NDArray
 
 from poseshift.flows.experiment.folder import RunFolder
@@ -195,15 +195,8 @@ class Answer:
 def in_new_process(
     folder: Path, *program: str, commands: Sequence[Sequence[str]] = ()
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *program],
-        cwd=folder,
-        env={**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": "200"},
-        input=json.dumps(commands),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": "200"}
+    return programs.run(*program, environment=environment, folder=folder, given=json.dumps(commands))
 
 
 def poseshift(folder: Path, *commands: Sequence[str]) -> list[Answer]:

@@ -4,11 +4,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from benchmarks.faults import programs
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -21,13 +21,8 @@ from poseshift.storage.store import PoseStore, StoreError
 
 
 def in_new_process(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "poseshift.flows.cli", *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PREFECT_API_URL": "", "COLUMNS": "200"},
-        check=False,
-    )
+    environment = {**os.environ, "PREFECT_API_URL": "", "COLUMNS": "200"}
+    return programs.run("-m", "poseshift.flows.cli", *arguments, environment=environment)
 
 
 @pytest.fixture

@@ -47,9 +47,8 @@ answer = {{"whole": whole, "resumed": resumed}}
 def test_two_processes_agree_and_resume_exactly(
     tmp_path: Path, as_two: Callable[..., list[subprocess.CompletedProcess[str]]]
 ) -> None:
-    script = tmp_path / "train.py"
-    script.write_text(SCRIPT.format(fixtures=str(Path(__file__).parent)))
-    for done in as_two(str(script), str(tmp_path)):
+    script = SCRIPT.format(fixtures=str(Path(__file__).parent))
+    for done in as_two("-c", script, str(tmp_path)):
         assert done.returncode == 0, done.stderr
     first, second = (json.loads((tmp_path / f"answer-{rank}.json").read_text()) for rank in range(2))
     assert first["whole"] == second["whole"]

@@ -7,11 +7,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from benchmarks.faults import programs
 from pydantic import BaseModel, Field, ValidationError
 from rich.console import Console
 from rich.table import Table
@@ -30,14 +30,8 @@ from poseshift.storage.sentences import in_sentences
 def poseshift(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command with its output in pipes, as under cron: 80 columns and no terminal."""
     clean = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "PREFECT_API_URL")}
-    return subprocess.run(
-        [sys.executable, "-m", "poseshift.flows.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**clean, **environment},
-        timeout=120,
-        check=False,
-    )
+    command = ("-m", "poseshift.flows.cli", *map(str, arguments))
+    return programs.run(*command, environment={**clean, **environment})
 
 
 @pytest.mark.parametrize("name", ["data [raw]", "[/d]", "[bold]x[/bold]", ":smile: 1:2", "back\\[slash"])

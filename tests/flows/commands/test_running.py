@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import psutil
 import pytest
+from benchmarks.faults import programs
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.context import root_settings_context
@@ -38,7 +39,7 @@ class PrefectServer(Protocol):
     environment: Mapping[str, str]
 
 
-POSESHIFT = (sys.executable, "-m", "poseshift.flows.cli")
+POSESHIFT = ("-m", "poseshift.flows.cli")
 SHORT = ("--steps-per-epoch", "2", "--subject", "S1", "--device", "cpu")
 
 LOOKED_AT = """
@@ -144,13 +145,8 @@ def test_a_named_server_has_the_run_with_its_parameters(
     connected: PrefectServer, restaged: Path, tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
-    done = subprocess.run(
-        [*POSESHIFT, *preparing(restaged, store)],
-        capture_output=True,
-        text=True,
-        env=dict(connected.environment),
-        check=True,
-    )
+    done = programs.run(*POSESHIFT, *preparing(restaged, store), environment=connected.environment)
+    done.check_returncode()
     assert "Prefect: http://127.0.0.1:" in done.stderr
     with get_client(sync_client=True) as client:
         named = FlowRunFilter(name=FlowRunFilterName(any_=[f"prepare {store}/test"]))
@@ -170,13 +166,9 @@ def test_a_named_server_has_the_run_with_its_parameters(
 @pytest.mark.slow
 def test_prefect_can_be_asked_for(restaged: Path, tmp_path: Path, prefect_home: Callable[[], Path]) -> None:
     home = prefect_home()
-    done = subprocess.run(
-        [*POSESHIFT, "--log-json", *preparing(restaged, tmp_path / "store"), "--prefect"],
-        capture_output=True,
-        text=True,
-        env=without_server(home),
-        check=True,
-    )
+    command = (*POSESHIFT, "--log-json", *preparing(restaged, tmp_path / "store"), "--prefect")
+    done = programs.run(*command, environment=without_server(home))
+    done.check_returncode()
     stages = [json.loads(line) for line in done.stderr.splitlines() if '"stage"' in line]
     assert [len(stage["run_id"]) for stage in stages] == [36]
     with sqlite3.connect(home / "prefect.db") as database:
@@ -275,21 +267,21 @@ def _of_session(leader: int) -> list[psutil.Process]:
 def test_a_killed_command_leaves_no_process(by: signal.Signals, prepared: Recipe, tmp_path: Path) -> None:
     log = tmp_path / "log"
     out = tmp_path / "out"
-    with log.open("wb") as told:
-        process = subprocess.Popen(
-            [*POSESHIFT, "train", prepared.source.store, "--out", str(out), "--epochs", "100000", *SHORT],
-            env=without_server(tmp_path / "home", TMPDIR=str(tmp_path)),
-            stdout=told,
-            stderr=told,
-            start_new_session=True,
-        )
+    process = programs.start(
+        *(*POSESHIFT, "train", prepared.source.store, "--out", str(out), "--epochs", "100000", *SHORT),
+        environment=without_server(tmp_path / "home", TMPDIR=str(tmp_path)),
+        told=log,
+        new_session=True,
+    )
+    assert process.pid is not None
     deadline = time.monotonic() + 300  # a busy machine is slow to begin
     while not out.exists():
         assert time.monotonic() < deadline, log.read_text()
-        assert process.poll() is None, log.read_text()
+        assert process.is_alive(), log.read_text()
         time.sleep(0.1)
     assert [one.pid for one in _of_session(process.pid)] == [process.pid]
-    process.send_signal(by)
-    assert process.wait(timeout=20) == -by
+    os.kill(process.pid, by)
+    process.join(timeout=20)
+    assert process.exitcode == -by
     assert _of_session(process.pid) == []
     assert not (tmp_path / "home").exists()

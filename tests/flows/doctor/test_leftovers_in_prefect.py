@@ -1,11 +1,7 @@
 """What SIGKILL leaves on a real Prefect server and of a temporary one; a healthy run keeps what it has."""
 
 import json
-import multiprocessing
 import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +17,7 @@ from uuid import UUID
 import psutil
 import pytest
 import torch
+from benchmarks.faults import programs
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.context import FlowRunContext
@@ -33,9 +30,6 @@ from poseshift.flows.runtime.in_prefect.orchestrator import InPrefect
 from poseshift.flows.runtime.in_prefect.slots import slot_name, training_slot
 from poseshift.flows.runtime.logs import recorded
 from poseshift.flows.runtime.orchestrator import looked_after_by
-
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["torch", "prefect", "poseshift.flows.runtime.in_prefect.orchestrator"])
 
 
 def hold(device: str, url: str, home: str, told: Connection) -> None:
@@ -77,9 +71,10 @@ def client(connected: PrefectServer) -> Iterator[SyncPrefectClient]:
 
 @contextmanager
 def holding(server: PrefectServer, device: str) -> Iterator[tuple[Holder, UUID]]:
-    heard, told = PROCESSES.Pipe(duplex=False)
+    heard, told = programs.PROCESSES.Pipe(duplex=False)
     home = server.environment["PREFECT_HOME"]
-    process = PROCESSES.Process(target=hold, args=(device, server.environment["PREFECT_API_URL"], home, told))
+    url = server.environment["PREFECT_API_URL"]
+    process = programs.PROCESSES.Process(target=hold, args=(device, url, home, told))
     process.start()
     told.close()
     try:
@@ -191,22 +186,21 @@ def test_a_run_of_another_machine_is_not_touched(client: SyncPrefectClient) -> N
 def test_a_temporary_server_whose_command_was_killed(prefect_home: Callable[[], Path]) -> None:
     home = prefect_home()
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_API")}
-    command = subprocess.Popen(
-        [sys.executable, "-c", TEMPORARY],
-        env={**environment, "PREFECT_HOME": str(home)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert command.stdout is not None
-    server = psutil.Process(int(command.stdout.readline()))
+    told = home / "told"
+    environment["PREFECT_HOME"] = str(home)
+    command = programs.start("-c", TEMPORARY, environment=environment, told=told)
+    while not (told.exists() and told.read_text().endswith("\n")):
+        assert command.is_alive(), told.read_text()
+        time.sleep(0.1)
+    server = psutil.Process(int(told.read_text()))
 
     def listed() -> list[str]:
         return [one.finding.where for one in servers.look()]
 
     try:
         assert f"process {server.pid}" not in listed()  # its command lives
-        command.send_signal(signal.SIGKILL)
-        command.wait()
+        command.kill()
+        command.join()
         assert f"process {server.pid}" in listed()
         (own,) = (one for one in servers.look() if one.finding.where == f"process {server.pid}")
         assert mended([own]).findings[0].state == "mended"
