@@ -64,7 +64,7 @@ from poseshift.training.run_state import STATE_FILE
 from poseshift.training.schedule import Schedule
 
 METHODS_RUN = ("poseda", "source_only")
-EPOCHS, STEPS = 6, 10
+EPOCHS, STEPS = 4, 6
 
 
 @dataclass(frozen=True)
