@@ -84,7 +84,8 @@ from functools import partial
 
 import numpy as np
 
-from poseshift.geometry.camera import Camera, project
+from poseshift.geometry.camera import Camera
+from poseshift.geometry.projection import project
 from poseshift.preprocessing.datasets import DATASETS, DataSet, RawTree
 from poseshift.preprocessing.raw import PlannedTrial, RawPlan
 from poseshift.storage.schema import Trial, TrialKey
