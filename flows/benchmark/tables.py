@@ -8,8 +8,10 @@ the test's own labels would choose stands beside it for comparison alone.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
@@ -120,14 +122,17 @@ class DomainTable:
 
     def name_of(self, job: JobLabel) -> str:
         """Name a job's lifter; with its steps and clips where it has learned by several schedules here."""
-        schedules = {
-            cell.job.schedule.model_dump_json() for cell in self.cells if cell.job.lifter == job.lifter
-        }
-        if len(schedules) < 2:
+        if job.lifter not in self._of_several_schedules:
             return job.lifter
         schedule = job.schedule
         steps = "one pass" if schedule.steps_per_epoch is None else schedule.epochs * schedule.steps_per_epoch
         return f"{job.lifter}, {steps} x {schedule.batch_size}"
+
+    @cached_property
+    def _of_several_schedules(self) -> frozenset[str]:
+        taught = {(cell.job.lifter, cell.job.schedule) for cell in self.cells}
+        counts = Counter(lifter for lifter, _ in taught)
+        return frozenset(lifter for lifter, schedules in counts.items() if schedules > 1)
 
     def saved(self, cell: Cell, control: str, rays: RaysKind | None = None) -> Estimate | None:
         """MPJPE that a cell saves against another method of the same lifter and schedule.
@@ -267,9 +272,10 @@ def _overview(table: DomainTable) -> Iterator[str]:
     methods = list(dict.fromkeys(cell.job.method for cell in table.cells))
     yield _markdown_row(("lifter", *(f"`{name}`" for name in methods)))
     yield "|---|" + "---:|" * len(methods)
-    for name, same in groupby(table.cells, key=lambda cell: table.name_of(cell.job)):
-        shown = {cell.job.method: _brief(cell) for cell in same}
-        yield _markdown_row((name, *(shown.get(name, "") for name in methods)))
+    for _, same in groupby(table.cells, key=lambda cell: (cell.job.lifter, cell.job.schedule)):
+        shown = {cell.job.method: cell for cell in same}
+        lifter = table.name_of(next(iter(shown.values())).job)
+        yield _markdown_row((lifter, *(_brief(shown[name]) if name in shown else "" for name in methods)))
 
 
 def _one_body(table: DomainTable, against: str | None) -> Iterator[str]:

@@ -608,6 +608,10 @@ def test_a_lifter_of_several_schedules_is_named_by_them(undisturbed: tuple[RunLi
     for name in ("simple-baseline-small, 5 x 8", long):
         assert text.count(f"| {name} |") >= 2, "once in the overview, once in the rows"
     assert "simple-baseline-small, " not in markdown(lines[:1]).split("| lifter |", 1)[1]
+    slower = line.job.schedule.model_copy(update={"learning_rate": line.job.schedule.learning_rate / 2})
+    lines = (line, line.model_copy(update={"job": line.job.model_copy(update={"schedule": slower})}))
+    overview = markdown(lines).split("| lifter |", 1)[1].split("\n\n", 1)[0]
+    assert overview.count(f"| {long} |") == 2, "also of rates alone: each schedule has its row"
 
 
 def test_one_body_is_compared_with_each_frames_own(undisturbed: tuple[RunLine, ...]) -> None:
