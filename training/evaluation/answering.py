@@ -29,7 +29,7 @@ from poseshift.storage.columns import CameraPoses
 from poseshift.storage.frame_rates import sampling_hz
 from poseshift.storage.gaps import interpolated, with_people_filled
 from poseshift.storage.schema import Float32
-from poseshift.training.answer import PLAIN, Answer, RaysOff
+from poseshift.training.answer import Answer, RaysOff
 from poseshift.training.batches import Batch, DevicePoses
 from poseshift.training.checkpoint import TrainedLifter
 from poseshift.training.evaluation.protocols import TestTime
@@ -142,12 +142,10 @@ def predict_each(
         As :func:`predict`.
     """
     how = partial(_lift, trained, tuple(answers), test_time)
-    lifted = lift_rows(
-        replace(trained, answer=PLAIN), poses, how, rows=rows, batch_size=batch_size, over=over
-    )
-    asked, device = _taken(poses, rows), next(trained.lifter.parameters()).device
+    lifted = _each_row(trained, poses, how, rows, batch_size, over)
+    asked = poses if rows is None else poses.take(rows)
     return tuple(
-        _of_one_body(answer, part, asked, device)
+        _of_one_body(answer, part, asked, _device(trained))
         for answer, part in zip(answers, np.split(lifted, len(answers), axis=-1), strict=True)
     )
 
@@ -157,7 +155,6 @@ def lift_rows(
     poses: CameraPoses,
     how: Lift,
     *,
-    rows: NDArray[np.intp] | None = None,
     batch_size: int = 4096,
     over: Mapper = map,
 ) -> Float32:
@@ -169,8 +166,6 @@ def lift_rows(
         As in :func:`predict`; the lifter is in evaluation mode meanwhile.
     how : Lift
         It travels to the workers of a cluster.
-    rows : array of int64 or None
-        As in :func:`predict_each`.
 
     Returns
     -------
@@ -181,12 +176,24 @@ def lift_rows(
     ValueError, poseshift.storage.gaps.NeverDetectedError
         As :func:`predict`.
     """
+    answers = _each_row(trained, poses, how, None, batch_size, over)
+    return _of_one_body(trained.answer, answers, poses, _device(trained))
+
+
+def _each_row(
+    trained: TrainedLifter,
+    poses: CameraPoses,
+    how: Lift,
+    rows: NDArray[np.intp] | None,
+    batch_size: int,
+    over: Mapper,
+) -> Float32:
+    """Lift each of the rows, or all of them, by itself: the frames of a view may differ in their bodies."""
     lifter = trained.lifter
     if poses.skeleton != lifter.skeleton:
         raise ValueError(f"the lifter expects {lifter.skeleton} keypoints, the poses are {poses.skeleton}")
-    device = next(lifter.parameters()).device
     shown = with_people_filled(poses) if trained.encoding.sees_gaps else interpolated(poses)
-    columns = DevicePoses.from_columns(shown, device, lifter.frames, trained.clip_hz)
+    columns = DevicePoses.from_columns(shown, _device(trained), lifter.frames, trained.clip_hz)
     _tell_rate(trained, columns, poses)
     # Windows have answers at their own frames alone, which are not rows where rates differ.
     whole = lifter.output == "all" and lifter.frames > 1 and columns.spacing == 1.0
@@ -203,11 +210,11 @@ def lift_rows(
             answers = answers if rows is None else answers[rows]
     finally:
         lifter.train(was_training)
-    return _of_one_body(trained.answer, answers, _taken(poses, rows), device)
+    return answers
 
 
-def _taken(poses: CameraPoses, rows: NDArray[np.intp] | None) -> CameraPoses:
-    return poses if rows is None else poses.take(rows)
+def _device(trained: TrainedLifter) -> torch.device:
+    return next(trained.lifter.parameters()).device
 
 
 def _of_one_body(answer: Answer, answers: Float32, poses: CameraPoses, device: torch.device) -> Float32:
