@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from benchmarks.own_cameras.domain import Stores
 from benchmarks.own_cameras.runs import SequenceScore, score
+from benchmarks.own_cameras.tables import FIGURES, averaged, mean, values_of
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
@@ -19,8 +20,8 @@ from poseshift.flows.experiment.predict import PredictionOptions, PredictionReco
 from poseshift.storage.reading import Selection, read_keypoints
 from poseshift.storage.store import PoseStore
 from poseshift.training.checkpoint import load_lifter
-from poseshift.training.evaluation.intervals import draw_weights, estimate
 from poseshift.training.prediction.body_height import SizeFrom
+from poseshift.training.prediction.fusion import FUSED
 from poseshift.training.prediction.smoothing import NoSmoothing
 from poseshift.training.prediction.views import lift_views
 from poseshift.training.shipped import lifter_folder
@@ -85,7 +86,7 @@ def sizes_table(stores: Stores, lifter: str) -> str:
         record, scores = _lifted(stores, lifter, size)
         cells = []
         for fused in (False, True):
-            some = [one for one in scores if (one.camera == "fused") == fused]
+            some = [one for one in scores if (one.camera == FUSED) == fused]
             frames = [one.frames for one in some]
             mpjpe, pa = (
                 np.average([getattr(one, figure) for one in some], weights=frames)
@@ -113,26 +114,11 @@ def paired_table(stores: Stores, lifters: Sequence[str], controls: Sequence[str]
     ]
     for size in SIZES:
         both = [[_lifted(stores, one, size)[1] for one in some] for some in (lifters, controls)]
-        for fused, figure in product((False, True), ("mpjpe_mm", "pa_mpjpe_mm")):
-            sequences = [one for one in both[0][0] if (one.camera == "fused") == fused]
-            people = [one.person for one in sequences]
-            frames = np.array([one.frames for one in sequences], dtype=np.float64)
-            ours, theirs = (
-                np.mean(
-                    [
-                        [getattr(one, figure) for one in scores if (one.camera == "fused") == fused]
-                        for scores in some
-                    ],
-                    axis=0,
-                )
-                for some in both
-            )
-            weights = draw_weights(people, 0)
-            before, after, costs = (
-                estimate(values, frames, ["all"] * len(people), weights)
-                for values in (theirs, ours, ours - theirs)
-            )
-            cells = (f"{before.value:.1f}", f"{after.value:.1f}", f"{costs}")
+        for fused, figure in product((False, True), FIGURES):
+            ours, theirs = (averaged(seeds, fused=fused) for seeds in both)
+            costs = mean(ours, values_of(ours, figure) - values_of(theirs, figure))
+            before, after = (mean(some, values_of(some, figure)) for some in (theirs, ours))
+            cells = (f"{before.value:.1f}", f"{after.value:.1f}", str(costs))
             seen_by = "four" if fused else "one"
             over = f"{after.value / before.value - 1:+.1%}"
             shown.append(f"| {size} | {seen_by} | `{figure}` | {' | '.join(cells)} | {over} |")

@@ -33,6 +33,7 @@ from poseshift.storage.provenance import digest_json, git_commit, software_versi
 from poseshift.storage.store import PoseStore
 from poseshift.training.evaluation.metrics import mpjpe_mm, pa_mpjpe_mm
 from poseshift.training.lifters.registry import preset
+from poseshift.training.prediction.fusion import FUSED
 from poseshift.training.prediction.smoothing import NoSmoothing
 from poseshift.training.schedule import Schedule
 
@@ -217,7 +218,7 @@ def _lifter(name: str, stores: Stores, seed: int, work: Path) -> Path:
 
 def score(record: PredictionRecord, lifted: Path, withheld: Path) -> tuple[SequenceScore, ...]:
     """Compare every motion of a prediction with the 3D that was withheld."""
-    order = sorted({one.camera for one in record.motions} - {"fused"})
+    order = sorted({one.camera for one in record.motions} - {FUSED})
     return tuple(_score(one, lifted / one.files["npz"], withheld, order) for one in record.motions)
 
 
@@ -228,7 +229,7 @@ def _score(one: MotionRecord, file: Path, withheld: Path, order: list[str]) -> S
         world, inside = held[one.subject], held[f"{one.subject}_inside"]
     with np.load(file) as held:
         frame, positions = held["frame"], held["positions"]
-    fused = one.camera == "fused"
+    fused = one.camera == FUSED
     whole = inside.sum(axis=0) >= 2 if fused else inside[order.index(one.camera)]
     kept = whole[frame]
     answer, truth = scored(positions[kept], JOINTS), scored(world[frame[kept]], JOINTS)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from benchmarks.own_cameras.runs import RECIPES, OwnLine, SequenceScore
 from numpy.typing import NDArray
 
 from poseshift.training.evaluation.intervals import Estimate, draw_weights, estimate
+from poseshift.training.prediction.fusion import FUSED
 
 Figure = Literal["mpjpe_mm", "pa_mpjpe_mm"]
+
+FIGURES: tuple[Figure, ...] = get_args(Figure)
 
 REFERENCE = "free-motion-1"
 """What differences are from."""
@@ -31,41 +34,48 @@ def table(lines: Sequence[OwnLine]) -> str:
         if not seeds:
             continue
         single = _sequences(lines, name, fused=False)
-        difference = "" if name == REFERENCE else str(_mean(single, _values(single) - _values(reference)))
+        difference = "" if name == REFERENCE else str(mean(single, values_of(single) - values_of(reference)))
         cells = (
-            _mean(single, _values(single)),
-            _mean(single, _values(single, "pa_mpjpe_mm")),
+            mean(single, values_of(single)),
+            mean(single, values_of(single, "pa_mpjpe_mm")),
             difference,
-            _mean(fused := _sequences(lines, name, fused=True), _values(fused)),
+            mean(fused := _sequences(lines, name, fused=True), values_of(fused)),
         )
         shown.append(f"| {name} | {seeds} | {' | '.join(map(str, cells))} |")
     return "\n".join(shown)
 
 
 def _sequences(lines: Sequence[OwnLine], name: str, *, fused: bool) -> list[SequenceScore]:
-    """Average the seeds' errors of each sequence; the sequences are the same for all lifters."""
-    runs = [
-        [one for one in line.sequences if (one.camera == "fused") == fused]
-        for line in lines
-        if line.job.name == name
-    ]
+    return averaged([line.sequences for line in lines if line.job.name == name], fused=fused)
+
+
+def averaged(seeds: Sequence[Sequence[SequenceScore]], *, fused: bool) -> list[SequenceScore]:
+    """Average the seeds' errors of each sequence that has frames; the sequences are the same for all.
+
+    Parameters
+    ----------
+    seeds : sequence of sequences of SequenceScore
+        One of each seed.
+    fused : bool
+        Whether the cameras together are wanted, or each by itself.
+    """
+    runs = [[one for one in sequences if (one.camera == FUSED) == fused] for sequences in seeds]
     return [
         some[0].model_copy(
-            update={
-                figure: float(np.mean([getattr(one, figure) for one in some]))
-                for figure in ("mpjpe_mm", "pa_mpjpe_mm")
-            }
+            update={figure: float(np.mean([getattr(one, figure) for one in some])) for figure in FIGURES}
         )
         for some in zip(*runs, strict=True)
         if some[0].frames
     ]
 
 
-def _values(sequences: Sequence[SequenceScore], figure: Figure = "mpjpe_mm") -> NDArray[np.float64]:
+def values_of(sequences: Sequence[SequenceScore], figure: Figure = "mpjpe_mm") -> NDArray[np.float64]:
+    """Take a figure of each sequence, mm."""
     return np.array([getattr(one, figure) for one in sequences])
 
 
-def _mean(sequences: Sequence[SequenceScore], values: NDArray[np.float64]) -> Estimate:
+def mean(sequences: Sequence[SequenceScore], values: NDArray[np.float64]) -> Estimate:
+    """Average values of sequences over their frames, with an interval over people."""
     people = [one.person for one in sequences]
     frames = np.array([one.frames for one in sequences], dtype=np.float64)
     return estimate(values, frames, ["all"] * len(people), draw_weights(people, _BOOTSTRAP_SEED))
