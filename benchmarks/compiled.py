@@ -9,21 +9,50 @@ work on the machine falls on both alike. Compiling starts from an empty folder.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import process_time
+from typing import Literal
 
 import torch
+from benchmarks.recorded import add_line
 
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import software_versions
 from poseshift.training.compiled import compiled_answers
 from poseshift.training.lifters.registry import build, preset
 
 Step = Callable[[], float]
+
+KINDS = ("plain", "compiled")
+
+
+class Compared(FrozenModel):
+    """Steps of one lifter with both kinds of its network."""
+
+    benchmark: Literal["compiled"] = "compiled"
+    """What was measured."""
+    lifter: str
+    """Name of the preset."""
+    clips: int
+    """Of a step."""
+    steps: int
+    """Of a repetition."""
+    cpu_ms_a_step: dict[str, float]
+    """Processor time of a step, the median of the repetitions, by kind."""
+    all_cpu_s: tuple[dict[str, float], ...]
+    """Processor time of all steps, by repetition and kind."""
+    first_step_cpu_s: dict[str, float]
+    """Processor time of the first step, compiling included, by kind."""
+    first_loss: dict[str, float]
+    """Its loss, by kind."""
+    load: tuple[float, float, float]
+    """Of the machine at the end, over 1, 5 and 15 minutes."""
+    versions: dict[str, str]
+    """Versions of the software."""
 
 
 def step_of(name: str, clips: int, *, compiled: bool) -> Step:
@@ -41,7 +70,7 @@ def step_of(name: str, clips: int, *, compiled: bool) -> Step:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        return float(loss)
+        return float(loss.detach())
 
     return step
 
@@ -80,26 +109,21 @@ def main() -> None:
             for _ in range(given.repeats + 1)
         ][1:]
     ms = {kind: 1000 * median(run[kind] for run in runs) / given.steps for kind in KINDS}
-    line = {
-        "benchmark": "compiled",
-        "lifter": given.lifter,
-        "clips": given.clips,
-        "steps": given.steps,
-        "cpu_ms_a_step": ms,
-        "all_cpu_s": runs,
-        "first_step_cpu_s": first,
-        "first_loss": losses,
-        "load": os.getloadavg(),
-        "versions": software_versions(),
-    }
+    line = Compared(
+        lifter=given.lifter,
+        clips=given.clips,
+        steps=given.steps,
+        cpu_ms_a_step=ms,
+        all_cpu_s=tuple(runs),
+        first_step_cpu_s=first,
+        first_loss=losses,
+        load=os.getloadavg(),
+        versions=software_versions(),
+    )
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    with given.out.open("a", encoding="utf-8") as file:
-        file.write(f"{json.dumps(line)}\n")
+    add_line(given.out, line)
     cells = (f"{ms['plain']:.1f}", f"{ms['compiled']:.1f}", f"{ms['plain'] / ms['compiled']:.2f}")
     print(f"| `{given.lifter}` | {given.clips} | {' | '.join(cells)} | {first['compiled']:.0f} |")
-
-
-KINDS = ("plain", "compiled")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ work on the machine falls on all of them alike; the load is recorded, for the an
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import subprocess
@@ -17,7 +16,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
+from benchmarks.recorded import add_line
+
+from poseshift.storage.model import FrozenModel
 from poseshift.storage.provenance import software_versions
 
 CASES: Mapping[str, Mapping[str, str]] = {
@@ -46,6 +49,35 @@ print((time.perf_counter() - wall) / steps, (time.process_time() - cpu) / steps)
 """
 
 
+class Measured(FrozenModel):
+    """Steps of one lifter in one case."""
+
+    benchmark: Literal["threads"] = "threads"
+    """What was measured."""
+    lifter: str
+    """Name of the preset."""
+    case: str
+    """One of :data:`CASES`."""
+    wall_ms_a_step: float
+    """By the clock, the median of the repetitions."""
+    cpu_ms_a_step: float
+    """Of processors, likewise."""
+    all_wall_ms: tuple[float, ...]
+    """By the clock, each repetition."""
+    all_cpu_ms: tuple[float, ...]
+    """Of processors, each repetition."""
+    steps: int
+    """Of a repetition."""
+    load: tuple[float, float, float]
+    """Of the machine at the end, over 1, 5 and 15 minutes."""
+    cores: int | None
+    """Of the machine."""
+    python: str
+    """Version of Python."""
+    versions: dict[str, str]
+    """Versions of the software."""
+
+
 def run_once(case: str, lifter: str, steps: int) -> tuple[float, float]:
     """Return wall and processor seconds of a step."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "MKL_"))}
@@ -70,25 +102,25 @@ def main() -> None:
     given = parser.parse_args()
     runs = [{case: run_once(case, given.lifter, given.steps) for case in CASES} for _ in range(given.repeats)]
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    with given.out.open("a", encoding="utf-8") as file:
-        for case in CASES:
-            wall_s, cpu_s = zip(*(run[case] for run in runs), strict=True)
-            line = {
-                "benchmark": "threads",
-                "lifter": given.lifter,
-                "case": case,
-                "wall_ms_a_step": 1000 * median(wall_s),
-                "cpu_ms_a_step": 1000 * median(cpu_s),
-                "all_wall_ms": [1000 * one for one in wall_s],
-                "all_cpu_ms": [1000 * one for one in cpu_s],
-                "steps": given.steps,
-                "load": os.getloadavg(),
-                "cores": os.cpu_count(),
-                "python": platform.python_version(),
-                "versions": software_versions(),
-            }
-            file.write(f"{json.dumps(line)}\n")
-            print(f"| {case} | {line['wall_ms_a_step']:.2f} | {line['cpu_ms_a_step']:.2f} |")
+    for case in CASES:
+        wall_ms, cpu_ms = (
+            [1000 * one for one in some] for some in zip(*(run[case] for run in runs), strict=True)
+        )
+        line = Measured(
+            lifter=given.lifter,
+            case=case,
+            wall_ms_a_step=median(wall_ms),
+            cpu_ms_a_step=median(cpu_ms),
+            all_wall_ms=tuple(wall_ms),
+            all_cpu_ms=tuple(cpu_ms),
+            steps=given.steps,
+            load=os.getloadavg(),
+            cores=os.cpu_count(),
+            python=platform.python_version(),
+            versions=software_versions(),
+        )
+        add_line(given.out, line)
+        print(f"| {case} | {line.wall_ms_a_step:.2f} | {line.cpu_ms_a_step:.2f} |")
 
 
 if __name__ == "__main__":
