@@ -13,7 +13,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -34,7 +34,12 @@ PATIENCE_SECONDS = 300.0
 """For a program that is to end by itself: a busy machine is slow."""
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(SLOW_IMPORTS)
+
+
+def forked(target: Callable[..., None], arguments: tuple[object, ...]) -> ForkServerProcess:
+    """Make a process that calls a function, with the slow imports behind it; it is yet to be started."""
+    PROCESSES.set_forkserver_preload(SLOW_IMPORTS)  # the project's own pools name fewer
+    return PROCESSES.Process(target=target, args=arguments)
 
 
 def start(
@@ -69,10 +74,7 @@ def start(
         To be joined, or killed.
     """
     files = (given or Path(os.devnull), told, errors or told)
-    process = PROCESSES.Process(
-        target=_begin, args=(words, dict(environment), folder or Path.cwd(), files, new_session)
-    )
-    PROCESSES.set_forkserver_preload(SLOW_IMPORTS)  # the project's own pools name fewer
+    process = forked(_begin, (words, dict(environment), folder or Path.cwd(), files, new_session))
     process.start()
     return process
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks.faults import stages
-from benchmarks.faults.programs import PROCESSES
+from benchmarks.faults.programs import PROCESSES, forked
 from benchmarks.faults.scene import Scene
 from benchmarks.faults.stages import STAGES, Product, bytes_lost
 
@@ -143,7 +143,7 @@ def _kill(
 def _run(stage: str, scene: Scene, place: Path, kill_after_s: float | None) -> _Ending:
     """Run a stage in a process of its own, and kill it when it takes longer than ``kill_after_s``."""
     listening, telling = PROCESSES.Pipe(duplex=False)
-    child = PROCESSES.Process(target=_work, args=(stage, scene, place, telling))
+    child = forked(_work, (stage, scene, place, telling))
     child.start()
     telling.close()
     try:
