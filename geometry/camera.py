@@ -15,7 +15,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from poseshift.geometry.arrays import Array as Array
 from poseshift.geometry.intrinsics import Intrinsics
 
 LensModel = Literal["none", "human36m", "opencv", "fisheye"]
