@@ -13,6 +13,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from multiprocessing.context import ForkServerProcess
@@ -94,7 +95,7 @@ def run(
     Raises
     ------
     subprocess.TimeoutExpired
-        It has not ended after :data:`PATIENCE_SECONDS`, and is killed.
+        It has not ended after :data:`PATIENCE_SECONDS`, and is killed. What it said is in its notes.
     """
     with tempfile.TemporaryDirectory() as place:
         files = [Path(place) / name for name in ("given", "told", "errors")]
@@ -107,7 +108,9 @@ def run(
             process.join(PATIENCE_SECONDS)
             told = [path.read_text() for path in files[1:]]
             if process.exitcode is None:
-                raise subprocess.TimeoutExpired(words, PATIENCE_SECONDS, told[0].encode(), told[1].encode())
+                late = subprocess.TimeoutExpired(words, PATIENCE_SECONDS, told[0].encode(), told[1].encode())
+                late.add_note("\n".join(told))
+                raise late
             return subprocess.CompletedProcess(words, process.exitcode, *told)
         finally:
             process.kill()
@@ -158,5 +161,6 @@ def _begin(
             runpy.run_module(program, run_name="__main__", alter_sys=True)
         else:
             exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102 - a test's program
-    finally:
+    finally:  # as an interpreter ends: threads hand in what they hold, while what atexit stops is still there
+        threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()  # multiprocessing leaves without
