@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from poseshift.adaptation.target_keypoints import TargetViews
 from poseshift.training.lifters.lifter import Lifter
@@ -37,8 +37,8 @@ class MeanTeacher:
 
     def attach(self, run: TrainingRun) -> None:
         """Begin a run: the teacher is the lifter as it is."""
-        average_of = get_ema_avg_fn(self.decay)  # type: ignore[no-untyped-call]
-        self._run, self._average = run, AveragedModel(run.lifter, avg_fn=average_of, use_buffers=True)
+        average_of = get_ema_multi_avg_fn(self.decay)  # type: ignore[no-untyped-call]
+        self._run, self._average = run, AveragedModel(run.lifter, multi_avg_fn=average_of, use_buffers=True)
         self._step = 0
 
     def state_dict(self) -> dict[str, Any]:
