@@ -25,6 +25,7 @@ from poseshift.augmentation.draws import draw_rows, draw_uniform
 from poseshift.geometry.arrays import Array, like
 from poseshift.geometry.bones import bone_lengths
 from poseshift.geometry.camera import stack_intrinsics
+from poseshift.geometry.constants import indices
 from poseshift.geometry.intrinsics import Intrinsics
 from poseshift.geometry.projection import normalise
 from poseshift.geometry.rotation import rotate, rotate_back
@@ -210,7 +211,7 @@ def depth_by_bones(positions_camera: Tensor, target_rays: Tensor, joint_set: Ske
         (n,), metres.
     """
     lengths: Tensor = bone_lengths(positions_camera, joint_set)
-    parents, children = (list(ends) for ends in zip(*joint_set.bones, strict=True))
+    parents, children = (indices(ends, target_rays) for ends in zip(*joint_set.bones, strict=True))
     seen = (target_rays[:, children] - target_rays[:, parents]).norm(dim=-1)
     # Short bones say little: a centimetre of noise is a tenth of them.
     counted = (lengths > _LONG_BONE_M) & (seen > 0)

@@ -283,10 +283,10 @@ class DetectedKeypoints:
         swaps = self.errors.swaps
         shape = exact.shape[:2]
         other = exact[..., indices(self._mirrored, exact), :]
-        whole = runs_of(swaps.body, swaps.frames, shape, exact, generator)
+        whole = runs_of(constant((swaps.body,), exact), swaps.frames, shape, exact, generator)
         turned = whole[..., None].expand(exact.shape[:-1]).clone()
         for limb, rate in (("legs", swaps.legs), ("arms", swaps.arms)):
-            alone = runs_of(rate, swaps.frames, shape, exact, generator)
+            alone = runs_of(constant((rate,), exact), swaps.frames, shape, exact, generator)
             for joint in self._limbs[limb]:
                 turned[..., joint] |= alone
         return torch.where(turned[..., None], other, exact)
@@ -323,14 +323,14 @@ def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def runs_of(
-    rate: float | Tensor, mean_frames: float, shape: torch.Size, like: Tensor, generator: torch.Generator
+    rate: Tensor, mean_frames: float, shape: torch.Size, like: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Draw runs of successive frames: a chain of two states that starts in balance.
 
     Parameters
     ----------
-    rate : float or Tensor of shape (joints,)
-        Share of the frames that are in a run.
+    rate : Tensor
+        (joints,), or (1,) for all alike: share of the frames that are in a run.
     mean_frames : float
         Mean length of a run.
     shape : torch.Size
@@ -344,7 +344,6 @@ def runs_of(
     -------
     Tensor of bool of that shape.
     """
-    rate = torch.as_tensor(rate, dtype=like.dtype, device=like.device)
     draws = draw_uniform(shape, 0.0, 1.0, like, generator)
     ends = 1 / mean_frames
     begins = (rate * ends / (1 - rate)).clamp(max=1.0)

@@ -165,7 +165,9 @@ def test_joints_of_other_sets_are_found_by_name(batch) -> None:
 @pytest.mark.parametrize(("rate", "mean"), [(0.1, 1.2), (0.1, 5.0), (0.4, 3.0)])
 def test_runs_have_their_share_and_their_mean_length(rate, mean) -> None:
     like = torch.zeros(1)
-    marks = runs_of(rate, mean, torch.Size((400, 500)), like, torch.Generator().manual_seed(1))
+    marks = runs_of(
+        torch.tensor([rate]), mean, torch.Size((400, 500)), like, torch.Generator().manual_seed(1)
+    )
     assert float(marks.float().mean()) == pytest.approx(rate, rel=0.05)
     begins = marks[:, 1:] & ~marks[:, :-1]
     lengths = float(marks[:, 1:-1].sum()) / float(begins.sum())
