@@ -5,16 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmarks.brief import brief
 from safetensors.torch import load_file
 
-from poseshift.adaptation.config import GlobalPositionAdaptation, PoseDAAdaptation
-from poseshift.adaptation.gravity import GravityConfig
-from poseshift.adaptation.method import Method
-from poseshift.adaptation.methods import METHODS
-from poseshift.adaptation.poseda_config import PoseDAConfig
-from poseshift.adaptation.viewpoint import AlignedViewpoint
-from poseshift.augmentation.collapse import CollapseConfig
-from poseshift.augmentation.generator import GeneratorConfig
+from poseshift.adaptation.config import PoseDAAdaptation
 from poseshift.flows.benchmark.data import prepare_benchmark
 from poseshift.flows.benchmark.domains import DOMAINS
 from poseshift.flows.benchmark.plan import Plan
@@ -30,29 +24,6 @@ from poseshift.training.lifters.registry import preset
 from poseshift.training.schedule import Schedule
 
 SHIPPED = Path(__file__).parents[3] / "recipes" / "human36m_to_3dhp_all_cameras.yaml"
-
-BRIEFLY = AlignedViewpoint(gravity=GravityConfig(steps=3, width=32, batch_size=32))
-SMALL = PoseDAConfig(
-    placement="kept",
-    pretraining=0.0,
-    warmup=0.2,
-    generator=GeneratorConfig(width=8, noise=4),
-    collapse=CollapseConfig(check_every=1),
-)
-
-
-def small(name: str) -> Method:
-    """An entry whose networks are small and learn for a few steps; its parts are those of the entry."""
-    method = METHODS[name]
-    adaptation = method.adaptation
-    if isinstance(adaptation, PoseDAAdaptation):
-        placement = adaptation.options.placement
-        viewpoint = BRIEFLY if adaptation.viewpoint.kind == "aligned" else adaptation.viewpoint
-        options = SMALL.model_copy(update={"placement": placement})
-        adaptation = PoseDAAdaptation(options=options, viewpoint=viewpoint)
-    elif isinstance(adaptation, GlobalPositionAdaptation) and adaptation.viewpoint.kind == "aligned":
-        adaptation = adaptation.model_copy(update={"viewpoint": BRIEFLY})
-    return method.model_copy(update={"adaptation": adaptation})
 
 
 @pytest.mark.parametrize(
@@ -75,7 +46,7 @@ def test_recipe_and_benchmark_give_the_same_weights(
         motions = generate(seed=7, subjects=9, clips_per_subject=1, frames_per_clip=40)
         np.savez(motion, **{one.name: one.positions for one in motions})
     data = prepare_benchmark(str(motion), motion.with_suffix(""), seed=0, split=0)
-    method, domain = small(name), DOMAINS["high-and-ceiling"]
+    method, domain = brief(name), DOMAINS["high-and-ceiling"]
     schedule = Schedule(epochs=2, steps_per_epoch=4, batch_size=16)
     (measured,) = Plan(
         lifters=("simple-baseline-small",),
@@ -124,8 +95,8 @@ def test_the_shipped_recipe_has_a_row_for_every_part(prepared: Recipe, tmp_path:
     recipe = prepared.model_copy(
         update={
             "run_dir": tmp_path / "run",
-            "method": small(shipped.method.name),
-            "compare": tuple(small(entry.name) for entry in shipped.compare),
+            "method": brief(shipped.method.name),
+            "compare": tuple(brief(entry.name) for entry in shipped.compare),
             "lifter": preset("simple-baseline-small"),
             "seeds": (0,),
         }
