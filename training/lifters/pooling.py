@@ -44,12 +44,10 @@ def group_members(skeleton: Skeleton, groups: Sequence[Sequence[str]]) -> Tensor
     return torch.tensor([group + group[:1] * (largest - len(group)) for group in found])
 
 
-def group_of_joint(members: Tensor) -> Tensor:
+def group_of_joint(members: Tensor, joints: int) -> Tensor:
     """Invert :func:`group_members`: (joints,) int64, the group that each joint is in."""
-    groups = torch.empty(int(members.max()) + 1, dtype=torch.int64)
-    for number, joints in enumerate(members):
-        groups[joints] = number
-    return groups
+    is_in = (members[..., None] == torch.arange(joints)).any(dim=1)  # (groups, joints)
+    return is_in.int().argmax(dim=0)
 
 
 def max_pool(x: Tensor, members: Tensor) -> Tensor:

@@ -142,7 +142,9 @@ def describe(names: Iterable[str] | None = None) -> tuple[LifterDescription, ...
 def describe_config(name: str, config: LifterConfig) -> LifterDescription:
     """Describe a configuration that was written out, under a name of one's own."""
     # Costs follow from shapes alone: a long clip through a large network takes no time on the meta device.
-    lifter = build(config, channels=2).eval().requires_grad_(False).to("meta")
+    with torch.device("meta"):
+        lifter = build(config, channels=2)
+    lifter.eval().requires_grad_(False).to("meta")  # and what was made of arrays, too
     # Fused attention on a CPU is not in torch's table of costs; its plain form is.
     counter = FlopCounterMode(display=False)
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH), counter:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -83,10 +84,10 @@ class SemanticGraphConvolution(nn.Module):
 
     def __init__(self, skeleton: Skeleton, width_in: int, width_out: int) -> None:
         super().__init__()
-        linked = torch.eye(skeleton.joints, dtype=torch.bool)
+        linked = np.eye(skeleton.joints, dtype=bool)
         for parent, child in skeleton.bones:
             linked[parent, child] = linked[child, parent] = True
-        receivers, senders = linked.nonzero(as_tuple=True)
+        receivers, senders = (torch.from_numpy(ends) for ends in linked.nonzero())
         self.register_buffer("receivers", receivers, persistent=False)
         self.register_buffer("senders", senders, persistent=False)
         self.joints = skeleton.joints

@@ -139,7 +139,7 @@ class STGCN(Lifter):
         self.head = nn.Sequential(nn.Dropout(config.head_dropout), nn.Linear(4 * width, 3))
         members = group_members(joints, PARTS)
         self.register_buffer("members", members, persistent=False)
-        self.register_buffer("part_of_joint", group_of_joint(members), persistent=False)
+        self.register_buffer("part_of_joint", group_of_joint(members, joints.joints), persistent=False)
 
     def lift(self, keypoints: Tensor) -> Tensor:
         """Map (batch, 1, joints, channels) to (batch, 1, joints, 3)."""

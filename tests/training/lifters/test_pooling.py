@@ -11,7 +11,7 @@ CHAIN = Skeleton("chain", ("a", "b", "c"), (-1, 0, 1), (), ())
 def test_pooling_by_hand() -> None:
     members = group_members(CHAIN, [("c",), ("absent", "b", "a")])
     assert members.tolist() == [[2, 2], [1, 0]]
-    assert group_of_joint(members).tolist() == [1, 1, 0]
+    assert group_of_joint(members, 3).tolist() == [1, 1, 0]
     x = torch.tensor([[[1.0, -5.0], [3.0, -7.0], [-2.0, -1.0]]])
     assert max_pool(x, members).tolist() == [[[-2.0, -1.0], [3.0, -5.0]]]
 

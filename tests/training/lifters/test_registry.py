@@ -13,7 +13,8 @@ def test_every_preset_builds_survives_json_and_is_described() -> None:
     assert set(rows) == set(presets())
     for name, config in presets().items():
         assert TypeAdapter(LifterConfig).validate_json(config.model_dump_json()) == config
-        lifter = build(config, 2)
+        with torch.device("meta"):  # shapes are what is compared
+            lifter = build(config, 2)
         assert rows[name].parameters == sum(p.numel() for p in lifter.parameters())
         assert rows[name].frames == lifter.frames
 
