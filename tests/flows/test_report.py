@@ -244,6 +244,21 @@ def test_histogram_bars_have_the_height_of_the_density() -> None:
     assert tops[1] / tops[0] == pytest.approx(3.0, rel=1e-3)
 
 
+def test_bones_are_drawn_from_two_directions() -> None:
+    joints = skeleton("human36m_17")
+    poses = np.random.default_rng(0).normal(scale=0.3, size=(2, joints.joints, 3)).astype(np.float32)
+    svg = charts.skeletons(*poses, "adapted", joints, title="a pose")
+    for colour, pose in zip(("truth", "adapted"), poses, strict=True):
+        drawn = re.findall(rf'<path d="([^"]+)" clip-path="[^"]+" style="[^"]*var\(--{colour}\)', svg)
+        for path, across in zip(drawn, (0, 2), strict=True):
+            ends = np.array(re.findall(r"[ML] ([\d.]+) ([\d.]+)", path), dtype=float).reshape(-1, 2, 2)
+            right, up = np.diff(ends, axis=1)[:, 0].T
+            bones = np.array([pose[child] - pose[parent] for parent, child in joints.bones])
+            points_per_metre = np.linalg.norm(up) / np.linalg.norm(bones[:, 1])
+            np.testing.assert_allclose(right, bones[:, across] * points_per_metre, atol=1e-3)
+            np.testing.assert_allclose(up, bones[:, 1] * points_per_metre, atol=1e-3)
+
+
 def test_the_file_is_whole(finished: Finished) -> None:
     path: Path = RunFolder(finished[0].run_dir).report
     html = path.read_text(encoding="utf-8")
