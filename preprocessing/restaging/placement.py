@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from poseshift.geometry.camera import Camera
-from poseshift.geometry.projection import project, world_to_camera
+from poseshift.geometry.projection import project, project_apart, world_to_camera
 
 Array = npt.NDArray[np.float64]
 
@@ -122,17 +122,14 @@ def draw_placement(positions: npt.ArrayLike, stage: Stage, rng: np.random.Genera
     path = joints[:, 0, :2]
     middle = (path.min(axis=0) + path.max(axis=0)) / 2
     lift = floor_shift(joints)
-    best: Placement | None = None
-    most_seen = -1.0
+    drawn = []
     for _ in range(DRAWS):
         heading = float(rng.uniform(-np.pi, np.pi))
         x, y = rng.uniform(-stage.spread_m, stage.spread_m, 2) + stage.centre_m
         turned = Placement(heading, (0.0, 0.0, 0.0)).apply([*middle, 0.0])
-        placement = Placement(heading, (float(x - turned[0]), float(y - turned[1]), lift))
-        seen = _share_seen(placement.apply(sampled), stage.cameras)
-        if seen is not None and seen > most_seen:
-            best, most_seen = placement, seen
-    return best
+        drawn.append(Placement(heading, (float(x - turned[0]), float(y - turned[1]), lift)))
+    seen = _share_seen(np.stack([placement.apply(sampled) for placement in drawn]), stage.cameras)
+    return None if np.isnan(seen).all() else drawn[int(np.nanargmax(seen))]
 
 
 def inside_image(positions_camera: npt.ArrayLike, camera: Camera) -> npt.NDArray[np.bool_]:
@@ -147,12 +144,27 @@ def to_camera(positions_world: npt.ArrayLike, camera: Camera) -> Array:
     return np.asarray(world_to_camera(np.asarray(positions_world), rotation, translation))
 
 
-def _share_seen(positions: Array, cameras: Sequence[Camera]) -> float | None:
-    """Mean share of joints inside the images; None when a joint comes too near to a camera's plane."""
+def _share_seen(positions: Array, cameras: Sequence[Camera]) -> Array:
+    """Mean share of joints inside the images of each draw; NaN where a joint comes too near to a camera.
+
+    Parameters
+    ----------
+    positions : Array
+        (draws, frames, joints, 3) metres in the world.
+    cameras : sequence of Camera
+
+    Returns
+    -------
+    (draws,)
+    """
+    apart = np.ascontiguousarray(np.moveaxis(positions, -1, 0))
     seen = []
+    near = np.zeros(len(positions), dtype=bool)
     for camera in cameras:
-        in_camera = to_camera(positions, camera)
-        if in_camera[..., 2].min() < NEAREST_M:
-            return None
-        seen.append(inside_image(in_camera, camera).mean())
-    return float(np.mean(seen))
+        depth = np.tensordot(camera.rotation[2], apart, axes=1) + camera.translation[2]
+        near |= depth.min(axis=(1, 2)) < NEAREST_M
+        with np.errstate(all="ignore"):  # draws that are too near may be anywhere
+            x, y = project_apart(apart, camera)
+        width, height = camera.size_px
+        seen.append(((x >= 0) & (x < width) & (y >= 0) & (y < height)).mean(axis=(1, 2)))
+    return np.where(near, np.nan, np.mean(seen, axis=0))
