@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from benchmarks.faults import programs
 from filelock import FileLock
+from hypothesis import settings
 from numpy.typing import NDArray
 from xdist.scheduler import LoadFileScheduling
 
@@ -30,6 +31,10 @@ from poseshift.preprocessing.motion.procedural import generate
 from poseshift.preprocessing.restaging.restage import restage
 from poseshift.storage.columns import CameraPoses, TrialInfo
 from poseshift.storage.schema import TrialKey
+
+# An example takes longer on a busy machine; how long is no matter of a test.
+settings.register_profile("patient", parent=settings(), deadline=None)
+settings.load_profile("patient")
 
 DrawPeople = Callable[..., NDArray[np.float32]]
 LEVEL = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
