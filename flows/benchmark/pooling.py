@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from poseshift.flows.benchmark.lines import RunLine
 from poseshift.training.evaluation.intervals import Estimate, draw_weights, estimate
@@ -62,7 +63,7 @@ def pooled(lines: Sequence[RunLine], result_of: ResultOf, metric: str) -> SeedEs
     if not lines:
         raise ValueError("there are no runs to pool")
     over_people = _estimate(tuple(_rows(lines, result_of, metric)))
-    each = tuple(_estimate(tuple(_rows([line], result_of, metric))).value for line in lines)
+    each = tuple(_mean(tuple(_rows([line], result_of, metric))) for line in lines)
     return SeedEstimate(
         value=over_people.value,
         low=over_people.low,
@@ -142,9 +143,17 @@ def _row(line: RunLine, seeds: Sequence[SequenceErrors], metric: str) -> Row:
 
 
 def _estimate(rows: Sequence[Row]) -> Estimate:
+    return _resampled(rows, draw_weights([row.person for row in rows], BOOTSTRAP_SEED))
+
+
+def _mean(rows: Sequence[Row]) -> float:
+    return _resampled(rows, np.empty((0, len(rows)))).value
+
+
+def _resampled(rows: Sequence[Row], weights: NDArray[np.float64]) -> Estimate:
     return estimate(
         np.array([row.value for row in rows]),
         np.array([row.frames for row in rows], dtype=np.float64),
         ["all"] * len(rows),
-        draw_weights([row.person for row in rows], BOOTSTRAP_SEED),
+        weights,
     )
