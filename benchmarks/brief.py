@@ -1,6 +1,10 @@
-"""Methods whose own networks are small and learn for a few steps, to try every part of them in a second."""
+"""Methods whose own networks are small, and data of few frames, to try every part of a method in seconds."""
 
 from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
 
 from poseshift.adaptation.config import GlobalPositionAdaptation, PoseDAAdaptation
 from poseshift.adaptation.gravity import GravityConfig
@@ -10,6 +14,8 @@ from poseshift.adaptation.poseda_config import PoseDAConfig
 from poseshift.adaptation.viewpoint import AlignedViewpoint
 from poseshift.augmentation.collapse import CollapseConfig
 from poseshift.augmentation.generator import GeneratorConfig
+from poseshift.flows.benchmark.data import BenchmarkData, prepare_benchmark
+from poseshift.preprocessing.motion.procedural import generate
 
 VIEWPOINT = AlignedViewpoint(gravity=GravityConfig(steps=3, width=32, batch_size=32))
 POSEDA = PoseDAConfig(
@@ -33,3 +39,11 @@ def brief(name: str) -> Method:
     elif isinstance(adaptation, GlobalPositionAdaptation) and adaptation.viewpoint.kind == "aligned":
         adaptation = adaptation.model_copy(update={"viewpoint": VIEWPOINT})
     return method.model_copy(update={"adaptation": adaptation})
+
+
+def brief_data(folder: Path, frames: int) -> BenchmarkData:
+    """Restage and prepare so many frames of each of nine generated people."""
+    motion = folder / "motion.npz"
+    motions = generate(seed=7, subjects=9, clips_per_subject=1, frames_per_clip=frames)
+    np.savez(motion, **{one.name: one.positions for one in motions})
+    return prepare_benchmark(str(motion), folder / "data", seed=0, split=0)

@@ -20,22 +20,23 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from benchmarks.brief import brief
+from benchmarks.brief import brief, brief_data
 from benchmarks.pretended_device import counted, pretended
 
 from poseshift.adaptation.methods import METHODS
 from poseshift.adaptation.selection import SelectionConfig
-from poseshift.flows.benchmark.data import BenchmarkData, prepare_benchmark
+from poseshift.flows.benchmark.data import BenchmarkData
 from poseshift.flows.benchmark.lines import EpochRecord
 from poseshift.flows.benchmark.plan import Plan
 from poseshift.flows.benchmark.run import run_job
-from poseshift.preprocessing.motion.procedural import generate
 from poseshift.storage.model import FrozenModel
 from poseshift.training import fit
 from poseshift.training.lifters.registry import PRESETS
 from poseshift.training.schedule import Schedule
 
 SHORT = Schedule(epochs=1, steps_per_epoch=6, batch_size=8)
+FRAMES = 20
+"""Of a person."""
 
 
 class Traffic(FrozenModel):
@@ -63,25 +64,18 @@ class Measured(FrozenModel):
     """Of every step but the first and the last, in which data are laid out and results kept."""
 
     @property
-    def usual(self) -> Traffic:
+    def least(self) -> Traffic:
         """The step that moves least."""
         return min(self.steps, key=_all)
 
     @property
-    def worst(self) -> Traffic:
-        """The step that moves most: one in which something is looked at, too."""
+    def most(self) -> Traffic:
+        """The step that moves most, in which something is looked at or made for the first time, too."""
         return max(self.steps, key=_all)
 
 
 def _all(traffic: Traffic) -> int:
     return traffic.to_device + traffic.from_device + traffic.waited_for
-
-
-def data_in(folder: Path) -> BenchmarkData:
-    """Restage and prepare 20 frames of nine generated people."""
-    motions = generate(seed=7, subjects=9, clips_per_subject=1, frames_per_clip=20)
-    np.savez(folder / "motion.npz", **{one.name: one.positions for one in motions})
-    return prepare_benchmark(str(folder / "motion.npz"), folder / "data", seed=0, split=0)
 
 
 def measure(lifter: str, method: str, data: BenchmarkData) -> Measured:
@@ -129,16 +123,13 @@ def _steps() -> Iterator[list[Counter[str]]]:
         yield marks
 
 
-def table(measured: list[Measured]) -> str:
-    """Lay out what was measured; numbers are tensors and operations of the usual step and of the worst."""
-    lines = ["| lifter | method | difference | to | from | waits |", "|---|---|---:|---:|---:|---:|"]
-    for one in measured:
-        cells = (
-            f"{getattr(one.usual, name)}, {getattr(one.worst, name)}"
-            for name in ("to_device", "from_device", "waited_for")
-        )
-        lines.append(f"| `{one.lifter}` | `{one.method}` | {one.difference:.0e} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+HEADING = "| lifter | method | difference | to | from | waits |\n|---|---|---:|---:|---:|---:|"
+
+
+def row(one: Measured) -> str:
+    """Lay out, below :data:`HEADING`, what the step that moves least and the one that moves most move."""
+    cells = (f"{getattr(one.least, name)}, {getattr(one.most, name)}" for name in Traffic.model_fields)
+    return f"| `{one.lifter}` | `{one.method}` | {one.difference:.0e} | {' | '.join(cells)} |"
 
 
 def main() -> None:
@@ -151,12 +142,11 @@ def main() -> None:
     small = [name for name in PRESETS if name.endswith("-small") and name != "simple-baseline-small"]
     pairs = [("simple-baseline-small", method) for method in given.method or METHODS]
     pairs += [(lifter, "gpa_perspective") for lifter in given.lifter or small]
-    measured = []
     with TemporaryDirectory() as folder:
-        data = data_in(Path(folder))
+        data = brief_data(Path(folder), FRAMES)
+        print(HEADING)
         for lifter, method in pairs:
-            measured.append(measure(lifter, method, data))
-            print(table(measured[-1:]).splitlines()[-1], flush=True)
+            print(row(measure(lifter, method, data)), flush=True)
 
 
 if __name__ == "__main__":

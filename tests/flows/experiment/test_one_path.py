@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from benchmarks.brief import brief
+from benchmarks.brief import brief, brief_data
 from safetensors.torch import load_file
 
 from poseshift.adaptation.config import PoseDAAdaptation
-from poseshift.flows.benchmark.data import prepare_benchmark
+from poseshift.flows.benchmark.data import BenchmarkData
 from poseshift.flows.benchmark.domains import DOMAINS
 from poseshift.flows.benchmark.plan import Plan
 from poseshift.flows.benchmark.run import run_job
@@ -18,12 +17,16 @@ from poseshift.flows.experiment.folder import RunFolder, Trained, job
 from poseshift.flows.experiment.recipe import PoseData, Recipe, StoredData, Test, load_recipe
 from poseshift.flows.experiment.train import train_lifter
 from poseshift.flows.pipeline import evaluate_method, publish, train_method
-from poseshift.preprocessing.motion.procedural import generate
 from poseshift.training.checkpoint import load_lifter
 from poseshift.training.lifters.registry import preset
 from poseshift.training.schedule import Schedule
 
 SHIPPED = Path(__file__).parents[3] / "recipes" / "human36m_to_3dhp_all_cameras.yaml"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkData:
+    return brief_data(tmp_path_factory.mktemp("one-path"), 40)
 
 
 @pytest.mark.parametrize(
@@ -38,14 +41,7 @@ SHIPPED = Path(__file__).parents[3] / "recipes" / "human36m_to_3dhp_all_cameras.
         "diverse_both_mixed_detected_seen",
     ],
 )
-def test_recipe_and_benchmark_give_the_same_weights(
-    name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    motion = tmp_path_factory.getbasetemp() / "one-path.npz"
-    if not motion.exists():
-        motions = generate(seed=7, subjects=9, clips_per_subject=1, frames_per_clip=40)
-        np.savez(motion, **{one.name: one.positions for one in motions})
-    data = prepare_benchmark(str(motion), motion.with_suffix(""), seed=0, split=0)
+def test_recipe_and_benchmark_give_the_same_weights(name: str, data: BenchmarkData, tmp_path: Path) -> None:
     method, domain = brief(name), DOMAINS["high-and-ceiling"]
     schedule = Schedule(epochs=2, steps_per_epoch=4, batch_size=16)
     (measured,) = Plan(
